@@ -1,0 +1,41 @@
+// Command mtlsplan makes an output directory match a spec: a certificate
+// authority, its users' keys, certificates and .p12 files, the CRL, and the
+// NGINX site that lets only those users in.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// Exit codes are part of the contract; docs/reference.md lists them.
+const (
+	exitDone       = 0
+	exitFailure    = 1
+	exitPending    = 2
+	exitIncomplete = 3
+	exitRefused    = 4
+	exitInvalid    = 10
+	exitLocked     = 11
+	exitInterrupt  = 130
+)
+
+// process is what a run may use of the world. Tests give it their own.
+type process struct {
+	stdin     io.Reader
+	stdout    io.Writer
+	stderr    io.Writer
+	lookupEnv func(string) (string, bool)
+	now       func() time.Time // called once a run
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], process{os.Stdin, os.Stdout, os.Stderr, os.LookupEnv, time.Now})
+	stop()
+	os.Exit(code)
+}

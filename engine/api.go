@@ -1,0 +1,74 @@
+package engine
+
+import (
+	"crypto/x509"
+	"time"
+)
+
+// Options are what a run is asked beside its spec.
+type Options struct {
+	Now         time.Time     // stands for now everywhere, also in what is issued
+	Only        []Owner       // the owners to act on; empty: all
+	LockTimeout time.Duration // how long to wait for another run; 0: not at all
+	AcceptClock bool          // go on although the clock is behind the directory's own past
+	LookupEnv   func(string) (string, bool)
+	Command     string // for the lock's message: "apply"
+}
+
+// Watcher hears what an apply does, from one goroutine at a time.
+type Watcher interface {
+	Planned(*Plan)  // once, before the first change; also of a plan that is refused
+	Done(Step)      // a step whose files are in place
+	Failed(Failure) // an owner that is left as it was
+}
+
+// Report is how an apply ended.
+type Report struct {
+	Plan     *Plan
+	Done     []Step
+	Failures []Failure // those of the plan, too
+	Repairs  []string  `json:"-"` // modes of db/ and other housekeeping, for people
+}
+
+// LockedError says that another run holds the output directory.
+type LockedError struct {
+	Dir    string
+	Holder string // who, as far as known
+}
+
+func (e *LockedError) Error() string { return e.Dir + ": another run holds the lock: " + e.Holder }
+
+// Details is one owner in full, for show.
+type Details struct {
+	Owner        Owner
+	Certificates []*x509.Certificate // newest first; of a CA in rollover two
+	Files        []FileDetail        // every artefact of the owner, in the order key, csr, crt, p12, ...
+	Issued       []IssuedDetail      // every certificate that the CA database holds for the owner, oldest first
+	Step         *Step               // what apply would do, nil for nothing
+	Failures     []Failure
+}
+
+// FileDetail is one artefact: where it is and what it holds.
+type FileDetail struct {
+	Kind  string     `json:"kind" yaml:"kind"`
+	Path  string     `json:"path" yaml:"path"`
+	Mode  string     `json:"mode,omitempty" yaml:"mode,omitempty"`   // "0600"; empty when missing
+	State string     `json:"state" yaml:"state"`                     // "ok", "missing", "damaged: …", "cannot be opened: …"
+	Facts []FileFact `json:"facts,omitempty" yaml:"facts,omitempty"` // in the order in which they are shown
+}
+
+// FileFact is one thing that a file shows, such as {"iterations", "2048"}.
+type FileFact struct {
+	Name  string `json:"name" yaml:"name"`
+	Value string `json:"value" yaml:"value"`
+}
+
+// IssuedDetail is one row of the CA database.
+type IssuedDetail struct {
+	Serial    string     `json:"serial" yaml:"serial"` // upper-case hex
+	State     string     `json:"state" yaml:"state"`   // "valid", "revoked", "expired"
+	NotAfter  time.Time  `json:"not_after" yaml:"not_after"`
+	RevokedAt *time.Time `json:"revoked_at,omitempty" yaml:"revoked_at,omitempty"`
+	Reason    string     `json:"reason,omitempty" yaml:"reason,omitempty"` // RFC 5280 name
+	Subject   string     `json:"subject" yaml:"subject"`
+}

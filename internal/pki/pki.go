@@ -1,0 +1,97 @@
+// Package pki makes and reads the cryptographic artefacts: keys, certificate
+// signing requests, certificates, CRLs and PKCS #12 files. Values go in, bytes
+// come out; it reads no clock and touches no disk.
+//
+// What it issues follows RFC 5280 where crypto/x509 would sign nearly
+// anything: the DN's order, string types and upper bounds, basicConstraints,
+// key usages and key identifiers are all set here. The cryptography itself is
+// the standard library's and that of go-pkcs12 and youmark/pkcs8.
+package pki
+
+import (
+	"crypto"
+	"crypto/x509"
+	"math/big"
+	"time"
+)
+
+// KeyType is a kind of key pair by the name that the spec uses.
+type KeyType string
+
+const (
+	RSA2048   KeyType = "rsa-2048"
+	RSA3072   KeyType = "rsa-3072"
+	RSA4096   KeyType = "rsa-4096"
+	ECDSAP256 KeyType = "ecdsa-p256"
+	ECDSAP384 KeyType = "ecdsa-p384"
+	Ed25519   KeyType = "ed25519"
+)
+
+// KeyTypes are all that may be asked for, in the order in which they are shown.
+var KeyTypes = []KeyType{RSA2048, RSA3072, RSA4096, ECDSAP256, ECDSAP384, Ed25519}
+
+// Profile is a PKCS #12 encoding, named by whom it is for.
+type Profile string
+
+const (
+	Compat Profile = "compat" // pbeWithSHAAnd3-KeyTripleDES-CBC, HMAC-SHA-1: opens everywhere
+	Modern Profile = "modern" // PBES2 AES-256-CBC, HMAC-SHA-256
+)
+
+// Profiles are all PKCS #12 profiles.
+var Profiles = []Profile{Compat, Modern}
+
+// Subject is a distinguished name as the spec writes it. The certificate holds
+// the non-empty ones in this order, one attribute per RDN.
+type Subject struct {
+	Country            string // C, PrintableString, exactly two letters
+	Province           string // ST
+	Locality           string // L
+	Organization       string // O
+	OrganizationalUnit string // OU
+	CommonName         string // CN
+	Email              string // emailAddress (PKCS #9), IA5String
+}
+
+// CARequest is all that decides a CA certificate.
+type CARequest struct {
+	Subject             []byte // DER of the Name, from [Subject.DER] or from an earlier certificate
+	Serial              *big.Int
+	NotBefore, NotAfter time.Time // cut to whole seconds
+}
+
+// UserRequest is all that decides a user's certificate.
+type UserRequest struct {
+	Subject             []byte   // DER of the Name
+	Emails              []string // rfc822Name entries of the SAN
+	Public              crypto.PublicKey
+	Serial              *big.Int
+	NotBefore, NotAfter time.Time
+}
+
+// CRLRequest is all that decides a CRL.
+type CRLRequest struct {
+	Number                 *big.Int
+	ThisUpdate, NextUpdate time.Time
+	Entries                []x509.RevocationListEntry
+}
+
+// KeyInfo is what an encrypted key file shows without its passphrase.
+type KeyInfo struct {
+	Encoding   string // "PBES2 AES-256-CBC PBKDF2-HMAC-SHA256", "PEM DES-EDE3-CBC", "plain", ...
+	Iterations int    // of the key derivation, 0 where there is none
+}
+
+// P12Info is what a PKCS #12 file shows without its passphrase.
+type P12Info struct {
+	Profile    Profile // "" when the file fits none
+	Encoding   string  // for people: "3DES + SHA-1", ...
+	Iterations int     // the lowest of key bag, certificate bag and MAC; of Modern and Compat all are equal
+}
+
+// P12 is an opened PKCS #12 file.
+type P12 struct {
+	Key   crypto.Signer
+	Cert  *x509.Certificate
+	Chain []*x509.Certificate
+}

@@ -1,0 +1,69 @@
+// Package secret names secrets, reads them from where they are, and holds
+// them so that they cannot be printed by accident.
+//
+// It promises that no formatting verb, encoder or logger turns a [Value] into
+// its text; only [Value.Reveal] does, and a test in cmd/mtlsplan allows that
+// method in the packages that encrypt or decrypt and nowhere else. It does not
+// promise to wipe memory: Go's garbage collector may copy.
+package secret
+
+import (
+	"crypto/subtle"
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// MaxLen is the longest passphrase in bytes. OpenSSL's command line cannot
+// read a longer one.
+const MaxLen = 1023
+
+// Kind says where a secret is kept. The zero Kind means that none was named.
+type Kind uint8
+
+const (
+	None     Kind = iota
+	Generate      // made by mtlsplan once per owner, kept in secrets/ of the output directory
+	Env           // an environment variable
+	File          // a file
+	Command       // the standard output of a program
+)
+
+// Ref names where a secret is. It never holds one, so it may be printed,
+// compared and logged.
+type Ref struct {
+	Kind    Kind
+	Env     string   // name of the variable
+	File    string   // absolute path
+	Command []string // program and arguments
+	Dir     string   // where Command runs: the spec's directory
+}
+
+// IsZero reports whether no source was named.
+func (r Ref) IsZero() bool { return r.Kind == None }
+
+// Value is a secret in memory. Its zero value is empty and reports IsZero.
+type Value struct{ b []byte }
+
+// New takes over b, which the caller must not use afterwards.
+func New(b []byte) Value { return Value{b: b} }
+
+// IsZero reports whether the value holds nothing.
+func (v Value) IsZero() bool { return len(v.b) == 0 }
+
+// Reveal returns the secret's text, for a cryptographic library that needs it.
+func (v Value) Reveal() string { return string(v.b) }
+
+// Equal compares two secrets in time that depends on their lengths only.
+func (v Value) Equal(w Value) bool { return subtle.ConstantTimeCompare(v.b, w.b) == 1 }
+
+const hidden = "(secret)"
+
+func (Value) String() string                 { return hidden }
+func (Value) GoString() string               { return hidden }
+func (Value) Format(f fmt.State, _ rune)     { _, _ = io.WriteString(f, hidden) }
+func (Value) MarshalText() ([]byte, error)   { return []byte(hidden), nil }
+func (Value) MarshalJSON() ([]byte, error)   { return []byte(`"` + hidden + `"`), nil }
+func (Value) MarshalYAML() (any, error)      { return hidden, nil }
+func (Value) LogValue() slog.Value           { return slog.StringValue(hidden) }
+func (Value) MarshalBinary() ([]byte, error) { return nil, fmt.Errorf("a secret is never serialized") }
