@@ -1,0 +1,8 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// commands are the program's commands in the order of its help.
+func (a *app) commands() []*cobra.Command {
+	return []*cobra.Command{}
+}
