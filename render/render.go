@@ -8,7 +8,7 @@
 package render
 
 // Proxies are the proxies that sites can be rendered for.
-var Proxies []*Proxy
+var Proxies = []*Proxy{nginx}
 
 // Type is what a setting holds.
 type Type uint8

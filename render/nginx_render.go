@@ -1,0 +1,5 @@
+package render
+
+const sessionTimeoutWords = "ten minutes"
+
+func renderNginx(s Site) []byte { return nil }

@@ -1,0 +1,224 @@
+package render
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The checks below are allow lists: what they accept is one plain token to
+// NGINX's configuration parser, and to every directive that it is put into.
+
+var (
+	hostLabel   = `[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?`
+	hostName    = regexp.MustCompile(`^` + hostLabel + `(?:\.` + hostLabel + `)*$`)
+	plainPath   = regexp.MustCompile(`^/[A-Za-z0-9._@+:,=~/-]+$`)
+	plainFile   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._@+-]*(?:/[A-Za-z0-9_][A-Za-z0-9._@+-]*)*$`)
+	exemptPath  = regexp.MustCompile(`^(?:/[A-Za-z0-9._~!&()*+,=:@-]+)+/?$`)
+	versionText = regexp.MustCompile(`^([0-9]{1,3})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?$`)
+	ownedSuffix = regexp.MustCompile(`\.(?:key|crt|csr|p12|crl|pass)$`)
+)
+
+const maxHostName = 253 // RFC 1035, section 2.3.4, as text
+
+func isHost(s string) bool { return len(s) <= maxHostName && hostName.MatchString(s) }
+
+func checkServerName(s string) error {
+	if !isHost(strings.TrimPrefix(s, "*.")) {
+		return errors.New(`A server name is letters, digits, "-", "_" and dots, such as "chat.example.com", or "*." and such a name. Regular expressions are not taken, and a name in another alphabet is written in its "xn--" form.`)
+	}
+	return nil
+}
+
+func checkListen(s string) error {
+	if _, _, err := splitListen(s); err != nil {
+		return errors.New(`An address to listen on is a port from 1 to 65535, or an IP address and a port, such as "443", "192.0.2.1:443" or "[::]:443". Parameters such as "ssl" are added by the renderer.`)
+	}
+	return nil
+}
+
+// splitListen gives the address, "0.0.0.0" where only a port is named, and the
+// port of a listen directive.
+func splitListen(s string) (netip.Addr, int, error) {
+	if port, err := parsePort(s); err == nil {
+		return netip.IPv4Unspecified(), port, nil
+	}
+	host, digits, ok := cutPort(s)
+	if !ok {
+		return netip.Addr{}, 0, errors.New("no port")
+	}
+	port, err := parsePort(digits)
+	if err != nil {
+		return netip.Addr{}, 0, err
+	}
+	if host == "*" {
+		return netip.IPv4Unspecified(), port, nil
+	}
+	addr, err := parseIP(host)
+	return addr, port, err
+}
+
+// cutPort splits at the last colon.
+func cutPort(s string) (host, port string, ok bool) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 {
+		return "", "", false
+	}
+	return s[:i], s[i+1:], true
+}
+
+// parseIP reads an IPv4 address, or an IPv6 address in brackets without zone.
+func parseIP(s string) (netip.Addr, error) {
+	inner, bracketed := strings.CutPrefix(s, "[")
+	if bracketed {
+		inner, bracketed = strings.CutSuffix(inner, "]")
+	}
+	addr, err := netip.ParseAddr(inner)
+	if err != nil {
+		return addr, err
+	}
+	if addr.Is6() != bracketed || addr.Zone() != "" {
+		return addr, errors.New("not an address that NGINX takes")
+	}
+	return addr, nil
+}
+
+func parsePort(s string) (int, error) {
+	if s == "" || len(s) > 5 || s[0] == '0' || strings.Trim(s, "0123456789") != "" {
+		return 0, errors.New("not a port")
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n > 65535 {
+		return 0, errors.New("not a port")
+	}
+	return n, nil
+}
+
+func checkUpstream(s string) error {
+	if p, ok := strings.CutPrefix(s, "unix:"); ok {
+		if CheckPath(p) == nil && !strings.Contains(p, ":") {
+			return nil
+		}
+	} else if isHostPort(s) {
+		return nil
+	}
+	return errors.New(`A server of the application is a host and a port, or a socket: "127.0.0.1:8065", "[::1]:8065", "app.internal:8065" or "unix:/run/app.sock". A scheme such as "http://" and parameters are not taken.`)
+}
+
+func checkProbe(s string) error {
+	if !isHostPort(s) {
+		return errors.New(`The address of a probe is a host and a port, such as "127.0.0.1:443".`)
+	}
+	return nil
+}
+
+func isHostPort(s string) bool {
+	host, port, ok := cutPort(s)
+	if !ok {
+		return false
+	}
+	if _, err := parsePort(port); err != nil {
+		return false
+	}
+	if _, err := parseIP(host); err == nil {
+		return true
+	}
+	return isHost(host)
+}
+
+// CheckPath refuses a path that is not absolute, or that NGINX's configuration
+// could read as anything else than one plain path.
+func CheckPath(s string) error {
+	if !plainPath.MatchString(s) || hasDotSegment(s) || strings.Contains(s, "//") || strings.HasSuffix(s, "/") {
+		return errors.New(`A path here is absolute and made of letters, digits and "._@+:,=~-", such as "/etc/nginx/site.crt". Blanks, quotes, "$", ";", braces, "//" and ".." are not taken.`)
+	}
+	return nil
+}
+
+func checkSiteFile(s string) error {
+	first, _, _ := strings.Cut(s, "/")
+	if !plainFile.MatchString(s) || first == "db" || first == "secrets" || ownedSuffix.MatchString(s) {
+		return errors.New(`The file of a site is a path within the output directory, such as "nginx/mattermost", made of letters, digits and "._@+-". It cannot be in db/ or secrets/, nor end as a key or a certificate does (.key .crt .csr .p12 .crl .pass).`)
+	}
+	return nil
+}
+
+func checkExempt(s string) error {
+	if s == "/" {
+		return errors.New(`The path "/" would let everybody in everywhere. Name the paths that need no certificate, such as "/hooks/".`)
+	}
+	if !exemptPath.MatchString(s) || hasDotSegment(s) {
+		return errors.New(`An exempt path starts with "/" and is taken literally: "/hooks/" is all below it, "/api/v4/system/ping" is that path alone. It is made of letters, digits and "/._~!&()*+,=:@-"; "//", "." and ".." as a part, "%", "?" and "#" are not taken.`)
+	}
+	return nil
+}
+
+func hasDotSegment(p string) bool {
+	for part := range strings.SplitSeq(p, "/") {
+		if part == "." || part == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+// release is one NGINX version.
+type release [3]int
+
+func (r release) before(s release) bool { return slices.Compare(r[:], s[:]) < 0 }
+
+var (
+	oldestNginx     = release{1, 13, 5} // $ssl_client_escaped_cert
+	sinceEarlyData  = release{1, 15, 3} // ssl_early_data
+	sinceHTTP2Alone = release{1, 25, 1} // http2 on; listen ... http2 warns from here on
+)
+
+// versions is the range of releases that a site must suit, both ends included:
+// the whole series for "1.22", everything from the oldest one on when the spec
+// says nothing.
+type versions struct{ first, last release }
+
+func (v versions) allSince(r release) bool  { return !v.first.before(r) }
+func (v versions) allBefore(r release) bool { return v.last.before(r) }
+
+func parseVersion(s string) (versions, error) {
+	if s == "" {
+		return versions{oldestNginx, release{math.MaxInt}}, nil
+	}
+	m := versionText.FindStringSubmatch(s)
+	if m == nil {
+		return versions{}, errors.New("not a version")
+	}
+	var r release
+	for i := range r {
+		r[i], _ = strconv.Atoi(m[i+1])
+	}
+	v := versions{r, r}
+	if m[3] == "" {
+		v.last[2] = math.MaxInt
+	}
+	return v, nil
+}
+
+func checkNginxVersion(s string) error {
+	v, err := parseVersion(s)
+	if err != nil || s == "" {
+		return errors.New(`A version is two or three numbers, such as "1.22" or "1.26.3"; "nginx -v" prints it.`)
+	}
+	if !v.allSince(oldestNginx) {
+		return fmt.Errorf(`NGINX before 1.13.5 cannot pass a certificate on in one header line ($ssl_client_escaped_cert), so no site is rendered for %s.`, s)
+	}
+	return nil
+}
+
+func checkWord(s string) error {
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '�' }) {
+		return errors.New(`Each part of a command is text without control characters, as in ["systemctl", "reload", "nginx"].`)
+	}
+	return nil
+}
