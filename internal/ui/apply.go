@@ -1,0 +1,110 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"slices"
+
+	"mtlsplan/engine"
+)
+
+// Apply shows an apply to people while it runs. It is an [engine.Watcher].
+type Apply struct {
+	Out, Err           io.Writer
+	OutStyle, ErrStyle Style
+
+	// Passphrase gives the path of an owner's generated passphrase, which is
+	// what is shown of it.
+	Passphrase func(engine.Owner) string
+
+	layout *layout
+	groups map[engine.Owner]*progress
+	order  []*progress
+	failed []engine.Failure
+}
+
+// progress is how far a folded group is.
+type progress struct {
+	size int
+	done []engine.Step
+}
+
+// Planned writes the notes. Of a plan that is refused nothing will be done, so
+// it is shown at once, reasons and all.
+func (v *Apply) Planned(p *engine.Plan) {
+	Notes(v.Err, v.ErrStyle, p.Notes)
+	v.layout = newLayout(v.Out, v.OutStyle, p.Steps)
+	v.groups = map[engine.Owner]*progress{}
+	for _, g := range groups(p.Steps) {
+		if p.Refused() {
+			v.layout.group(g)
+			continue
+		}
+		if len(g) == 1 {
+			continue
+		}
+		folded := &progress{size: len(g)}
+		v.order = append(v.order, folded)
+		for _, s := range g {
+			v.groups[s.Owner] = folded
+		}
+	}
+}
+
+// Done writes the step, or its group when this was the group's last.
+func (v *Apply) Done(s engine.Step) {
+	g := v.groups[s.Owner]
+	if g == nil {
+		v.show([]engine.Step{s})
+		return
+	}
+	g.done = append(g.done, s)
+	if len(g.done) == g.size {
+		v.flush(g)
+	}
+}
+
+func (v *Apply) flush(g *progress) {
+	if len(g.done) > 0 {
+		v.show(g.done)
+	}
+	g.done = nil
+}
+
+func (v *Apply) show(done []engine.Step) {
+	v.layout.group(done)
+	first := done[0]
+	if !slices.Contains(first.Artefacts, "pass") {
+		return
+	}
+	if len(done) == 1 {
+		v.layout.detail("passphrase in " + Clean(v.Passphrase(first.Owner)))
+		return
+	}
+	v.layout.detail("passphrases in " + Clean(v.Passphrase(first.Owner)) + " and beside it")
+}
+
+// Failed writes the failure at once.
+func (v *Apply) Failed(f engine.Failure) {
+	v.failed = append(v.failed, f)
+	Failures(v.Err, v.ErrStyle, []engine.Failure{f})
+}
+
+// End writes what Planned, Done and Failed have left unsaid, and the totals.
+func (v *Apply) End(r *engine.Report) {
+	for _, g := range v.order {
+		v.flush(g)
+	}
+	for _, f := range r.Failures {
+		if !slices.Contains(v.failed, f) {
+			v.Failed(f)
+		}
+	}
+	for _, text := range r.Repairs {
+		fmt.Fprintln(v.Err, "note: "+Clean(text))
+	}
+	if !r.Plan.Empty() {
+		fmt.Fprintln(v.Out)
+	}
+	fmt.Fprintln(v.Out, v.OutStyle.paint(bold, ApplyTotals(r)))
+}

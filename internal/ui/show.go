@@ -1,0 +1,102 @@
+package ui
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"mtlsplan/engine"
+	"mtlsplan/internal/pki"
+)
+
+// Details writes one owner in full: its certificates as openssl x509 -text
+// shows them, its files, what the CA database holds, and what apply would do.
+func Details(w io.Writer, st Style, d *engine.Details, now time.Time) error {
+	heading := Clean(string(d.Owner))
+	if len(d.Certificates) > 0 {
+		heading += ": " + validity(d.Certificates[0].NotAfter, now)
+	}
+	fmt.Fprintln(w, st.paint(bold, heading))
+	for _, c := range d.Certificates {
+		var text bytes.Buffer
+		if err := pki.WriteText(&text, c); err != nil {
+			return fmt.Errorf("%s: the certificate cannot be written as text: %w", d.Owner, err)
+		}
+		fmt.Fprintln(w)
+		fmt.Fprintln(w, strings.TrimRight(cleanBlock(text.String()), "\n"))
+	}
+	files(w, st, d.Files)
+	issued(w, st, d.Issued)
+	pending(w, st, d)
+	return nil
+}
+
+func validity(notAfter, now time.Time) string {
+	date := notAfter.UTC().Format(time.DateTime) + " UTC"
+	if now.After(notAfter) {
+		return "expired at " + date
+	}
+	return fmt.Sprintf("valid until %s, %s left", date, count(int(notAfter.Sub(now)/(24*time.Hour)), "day", "days"))
+}
+
+func section(w io.Writer, st Style, name string) {
+	fmt.Fprintf(w, "\n%s\n", st.paint(bold, name))
+}
+
+func files(w io.Writer, st Style, files []engine.FileDetail) {
+	if len(files) == 0 {
+		return
+	}
+	section(w, st, "Files")
+	var table bytes.Buffer
+	tw := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	for _, f := range files {
+		mode := f.Mode
+		if mode == "" {
+			mode = "-"
+		}
+		state, why, _ := strings.Cut(f.State, ": ")
+		fmt.Fprintf(tw, "  %s\t%s\t%s\t%s\n", Clean(f.Kind), Clean(mode), Clean(state), Clean(f.Path))
+		if why != "" {
+			fmt.Fprintf(tw, "  \t\t\t%s\n", Clean(why))
+		}
+		for _, fact := range f.Facts {
+			fmt.Fprintf(tw, "  \t\t\t%s: %s\n", Clean(fact.Name), Clean(fact.Value))
+		}
+	}
+	_ = tw.Flush() // into memory
+	_, _ = w.Write(table.Bytes())
+}
+
+func issued(w io.Writer, st Style, rows []engine.IssuedDetail) {
+	if len(rows) == 0 {
+		return
+	}
+	section(w, st, "CA database")
+	for _, r := range rows {
+		line := fmt.Sprintf("  %s  %-7s  until %s", Clean(r.Serial), Clean(r.State), r.NotAfter.UTC().Format(time.DateOnly))
+		fmt.Fprintln(w, line)
+		if r.RevokedAt != nil {
+			fmt.Fprintf(w, "    revoked at %s UTC: %s\n", r.RevokedAt.UTC().Format(time.DateTime), Clean(r.Reason))
+		}
+		fmt.Fprintln(w, "    "+Clean(r.Subject))
+	}
+}
+
+func pending(w io.Writer, st Style, d *engine.Details) {
+	section(w, st, "Pending")
+	var text bytes.Buffer
+	Failures(&text, st, d.Failures)
+	if d.Step != nil {
+		newLayout(&text, st, []engine.Step{*d.Step}).group([]engine.Step{*d.Step})
+	}
+	if text.Len() == 0 {
+		text.WriteString("nothing to do\n")
+	}
+	for line := range strings.Lines(text.String()) {
+		fmt.Fprint(w, "  "+line)
+	}
+}

@@ -1,0 +1,203 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"mtlsplan/engine"
+)
+
+const (
+	columns   = 80 // what text is laid out for
+	foldAbove = 20 // a larger group of like steps becomes one line
+	foldNames = 3  // how many owners such a line names
+	ownerMax  = 36 // a longer owner does not push everybody's columns away
+)
+
+// Plan writes a plan for people: its steps with their reasons, then the totals.
+func Plan(w io.Writer, st Style, p *engine.Plan) {
+	l := newLayout(w, st, p.Steps)
+	for _, g := range groups(p.Steps) {
+		l.group(g)
+	}
+	if !p.Empty() {
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintln(w, st.paint(bold, PlanTotals(p)))
+}
+
+// Notes writes what the user should know and what changes nothing.
+func Notes(w io.Writer, st Style, notes []engine.Note) {
+	for _, n := range notes {
+		kind := "note: "
+		if n.Warning {
+			kind = st.paint(yellow, "warning:") + " "
+		}
+		if n.Owner != "" {
+			kind += Clean(string(n.Owner)) + ": "
+		}
+		fmt.Fprintln(w, kind+Clean(n.Message))
+	}
+}
+
+// Failures writes one line for each owner that could not be judged or done.
+func Failures(w io.Writer, st Style, failures []engine.Failure) {
+	for _, f := range failures {
+		fmt.Fprintln(w, st.paint(red, Clean(string(f.Owner))+":")+" "+Clean(f.Message))
+	}
+}
+
+// groups puts like steps together where there are more of them than a person
+// reads: same action, same reason codes. Each group stands where its first
+// step stood; any other step is a group of its own.
+func groups(steps []engine.Step) [][]engine.Step {
+	size := map[string]int{}
+	for _, s := range steps {
+		size[likeness(s)]++
+	}
+	var out [][]engine.Step
+	at := map[string]int{}
+	for _, s := range steps {
+		key := likeness(s)
+		if size[key] <= foldAbove {
+			out = append(out, []engine.Step{s})
+			continue
+		}
+		i, seen := at[key]
+		if !seen {
+			i = len(out)
+			at[key] = i
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], s)
+	}
+	return out
+}
+
+func likeness(s engine.Step) string {
+	var b strings.Builder
+	b.WriteString(string(s.Action))
+	for _, r := range s.Reasons {
+		b.WriteByte(' ')
+		b.WriteString(string(r.Code))
+	}
+	return b.String()
+}
+
+// layout prints steps in columns that are as wide as all of them need.
+type layout struct {
+	w      io.Writer
+	st     Style
+	owner  int
+	action int
+}
+
+func newLayout(w io.Writer, st Style, steps []engine.Step) *layout {
+	l := &layout{w: w, st: st}
+	for _, g := range groups(steps) {
+		if n := utf8.RuneCountInString(subject(g)); n <= ownerMax {
+			l.owner = max(l.owner, n)
+		}
+		l.action = max(l.action, len(g[0].Action))
+	}
+	return l
+}
+
+// subject is what a line is about: an owner, or how many.
+func subject(group []engine.Step) string {
+	if len(group) == 1 {
+		return Clean(string(group[0].Owner))
+	}
+	noun := "users"
+	for _, s := range group {
+		if !strings.HasPrefix(string(s.Owner), "user.") {
+			noun = "owners"
+		}
+	}
+	return fmt.Sprintf("%d %s", len(group), noun)
+}
+
+func (l *layout) group(group []engine.Step) {
+	first := group[0]
+	word := wordOf(first.Action)
+	line := fmt.Sprintf("%s %s  %s  %s",
+		l.st.paint(word.color, word.symbol),
+		l.st.paint(bold, pad(subject(group), l.owner)),
+		pad(string(first.Action), l.action),
+		strings.Join(first.Artefacts, " "))
+	fmt.Fprintln(l.w, strings.TrimRight(line, " "))
+	if len(group) > 1 {
+		l.detail(someOwners(group))
+	}
+	for i, r := range first.Reasons {
+		l.reason(common(group, i, r))
+	}
+}
+
+// someOwners names the first few owners of a group.
+func someOwners(group []engine.Step) string {
+	var names []string
+	for _, s := range group[:min(len(group), foldNames)] {
+		names = append(names, string(s.Owner))
+	}
+	text := strings.Join(names, ", ")
+	if rest := len(group) - len(names); rest > 0 {
+		text += fmt.Sprintf(" and %d more", rest)
+	}
+	return Clean(text)
+}
+
+// common is the i-th reason as it holds for a whole group: values that differ
+// are left out, and a message that differs says whose it is.
+func common(group []engine.Step, i int, r engine.Reason) engine.Reason {
+	message := r.Message
+	for _, s := range group {
+		other := s.Reasons[i]
+		if other.Message != message {
+			r.Message = fmt.Sprintf("%s (%s)", message, group[0].Owner)
+		}
+		if other.Have != r.Have || other.Want != r.Want {
+			r.Have, r.Want = "", ""
+		}
+	}
+	return r
+}
+
+// reason writes a message with what is there and what should be: on the same
+// line if they fit, else one below the other.
+func (l *layout) reason(r engine.Reason) {
+	message, have, want := Clean(r.Message), Clean(r.Have), Clean(r.Want)
+	if have == "" && want == "" {
+		l.detail(message)
+		return
+	}
+	if have == "" {
+		have = "(none)"
+	}
+	if want == "" {
+		want = "(none)"
+	}
+	line := message + ": " + have + " → " + want
+	if utf8.RuneCountInString(line)+len(indent) <= columns {
+		l.detail(line)
+		return
+	}
+	l.detail(message + ":")
+	l.detail("    " + have)
+	l.detail("  → " + want)
+}
+
+const indent = "    "
+
+func (l *layout) detail(text string) {
+	fmt.Fprintln(l.w, indent+l.st.paint(faint, text))
+}
+
+func pad(s string, width int) string {
+	if n := utf8.RuneCountInString(s); n < width {
+		return s + strings.Repeat(" ", width-n)
+	}
+	return s
+}

@@ -1,0 +1,115 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+
+	"mtlsplan/engine"
+)
+
+// word is how an action is shown.
+type word struct {
+	action  engine.Action
+	symbol  string
+	color   string // SGR parameter
+	pending string // in the totals of a plan: "3 to create"
+	done    string // in the totals of an apply: "3 created"
+}
+
+// words are all actions in the order in which totals name them.
+var words = []word{
+	{engine.Refuse, "!", red, "refused", "refused"},
+	{engine.Create, "+", green, "to create", "created"},
+	{engine.Adopt, "=", green, "to adopt", "adopted"},
+	{engine.Rekey, "±", yellow, "to rekey", "rekeyed"},
+	{engine.Reissue, "~", yellow, "to reissue", "reissued"},
+	{engine.Rebuild, "~", yellow, "to rebuild", "rebuilt"},
+	{engine.Repair, "~", yellow, "to repair", "repaired"},
+	{engine.Revoke, "-", red, "to revoke", "revoked"},
+	{engine.Retire, "-", red, "to retire", "retired"},
+}
+
+func wordOf(a engine.Action) word {
+	for _, w := range words {
+		if w.action == a {
+			return w
+		}
+	}
+	return word{a, "?", "", string(a), string(a)}
+}
+
+// tally counts actions and is written as "3 created, 1 rekeyed".
+func tally(counts map[engine.Action]int, text func(word) string) []string {
+	var parts []string
+	for _, w := range words {
+		if n := counts[w.action]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, text(w)))
+		}
+	}
+	return parts
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// PlanTotals is the last line of a plan: its steps and what they cost people.
+func PlanTotals(p *engine.Plan) string {
+	if p.Empty() && len(p.Failures) == 0 {
+		return nothingToDo(p)
+	}
+	parts := tally(p.Summary(), func(w word) string { return w.pending })
+	if n := len(p.Failures); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d not judged", n))
+	}
+	parts = append(parts, fmt.Sprintf("%d unchanged", p.Unchanged))
+	return "Plan: " + strings.Join(parts, ", ") + "." + reimports(p.Reimports())
+}
+
+// ApplyTotals is the last line of an apply.
+func ApplyTotals(r *engine.Report) string {
+	if r.Plan.Refused() {
+		n := r.Plan.Summary()[engine.Refuse]
+		return "Refused: " + count(n, "step", "steps") + " must not be applied, so nothing was changed."
+	}
+	if r.Plan.Empty() && len(r.Failures) == 0 {
+		return nothingToDo(r.Plan)
+	}
+	settled := map[engine.Owner]bool{}
+	for _, f := range r.Failures {
+		settled[f.Owner] = true
+	}
+	done := &engine.Plan{Steps: r.Done}
+	for _, s := range r.Done {
+		settled[s.Owner] = true
+	}
+	left := 0
+	for _, s := range r.Plan.Steps {
+		if !settled[s.Owner] {
+			left++
+		}
+	}
+	parts := tally(done.Summary(), func(w word) string { return w.done })
+	if n := len(r.Failures); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d failed", n))
+	}
+	if left > 0 {
+		parts = append(parts, fmt.Sprintf("%d not done", left))
+	}
+	parts = append(parts, fmt.Sprintf("%d unchanged", r.Plan.Unchanged))
+	return "Applied: " + strings.Join(parts, ", ") + "." + reimports(done.Reimports())
+}
+
+func nothingToDo(p *engine.Plan) string {
+	return "Nothing to do: " + count(p.Unchanged, "owner matches", "owners match") + " the spec."
+}
+
+func reimports(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return " " + count(n, "user", "users") + " must import a new .p12."
+}
