@@ -1,0 +1,164 @@
+// Package cadb reads and writes the CA database: index.txt, index.txt.attr and
+// crlnumber in the formats of `openssl ca`, and issued.pem, which keeps every
+// certificate itself. Bytes go in and values come out; it touches no disk.
+package cadb
+
+import (
+	"bytes"
+	"fmt"
+	"math/big"
+	"strings"
+	"time"
+)
+
+// State is the first column of index.txt.
+type State byte
+
+const (
+	Valid   State = 'V'
+	Revoked State = 'R'
+	Expired State = 'E' // only OpenSSL's own commands write it; it reads as Valid and past its end
+)
+
+// Row is one line of index.txt: one serial.
+type Row struct {
+	State    State
+	NotAfter time.Time
+	Revoked  time.Time // zero unless State is Revoked
+	Reason   string    // RFC 5280 name; "" for unspecified
+	Serial   string    // upper-case hex in whole bytes
+	Owner    string    // in the file-name column, which OpenSSL never reads
+	Subject  string    // as X509_NAME_oneline prints it
+}
+
+// Attributes is the content of index.txt.attr: the same subject may have
+// several valid certificates, as it has around every renewal.
+const Attributes = "unique_subject = no\n"
+
+// ParseIndex reads index.txt. The error names the line.
+func ParseIndex(data []byte) ([]Row, error) {
+	rows := make([]Row, 0, bytes.Count(data, []byte("\n")))
+	n := 0
+	for line := range bytes.Lines(data) {
+		n++
+		text := strings.TrimRight(string(line), "\r\n")
+		if text == "" {
+			continue
+		}
+		row, err := parseRow(text)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+func parseRow(text string) (Row, error) {
+	col := strings.Split(text, "\t")
+	if len(col) != 6 {
+		return Row{}, fmt.Errorf("has %d columns where index.txt has 6", len(col))
+	}
+	row := Row{Serial: strings.ToUpper(col[3]), Owner: col[4], Subject: col[5]}
+	if len(col[0]) != 1 || !strings.Contains("VRE", col[0]) {
+		return Row{}, fmt.Errorf("state %q is none of V, R and E", col[0])
+	}
+	row.State = State(col[0][0])
+	if _, ok := new(big.Int).SetString(row.Serial, 16); !ok || len(row.Serial)%2 != 0 {
+		return Row{}, fmt.Errorf("serial %q is not hexadecimal in whole bytes", col[3])
+	}
+	var err error
+	if row.NotAfter, err = parseTime(col[1]); err != nil {
+		return Row{}, err
+	}
+	if row.State == Revoked {
+		when, reason, _ := strings.Cut(col[2], ",")
+		if row.Revoked, err = parseTime(when); err != nil {
+			return Row{}, err
+		}
+		// holdInstruction, keyTime and CAkeyTime carry a second value.
+		row.Reason, _, _ = strings.Cut(reason, ",")
+		if name, ok := opensslReasons[row.Reason]; ok {
+			row.Reason = name
+		}
+	}
+	return row, nil
+}
+
+// opensslReasons are the reasons that `openssl ca` writes with an extra value
+// under another name.
+var opensslReasons = map[string]string{
+	"holdInstruction": "certificateHold",
+	"keyTime":         "keyCompromise",
+	"CAkeyTime":       "cACompromise",
+	"CACompromise":    "cACompromise",
+	"unspecified":     "",
+}
+
+// parseTime reads ASN.1 UTCTime and GeneralizedTime as OpenSSL writes them.
+func parseTime(s string) (time.Time, error) {
+	layout := "060102150405Z"
+	if len(s) == len("20060102150405Z") {
+		layout = "20060102150405Z"
+	}
+	t, err := time.Parse(layout, s)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("time %q is neither YYMMDDHHMMSSZ nor YYYYMMDDHHMMSSZ", s)
+	}
+	// RFC 5280 section 4.1.2.5.1: YY from 50 on is 19YY; Go's pivot is 69.
+	if layout == "060102150405Z" && t.Year() >= 2050 {
+		t = t.AddDate(-100, 0, 0)
+	}
+	return t, nil
+}
+
+func formatTime(t time.Time) string {
+	t = t.UTC()
+	if t.Year() < 2050 {
+		return t.Format("060102150405Z")
+	}
+	return t.Format("20060102150405Z")
+}
+
+// FormatIndex writes rows as index.txt has them.
+func FormatIndex(rows []Row) []byte {
+	var b bytes.Buffer
+	for _, r := range rows {
+		revoked := ""
+		if r.State == Revoked {
+			revoked = formatTime(r.Revoked)
+			if r.Reason != "" {
+				revoked += "," + toOpenSSL(r.Reason)
+			}
+		}
+		fmt.Fprintf(&b, "%c\t%s\t%s\t%s\t%s\t%s\n", r.State, formatTime(r.NotAfter), revoked, r.Serial, r.Owner, r.Subject)
+	}
+	return b.Bytes()
+}
+
+// toOpenSSL gives the name by which OpenSSL knows a reason.
+func toOpenSSL(reason string) string {
+	if reason == "cACompromise" {
+		return "CACompromise"
+	}
+	return reason
+}
+
+// ParseNumber reads crlnumber: the number that the next CRL will have.
+func ParseNumber(data []byte) (*big.Int, error) {
+	text := strings.TrimSpace(string(data))
+	n, ok := new(big.Int).SetString(text, 16)
+	if !ok || n.Sign() < 0 || n.BitLen() > 159 {
+		return nil, fmt.Errorf("%q is no CRL number in hexadecimal", text)
+	}
+	return n, nil
+}
+
+// FormatNumber writes crlnumber as OpenSSL reads it: whole bytes.
+func FormatNumber(n *big.Int) []byte {
+	text := fmt.Sprintf("%X", n)
+	if len(text)%2 != 0 {
+		text = "0" + text
+	}
+	return []byte(text + "\n")
+}

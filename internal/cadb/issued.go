@@ -1,0 +1,58 @@
+package cadb
+
+import (
+	"bytes"
+	"encoding/pem"
+	"fmt"
+)
+
+// Issued is one entry of issued.pem: a certificate that was issued or adopted,
+// and whose it is.
+type Issued struct {
+	Owner string
+	DER   []byte
+}
+
+const pemType = "CERTIFICATE"
+
+// FormatIssued writes one entry: a line with the owner, then the PEM, which
+// every reader of PEM finds behind it.
+func FormatIssued(e Issued) []byte {
+	return append([]byte(e.Owner+"\n"), pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: e.DER})...)
+}
+
+var (
+	begin = []byte("-----BEGIN " + pemType + "-----\n")
+	end   = []byte("-----END " + pemType + "-----\n")
+)
+
+// ParseIssued reads issued.pem. whole is the length of what could be read: an
+// append that was cut short leaves a torn last entry behind it, which belongs
+// to a batch that never became visible. Damage anywhere else is an error.
+func ParseIssued(data []byte) (entries []Issued, whole int64, err error) {
+	rest := data
+	for len(rest) > 0 {
+		stop := bytes.Index(rest, end)
+		if stop < 0 {
+			break
+		}
+		entry := rest[:stop+len(end)]
+		start := bytes.Index(entry, begin)
+		if start < 0 {
+			return nil, 0, damaged(whole)
+		}
+		owner := bytes.TrimSpace(entry[:start])
+		block, _ := pem.Decode(entry[start:])
+		if block == nil || len(owner) == 0 || bytes.ContainsAny(owner, "\n\r") {
+			return nil, 0, damaged(whole)
+		}
+		entries = append(entries, Issued{Owner: string(owner), DER: block.Bytes})
+		whole += int64(len(entry))
+		rest = rest[len(entry):]
+	}
+	return entries, whole, nil
+}
+
+func damaged(at int64) error {
+	return fmt.Errorf("the entry at byte %d is neither a line with an owner nor a certificate behind it", at)
+}

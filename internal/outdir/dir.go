@@ -1,0 +1,261 @@
+// Package outdir owns one output directory: it reads files, locks the
+// directory for a writer, and changes files in batches that happen as a whole.
+//
+// It promises that a file is never partly written, that a batch which was
+// committed is finished by the next writer, and that nothing outside the
+// directory is reached, whatever links lie in it: every path goes through
+// os.Root. It refuses symbolic links, hard links, fifos, devices and
+// directories in the place of a file. It does not promise exclusion on file
+// systems that have no flock, and says so by failing there.
+package outdir
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Modes of what lies in an output directory.
+const (
+	ModeDir     fs.FileMode = 0o755
+	ModePrivate fs.FileMode = 0o700 // directories that hold secrets or the database
+	ModeSecret  fs.FileMode = 0o600
+	ModePublic  fs.FileMode = 0o644
+)
+
+// DB is the directory of the CA database, the lock and the staged batches.
+const DB = "db"
+
+const stageDir = DB + "/stage"
+
+// Dir is an open output directory. A directory that does not exist reads as an
+// empty one.
+type Dir struct {
+	path    string
+	root    *os.Root // nil while the directory does not exist
+	lock    *os.File // nil for a reader
+	pending view     // a committed batch that nobody has finished yet
+}
+
+// File is what was found at a path. A missing file is data, not an error.
+type File struct {
+	Name    string
+	Missing bool
+	Mode    fs.FileMode // permission bits
+	Data    []byte
+}
+
+// Open opens a directory for reading. Readers take no lock: every file they see
+// is whole, because writers replace files by rename.
+func Open(dir string) (*Dir, error) {
+	d := &Dir{path: dir}
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return d, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("output directory %s: %w", dir, bare(err))
+	}
+	d.root = root
+	if err := d.checkOwner(); err != nil {
+		root.Close()
+		return nil, err
+	}
+	if d.pending, err = d.readPending(); err != nil {
+		root.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// Path is the directory's path as it was opened.
+func (d *Dir) Path() string { return d.path }
+
+// Exists reports whether there is a directory.
+func (d *Dir) Exists() bool { return d.root != nil }
+
+// Interrupted reports whether a committed batch of an earlier run is waiting to
+// be finished. A reader sees the directory as if it were.
+func (d *Dir) Interrupted() bool { return len(d.pending) > 0 }
+
+// Close releases the lock, if there is one.
+func (d *Dir) Close() error {
+	var errs []error
+	if d.lock != nil {
+		errs = append(errs, d.lock.Close())
+	}
+	if d.root != nil {
+		errs = append(errs, d.root.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// checkOwner refuses a directory in which others could swap files between two
+// system calls of ours.
+func (d *Dir) checkOwner() error {
+	info, err := d.root.Stat(".")
+	if err != nil {
+		return fmt.Errorf("output directory %s: %w", d.path, bare(err))
+	}
+	if perm := info.Mode().Perm(); perm&0o022 != 0 {
+		return fmt.Errorf("output directory %s has mode %04o, so that others can write to it: chmod go-w %s", d.path, perm, d.path)
+	}
+	return nil
+}
+
+// Read returns a file's content and mode. The error says what lies there
+// instead of a plain file, or why it cannot be read.
+func (d *Dir) Read(name string) (File, error) {
+	entry, ok := d.pending[name]
+	if !ok {
+		return d.readPlain(name, name)
+	}
+	if entry.removed {
+		return File{Name: name, Missing: true}, nil
+	}
+	staged, err := d.readPlain(name, entry.staged)
+	if err != nil || staged.Missing {
+		// The writer has released the batch since: what was staged is in place.
+		return d.readPlain(name, name)
+	}
+	if entry.tail {
+		head, err := d.readPlain(name, name)
+		if err != nil || int64(len(head.Data)) < entry.at {
+			return head, err
+		}
+		staged.Data = append(head.Data[:entry.at:entry.at], staged.Data...)
+	}
+	return staged, nil
+}
+
+// readPlain reads the file from and calls it name.
+func (d *Dir) readPlain(name, from string) (File, error) {
+	file := File{Name: name}
+	if d.root == nil {
+		file.Missing = true
+		return file, nil
+	}
+	f, info, err := d.openRegular(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		file.Missing = true
+		return file, nil
+	}
+	if err != nil {
+		return file, fmt.Errorf("%s: %w", d.join(name), err)
+	}
+	defer f.Close()
+	file.Mode = info.Mode().Perm()
+	file.Data = make([]byte, info.Size())
+	n, err := io.ReadFull(f, file.Data)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return file, fmt.Errorf("%s: %w", d.join(name), bare(err))
+	}
+	file.Data = file.Data[:n]
+	return file, nil
+}
+
+// openRegular opens a plain file with one link, without following a link and
+// without hanging on a fifo.
+func (d *Dir) openRegular(name string) (*os.File, fs.FileInfo, error) {
+	f, err := d.root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		if errors.Is(err, unix.ELOOP) {
+			return nil, nil, errors.New("this is a symbolic link where mtlsplan keeps a plain file: move it away")
+		}
+		return nil, nil, bare(err)
+	}
+	info, err := f.Stat()
+	if err == nil {
+		err = plain(info)
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
+func plain(info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("this is a %s where mtlsplan keeps a plain file: move it away", kindOf(info.Mode()))
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink > 1 {
+		return fmt.Errorf("this file has %d hard links, so that a change here would not reach the others: replace it by a copy", st.Nlink)
+	}
+	return nil
+}
+
+func kindOf(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "directory"
+	case m&fs.ModeSymlink != 0:
+		return "symbolic link"
+	case m&fs.ModeNamedPipe != 0:
+		return "fifo"
+	case m&fs.ModeSocket != 0:
+		return "socket"
+	}
+	return "device"
+}
+
+// DirMode returns the permission bits of a directory below the output
+// directory; "." is the output directory itself.
+func (d *Dir) DirMode(name string) (mode fs.FileMode, exists bool, err error) {
+	if d.root == nil {
+		return 0, false, nil
+	}
+	info, err := d.root.Lstat(filepath.FromSlash(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("%s: %w", d.join(name), bare(err))
+	}
+	if !info.IsDir() {
+		return 0, false, fmt.Errorf("%s: this is a %s where mtlsplan keeps a directory: move it away", d.join(name), kindOf(info.Mode()))
+	}
+	return info.Mode().Perm(), true, nil
+}
+
+// List returns the names in a directory, sorted; none if it does not exist.
+func (d *Dir) List(name string) ([]string, error) {
+	if d.root == nil {
+		return nil, nil
+	}
+	entries, err := fs.ReadDir(d.root.FS(), name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.join(name), bare(err))
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, nil
+}
+
+func (d *Dir) join(name string) string { return path.Join(filepath.ToSlash(d.path), name) }
+
+// bare takes the operation and the path off an error, which our message names
+// in its own way.
+func bare(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	var le *os.LinkError
+	if errors.As(err, &le) {
+		return le.Err
+	}
+	return err
+}

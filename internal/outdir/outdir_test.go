@@ -1,0 +1,175 @@
+package outdir
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func lockTemp(t *testing.T) *Dir {
+	t.Helper()
+	d, err := Lock(context.Background(), filepath.Join(t.TempDir(), "out"), "test", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+func readText(t *testing.T, d *Dir, name string) string {
+	t.Helper()
+	f, err := d.Read(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Missing {
+		return "(missing)"
+	}
+	return string(f.Data)
+}
+
+func TestBatchChangesTogether(t *testing.T) {
+	d := lockTemp(t)
+	b := d.Begin()
+	b.Put("secrets/a.pass", []byte("p"), ModeSecret)
+	b.Put("a.crt", []byte("one"), ModePublic)
+	b.Append("db/issued.pem", 0, []byte("first\n"), ModeSecret)
+	if err := b.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	b = d.Begin()
+	b.Remove("a.crt")
+	b.Put("b.crt", []byte("two"), ModePublic)
+	b.Append("db/issued.pem", 6, []byte("second\n"), ModeSecret)
+	if err := b.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"a.crt": "(missing)", "b.crt": "two", "db/issued.pem": "first\nsecond\n", "secrets/a.pass": "p"} {
+		if got := readText(t, d, name); got != want {
+			t.Errorf("%s: have %q, want %q", name, got, want)
+		}
+	}
+	for name, want := range map[string]os.FileMode{"b.crt": 0o644, "secrets/a.pass": 0o600, "secrets": 0o700, "db": 0o700, ".": 0o755} {
+		info, err := os.Stat(filepath.Join(d.Path(), name))
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: have %v %v, want %v", name, info.Mode().Perm(), err, want)
+		}
+	}
+	if names, _ := d.List(stageDir); len(names) != 0 {
+		t.Errorf("left in %s: %v", stageDir, names)
+	}
+}
+
+// A batch whose journal is durable is finished by the next writer, and seen as
+// finished by a reader before that, at whatever operation the run died.
+func TestCommittedBatchIsFinished(t *testing.T) {
+	for died := 0; died <= 4; died++ {
+		d := lockTemp(t)
+		b := d.Begin()
+		b.Append("db/issued.pem", 0, []byte("old\n"), ModeSecret)
+		b.Put("x.p12", []byte("old"), ModeSecret)
+		b.Put("y.key", []byte("moved"), ModeSecret)
+		if err := b.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		b = d.Begin()
+		b.Append("db/issued.pem", 4, []byte("new\n"), ModeSecret)
+		b.Remove("x.p12")
+		b.Put("x.key", []byte("new"), ModeSecret)
+		b.Move("y.key", "db/retired/y.key", ModeSecret)
+		if err := b.writeJournal(); err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range b.ops[:died] {
+			if err := d.do(o, map[string]bool{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		check := func(d *Dir, who string) {
+			for name, want := range map[string]string{"db/issued.pem": "old\nnew\n", "x.p12": "(missing)", "x.key": "new", "y.key": "(missing)", "db/retired/y.key": "moved"} {
+				if got := readText(t, d, name); got != want {
+					t.Errorf("died after %d, %s sees %s: have %q, want %q", died, who, name, got, want)
+				}
+			}
+		}
+		d.Close()
+		r, err := Open(d.Path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !r.Interrupted() {
+			t.Errorf("died after %d: a reader does not see the interrupted run", died)
+		}
+		check(r, "a reader")
+		r.Close()
+		w, err := Lock(context.Background(), d.Path(), "test", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(w, "the next writer")
+		w.Close()
+	}
+}
+
+func TestUncommittedBatchIsSwept(t *testing.T) {
+	d := lockTemp(t)
+	b := d.Begin()
+	b.Put("x.key", []byte("never"), ModeSecret)
+	d.Close()
+	w, err := Lock(context.Background(), d.Path(), "test", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if got := readText(t, w, "x.key"); got != "(missing)" {
+		t.Errorf("x.key: %q", got)
+	}
+	if names, _ := w.List(stageDir); len(names) != 0 {
+		t.Errorf("left in %s: %v", stageDir, names)
+	}
+}
+
+func TestSecondWriterIsTold(t *testing.T) {
+	d := lockTemp(t)
+	_, err := Lock(context.Background(), d.Path(), "second", 60*time.Millisecond)
+	var locked *ErrLocked
+	if !errors.As(err, &locked) || locked.Holder != "test" {
+		t.Fatalf("have %v, want the holder's name", err)
+	}
+}
+
+func TestOddFilesAreRefused(t *testing.T) {
+	for name, plant := range map[string]func(string) error{
+		"symbolic link": func(p string) error { return os.Symlink("/etc/hostname", p) },
+		"hard link":     func(p string) error { _ = os.WriteFile(p+".2", []byte("x"), 0o600); return os.Link(p+".2", p) },
+		"directory":     func(p string) error { return os.Mkdir(p, 0o755) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := lockTemp(t)
+			if err := plant(filepath.Join(d.Path(), "a.crt")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := d.Read("a.crt"); err == nil {
+				t.Error("read without a word")
+			}
+			b := d.Begin()
+			b.Put("a.crt", []byte("new"), ModePublic)
+			if err := b.Commit(); err == nil {
+				t.Error("replaced without a word")
+			}
+		})
+	}
+}
+
+func TestOthersMayWrite(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o775); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir); err == nil {
+		t.Error("a directory that others can write to was opened")
+	}
+}

@@ -1,0 +1,86 @@
+package outdir
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// view says how a committed batch changes what a reader sees.
+type view map[string]viewEntry
+
+type viewEntry struct {
+	staged  string
+	removed bool
+	tail    bool  // staged is to be written behind the first at bytes
+	at      int64 // size before the append
+}
+
+// recover finishes the batches that were committed and sweeps those that were
+// not. It is called under the lock.
+func (d *Dir) recover() error {
+	return d.eachStage(func(stage string, ops []op) error {
+		if ops == nil {
+			if err := d.root.RemoveAll(stage); err != nil {
+				return fmt.Errorf("%s: %w", d.join(stage), bare(err))
+			}
+			return nil
+		}
+		return d.release(stage, ops)
+	})
+}
+
+// readPending is recover for a reader: it changes nothing and remembers what
+// a writer would do first.
+func (d *Dir) readPending() (view, error) {
+	pending := view{}
+	err := d.eachStage(func(stage string, ops []op) error {
+		for _, o := range ops {
+			switch o.Do {
+			case "put":
+				pending[o.Name] = viewEntry{staged: o.From}
+			case "append":
+				pending[o.Name] = viewEntry{staged: o.From, tail: true, at: o.At}
+			case "remove":
+				pending[o.Name] = viewEntry{removed: true}
+			case "move":
+				pending[o.Name] = viewEntry{staged: o.From}
+				pending[o.From] = viewEntry{removed: true}
+			}
+		}
+		return nil
+	})
+	return pending, err
+}
+
+// eachStage calls f for each batch below db/stage with its journal, nil when it
+// was not committed.
+func (d *Dir) eachStage(f func(stage string, ops []op) error) error {
+	names, err := d.List(stageDir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		stage := stageDir + "/" + name
+		_, exists, err := d.DirMode(stage)
+		if err != nil {
+			return err
+		}
+		if !exists {
+			continue // a live writer has finished it
+		}
+		file, err := d.Read(stage + "/" + journalName)
+		if err != nil {
+			return err
+		}
+		var ops []op
+		if !file.Missing {
+			if err := json.Unmarshal(file.Data, &ops); err != nil || ops == nil {
+				return fmt.Errorf("%s: the journal of an interrupted run cannot be read; move the directory away and run apply again", d.join(stage))
+			}
+		}
+		if err := f(stage, ops); err != nil {
+			return err
+		}
+	}
+	return nil
+}
