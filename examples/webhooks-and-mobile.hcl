@@ -1,0 +1,44 @@
+# Mattermost, with doors for those who cannot have a certificate: programs that
+# post to incoming webhooks, and Mattermost's mobile apps.
+
+output = "../build/webhooks-and-mobile"
+
+ca "chat" {
+  subject {
+    country      = "US"
+    province     = "Maryland"
+    organization = "Example Inc."
+    common_name  = "chat.example.com"
+    email        = "admin@example.com"
+  }
+  key = "ecdsa-p256"
+}
+
+user "ada" {
+  email = "ada@example.com"
+}
+
+nginx "chat" {
+  server_name     = ["chat.example.com"]
+  upstream        = ["127.0.0.1:8065"]
+  certificate     = "/etc/letsencrypt/live/chat.example.com/fullchain.pem"
+  certificate_key = "/etc/letsencrypt/live/chat.example.com/privkey.pem"
+
+  # Incoming webhooks: the address holds a secret of its own. With an exempt
+  # path NGINX no longer insists on a certificate in the handshake, but turns
+  # away every request without one that is not for these paths.
+  exempt = ["/hooks/"]
+}
+
+# The mobile apps cannot show a client certificate, and they need the whole
+# API. So they get a site of their own on a port that the firewall opens to
+# the VPN only.
+nginx "chat-mobile" {
+  server_name     = ["chat.example.com"]
+  listen          = ["8443"]
+  redirect_from   = []
+  upstream        = ["127.0.0.1:8065"]
+  certificate     = "/etc/letsencrypt/live/chat.example.com/fullchain.pem"
+  certificate_key = "/etc/letsencrypt/live/chat.example.com/privkey.pem"
+  exempt          = ["/"]
+}
