@@ -42,8 +42,7 @@ nginx "mattermost" {
   certificate     = "/etc/letsencrypt/live/example.mattermost.com/fullchain.pem"
   certificate_key = "/etc/letsencrypt/live/example.mattermost.com/privkey.pem"
 
-  # Where the proxy's host has the CA certificate and the CRL. Without these
-  # the site names the files in the output directory.
+  # Where the proxy's host has the CA certificate. Without this the site names
+  # the file in the output directory.
   client_ca = "/opt/mattermost/config/ca.mattermost.crt"
-  crl       = "/opt/mattermost/config/ca.mattermost.crl"
 }

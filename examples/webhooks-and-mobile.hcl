@@ -30,9 +30,9 @@ nginx "chat" {
   exempt = ["/hooks/"]
 }
 
-# The mobile apps cannot show a client certificate, and they need the whole
-# API. So they get a site of their own on a port that the firewall opens to
-# the VPN only.
+# The mobile apps cannot show a client certificate, and they need the whole API.
+# So they get a site of their own, on a port that the firewall opens to the VPN
+# only. Its paths are open to whoever reaches that port.
 nginx "chat-mobile" {
   server_name     = ["chat.example.com"]
   listen          = ["8443"]
@@ -40,5 +40,5 @@ nginx "chat-mobile" {
   upstream        = ["127.0.0.1:8065"]
   certificate     = "/etc/letsencrypt/live/chat.example.com/fullchain.pem"
   certificate_key = "/etc/letsencrypt/live/chat.example.com/privkey.pem"
-  exempt          = ["/"]
+  exempt          = ["/api/", "/plugins/", "/static/"]
 }
