@@ -43,19 +43,31 @@ type Ref struct {
 func (r Ref) IsZero() bool { return r.Kind == None }
 
 // Value is a secret in memory. Its zero value is empty and reports IsZero.
-type Value struct{ b []byte }
+type Value struct {
+	// In a function, because fmt cannot call the methods of a Value that is in
+	// an unexported field and prints what it holds: an address then. It also
+	// keeps == from comparing two of them.
+	get func() []byte
+}
 
 // New takes over b, which the caller must not use afterwards.
-func New(b []byte) Value { return Value{b: b} }
+func New(b []byte) Value { return Value{get: func() []byte { return b }} }
+
+func (v Value) bytes() []byte {
+	if v.get == nil {
+		return nil
+	}
+	return v.get()
+}
 
 // IsZero reports whether the value holds nothing.
-func (v Value) IsZero() bool { return len(v.b) == 0 }
+func (v Value) IsZero() bool { return len(v.bytes()) == 0 }
 
 // Reveal returns the secret's text, for a cryptographic library that needs it.
-func (v Value) Reveal() string { return string(v.b) }
+func (v Value) Reveal() string { return string(v.bytes()) }
 
 // Equal compares two secrets in time that depends on their lengths only.
-func (v Value) Equal(w Value) bool { return subtle.ConstantTimeCompare(v.b, w.b) == 1 }
+func (v Value) Equal(w Value) bool { return subtle.ConstantTimeCompare(v.bytes(), w.bytes()) == 1 }
 
 const hidden = "(secret)"
 
@@ -67,3 +79,7 @@ func (Value) MarshalJSON() ([]byte, error)   { return []byte(`"` + hidden + `"`)
 func (Value) MarshalYAML() (any, error)      { return hidden, nil }
 func (Value) LogValue() slog.Value           { return slog.StringValue(hidden) }
 func (Value) MarshalBinary() ([]byte, error) { return nil, fmt.Errorf("a secret is never serialized") }
+
+// Line takes over the content of a passphrase file: one trailing line end is
+// not part of the passphrase.
+func Line(b []byte) Value { return New(dropLineEnd(b)) }

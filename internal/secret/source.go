@@ -1,14 +1,283 @@
 package secret
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
 )
 
+// readLimit bounds what a file or a program may give: far above MaxLen, so
+// that a source which holds no passphrase is reported and not read for ever.
+const readLimit = 64 << 10
+
+// ownPrefix begins the names of the variables that are meant for mtlsplan.
+// No other program has business with them.
+const ownPrefix = "MTLSPLAN_"
+
+var errTooLong = errors.New("too long")
+
+// Read fetches the secret from a variable, a file or a program's standard
+// output. Of a file and of a program one trailing line end is dropped, a
+// carriage return with it. A program runs without a shell, in r.Dir, without
+// standard input, and never sees the variables in hide or those of mtlsplan
+// itself; what it says on standard error is discarded, because it may hold the
+// secret.
+//
+// The error names the source and what to do, and never what was read.
+// [Generate] and [None] have nothing to read from and are errors. Whether the
+// secret can serve as a passphrase is told by [Check].
 func (r Ref) Read(ctx context.Context, lookupEnv func(string) (string, bool), hide []string) (Value, error) {
-	return Value{}, errors.New("unfinished")
+	if err := ctx.Err(); err != nil {
+		return Value{}, fmt.Errorf("%s: %w", r, err)
+	}
+	var b []byte
+	var err error
+	switch r.Kind {
+	case Env:
+		b, err = r.readEnv(lookupEnv)
+	case File:
+		b, err = r.readFile(ctx)
+	case Command:
+		b, err = r.readCommand(ctx, hide)
+	default:
+		return Value{}, fmt.Errorf("%s: not a source that can be read", r)
+	}
+	switch {
+	case errors.Is(err, errTooLong):
+		return Value{}, fmt.Errorf("%s gives more than %d bytes, which is no passphrase: name the right source", r, readLimit)
+	case err != nil:
+		return Value{}, err
+	case len(b) == 0:
+		return Value{}, fmt.Errorf("%s is empty: put the passphrase there, or name another source", r)
+	}
+	return New(b), nil
 }
-func Check(v Value) error     { return nil }
-func (r Ref) String() string  { return "" }
-func (r Ref) Same(s Ref) bool { return false }
-func Random() Value           { return Value{} }
+
+func (r Ref) readEnv(lookupEnv func(string) (string, bool)) ([]byte, error) {
+	s, ok := lookupEnv(r.Env)
+	if !ok {
+		return nil, fmt.Errorf("%s is not set: set it, or name another source", r)
+	}
+	return []byte(s), nil
+}
+
+// readFile gives up waiting when ctx ends: the file may be a named pipe that
+// nobody writes to.
+func (r Ref) readFile(ctx context.Context) ([]byte, error) {
+	type result struct {
+		b   []byte
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		b, err := readBounded(r.File)
+		done <- result{b, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%s: %w", r, ctx.Err())
+	case got := <-done:
+		if errors.Is(got.err, errTooLong) {
+			return nil, got.err
+		}
+		if got.err != nil {
+			return nil, fmt.Errorf("%s: %w: %s", r, cause(got.err), remedy(got.err))
+		}
+		return dropLineEnd(got.b), nil
+	}
+}
+
+func readBounded(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, readLimit+1))
+	if err == nil && len(b) > readLimit {
+		err = errTooLong
+	}
+	return b, err
+}
+
+// cause strips the path from an error of the os package, since the source's
+// description has it already.
+func cause(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}
+
+func remedy(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "write the passphrase into it, or name another source"
+	case errors.Is(err, fs.ErrPermission):
+		return "let the user that runs mtlsplan read it"
+	}
+	return "name a file that holds the passphrase"
+}
+
+func (r Ref) readCommand(ctx context.Context, hide []string) ([]byte, error) {
+	if len(r.Command) == 0 || r.Command[0] == "" {
+		return nil, errors.New("command: no program is named: name one")
+	}
+	// A program that ignores the broken pipe is stopped by the overflow.
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	out := &bounded{overflow: stop}
+	cmd := exec.CommandContext(running, r.Command[0], r.Command[1:]...)
+	cmd.Dir = r.Dir
+	cmd.Env = environment(os.Environ(), hide)
+	cmd.Stdout = out
+	// A child that the program left behind may keep the pipe open.
+	cmd.WaitDelay = 2 * time.Second
+	err := cmd.Run()
+	switch {
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("%s: %w", r, ctx.Err())
+	case out.full:
+		return nil, errTooLong
+	case err == nil:
+		return dropLineEnd(out.buf.Bytes()), nil
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return nil, fmt.Errorf("%s ended with %s: run it by hand in %s to see why", r, exit.ProcessState, r.Dir)
+	}
+	if errors.Is(err, exec.ErrWaitDelay) {
+		return nil, fmt.Errorf("%s left a process behind that keeps its output open: name a program that ends", r)
+	}
+	if e, ok := errors.AsType[*exec.Error](err); ok {
+		err = e.Err
+	}
+	return nil, fmt.Errorf("%s cannot be started: %w: install it, or name another source", r, cause(err))
+}
+
+// environment is what a program gets: env without the variables named in hide
+// and without mtlsplan's own.
+func environment(env, hide []string) []string {
+	kept := make([]string, 0, len(env))
+	for _, kv := range env {
+		name, _, _ := strings.Cut(kv, "=")
+		if !strings.HasPrefix(name, ownPrefix) && !slices.Contains(hide, name) {
+			kept = append(kept, kv)
+		}
+	}
+	return kept
+}
+
+// bounded keeps what is written up to readLimit and fails from there on. The
+// buffer is not embedded: io.Copy would find its ReadFrom, which has no bound.
+type bounded struct {
+	buf      bytes.Buffer
+	full     bool
+	overflow func()
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.buf.Len()+len(p) > readLimit {
+		b.full = true
+		b.overflow()
+		return 0, errTooLong
+	}
+	return b.buf.Write(p)
+}
+
+func dropLineEnd(b []byte) []byte {
+	if rest, ok := bytes.CutSuffix(b, []byte("\n")); ok {
+		b = bytes.TrimSuffix(rest, []byte("\r"))
+	}
+	return b
+}
+
+// Check reports why v cannot serve as a passphrase: it must have 1 to [MaxLen]
+// bytes of printable ASCII, which is what every reader of keys and PKCS #12
+// files opens. The error says what kind of character is wrong and roughly
+// where, never which.
+func Check(v Value) error {
+	switch n := len(v.bytes()); {
+	case n == 0:
+		return errors.New("the passphrase is empty: it needs 1 to 1023 characters")
+	case n > MaxLen:
+		return errors.New("the passphrase is longer than 1023 bytes, which OpenSSL cannot read: shorten it")
+	}
+	for i, c := range v.bytes() {
+		if c >= 0x20 && c <= 0x7e {
+			continue
+		}
+		kind := "a control character"
+		switch {
+		case c == '\n' || c == '\r':
+			kind = "a line end"
+		case c >= 0x80:
+			kind = "a character outside ASCII"
+		}
+		verb := "contains"
+		switch i {
+		case 0:
+			verb = "begins with"
+		case len(v.bytes()) - 1:
+			verb = "ends with"
+		}
+		return fmt.Errorf("the passphrase %s %s, which not every program reads alike: use letters, digits, blanks and punctuation of ASCII only", verb, kind)
+	}
+	return nil
+}
+
+// String describes the source for people, without what may be private in a
+// program's arguments.
+func (r Ref) String() string {
+	switch r.Kind {
+	case Generate:
+		return "generated"
+	case Env:
+		return "environment variable " + r.Env
+	case File:
+		return "file " + r.File
+	case Command:
+		if len(r.Command) > 0 {
+			return "command " + r.Command[0]
+		}
+		return "command"
+	}
+	return "no source"
+}
+
+// Same reports whether both name the same source.
+func (r Ref) Same(s Ref) bool {
+	return r.Kind == s.Kind && r.Env == s.Env && r.File == s.File &&
+		r.Dir == s.Dir && slices.Equal(r.Command, s.Command)
+}
+
+// alphabet has 32 characters of which no two look alike: no l, o, 0 or 1.
+const alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
+
+const (
+	groups   = 7
+	groupLen = 4
+)
+
+// Random makes a passphrase of 140 random bits in seven groups of four
+// characters with dashes between them, which a person can type.
+func Random() Value {
+	var raw [groups * groupLen]byte
+	_, _ = rand.Read(raw[:]) // never fails: see crypto/rand
+	out := make([]byte, 0, groups*(groupLen+1)-1)
+	for i, r := range raw {
+		if i > 0 && i%groupLen == 0 {
+			out = append(out, '-')
+		}
+		out = append(out, alphabet[int(r)%len(alphabet)])
+	}
+	return New(out)
+}
