@@ -13,6 +13,9 @@ type Apply struct {
 	Out, Err           io.Writer
 	OutStyle, ErrStyle Style
 
+	// Quiet leaves only failures: the rest is in the document that follows.
+	Quiet bool
+
 	// Passphrase gives the path of an owner's generated passphrase, which is
 	// what is shown of it.
 	Passphrase func(engine.Owner) string
@@ -32,9 +35,12 @@ type progress struct {
 // Planned writes the notes. Of a plan that is refused nothing will be done, so
 // it is shown at once, reasons and all.
 func (v *Apply) Planned(p *engine.Plan) {
+	v.groups = map[engine.Owner]*progress{}
+	if v.Quiet {
+		return
+	}
 	Notes(v.Err, v.ErrStyle, p.Notes)
 	v.layout = newLayout(v.Out, v.OutStyle, p.Steps)
-	v.groups = map[engine.Owner]*progress{}
 	for _, g := range groups(p.Steps) {
 		if p.Refused() {
 			v.layout.group(g)
@@ -53,6 +59,9 @@ func (v *Apply) Planned(p *engine.Plan) {
 
 // Done writes the step, or its group when this was the group's last.
 func (v *Apply) Done(s engine.Step) {
+	if v.Quiet {
+		return
+	}
 	g := v.groups[s.Owner]
 	if g == nil {
 		v.show([]engine.Step{s})
@@ -99,6 +108,9 @@ func (v *Apply) End(r *engine.Report) {
 		if !slices.Contains(v.failed, f) {
 			v.Failed(f)
 		}
+	}
+	if v.Quiet {
+		return
 	}
 	for _, text := range r.Repairs {
 		fmt.Fprintln(v.Err, "note: "+Clean(text))

@@ -9,13 +9,27 @@ import (
 	"mtlsplan/engine"
 )
 
-// Progress draws a bar below what another watcher writes to the same terminal.
-// The bar is taken away before the other one writes.
+// Progress draws a bar on the terminal that another watcher writes to. That
+// one writes through [Progress.Above].
 type Progress struct {
 	engine.Watcher
 	Terminal io.Writer
 
 	bar *progressbar.ProgressBar
+}
+
+// Above returns a writer to w that takes the bar away before it writes; the
+// next step draws it again.
+func (v *Progress) Above(w io.Writer) io.Writer { return above{v, w} }
+
+type above struct {
+	*Progress
+	w io.Writer
+}
+
+func (a above) Write(p []byte) (int, error) {
+	a.clear()
+	return a.w.Write(p)
 }
 
 // Planned starts the bar, unless there is nothing to wait for.
@@ -38,28 +52,33 @@ func (v *Progress) Planned(p *engine.Plan) {
 
 // Done moves the bar on.
 func (v *Progress) Done(s engine.Step) {
-	v.around(func() { v.Watcher.Done(s) })
+	v.Watcher.Done(s)
+	v.add()
 }
 
 // Failed moves the bar on, too: nothing more will happen to that owner.
 func (v *Progress) Failed(f engine.Failure) {
-	v.around(func() { v.Watcher.Failed(f) })
+	v.Watcher.Failed(f)
+	v.add()
 }
 
-// Close takes the bar away.
+// Close takes the bar away for good.
 func (v *Progress) Close() {
+	v.clear()
+	v.bar = nil
+}
+
+// A terminal that has gone is no reason for an apply to fail, so what the bar
+// returns is not looked at.
+
+func (v *Progress) clear() {
 	if v.bar != nil {
-		_ = v.bar.Clear() // a terminal that has gone is no reason to fail
-		v.bar = nil
+		_ = v.bar.Clear()
 	}
 }
 
-func (v *Progress) around(write func()) {
-	if v.bar == nil {
-		write()
-		return
+func (v *Progress) add() {
+	if v.bar != nil {
+		_ = v.bar.Add(1)
 	}
-	_ = v.bar.Clear()
-	write()
-	_ = v.bar.Add(1)
 }

@@ -30,10 +30,14 @@ func StyleFor(w io.Writer, lookupEnv func(string) (string, bool)) Style {
 	if v, ok := lookupEnv("NO_COLOR"); ok && v != "" {
 		return Style{}
 	}
-	if v, _ := lookupEnv("TERM"); v == "dumb" {
-		return Style{}
-	}
-	return Style{Color: IsTerminal(w)}
+	return Style{Color: Interactive(w, lookupEnv)}
+}
+
+// Interactive reports whether w ends at a terminal that understands control
+// sequences.
+func Interactive(w io.Writer, lookupEnv func(string) (string, bool)) bool {
+	name, _ := lookupEnv("TERM")
+	return name != "dumb" && IsTerminal(w)
 }
 
 func (s Style) paint(sgr, text string) string {
@@ -76,8 +80,8 @@ func (o *Output) Write(p []byte) (int, error) {
 // text is returned as it is.
 func Clean(s string) string { return clean(s, "") }
 
-// cleanBlock is Clean for text of several lines.
-func cleanBlock(s string) string { return clean(s, "\n\t") }
+// CleanLines is [Clean] for text of several lines: it keeps line ends and tabs.
+func CleanLines(s string) string { return clean(s, "\n\t") }
 
 func clean(s, keep string) string {
 	if harmless(s, keep) {

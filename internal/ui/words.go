@@ -38,6 +38,21 @@ func wordOf(a engine.Action) word {
 	return word{a, "?", "", string(a), string(a)}
 }
 
+// Legend explains the symbols: "! refuse, + create, …".
+func Legend() string {
+	var parts []string
+	at := map[string]int{}
+	for _, w := range words {
+		if i, ok := at[w.symbol]; ok {
+			parts[i] += "/" + string(w.action)
+			continue
+		}
+		at[w.symbol] = len(parts)
+		parts = append(parts, w.symbol+" "+string(w.action))
+	}
+	return strings.Join(parts, ", ")
+}
+
 // tally counts actions and is written as "3 created, 1 rekeyed".
 func tally(counts map[engine.Action]int, text func(word) string) []string {
 	var parts []string

@@ -1,0 +1,204 @@
+package ui
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"mtlsplan/engine"
+)
+
+func newApply(out, talk *bytes.Buffer) *Apply {
+	return &Apply{Out: out, Err: talk, Passphrase: func(o engine.Owner) string { return "pki/secrets/" + string(o) + ".pass" }}
+}
+
+func TestApplyShowsStepsAsTheyAreDone(t *testing.T) {
+	var out, talk bytes.Buffer
+	v := newApply(&out, &talk)
+	plan := samplePlan()
+	plan.Notes = []engine.Note{{Warning: true, Owner: "ca.mattermost", Message: "cut"}, {Message: "by the way"}}
+	v.Planned(plan)
+	if out.Len() > 0 {
+		t.Errorf("printed before anything was done:\n%s", out.String())
+	}
+	v.Done(plan.Steps[0])
+	want := "+ ca.mattermost     create   pass key crt\n    there is no CA yet\n    passphrase in pki/secrets/ca.mattermost.pass\n"
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+	failure := engine.Failure{Owner: "user.mmuser", Message: "wrong passphrase"}
+	v.Failed(failure)
+	out.Reset()
+	v.End(&engine.Report{Plan: plan, Done: plan.Steps[:1], Failures: []engine.Failure{failure, {Owner: "user.ann", Message: "late"}}, Repairs: []string{"db/: mode"}})
+	if want := "\nApplied: 1 created, 2 failed, 2 not done, 12 unchanged.\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+	wantTalk := "warning: ca.mattermost: cut\nnote: by the way\nuser.mmuser: wrong passphrase\nuser.ann: late\nnote: db/: mode\n"
+	if talk.String() != wantTalk {
+		t.Errorf("got\n%swant\n%s", talk.String(), wantTalk)
+	}
+}
+
+func TestApplyFoldsWhatPlanFolds(t *testing.T) {
+	var out, talk bytes.Buffer
+	v := newApply(&out, &talk)
+	steps := many(30)
+	v.Planned(&engine.Plan{Steps: steps})
+	for _, s := range steps[:29] {
+		v.Done(s)
+	}
+	if out.Len() > 0 {
+		t.Errorf("the group was printed before its end:\n%s", out.String())
+	}
+	v.End(&engine.Report{Plan: &engine.Plan{Steps: steps}, Done: steps[:29]})
+	if !strings.HasPrefix(out.String(), "~ 29 users  reissue  crt p12\n") || !strings.Contains(out.String(), "Applied: 29 reissued, 1 not done,") {
+		t.Errorf("got\n%s", out.String())
+	}
+
+	out.Reset()
+	v = newApply(&out, &talk)
+	v.Planned(&engine.Plan{Steps: steps})
+	for _, s := range steps {
+		v.Done(s)
+	}
+	if !strings.HasPrefix(out.String(), "~ 30 users  reissue  crt p12\n") {
+		t.Errorf("a group that is done was not printed:\n%s", out.String())
+	}
+}
+
+func TestApplyShowsARefusedPlanAtOnce(t *testing.T) {
+	var out, talk bytes.Buffer
+	v := newApply(&out, &talk)
+	plan := &engine.Plan{Steps: []engine.Step{{Owner: "ca.x", Action: engine.Refuse,
+		Reasons: []engine.Reason{{Code: engine.Unrecorded, Message: "files of another hand"}}}}}
+	v.Planned(plan)
+	v.End(&engine.Report{Plan: plan})
+	want := "! ca.x  refuse\n    files of another hand\n\nRefused: 1 step must not be applied, so nothing was changed.\n"
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}
+
+func TestQuietApplyWritesFailuresOnly(t *testing.T) {
+	var out, talk bytes.Buffer
+	v := newApply(&out, &talk)
+	v.Quiet = true
+	plan := samplePlan()
+	plan.Notes = []engine.Note{{Message: "by the way"}}
+	v.Planned(plan)
+	v.Done(plan.Steps[0])
+	v.End(&engine.Report{Plan: plan, Done: plan.Steps[:1], Failures: []engine.Failure{{Owner: "user.ann", Message: "late"}}, Repairs: []string{"r"}})
+	if out.Len() > 0 || talk.String() != "user.ann: late\n" {
+		t.Errorf("out %q, talk %q", out.String(), talk.String())
+	}
+}
+
+// TestProgressPassesEverythingOn checks that the bar is on its own stream only
+// and is gone at the end.
+func TestProgressPassesEverythingOn(t *testing.T) {
+	var plain, out, talk, terminal bytes.Buffer
+	plan := samplePlan()
+	bare, view := newApply(&plain, &talk), newApply(&out, &talk)
+	bar := &Progress{Watcher: view, Terminal: &terminal}
+	view.Out, view.Err = bar.Above(&out), bar.Above(&talk)
+	for _, w := range []engine.Watcher{bare, bar} {
+		w.Planned(plan)
+		for _, s := range plan.Steps[1:] {
+			w.Done(s)
+		}
+		w.Failed(engine.Failure{Owner: "ca.mattermost", Message: "m"})
+	}
+	bar.Close()
+	if plain.String() != out.String() {
+		t.Errorf("with a bar\n%swithout\n%s", out.String(), plain.String())
+	}
+	drawn := strings.LastIndex(terminal.String(), "applying")
+	if drawn < 0 || !strings.Contains(terminal.String(), "(0/5)") {
+		t.Fatalf("no bar: %q", terminal.String())
+	}
+	if !strings.Contains(terminal.String()[drawn:], "\r"+strings.Repeat(" ", 40)) {
+		t.Errorf("the bar is left behind: %q", terminal.String()[drawn:])
+	}
+}
+
+// sampleCertificates is one certificate that ends a year after at.
+func sampleCertificates(t *testing.T) []*x509.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(0x1abc), Subject: pkix.Name{CommonName: "mmuser"},
+		NotBefore: at, NotAfter: at.AddDate(1, 0, 0), EmailAddresses: []string{"mmuser@example.com"}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []*x509.Certificate{cert}
+}
+
+func TestDetailsText(t *testing.T) {
+	step := engine.Step{Owner: "user.mmuser", Action: engine.Repair, Artefacts: []string{"p12"},
+		Reasons: []engine.Reason{{Code: engine.Missing, Message: "the .p12 is gone"}}}
+	d := &engine.Details{
+		Owner: "user.mmuser",
+		Files: []engine.FileDetail{
+			{Kind: "key", Path: "pki/mmuser-mattermost.key", Mode: "0600", State: "ok", Facts: []engine.FileFact{{Name: "iterations", Value: "2048"}}},
+			{Kind: "crt", Path: "pki/mmuser-mattermost.crt", Mode: "0644", State: "damaged: no PEM in it"},
+			{Kind: "p12", Path: "pki/mmuser-mattermost.p12", State: "missing"},
+		},
+		Issued: []engine.IssuedDetail{{Serial: "0A1B", State: "revoked", NotAfter: at, RevokedAt: &at, Reason: "superseded", Subject: "CN=mmuser"}},
+		Step:   &step,
+	}
+	var out bytes.Buffer
+	if err := Details(&out, Style{}, d, at); err != nil {
+		t.Fatal(err)
+	}
+	want := `user.mmuser
+
+Files
+  key  0600  ok       pki/mmuser-mattermost.key
+                      iterations: 2048
+  crt  0644  damaged  pki/mmuser-mattermost.crt
+                      no PEM in it
+  p12  -     missing  pki/mmuser-mattermost.p12
+
+CA database
+  0A1B  revoked  until 2027-01-02
+    revoked at 2027-01-02 02:04:05 UTC: superseded
+    CN=mmuser
+
+Pending
+  ~ user.mmuser  repair  p12
+      the .p12 is gone
+`
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}
+
+func TestValidity(t *testing.T) {
+	for _, c := range []struct {
+		left time.Duration
+		want string
+	}{
+		{36 * time.Hour, "valid until 2027-01-03 14:04:05 UTC, 1 day left"},
+		{time.Hour, "valid until 2027-01-02 03:04:05 UTC, 0 days left"},
+		{-time.Hour, "expired at 2027-01-02 01:04:05 UTC"},
+	} {
+		if got := validity(at.Add(c.left), at); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package ui
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+
+	"mtlsplan/engine"
+)
+
+const emptyPlanJSON = `{
+  "format_version": 1,
+  "at": "2027-01-02T02:04:05Z",
+  "steps": [],
+  "summary": {
+    "reimports": 0,
+    "unchanged": 0
+  },
+  "notes": [],
+  "failures": []
+}
+`
+
+const emptyPlanYAML = `format_version: 1
+at: "2027-01-02T02:04:05Z"
+steps: []
+summary:
+  reimports: 0
+  unchanged: 0
+notes: []
+failures: []
+`
+
+func document(t *testing.T, format string, v any) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := Document(&out, format, v); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestEmptyPlanDocument(t *testing.T) {
+	doc := PlanDocument(&engine.Plan{At: at})
+	if got := document(t, "json", doc); got != emptyPlanJSON {
+		t.Errorf("JSON: got\n%s", got)
+	}
+	if got := document(t, "yaml", doc); got != emptyPlanYAML {
+		t.Errorf("YAML: got\n%s", got)
+	}
+}
+
+const stepJSON = `{
+    "owner": "user.<a>",
+    "action": "rekey",
+    "artefacts": [],
+    "reasons": [
+      {
+        "code": "expiring",
+        "message": "m",
+        "field": "not_after",
+        "have": "h",
+        "want": "w"
+      }
+    ],
+    "not_after": "2027-01-02T02:04:05Z",
+    "reimport": true
+  }`
+
+func TestStepDocument(t *testing.T) {
+	plan := &engine.Plan{Unchanged: 7, Steps: []engine.Step{{
+		Owner: "user.<a>", Action: engine.Rekey, NotAfter: &at, Reimport: true,
+		Reasons: []engine.Reason{{Code: engine.Expiring, Message: "m", Field: "not_after", Have: "h", Want: "w"}},
+	}}}
+	text := document(t, "json", PlanDocument(plan))
+	if !strings.Contains(unindent(text), unindent(stepJSON)) {
+		t.Errorf("got\n%s", text)
+	}
+	if want := `"summary":{"reimports":1,"rekey":1,"unchanged":7}`; !strings.Contains(unindent(text), want) {
+		t.Errorf("no %s in\n%s", want, text)
+	}
+}
+
+// unindent takes all blanks and line ends out; the samples have none in strings.
+func unindent(s string) string { return strings.NewReplacer(" ", "", "\n", "").Replace(s) }
+
+func TestApplyDocument(t *testing.T) {
+	plan := samplePlan()
+	plan.Failures = nil
+	for _, c := range []struct {
+		done []engine.Step
+		want string
+	}{
+		{nil, `"failures":[{"owner":"user.mmuser","message":"m"}],"applied":[]}`},
+		{plan.Steps[:1], `"failures":[{"owner":"user.mmuser","message":"m"}],"applied":["ca.mattermost"]}`},
+	} {
+		r := &engine.Report{Plan: plan, Done: c.done, Failures: []engine.Failure{{Owner: "user.mmuser", Message: "m"}}}
+		if got := unindent(document(t, "json", ApplyDocument(r))); !strings.HasSuffix(got, c.want) {
+			t.Errorf("got %s, want at its end %s", got, c.want)
+		}
+	}
+}
+
+// TestFormatsAgree reads both documents back and compares the values.
+func TestFormatsAgree(t *testing.T) {
+	plan := samplePlan()
+	plan.Steps[0].Reasons[0].Message = "true" // a string that YAML could take for something else
+	plan.Steps[0].Reasons[0].Have = "2027-01-01"
+	plan.Steps[0].Reasons[0].Want = "two\nlines: \"x\""
+	plan.Steps[0].NotAfter = &at
+	details := &engine.Details{Owner: "user.a", Step: &plan.Steps[0], Certificates: sampleCertificates(t),
+		Issued: []engine.IssuedDetail{{Serial: "0123", State: "valid", NotAfter: at}}}
+	for _, doc := range []any{PlanDocument(plan), DetailsDocument(details)} {
+		var fromJSON, fromYAML any
+		if err := json.Unmarshal([]byte(document(t, "json", doc)), &fromJSON); err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.Unmarshal([]byte(document(t, "yaml", doc)), &fromYAML); err != nil {
+			t.Fatal(err)
+		}
+		again, err := json.Marshal(fromYAML)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var normal any
+		if err := json.Unmarshal(again, &normal); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(fromJSON, normal) {
+			t.Errorf("JSON\n%v\nYAML\n%v", fromJSON, normal)
+		}
+	}
+}
+
+type full struct{}
+
+var errFull = errors.New("no space left")
+
+func (full) Write([]byte) (int, error) { return 0, errFull }
+
+func TestOutputRemembersTheFirstError(t *testing.T) {
+	out := &Output{W: full{}}
+	Plan(out, Style{}, samplePlan())
+	if err := Document(out, "yaml", PlanDocument(samplePlan())); err != nil {
+		t.Errorf("Document saw %v, which only the end of the run should", err)
+	}
+	if out.Err != errFull {
+		t.Errorf("Err = %v", out.Err)
+	}
+}

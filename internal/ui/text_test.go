@@ -1,0 +1,215 @@
+package ui
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"mtlsplan/engine"
+)
+
+var at = time.Date(2027, 1, 2, 3, 4, 5, 6, time.FixedZone("CET", 3600))
+
+// samplePlan has one step of most actions.
+func samplePlan() *engine.Plan {
+	return &engine.Plan{
+		At:        at,
+		Unchanged: 12,
+		Steps: []engine.Step{
+			{Owner: "ca.mattermost", Action: engine.Create, Artefacts: []string{"pass", "key", "crt"},
+				Reasons: []engine.Reason{{Code: engine.Missing, Message: "there is no CA yet"}}},
+			{Owner: "user.mmuser", Action: engine.Rekey, Artefacts: []string{"key", "csr", "crt", "p12"}, Reimport: true,
+				Reasons: []engine.Reason{
+					{Code: engine.KeyChanged, Message: "the key is of another type", Field: "key", Have: "rsa-2048", Want: "ecdsa-p256"},
+					{Code: engine.SubjectChanged, Message: "the subject differs", Field: "subject",
+						Have: "C=US, ST=Maryland, L=Meade, O=Mattermost, OU=Smarttotem, CN=mmuser",
+						Want: "C=US, ST=Maryland, L=Fort Meade, O=Mattermost, OU=Smarttotem, CN=mmuser"},
+				}},
+			{Owner: "user.ann", Action: engine.Create, Artefacts: []string{"pass", "key", "csr", "crt", "p12"}, Reimport: true,
+				Reasons: []engine.Reason{{Code: engine.Missing, Message: "there are no files yet"}}},
+			{Owner: "crl.mattermost", Action: engine.Rebuild, Artefacts: []string{"crl"},
+				Reasons: []engine.Reason{{Code: engine.Expiring, Message: "it ends in 9 days", Want: "10 days before"}}},
+			{Owner: "nginx.mattermost", Action: engine.Repair, Artefacts: []string{"site"},
+				Reasons: []engine.Reason{{Code: engine.Mode, Message: "its mode is wider than it may be", Have: "0666", Want: "0644"}}},
+		},
+	}
+}
+
+const samplePlanText = `+ ca.mattermost     create   pass key crt
+    there is no CA yet
+± user.mmuser       rekey    key csr crt p12
+    the key is of another type: rsa-2048 → ecdsa-p256
+    the subject differs:
+        C=US, ST=Maryland, L=Meade, O=Mattermost, OU=Smarttotem, CN=mmuser
+      → C=US, ST=Maryland, L=Fort Meade, O=Mattermost, OU=Smarttotem, CN=mmuser
++ user.ann          create   pass key csr crt p12
+    there are no files yet
+~ crl.mattermost    rebuild  crl
+    it ends in 9 days: (none) → 10 days before
+~ nginx.mattermost  repair   site
+    its mode is wider than it may be: 0666 → 0644
+
+Plan: 2 to create, 1 to rekey, 1 to rebuild, 1 to repair, 12 unchanged. 2 users must import a new .p12.
+`
+
+func TestPlanText(t *testing.T) {
+	var out bytes.Buffer
+	Plan(&out, Style{}, samplePlan())
+	if out.String() != samplePlanText {
+		t.Errorf("got\n%swant\n%s", out.String(), samplePlanText)
+	}
+}
+
+func TestColourAddsNothingButSequences(t *testing.T) {
+	var out bytes.Buffer
+	Plan(&out, Style{Color: true}, samplePlan())
+	text := out.String()
+	if !strings.Contains(text, "\x1b[32m+\x1b[0m") {
+		t.Errorf("create is not green:\n%q", text)
+	}
+	for _, sgr := range []string{"0", bold, faint, red, green, yellow} {
+		text = strings.ReplaceAll(text, "\x1b["+sgr+"m", "")
+	}
+	if text != samplePlanText {
+		t.Errorf("without colour got\n%q", text)
+	}
+}
+
+// many makes n users with the same action and reason codes.
+func many(n int) []engine.Step {
+	var steps []engine.Step
+	for i := range n {
+		steps = append(steps, engine.Step{
+			Owner: engine.Owner(fmt.Sprintf("user.u%03d", i)), Action: engine.Reissue, Artefacts: []string{"crt", "p12"}, Reimport: true,
+			Reasons: []engine.Reason{
+				{Code: engine.Expiring, Message: "the certificate ends soon", Have: fmt.Sprintf("%d days", i)},
+				{Code: engine.UsageChanged, Message: fmt.Sprintf("extension %d differs", i), Have: "a", Want: "b"},
+			},
+		})
+	}
+	return steps
+}
+
+func TestFold(t *testing.T) {
+	var whole, folded bytes.Buffer
+	Plan(&whole, Style{}, &engine.Plan{Steps: many(foldAbove)})
+	if n := strings.Count(whole.String(), "~ user."); n != foldAbove {
+		t.Errorf("%d steps were folded: %d lines", foldAbove, n)
+	}
+	steps := append(many(480), engine.Step{Owner: "ca.x", Action: engine.Reissue, Artefacts: []string{"crt"}})
+	Plan(&folded, Style{}, &engine.Plan{Steps: steps})
+	want := `~ 480 users  reissue  crt p12
+    user.u000, user.u001, user.u002 and 477 more
+    the certificate ends soon
+    extension 0 differs (user.u000): a → b
+~ ca.x       reissue  crt
+
+Plan: 481 to reissue, 0 unchanged. 480 users must import a new .p12.
+`
+	if folded.String() != want {
+		t.Errorf("got\n%swant\n%s", folded.String(), want)
+	}
+}
+
+func TestTotals(t *testing.T) {
+	refuse := engine.Step{Owner: "ca.x", Action: engine.Refuse}
+	create := engine.Step{Owner: "user.a", Action: engine.Create, Reimport: true}
+	other := engine.Step{Owner: "user.b", Action: engine.Create, Reimport: true}
+	failure := []engine.Failure{{Owner: "user.b", Message: "m"}}
+	for _, c := range []struct {
+		plan        engine.Plan
+		done        []engine.Step
+		failures    []engine.Failure
+		want, apply string
+	}{
+		{engine.Plan{Unchanged: 4}, nil, nil,
+			"Nothing to do: 4 owners match the spec.", "Nothing to do: 4 owners match the spec."},
+		{engine.Plan{Unchanged: 1}, nil, nil,
+			"Nothing to do: 1 owner matches the spec.", "Nothing to do: 1 owner matches the spec."},
+		{engine.Plan{Unchanged: 3, Failures: failure}, nil, failure,
+			"Plan: 1 not judged, 3 unchanged.", "Applied: 1 failed, 3 unchanged."},
+		{engine.Plan{Steps: []engine.Step{create}}, []engine.Step{create}, nil,
+			"Plan: 1 to create, 0 unchanged. 1 user must import a new .p12.",
+			"Applied: 1 created, 0 unchanged. 1 user must import a new .p12."},
+		{engine.Plan{Steps: []engine.Step{create, other}}, []engine.Step{create}, failure,
+			"Plan: 2 to create, 0 unchanged. 2 users must import a new .p12.",
+			"Applied: 1 created, 1 failed, 0 unchanged. 1 user must import a new .p12."},
+		{engine.Plan{Steps: []engine.Step{create, other}}, nil, nil,
+			"Plan: 2 to create, 0 unchanged. 2 users must import a new .p12.",
+			"Applied: 2 not done, 0 unchanged."},
+		{engine.Plan{Steps: []engine.Step{create, refuse}}, nil, nil,
+			"Plan: 1 refused, 1 to create, 0 unchanged. 1 user must import a new .p12.",
+			"Refused: 1 step must not be applied, so nothing was changed."},
+	} {
+		if got := PlanTotals(&c.plan); got != c.want {
+			t.Errorf("plan: got %q, want %q", got, c.want)
+		}
+		r := &engine.Report{Plan: &c.plan, Done: c.done, Failures: c.failures}
+		if got := ApplyTotals(r); got != c.apply {
+			t.Errorf("apply: got %q, want %q", got, c.apply)
+		}
+	}
+}
+
+func TestEveryActionHasAWord(t *testing.T) {
+	for _, a := range engine.Actions {
+		if wordOf(a).symbol == "?" {
+			t.Errorf("%s has no row in words", a)
+		}
+	}
+	if len(words) != len(engine.Actions) {
+		t.Errorf("%d words for %d actions", len(words), len(engine.Actions))
+	}
+}
+
+func TestClean(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                     "",
+		"Jürgen Ω → 漢字 a b":    "Jürgen Ω → 漢字 a b",
+		"\x1b[2J\r\n\t\x7f":    `\x1b[2J\r\n\t\x7f`,
+		"a\u009b31mb":          `a\u009b31mb`,
+		"a\u202eb\u2066\u200f": `a\u202eb\u2066\u200f`,
+		"bad \xff\xc3 bytes":   `bad \xff\xc3 bytes`,
+		"\u2028\U000e0041":     `\u2028\U000e0041`,
+	} {
+		if got := Clean(in); got != want {
+			t.Errorf("Clean(%q) = %q, want %q", in, got, want)
+		}
+	}
+	if got := CleanLines("a\n\tb\x1b\n"); got != "a\n\tb\\x1b\n" {
+		t.Errorf("CleanLines: %q", got)
+	}
+}
+
+// TestHostileTextIsHarmless puts terminal control into every field that comes
+// from outside.
+func TestHostileTextIsHarmless(t *testing.T) {
+	bad := "x\x1b]0;evil\a\u009b2J\r\u202e\U000e0001\xff"
+	step := engine.Step{Owner: engine.Owner(bad), Action: engine.Create, Artefacts: []string{"key"},
+		Reasons: []engine.Reason{{Code: engine.Missing, Message: bad, Field: bad, Have: bad, Want: bad}}}
+	plan := &engine.Plan{At: at, Steps: []engine.Step{step}, Notes: []engine.Note{{Owner: step.Owner, Message: bad}},
+		Failures: []engine.Failure{{Owner: step.Owner, Message: bad}}}
+	details := &engine.Details{Owner: step.Owner, Step: &step, Failures: plan.Failures,
+		Files:  []engine.FileDetail{{Kind: bad, Path: bad, Mode: bad, State: bad, Facts: []engine.FileFact{{Name: bad, Value: bad}}}},
+		Issued: []engine.IssuedDetail{{Serial: bad, State: bad, RevokedAt: &at, Reason: bad, Subject: bad}}}
+
+	var out bytes.Buffer
+	Plan(&out, Style{}, plan)
+	Notes(&out, Style{}, plan.Notes)
+	Failures(&out, Style{}, plan.Failures)
+	if err := Details(&out, Style{}, details, at); err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"json", "yaml"} {
+		for _, doc := range []any{PlanDocument(plan), DetailsDocument(details)} {
+			if err := Document(&out, format, doc); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if text := out.String(); !harmless(text, "\n") {
+		t.Errorf("a control character got through:\n%q", text)
+	}
+}
