@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"mtlsplan/engine"
@@ -14,19 +15,26 @@ type word struct {
 	color   string // SGR parameter
 	pending string // in the totals of a plan: "3 to create"
 	done    string // in the totals of an apply: "3 created"
+	doc     string // for the reference; "" where no plan has the action yet
 }
 
 // words are all actions in the order in which totals name them.
 var words = []word{
-	{engine.Refuse, "!", red, "refused", "refused"},
-	{engine.Create, "+", green, "to create", "created"},
-	{engine.Adopt, "=", green, "to adopt", "adopted"},
-	{engine.Rekey, "±", yellow, "to rekey", "rekeyed"},
-	{engine.Reissue, "~", yellow, "to reissue", "reissued"},
-	{engine.Rebuild, "~", yellow, "to rebuild", "rebuilt"},
-	{engine.Repair, "~", yellow, "to repair", "repaired"},
-	{engine.Revoke, "-", red, "to revoke", "revoked"},
-	{engine.Retire, "-", red, "to retire", "retired"},
+	{engine.Refuse, "!", red, "refused", "refused",
+		"The plan must not be applied, and nothing of it is done."},
+	{engine.Create, "+", green, "to create", "created",
+		"Everything of the owner is made for the first time."},
+	{engine.Adopt, "=", green, "to adopt", "adopted", ""},
+	{engine.Rekey, "±", yellow, "to rekey", "rekeyed",
+		"A new key with all that follows from it. The user must import a new .p12."},
+	{engine.Reissue, "~", yellow, "to reissue", "reissued",
+		"A new certificate for the same key."},
+	{engine.Rebuild, "~", yellow, "to rebuild", "rebuilt",
+		"The same key and certificate in new containers; a CRL signed anew; a new text of a site."},
+	{engine.Repair, "~", yellow, "to repair", "repaired",
+		"A mode is set right, or a damaged or lost file is made again from key and database."},
+	{engine.Revoke, "-", red, "to revoke", "revoked", ""},
+	{engine.Retire, "-", red, "to retire", "retired", ""},
 }
 
 func wordOf(a engine.Action) word {
@@ -35,14 +43,34 @@ func wordOf(a engine.Action) word {
 			return w
 		}
 	}
-	return word{a, "?", "", string(a), string(a)}
+	return word{a, "?", "", string(a), string(a), ""}
+}
+
+// ActionDoc is an action as the reference has it.
+type ActionDoc struct {
+	Action      engine.Action
+	Symbol, Doc string
+}
+
+// Actions are the actions that plans have, in the order in which totals name
+// them.
+func Actions() []ActionDoc {
+	var docs []ActionDoc
+	for _, w := range documented() {
+		docs = append(docs, ActionDoc{w.action, w.symbol, w.doc})
+	}
+	return docs
+}
+
+func documented() []word {
+	return slices.DeleteFunc(slices.Clone(words), func(w word) bool { return w.doc == "" })
 }
 
 // Legend explains the symbols: "! refuse, + create, …".
 func Legend() string {
 	var parts []string
 	at := map[string]int{}
-	for _, w := range words {
+	for _, w := range documented() {
 		if i, ok := at[w.symbol]; ok {
 			parts[i] += "/" + string(w.action)
 			continue
