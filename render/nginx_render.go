@@ -1,5 +1,218 @@
 package render
 
-const sessionTimeoutWords = "ten minutes"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+)
 
-func renderNginx(s Site) []byte { return nil }
+const (
+	sessionTimeout      = "10m"
+	sessionTimeoutWords = "ten minutes"
+)
+
+// nginxSite is a site with all that is derived from its values.
+type nginxSite struct {
+	Site
+	id       string
+	versions versions
+	exempt   []string
+	optional bool // clients without certificate get past the handshake
+	mapped   bool // revocation by map
+	listed   bool // revocation by ssl_crl
+	sni      bool // some server name can be named in a handshake
+}
+
+func newNginxSite(s Site) nginxSite {
+	v := s.Values
+	n := nginxSite{Site: s, id: siteID(s.Name), exempt: v.Strings("exempt")}
+	n.versions, _ = parseVersion(v.String("nginx_version"))
+	n.optional = v.String("verify") == "optional" || len(n.exempt) > 0
+	n.listed = v.String("revocation") == "crl" || v.String("revocation") == "both"
+	n.mapped = v.String("revocation") != "crl"
+	for _, name := range v.Strings("server_name") {
+		_, err := parseIP(name)
+		n.sni = n.sni || err != nil
+	}
+	return n
+}
+
+func renderNginx(site Site) []byte {
+	s := newNginxSite(site)
+	c := &conf{}
+	c.comment("Written by mtlsplan: changes made here are overwritten.",
+		"A complete site for the http block of nginx.conf.",
+		"",
+		"To cut connections that are open when somebody is revoked, WebSockets above all,",
+		"set worker_shutdown_timeout 60s; in the main context of nginx.conf.")
+	c.gap()
+	c.block(func() {
+		for _, u := range s.Values.Strings("upstream") {
+			c.set("server", u)
+		}
+		c.set("keepalive", "32")
+	}, "upstream", s.name("upstream"))
+	s.mismatchMap(c)
+	if len(s.exempt) > 0 {
+		s.exemptMaps(c)
+	}
+	if s.mapped {
+		s.revokedMap(c)
+	}
+	s.reasonMap(c)
+	if s.Values.String("application") == "generic" {
+		c.gap()
+		c.comment("WebSockets are upgraded, all else keeps its connection.")
+		s.mapping(c, "$http_upgrade", "ws", "upgrade", func() { c.set("", "") })
+	}
+	if len(s.Values.Strings("redirect_from")) > 0 {
+		c.gap()
+		c.block(func() { s.redirectServer(c) }, "server")
+	}
+	c.gap()
+	c.block(func() { s.tlsServer(c) }, "server")
+	return c.buf.Bytes()
+}
+
+func (s nginxSite) redirectServer(c *conf) {
+	for _, l := range s.Values.Strings("redirect_from") {
+		c.set("listen", l)
+	}
+	s.serverName(c)
+	port := ""
+	if listen := s.Values.Strings("listen"); len(listen) > 0 {
+		if _, n, err := splitListen(listen[0]); err == nil && n != 443 {
+			port = ":" + strconv.Itoa(n)
+		}
+	}
+	c.set("return", "301", "https://$host"+port+"$request_uri")
+}
+
+func (s nginxSite) serverName(c *conf) {
+	c.set(append([]string{"server_name"}, s.Values.Strings("server_name")...)...)
+}
+
+func (s nginxSite) tlsServer(c *conf) {
+	s.listen(c)
+	s.serverName(c)
+	c.gap()
+	chain, key := s.certificate()
+	c.set("ssl_certificate", chain)
+	c.set("ssl_certificate_key", key)
+	c.set("ssl_protocols", "TLSv1.2", "TLSv1.3")
+	c.set("ssl_ciphers", strings.Join(ciphers, ":"))
+	s.sessions(c)
+	s.clients(c)
+	s.refusals(c)
+	c.gap()
+	c.set("add_header", "Strict-Transport-Security", "max-age=15768000", "always")
+	s.locations(c)
+}
+
+// ciphers of TLS 1.2 with forward secrecy and authenticated encryption. TLS 1.3
+// has no others.
+var ciphers = []string{
+	"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256",
+	"ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384",
+	"ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
+}
+
+// listen writes HTTP/2 only where the version is known: the parameter of
+// listen warns since 1.25.1, and the directive is unknown before.
+func (s nginxSite) listen(c *conf) {
+	extra := []string{"ssl"}
+	if s.versions.allBefore(sinceHTTP2Alone) {
+		extra = append(extra, "http2")
+	}
+	for _, l := range s.Values.Strings("listen") {
+		c.set(append([]string{"listen", l}, extra...)...)
+	}
+	switch {
+	case s.versions.allSince(sinceHTTP2Alone):
+		c.set("http2", "on")
+	case !s.versions.allBefore(sinceHTTP2Alone):
+		c.comment("No HTTP/2: how it is written changed in NGINX 1.25.1, and nginx_version does not",
+			"say which side of it this is.")
+	}
+}
+
+// certificate gives the server's chain and key, by default where certbot has
+// them.
+func (s nginxSite) certificate() (chain, key string) {
+	live := "/etc/letsencrypt/live/"
+	if names := s.Values.Strings("server_name"); len(names) > 0 {
+		live += strings.TrimPrefix(names[0], "*.")
+	}
+	return firstSet(s.Values.String("certificate"), live+"/fullchain.pem"),
+		firstSet(s.Values.String("certificate_key"), live+"/privkey.pem")
+}
+
+func (s nginxSite) sessions(c *conf) {
+	c.gap()
+	if s.Values.Bool("session_resumption") {
+		c.comment("A resumed session is not verified again. The cache's name changes with the CA and",
+			"with every revocation, which ends all sessions.")
+		c.set("ssl_session_cache", "shared:"+s.name(s.generation())+":10m")
+		c.set("ssl_session_timeout", sessionTimeout)
+	} else {
+		c.comment("A resumed session would not be verified again: whoever is revoked, or whose",
+			"certificate has expired, would stay in.")
+		c.set("ssl_session_cache", "off")
+	}
+	c.set("ssl_session_tickets", "off")
+	if s.versions.allSince(sinceEarlyData) {
+		c.set("ssl_early_data", "off")
+	}
+}
+
+// generation is different whenever trust or revocations are.
+func (s nginxSite) generation() string {
+	h := sha256.New()
+	for _, part := range append([]string{s.Generation, s.ClientCA, s.CRL}, s.Revoked...) {
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+func (s nginxSite) clients(c *conf) {
+	c.gap()
+	verify := "on"
+	if s.optional {
+		verify = "optional"
+	}
+	c.set("ssl_client_certificate", s.ClientCA)
+	c.set("ssl_verify_client", verify)
+	c.set("ssl_verify_depth", "1")
+	c.comment("What the http block trusts for other purposes must not let clients in here.")
+	c.set("ssl_trusted_certificate", "")
+	if s.listed {
+		c.set("ssl_crl", s.CRL)
+	}
+}
+
+func (s nginxSite) refusals(c *conf) {
+	c.gap()
+	if s.sni {
+		c.refuse(s.variable("sni"), "421")
+	}
+	if len(s.exempt) > 0 {
+		c.refuse(s.variable("deny"), "496")
+	}
+	if s.mapped {
+		c.refuse(s.variable("rev"), "495")
+	}
+	c.comment("495 and 496 are NGINX's own for a bad and for no certificate; 497 is plain HTTP on",
+		"a TLS port.")
+	c.set("error_page", "495", "496", "=403", "@refused")
+	c.set("error_page", "497", "=301", "https://$host:$server_port$request_uri")
+	c.block(func() {
+		c.set("default_type", "text/html")
+		c.set("add_header", "Strict-Transport-Security", "max-age=15768000", "always")
+		c.set("add_header", "Cache-Control", "no-store", "always")
+		c.set("add_header", "X-Content-Type-Options", "nosniff", "always")
+		c.set("add_header", "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", "always")
+		c.set("return", "403", s.page())
+	}, "location", "@refused")
+}

@@ -89,4 +89,9 @@ type Site struct {
 	CA       string   // the CA's name
 	Contact  string   // whom a refused person can ask: the CA's e-mail, or "" when it has none
 	Revoked  []string // serials that must not get in, upper-case hex in whole bytes, sorted
+
+	// Generation is any text that differs whenever the CA certificates or the
+	// CRLs do, such as a digest of them. It names the session cache where
+	// sessions are resumed.
+	Generation string
 }

@@ -1,0 +1,204 @@
+package render
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+)
+
+// NGINX keeps all variables in one hash table and warns when it gets crowded,
+// with names over 22 bytes at some 20 of them (variables_hash_max_size 1024,
+// variables_hash_bucket_size 64). So names are short: "mtls_", the site's id,
+// "_" and a role of at most 4 characters.
+const longestID = 22 - len("mtls__") - 4
+
+// siteID is a label as part of a name: letters and digits in lower case, "_"
+// doubled, any other character as "_" and two hex digits. That is reversible
+// but for case, in which labels do not differ. A long one is cut to exactly
+// longestID characters, the last eight of which are a digest; others are
+// shorter than that.
+func siteID(label string) string {
+	var b strings.Builder
+	for _, c := range []byte(strings.ToLower(label)) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+			b.WriteByte(c)
+		case c == '_':
+			b.WriteString("__")
+		default:
+			b.WriteString("_" + hex.EncodeToString([]byte{c}))
+		}
+	}
+	id := b.String()
+	if len(id) < longestID {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return id[:longestID-8] + hex.EncodeToString(sum[:4])
+}
+
+// name is unique to a site and a role. Roles hold no "_", so the last one
+// separates.
+func (s nginxSite) name(role string) string     { return "mtls_" + s.id + "_" + role }
+func (s nginxSite) variable(role string) string { return "$" + s.name(role) }
+
+// mapping writes map source variable { default fallback; … }.
+func (s nginxSite) mapping(c *conf, source, role, fallback string, body func()) {
+	c.block(func() {
+		c.set("default", fallback)
+		body()
+	}, "map", source, s.variable(role))
+}
+
+// literal is text as a regular expression that matches it.
+func literal(text string) string {
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		if strings.IndexByte(`.+*()|`, c) >= 0 {
+			b.WriteString("[" + string(c) + "]")
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// mismatchMap finds requests for this site over a connection whose handshake
+// another site may have made. NGINX itself answers 421 when the handshake
+// named a site that is not the requested one. But when it named none that is
+// known, the address's first site makes the handshake, with its own CA, and
+// the Host header still picks this one.
+func (s nginxSite) mismatchMap(c *conf) {
+	var names []string
+	for _, n := range s.Values.Strings("server_name") {
+		if _, err := parseIP(n); err == nil {
+			continue // a handshake never names an address
+		}
+		n = strings.ToLower(n)
+		if rest, ok := strings.CutPrefix(n, "*"); ok {
+			names = append(names, "~"+literal(rest)+"$")
+		} else {
+			names = append(names, "~:"+literal(n)+"$")
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	c.gap()
+	c.comment("1 for a request whose TLS handshake did not name the host that it asks for:",
+		"another site, with another CA, may have verified the certificate.")
+	s.mapping(c, "$ssl_server_name:$host", "sni", "0", func() {
+		c.set(`~*^([^:]+?)[.]?:\1$`, "0")
+		for _, n := range names {
+			c.set(n, "1")
+		}
+	})
+}
+
+// segment is one part of a path that can mean only one thing: not "." or "..",
+// and no encoded dot, slash, backslash, percent sign, semicolon or control
+// character.
+const segment = `(?![.]{1,2}(?:[/?]|$))(?:[A-Za-z0-9._~!&()*+,=:@-]|%(?![01]|2[5EeFf]|3[Bb]|5[Cc]|7[Ff])[0-9A-Fa-f]{2})+`
+
+// exemptMaps decide whether a request without certificate is for an exempt
+// path. What NGINX compares ($uri) is not what it passes on ($request_uri), so
+// both must be that path.
+func (s nginxSite) exemptMaps(c *conf) {
+	c.gap()
+	c.comment("0 for a request line that spells an exempt path plainly. NGINX passes on what",
+		"the client wrote, so a path that only becomes exempt once dots, slashes and",
+		"escapes are resolved is not.")
+	s.mapping(c, "$request_uri", "path", "1", func() {
+		for _, p := range s.exempt {
+			if strings.HasSuffix(p, "/") {
+				c.set("~^"+literal(p)+"(?:"+segment+"/)*(?:"+segment+")?(?:[?]|$)", "0")
+			} else {
+				c.set("~^"+literal(p)+"(?:[?]|$)", "0")
+			}
+		}
+	})
+	c.gap()
+	c.comment("1 for a request that needs a certificate and has none.")
+	s.mapping(c, "$ssl_client_verify:$uri", "deny", "1", func() {
+		c.set("~^SUCCESS:", "0")
+		for _, p := range s.exempt {
+			end := `\z`
+			if strings.HasSuffix(p, "/") {
+				end = ""
+			}
+			c.set("~^NONE:"+literal(p)+end, s.variable("path"))
+		}
+	})
+}
+
+// fullTable is how many serials go into one hash table. NGINX gives a table
+// 2,048 buckets, a serial of 16 bytes fills one (map_hash_max_size and
+// map_hash_bucket_size by default), and it warns when it finds no size without
+// a collision. For 128 random serials that is already rare; for 64 it does not
+// happen.
+const fullTable = 64
+
+// revokedMap refuses serials on every request. Many serials are given as names
+// below *.REST.LAST, because with "hostnames" NGINX keeps a tree of tables,
+// one for each last byte, instead of one table.
+func (s nginxSite) revokedMap(c *conf) {
+	serials := slices.Compact(slices.Sorted(slices.Values(s.Revoked)))
+	levels := tableLevels(serials)
+	source := "$ssl_client_serial"
+	c.gap()
+	if levels > 0 {
+		c.comment("The certificate's serial as x.sREST.LAST, so that the many below make a tree of",
+			"small tables, one for each last byte, and NGINX's default sizes suffice.")
+		pattern, dotted := "~^(.*)", "x.s$1"
+		for i := range levels {
+			pattern += "(..)"
+			dotted += ".$" + string(rune('2'+i))
+		}
+		s.mapping(c, source, "sn", source, func() { c.set(pattern+"$", dotted) })
+		source = s.variable("sn")
+		c.gap()
+	}
+	c.comment("1 for a revoked certificate. Asked on every request, on resumed sessions too.")
+	s.mapping(c, source, "rev", "0", func() {
+		if levels > 0 {
+			c.set("hostnames")
+		}
+		for _, serial := range serials {
+			c.set(treeName(serial, levels), "1")
+		}
+	})
+}
+
+// tableLevels is how many last bytes must be split off so that no table holds
+// more than fullTable serials.
+func tableLevels(serials []string) int {
+	const most = 3
+	for levels := range most {
+		count := map[string]int{}
+		full := false
+		for _, s := range serials {
+			last := s[max(0, len(s)-2*levels):]
+			count[last]++
+			full = full || count[last] > fullTable
+		}
+		if !full {
+			return levels
+		}
+	}
+	return most
+}
+
+// treeName is a serial as it is listed; one that is too short for the tree is
+// listed as it is, which the map of serials leaves alone.
+func treeName(serial string, levels int) string {
+	cut := len(serial) - 2*levels
+	if levels == 0 || cut < 0 {
+		return serial
+	}
+	name := "*.s" + serial[:cut]
+	for i := cut; i < len(serial); i += 2 {
+		name += "." + serial[i:i+2]
+	}
+	return name
+}
