@@ -93,7 +93,7 @@ func yamlNode(dec *json.Decoder) (*yaml.Node, error) {
 		_, err := dec.Token()
 		return node, err
 	case string:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: CleanLines(t)}, nil
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: cleanBlock(t)}, nil
 	case json.Number:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: t.String()}, nil
 	case bool:

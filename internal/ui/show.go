@@ -26,7 +26,7 @@ func Details(w io.Writer, st Style, d *engine.Details, now time.Time) error {
 			return fmt.Errorf("%s: the certificate cannot be written as text: %w", d.Owner, err)
 		}
 		fmt.Fprintln(w)
-		fmt.Fprintln(w, strings.TrimRight(CleanLines(text.String()), "\n"))
+		fmt.Fprintln(w, strings.TrimRight(cleanBlock(text.String()), "\n"))
 	}
 	files(w, st, d.Files)
 	issued(w, st, d.Issued)

@@ -80,8 +80,8 @@ func (o *Output) Write(p []byte) (int, error) {
 // text is returned as it is.
 func Clean(s string) string { return clean(s, "") }
 
-// CleanLines is [Clean] for text of several lines: it keeps line ends and tabs.
-func CleanLines(s string) string { return clean(s, "\n\t") }
+// cleanBlock is [Clean] for text of several lines: it keeps line ends and tabs.
+func cleanBlock(s string) string { return clean(s, "\n\t") }
 
 func clean(s, keep string) string {
 	if harmless(s, keep) {

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	columns   = 80 // what text is laid out for
+	width     = 80 // what text is laid out for
 	foldAbove = 20 // a larger group of like steps becomes one line
 	foldNames = 3  // how many owners such a line names
 	ownerMax  = 36 // a longer owner does not push everybody's columns away
@@ -47,6 +47,11 @@ func Failures(w io.Writer, st Style, failures []engine.Failure) {
 	for _, f := range failures {
 		fmt.Fprintln(w, st.paint(red, Clean(string(f.Owner))+":")+" "+Clean(f.Message))
 	}
+}
+
+// Error writes why the program failed, in one or more lines.
+func Error(w io.Writer, text string) {
+	fmt.Fprintln(w, "mtlsplan: "+cleanBlock(text))
 }
 
 // groups puts like steps together where there are more of them than a person
@@ -180,7 +185,7 @@ func (l *layout) reason(r engine.Reason) {
 		want = "(none)"
 	}
 	line := message + ": " + have + " → " + want
-	if utf8.RuneCountInString(line)+len(indent) <= columns {
+	if utf8.RuneCountInString(line)+len(indent) <= width {
 		l.detail(line)
 		return
 	}

@@ -178,8 +178,8 @@ func TestClean(t *testing.T) {
 			t.Errorf("Clean(%q) = %q, want %q", in, got, want)
 		}
 	}
-	if got := CleanLines("a\n\tb\x1b\n"); got != "a\n\tb\\x1b\n" {
-		t.Errorf("CleanLines: %q", got)
+	if got := cleanBlock("a\n\tb\x1b\n"); got != "a\n\tb\\x1b\n" {
+		t.Errorf("cleanBlock: %q", got)
 	}
 }
 
