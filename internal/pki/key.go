@@ -1,0 +1,236 @@
+package pki
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/youmark/pkcs8"
+
+	"mtlsplan/internal/secret"
+)
+
+// Errors of reading keys and PKCS #12 files.
+var (
+	// ErrPassphrase says that the passphrase is not the one that the file was
+	// encrypted with.
+	ErrPassphrase = errors.New("the passphrase does not open it")
+
+	// ErrDamaged says that the bytes are not what they should be, whatever the
+	// passphrase.
+	ErrDamaged = errors.New("damaged")
+
+	// ErrUnsupported says that the file may be sound, but is encrypted in a way
+	// that mtlsplan does not read.
+	ErrUnsupported = errors.New("not supported")
+)
+
+// KeyEncoding is the [KeyInfo] encoding that [EncryptKey] writes.
+const KeyEncoding = "PBES2 AES-256-CBC PBKDF2-HMAC-SHA256"
+
+// Generate makes a new key pair.
+func (t KeyType) Generate() (crypto.Signer, error) {
+	switch t {
+	case RSA2048:
+		return rsa.GenerateKey(rand.Reader, 2048)
+	case RSA3072:
+		return rsa.GenerateKey(rand.Reader, 3072)
+	case RSA4096:
+		return rsa.GenerateKey(rand.Reader, 4096)
+	case ECDSAP256:
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case ECDSAP384:
+		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case Ed25519:
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		return key, err
+	}
+	return nil, fmt.Errorf("key type %q is not one of the kinds that can be made", string(t))
+}
+
+// KeyTypeOf names the kind of a public key. Beside the [KeyTypes] it knows
+// what may be met in files of others, such as "rsa-1024" and "ecdsa-p521"; for
+// all else it says "unknown".
+func KeyTypeOf(pub crypto.PublicKey) KeyType {
+	switch k := pub.(type) {
+	case *rsa.PublicKey:
+		return KeyType(fmt.Sprintf("rsa-%d", k.N.BitLen()))
+	case *ecdsa.PublicKey:
+		name := k.Curve.Params().Name
+		return KeyType("ecdsa-" + strings.ReplaceAll(strings.ToLower(name), "-", ""))
+	case ed25519.PublicKey:
+		return Ed25519
+	}
+	return "unknown"
+}
+
+// PublicID identifies a public key: the SHA-256 of its SubjectPublicKeyInfo in
+// lower-case hex, "" for a key that has no such encoding.
+func PublicID(pub crypto.PublicKey) string {
+	der, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
+}
+
+// EncryptKey encodes a private key as PEM "ENCRYPTED PRIVATE KEY" (RFC 5958)
+// with PBES2, PBKDF2-HMAC-SHA256 and AES-256-CBC (RFC 8018).
+func EncryptKey(key crypto.Signer, pass secret.Value, iterations int) ([]byte, error) {
+	if pass.IsZero() {
+		return nil, errors.New("a private key is never written without a passphrase")
+	}
+	if iterations < 1 || iterations > maxIterations {
+		return nil, fmt.Errorf("%d iterations of the key derivation: not between 1 and %d", iterations, maxIterations)
+	}
+	der, err := pkcs8.MarshalPrivateKey(key, []byte(pass.Reveal()), &pkcs8.Opts{
+		Cipher:  pkcs8.AES256CBC,
+		KDFOpts: pkcs8.PBKDF2Opts{SaltSize: 16, IterationCount: iterations, HMACHash: crypto.SHA256},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encrypting a private key: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: pemEncryptedKey, Bytes: der}), nil
+}
+
+// InspectKey tells how a PEM private key is encrypted, without opening it.
+// PKCS #8, PKCS #1 and SEC 1 are read, the last two also in the traditional
+// encryption of OpenSSL ("Proc-Type: 4,ENCRYPTED"). The error is [ErrDamaged]
+// or [ErrUnsupported].
+func InspectKey(data []byte) (KeyInfo, error) {
+	block, err := keyBlock(data)
+	if err != nil {
+		return KeyInfo{}, err
+	}
+	if isTraditional(block) {
+		name, _, ok := strings.Cut(block.Headers["DEK-Info"], ",")
+		if !ok || !printable(name) {
+			return KeyInfo{}, damaged("the PEM header DEK-Info names no cipher")
+		}
+		return KeyInfo{Encoding: "PEM " + name, Iterations: 1}, nil
+	}
+	if block.Type == pemEncryptedKey {
+		enc, err := parseEncrypted(block.Bytes)
+		if err != nil {
+			return KeyInfo{}, err
+		}
+		return KeyInfo{Encoding: enc.scheme.String(), Iterations: enc.scheme.iterations}, nil
+	}
+	if _, err := parsePlainKey(block.Bytes); err != nil {
+		return KeyInfo{}, err
+	}
+	return KeyInfo{Encoding: "plain"}, nil
+}
+
+// OpenKey decrypts a PEM private key of any kind that [InspectKey] reads. A
+// key that is not encrypted opens with every passphrase. The error is
+// [ErrPassphrase], [ErrDamaged] or [ErrUnsupported].
+func OpenKey(data []byte, pass secret.Value) (crypto.Signer, error) {
+	block, err := keyBlock(data)
+	if err != nil {
+		return nil, err
+	}
+	plain := block.Bytes
+	switch {
+	case isTraditional(block):
+		// Deprecated for what it writes; reading is needed to take over keys
+		// made by "openssl genrsa -des3".
+		plain, err = x509.DecryptPEMBlock(block, []byte(pass.Reveal())) //nolint:staticcheck
+		if errors.Is(err, x509.IncorrectPasswordError) {
+			return nil, ErrPassphrase
+		}
+		if err != nil {
+			return nil, damaged(strings.TrimPrefix(err.Error(), "x509: "))
+		}
+		if err := judge(plain); err != nil {
+			return nil, err
+		}
+	case block.Type == pemEncryptedKey:
+		enc, err := parseEncrypted(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		if plain, err = enc.open([]byte(pass.Reveal())); err != nil {
+			return nil, err
+		}
+	}
+	return parsePlainKey(plain)
+}
+
+// keyBlock finds the one private key of a file, past text and past the EC
+// PARAMETERS that OpenSSL writes before a SEC 1 key.
+func keyBlock(data []byte) (*pem.Block, error) {
+	var found *pem.Block
+	for rest := data; ; {
+		var block *pem.Block
+		block, rest = pem.Decode(rest)
+		if block == nil {
+			break
+		}
+		switch {
+		case block.Type == "EC PARAMETERS":
+		case !strings.HasSuffix(block.Type, "PRIVATE KEY"):
+			return nil, damaged("there is a PEM block other than a private key in it")
+		case found != nil:
+			return nil, damaged("there is more than one private key in it")
+		default:
+			found = block
+		}
+	}
+	if found == nil {
+		return nil, damaged("there is no PEM private key in it")
+	}
+	return found, nil
+}
+
+func isTraditional(b *pem.Block) bool {
+	return strings.HasPrefix(b.Headers["Proc-Type"], "4,ENCRYPTED")
+}
+
+// parsePlainKey reads PKCS #8, PKCS #1 or SEC 1 by what is in it and not by
+// its PEM type.
+func parsePlainKey(der []byte) (crypto.Signer, error) {
+	var key any
+	var err error
+	if key, err = x509.ParsePKCS8PrivateKey(der); err != nil {
+		if rsaKey, e := x509.ParsePKCS1PrivateKey(der); e == nil {
+			key, err = rsaKey, nil
+		} else if ecKey, e := x509.ParseECPrivateKey(der); e == nil {
+			key, err = ecKey, nil
+		}
+	}
+	if err != nil {
+		return nil, damaged("it holds no private key that can be read")
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, damaged("its key cannot sign")
+	}
+	if err := checkPublic(der, signer); err != nil {
+		return nil, err
+	}
+	return signer, nil
+}
+
+func damaged(what string) error     { return fmt.Errorf("%w: %s", ErrDamaged, what) }
+func unsupported(what string) error { return fmt.Errorf("%w: %s", ErrUnsupported, what) }
+
+func printable(s string) bool {
+	for _, r := range s {
+		if r < 0x20 || r > 0x7e {
+			return false
+		}
+	}
+	return s != ""
+}
