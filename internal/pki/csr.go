@@ -1,0 +1,241 @@
+package pki
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"mtlsplan/internal/secret"
+)
+
+// CSR is a PKCS #10 request whose proof of possession holds.
+type CSR struct {
+	Subject   []byte   // DER of the Name
+	Emails    []string // rfc822Name entries that it asks for
+	Public    crypto.PublicKey
+	Challenge secret.Value // PKCS #9 challengePassword; zero when there is none
+	Raw       []byte       // DER
+}
+
+var (
+	oidExtensionRequest  = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 14} // RFC 2985 section 5.4.2
+	oidChallengePassword = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 7}  // RFC 2985 section 5.4.1
+	oidSubjectAltName    = asn1.ObjectIdentifier{2, 5, 29, 17}
+
+	contextZero = cbasn1.Tag(0).Constructed().ContextSpecific()
+	rfc822Name  = cbasn1.Tag(1).ContextSpecific()
+)
+
+// maxChallenge is the upper bound of challengePassword in characters (RFC 2985
+// appendix A, pkcs-9-ub-challengePassword).
+const maxChallenge = 255
+
+// MakeCSR makes a DER PKCS #10 request (RFC 2986) for the key: the subject
+// byte for byte, the e-mail addresses as subjectAltName, and the challenge as
+// challengePassword unless it is zero. A CSR is signed and not encrypted:
+// everybody who sees it can read the challenge.
+func MakeCSR(subject []byte, emails []string, challenge secret.Value, key crypto.Signer) ([]byte, error) {
+	if _, err := parseName(subject); err != nil {
+		return nil, fmt.Errorf("CSR: subject: %w", err)
+	}
+	for _, e := range emails {
+		if err := CheckEmail(e); err != nil {
+			return nil, fmt.Errorf("CSR: %w", err)
+		}
+	}
+	attributes, err := csrAttributes(emails, challenge)
+	if err != nil {
+		return nil, fmt.Errorf("CSR: %w", err)
+	}
+	spki, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return nil, errors.New("CSR: the public key cannot be encoded")
+	}
+	var info cryptobyte.Builder
+	info.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1Int64(0)
+		b.AddBytes(subject)
+		b.AddBytes(spki)
+		b.AddASN1(contextZero, func(b *cryptobyte.Builder) {
+			for _, a := range attributes {
+				b.AddBytes(a)
+			}
+		})
+	})
+	tbs, err := info.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("CSR: encoding: %w", err)
+	}
+	return signCSR(tbs, key)
+}
+
+func signCSR(tbs []byte, key crypto.Signer) ([]byte, error) {
+	algorithm, hash, err := signature(key.Public())
+	if err != nil {
+		return nil, fmt.Errorf("CSR: %w", err)
+	}
+	digest := tbs
+	if hash != 0 {
+		h := hash.New()
+		h.Write(tbs)
+		digest = h.Sum(nil)
+	}
+	sig, err := key.Sign(rand.Reader, digest, hash)
+	if err != nil {
+		return nil, fmt.Errorf("CSR: signing: %w", err)
+	}
+	var b cryptobyte.Builder
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddBytes(tbs)
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1ObjectIdentifier(signatureOIDs[algorithm])
+			if algorithm == x509.SHA256WithRSA { // RFC 4055 section 5
+				b.AddASN1NULL()
+			}
+		})
+		b.AddASN1BitString(sig)
+	})
+	return b.Bytes()
+}
+
+var signatureOIDs = map[x509.SignatureAlgorithm]asn1.ObjectIdentifier{
+	x509.SHA256WithRSA:   {1, 2, 840, 113549, 1, 1, 11},
+	x509.ECDSAWithSHA256: {1, 2, 840, 10045, 4, 3, 2},
+	x509.ECDSAWithSHA384: {1, 2, 840, 10045, 4, 3, 3},
+	x509.ECDSAWithSHA512: {1, 2, 840, 10045, 4, 3, 4},
+	x509.PureEd25519:     {1, 3, 101, 112},
+}
+
+// csrAttributes are the attributes in the order that DER wants of a SET OF.
+func csrAttributes(emails []string, challenge secret.Value) ([][]byte, error) {
+	var all [][]byte
+	add := func(oid asn1.ObjectIdentifier, value func(*cryptobyte.Builder)) error {
+		var b cryptobyte.Builder
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1ObjectIdentifier(oid)
+			b.AddASN1(cbasn1.SET, value)
+		})
+		der, err := b.Bytes()
+		all = append(all, der)
+		return err
+	}
+	if len(emails) > 0 {
+		if err := add(oidExtensionRequest, func(b *cryptobyte.Builder) { addSANRequest(b, emails) }); err != nil {
+			return nil, err
+		}
+	}
+	if !challenge.IsZero() {
+		text := challenge.Reveal()
+		if len(text) > maxChallenge {
+			return nil, fmt.Errorf("the challenge password is longer than %d characters, which RFC 2985 allows: use a shorter one", maxChallenge)
+		}
+		tag := cbasn1.UTF8String
+		if isPrintableString(text) {
+			tag = cbasn1.PrintableString
+		}
+		err := add(oidChallengePassword, func(b *cryptobyte.Builder) {
+			b.AddASN1(tag, func(b *cryptobyte.Builder) { b.AddBytes([]byte(text)) })
+		})
+		if err != nil {
+			return nil, errors.New("the challenge password cannot be encoded")
+		}
+	}
+	slices.SortFunc(all, bytes.Compare)
+	return all, nil
+}
+
+func addSANRequest(b *cryptobyte.Builder, emails []string) {
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1ObjectIdentifier(oidSubjectAltName)
+			b.AddASN1(cbasn1.OCTET_STRING, func(b *cryptobyte.Builder) {
+				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+					for _, e := range emails {
+						b.AddASN1(rfc822Name, func(b *cryptobyte.Builder) { b.AddBytes([]byte(e)) })
+					}
+				})
+			})
+		})
+	})
+}
+
+// isPrintableString tells the character set of X.680 section 41.4.
+func isPrintableString(s string) bool {
+	for i := range len(s) {
+		if !isAlnum(s[i]) && strings.IndexByte(" '()+,-./:=?", s[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// ParseCSR reads one PEM PKCS #10 request and checks that it was signed with
+// the key that it names. The error is [ErrDamaged].
+func ParseCSR(data []byte) (*CSR, error) {
+	blocks, err := decodePEM(data, "certificate request", pemCSR, pemOldCSR)
+	if err != nil {
+		return nil, err
+	}
+	if len(blocks) != 1 {
+		return nil, damaged("there is more than one certificate request in it")
+	}
+	r, err := x509.ParseCertificateRequest(blocks[0])
+	if err != nil {
+		return nil, damaged("it cannot be read: " + reason(err))
+	}
+	if err := r.CheckSignature(); err != nil {
+		return nil, damaged("it was not signed with the key that it holds")
+	}
+	challenge, err := readChallenge(r.RawTBSCertificateRequest)
+	if err != nil {
+		return nil, err
+	}
+	return &CSR{
+		Subject:   r.RawSubject,
+		Emails:    r.EmailAddresses,
+		Public:    r.PublicKey,
+		Challenge: challenge,
+		Raw:       r.Raw,
+	}, nil
+}
+
+// readChallenge finds the challengePassword, which crypto/x509 does not read.
+func readChallenge(tbs []byte) (secret.Value, error) {
+	bad := damaged("its attributes cannot be read")
+	in := cryptobyte.String(tbs)
+	var seq, attributes cryptobyte.String
+	var there bool
+	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) || !seq.SkipASN1(cbasn1.INTEGER) || !seq.SkipASN1(cbasn1.SEQUENCE) ||
+		!seq.SkipASN1(cbasn1.SEQUENCE) || !seq.ReadOptionalASN1(&attributes, &there, contextZero) {
+		return secret.Value{}, bad
+	}
+	for !attributes.Empty() {
+		var a attribute
+		var pair, set, content cryptobyte.String
+		if !attributes.ReadASN1(&pair, cbasn1.SEQUENCE) || !pair.ReadASN1ObjectIdentifier(&a.oid) || !pair.ReadASN1(&set, cbasn1.SET) {
+			return secret.Value{}, bad
+		}
+		if !a.oid.Equal(oidChallengePassword) {
+			continue
+		}
+		if !set.ReadAnyASN1(&content, &a.tag) {
+			return secret.Value{}, bad
+		}
+		a.raw = content
+		text, ok := a.utf8()
+		if !ok {
+			return secret.Value{}, bad
+		}
+		return secret.New(bytes.Clone(text)), nil
+	}
+	return secret.Value{}, nil
+}
