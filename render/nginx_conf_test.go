@@ -1,0 +1,288 @@
+package render
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// directive is a node of a parsed configuration.
+type directive struct {
+	args  []string
+	block []directive
+}
+
+func (d directive) walk(f func(args []string)) {
+	f(d.args)
+	for _, b := range d.block {
+		b.walk(f)
+	}
+}
+
+// shape is the tree with the names of directives and the number of their
+// arguments, and nothing of what these hold. The entries of a map have no
+// names.
+func shape(ds []directive) string {
+	var b strings.Builder
+	for _, d := range ds {
+		fmt.Fprintf(&b, "%s/%d", d.args[0], len(d.args))
+		switch {
+		case d.args[0] == "map":
+			for _, entry := range d.block {
+				fmt.Fprintf(&b, " entry/%d{%s}", len(entry.args), shape(entry.block))
+			}
+		case d.block != nil:
+			b.WriteString("{" + shape(d.block) + "}")
+		}
+		b.WriteByte(' ')
+	}
+	return b.String()
+}
+
+// parseConf reads NGINX configuration as ngx_conf_read_token does: it is
+// written from the rules of that function and shares nothing with the writer.
+func parseConf(t rapid.TB, text []byte) []directive {
+	t.Helper()
+	p := &confParser{in: string(text)}
+	ds, err := p.directives(false)
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	return ds
+}
+
+type confParser struct {
+	in  string
+	pos int
+}
+
+func (p *confParser) directives(inner bool) ([]directive, error) {
+	out := []directive{}
+	var args []string
+	for {
+		arg, end, err := p.token()
+		if err != nil {
+			return nil, err
+		}
+		switch end {
+		case 'w':
+			args = append(args, arg)
+		case ';':
+			if len(args) == 0 {
+				return nil, fmt.Errorf("unexpected ; at %d", p.pos)
+			}
+			out = append(out, directive{args: args})
+			args = nil
+		case '{':
+			if len(args) == 0 {
+				return nil, fmt.Errorf("unexpected { at %d", p.pos)
+			}
+			block, err := p.directives(true)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, directive{args, block})
+			args = nil
+		case '}':
+			if !inner || len(args) > 0 {
+				return nil, fmt.Errorf("unexpected } at %d", p.pos)
+			}
+			return out, nil
+		case 0:
+			if inner || len(args) > 0 {
+				return nil, fmt.Errorf("unexpected end")
+			}
+			return out, nil
+		}
+	}
+}
+
+// token gives a word ('w'), one of ; { }, or 0 at the end.
+func (p *confParser) token() (string, byte, error) {
+	for p.pos < len(p.in) && strings.IndexByte(" \t\r\n", p.in[p.pos]) >= 0 {
+		p.pos++
+	}
+	if p.pos == len(p.in) {
+		return "", 0, nil
+	}
+	switch c := p.in[p.pos]; c {
+	case ';', '{', '}':
+		p.pos++
+		return "", c, nil
+	case '#':
+		for p.pos < len(p.in) && p.in[p.pos] != '\n' {
+			p.pos++
+		}
+		return p.token()
+	case '"', '\'':
+		return p.quoted(c)
+	}
+	start := p.pos
+	for p.pos < len(p.in) && strings.IndexByte(" \t\r\n;{", p.in[p.pos]) < 0 {
+		if p.in[p.pos] == '\\' {
+			p.pos++
+		}
+		p.pos++
+		if strings.HasSuffix(p.in[:min(p.pos, len(p.in))], "$") && p.pos < len(p.in) && p.in[p.pos] == '{' {
+			p.pos++
+		}
+	}
+	if p.pos >= len(p.in) {
+		return "", 0, fmt.Errorf("word without end")
+	}
+	return unescape(p.in[start:p.pos]), 'w', nil
+}
+
+func (p *confParser) quoted(quote byte) (string, byte, error) {
+	start := p.pos + 1
+	for p.pos = start; p.pos < len(p.in) && p.in[p.pos] != quote; p.pos++ {
+		if p.in[p.pos] == '\\' {
+			p.pos++
+		}
+	}
+	if p.pos+1 >= len(p.in) {
+		return "", 0, fmt.Errorf("quote without end")
+	}
+	word := p.in[start:p.pos]
+	p.pos++
+	if strings.IndexByte(" \t\r\n;{)", p.in[p.pos]) < 0 {
+		return "", 0, fmt.Errorf("unexpected %q behind a quote", p.in[p.pos])
+	}
+	return unescape(word), 'w', nil
+}
+
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			if j := strings.IndexByte(`"'\trn`, s[i+1]); j >= 0 {
+				b.WriteByte("\"'\\\t\r\n"[j])
+				i++
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// TestArgumentsAreReadBack: whatever an argument holds, it stays that one
+// argument.
+func TestArgumentsAreReadBack(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		piece := rapid.SampledFrom([]string{";", "{", "}", "$", "${", `"`, "'", `\`, "\n", "\t", " ", "#", "a", "~", "/", "ü", `\n`, "(", "[", "on"})
+		args := []string{"name"}
+		for range rapid.IntRange(1, 3).Draw(rt, "n") {
+			args = append(args, strings.Join(rapid.SliceOfN(piece, 0, 8).Draw(rt, "arg"), ""))
+		}
+		c := &conf{}
+		c.block(func() { c.set(args...) }, args...)
+		got := parseConf(t, c.buf.Bytes())
+		if len(got) != 1 || !slices.Equal(got[0].args, args) || len(got[0].block) != 1 || !slices.Equal(got[0].block[0].args, args) {
+			rt.Fatalf("%q was read as %q", args, got)
+		}
+	})
+}
+
+// hostile are values that would change the configuration if a check let them
+// through or the writer wrote them bare.
+var hostile = rapid.OneOf(
+	rapid.StringMatching(`[a-z*.\[\]:0-9/@+=~-]{1,24}`),
+	rapid.StringMatching(`/[A-Za-z0-9._~!&()*+,=:@/-]{1,24}`),
+	rapid.StringMatching(`[a-z0-9.-]{1,12}:[0-9]{1,5}`),
+	rapid.SampledFrom([]string{"a;b", "a{b", "}", "$host", "${host}", `a"b`, "a'b", `a\b`, "a b", "a\nb", "#a", "unix:/a;b", "/a;", "/a#b",
+		"~^.*$", "443 ssl", "443;", "[::]:443", "example.org\n", "example.org\x00", "/etc/x\u2028y", "1.22\n", "\u202e/x"}),
+	rapid.String(),
+)
+
+// TestNoValueChangesTheTree feeds every setting with whatever its check
+// accepts: the directives must be those of a plain site with as many entries.
+func TestNoValueChangesTheTree(t *testing.T) {
+	for _, setting := range nginx.Settings {
+		if setting.Check == nil {
+			continue
+		}
+		t.Run(setting.Name, func(t *testing.T) {
+			for _, value := range wellFormed[setting.Name] {
+				if err := setting.Check(value); err != nil {
+					t.Errorf("%q: %v", value, err)
+				}
+				keepsTree(t, setting, value)
+			}
+			rapid.Check(t, func(rt *rapid.T) {
+				if value := hostile.Draw(rt, "value"); setting.Check(value) == nil {
+					keepsTree(rt, setting, value)
+				}
+			})
+		})
+	}
+}
+
+func keepsTree(t rapid.TB, s Setting, value string) {
+	t.Helper()
+	if strings.ContainsAny(value, ";{}$\"'`\\ \t\r\n\x00") {
+		t.Fatalf("%s accepts %q", s.Name, value)
+	}
+	plain, odd := plainSite(nil), plainSite(nil)
+	plainValue := wellFormed[s.Name][0]
+	switch s.Name {
+	case "nginx_version":
+		plainValue = value // its forms differ on purpose
+	case "server_name":
+		if _, err := parseIP(value); err == nil {
+			plainValue = "192.0.2.1" // a handshake cannot name it: one map less
+		}
+	}
+	if s.Type == Strings {
+		plain.Values[s.Name], odd.Values[s.Name] = []string{plainValue}, []string{value}
+	} else {
+		plain.Values[s.Name], odd.Values[s.Name] = plainValue, value
+	}
+	want, got := treeOf(t, plain), treeOf(t, odd)
+	if got != want {
+		t.Fatalf("%s = %q gives\n%s\nwant\n%s", s.Name, value, got, want)
+	}
+}
+
+func treeOf(t rapid.TB, s Site) string { return shape(parseConf(t, nginx.Render(s))) }
+
+// wellFormed are values that each setting with a check must accept.
+var wellFormed = map[string][]string{
+	"file":            {"nginx/mattermost", "site.conf", "a/b/c"},
+	"server_name":     {"chat.example.com", "*.example.com", "xn--bcher-kva.example", "localhost", "a_b.example", "192.0.2.1"},
+	"listen":          {"8443", "192.0.2.1:8443", "[::1]:8443", "*:8443"},
+	"redirect_from":   {"8080", "192.0.2.1:80", "[::]:8080"},
+	"upstream":        {"127.0.0.1:8065", "[::1]:8065", "app.internal:80", "unix:/run/app.sock"},
+	"nginx_version":   {"1.22", "1.26.3", "1.13.5", "2.0"},
+	"certificate":     {"/etc/letsencrypt/live/example.mattermost.com/fullchain.pem", "/a"},
+	"certificate_key": {"/etc/ssl/private/key.pem"},
+	"exempt":          {"/hooks/", "/api/v4/system/ping", "/plugins/com.github.x/webhook", "/a~b!(c)*+,=:@/"},
+	"client_ca":       {"/opt/mattermost/config/ca.mattermost.crt"},
+	"crl":             {"/opt/mattermost/config/ca.mattermost.crl"},
+}
+
+// TestSitesOfOtherFieldsKeepTheTree does the same for what the engine gives.
+func TestSitesOfOtherFieldsKeepTheTree(t *testing.T) {
+	want := treeOf(t, plainSite(Values{"revocation": "both"}))
+	rapid.Check(t, func(rt *rapid.T) {
+		s := plainSite(Values{"revocation": "both"})
+		s.Contact = hostile.Draw(rt, "contact")
+		s.CA = hostile.Draw(rt, "ca")
+		s.ClientCA = "/" + hostile.Draw(rt, "client_ca")
+		s.CRL = "/" + hostile.Draw(rt, "crl")
+		ds := parseConf(t, nginx.Render(s))
+		if got := shape(ds); got != want {
+			rt.Fatalf("%+v gives\n%s", s, got)
+		}
+		for _, d := range ds {
+			d.walk(func(args []string) {
+				if args[0] == "return" && len(args) == 3 && strings.Contains(args[2], "<html") && strings.Count(args[2], "$") != 1 {
+					rt.Fatalf("the page has more variables than its own: %s", args[2])
+				}
+			})
+		}
+	})
+}

@@ -1,0 +1,194 @@
+package render
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pmezard/go-difflib/difflib"
+)
+
+// withDefaults fills in what the spec package fills in.
+func withDefaults(v Values) Values {
+	out := Values{}
+	for _, s := range nginx.Settings {
+		if s.Default != nil {
+			out[s.Name] = s.Default
+		}
+	}
+	for name, value := range v {
+		out[name] = value
+	}
+	return out
+}
+
+func plainSite(v Values) Site {
+	base := withDefaults(Values{
+		"server_name": []string{"example.mattermost.com"},
+		"upstream":    []string{"127.0.0.1:8065"},
+	})
+	for name, value := range v {
+		base[name] = value
+	}
+	return Site{
+		Name: "mattermost", Values: base, CA: "mattermost", Contact: "admin@mattermost.com",
+		ClientCA: "/srv/pki/ca.mattermost.crt", CRL: "/srv/pki/ca.mattermost.crl",
+	}
+}
+
+func TestGolden(t *testing.T) {
+	many := make([]string, fullTable+1)
+	for i := range many {
+		many[i] = fmt.Sprintf("%032X", i*257+1)
+	}
+	tests := map[string]func() Site{
+		"defaults":   func() Site { return plainSite(nil) },
+		"nginx-1.22": func() Site { return plainSite(Values{"nginx_version": "1.22"}) },
+		"nginx-1.26.3": func() Site {
+			return plainSite(Values{"nginx_version": "1.26.3"})
+		},
+		"exempt": func() Site {
+			return plainSite(Values{"exempt": []string{"/hooks/", "/api/v4/system/ping"}, "identity_headers": false})
+		},
+		"generic-resumption-both": func() Site {
+			s := plainSite(Values{
+				"server_name": []string{"*.example.org", "example.org"}, "listen": []string{"192.0.2.1:8443"},
+				"redirect_from": []string{}, "upstream": []string{"unix:/run/app.sock", "app.internal:80"},
+				"application": "generic", "revocation": "both", "session_resumption": true,
+			})
+			s.Name, s.Contact, s.Revoked = "my.site", "", []string{"03FF", "0A0B0C"}
+			return s
+		},
+		"many-revoked": func() Site {
+			s := plainSite(nil)
+			s.Revoked = many
+			return s
+		},
+	}
+	for name, site := range tests {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join("testdata", name+".conf")
+			got := nginx.Render(site())
+			if !bytes.Equal(got, nginx.Render(site())) {
+				t.Fatal("the same site gives different bytes")
+			}
+			if os.Getenv("MTLSPLAN_UPDATE") != "" {
+				if err := os.WriteFile(file, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, want) {
+				diff, _ := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
+					A: difflib.SplitLines(string(want)), B: difflib.SplitLines(string(got)), FromFile: file, ToFile: "rendered", Context: 2})
+				t.Errorf("%s", diff)
+			}
+		})
+	}
+}
+
+// TestHTTP2Form holds the one form that differs between versions against
+// NGINX's change log: no form may warn or be unknown in any release meant.
+func TestHTTP2Form(t *testing.T) {
+	tests := []struct{ version, want string }{
+		{"", "none"}, {"1.13.5", "listen"}, {"1.22", "listen"}, {"1.24.0", "listen"}, {"1.25.0", "listen"},
+		{"1.25", "none"}, {"1.25.1", "directive"}, {"1.26", "directive"}, {"1.31.4", "directive"}, {"2.0", "directive"},
+	}
+	for _, tt := range tests {
+		text := string(nginx.Render(plainSite(Values{"nginx_version": tt.version})))
+		got := "none"
+		if strings.Contains(text, " ssl http2;") {
+			got = "listen"
+		}
+		if strings.Contains(text, "    http2 on;") {
+			got = "directive"
+		}
+		if got != tt.want {
+			t.Errorf("%q: HTTP/2 as %s, want %s", tt.version, got, tt.want)
+		}
+	}
+}
+
+// TestEveryProxyHasIdentityLines: a location without the two lines would pass
+// a client's own headers on.
+func TestEveryProxyHasIdentityLines(t *testing.T) {
+	for _, application := range []string{"mattermost", "generic"} {
+		for _, on := range []bool{true, false} {
+			text := string(nginx.Render(plainSite(Values{"application": application, "identity_headers": on, "exempt": []string{"/x/"}})))
+			cert, subject := `X-SSL-Client-Cert "";`, `X-SSL-Client-Cert-Subject-DN "";`
+			if on {
+				cert, subject = "X-SSL-Client-Cert $ssl_client_escaped_cert;", "X-SSL-Client-Cert-Subject-DN $ssl_client_s_dn_legacy;"
+			}
+			for _, part := range strings.Split(text, "    location ")[1:] {
+				if strings.Contains(part, "proxy_pass") && (strings.Count(part, cert) != 1 || strings.Count(part, subject) != 1) {
+					t.Errorf("%s, identity_headers %v: location %s", application, on, part)
+				}
+			}
+			if n := strings.Count(text, "proxy_pass"); n == 0 || n != strings.Count(text, cert) {
+				t.Errorf("%s: %d locations proxy, %d have the header", application, n, strings.Count(text, cert))
+			}
+		}
+	}
+}
+
+func TestSiteIDs(t *testing.T) {
+	labels := []string{"mattermost", "Chat", "a.b", "a_b", "a-b", "a+b", "a@b", "a_2eb", "a__b", "ab", "_", "a.", "a_2e",
+		strings.Repeat("x", 11), strings.Repeat("x", 12), strings.Repeat("x", 13), strings.Repeat(".", 64), strings.Repeat("_", 64)}
+	seen := map[string]string{}
+	for _, l := range labels {
+		s := newNginxSite(Site{Name: l})
+		if other, ok := seen[s.id]; ok {
+			t.Errorf("%q and %q are both %q", l, other, s.id)
+		}
+		seen[s.id] = l
+		for _, role := range []string{"sni", "path", "deny", "sn", "rev", "page", "ws"} {
+			if n := s.name(role); len(n) > 22 || strings.Trim(n, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+				t.Errorf("%q: variable %q", l, n)
+			}
+		}
+	}
+}
+
+func TestSessionCacheIsRenamed(t *testing.T) {
+	site := plainSite(Values{"session_resumption": true})
+	base := newNginxSite(site).generation()
+	changed := map[string]Site{"generation": site, "client CA": site, "CRL": site, "revoked": site}
+	for what, s := range changed {
+		switch what {
+		case "generation":
+			s.Generation = "2"
+		case "client CA":
+			s.ClientCA += "2"
+		case "CRL":
+			s.CRL += "2"
+		case "revoked":
+			s.Revoked = []string{"01"}
+		}
+		if newNginxSite(s).generation() == base {
+			t.Errorf("the cache keeps its name when %s changes", what)
+		}
+	}
+}
+
+// TestPageFits: NGINX takes no argument of 4,096 bytes or more
+// (NGX_CONF_BUFFER).
+func TestPageFits(t *testing.T) {
+	s := plainSite(nil)
+	s.Contact = strings.Repeat("ü$", 64) + "@" + strings.Repeat("x.", 60)
+	s.CA = strings.Repeat("+", 64)
+	for _, d := range parseConf(t, nginx.Render(s)) {
+		d.walk(func(args []string) {
+			for _, a := range args {
+				if len(a) > 4000 {
+					t.Errorf("%s has an argument of %d bytes", args[0], len(a))
+				}
+			}
+		})
+	}
+}
