@@ -2,6 +2,7 @@ package engine
 
 import (
 	"crypto/x509"
+	"slices"
 	"time"
 )
 
@@ -10,9 +11,17 @@ type Options struct {
 	Now         time.Time     // stands for now everywhere, also in what is issued
 	Only        []Owner       // the owners to act on; empty: all
 	LockTimeout time.Duration // how long to wait for another run; 0: not at all
+	Replace     []Owner       // users to rekey now, revoking what they have
+	Reason      string        // RFC 5280 reason of Replace
+	Allow       int           // revocations allowed beyond the guard: --allow-revocations
 	AcceptClock bool          // go on although the clock is behind the directory's own past
 	LookupEnv   func(string) (string, bool)
-	Command     string // for the lock's message: "apply"
+	Command     string // for whoever finds the lock taken: "apply since 2026-11-23T16:00:00Z"
+}
+
+// covers reports whether a run acts on an owner.
+func (o Options) covers(owner Owner) bool {
+	return len(o.Only) == 0 || slices.Contains(o.Only, owner)
 }
 
 // Watcher hears what an apply does, from one goroutine at a time.

@@ -259,3 +259,19 @@ func bare(err error) error {
 	}
 	return err
 }
+
+// FileMode returns the permission bits of a plain file; exists is false for
+// anything else.
+func (d *Dir) FileMode(name string) (mode fs.FileMode, exists bool) {
+	if entry, ok := d.pending[name]; ok && entry.removed {
+		return 0, false
+	}
+	if d.root == nil {
+		return 0, false
+	}
+	info, err := d.root.Lstat(filepath.FromSlash(name))
+	if err != nil || !info.Mode().IsRegular() {
+		return 0, false
+	}
+	return info.Mode().Perm(), true
+}

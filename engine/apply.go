@@ -1,0 +1,268 @@
+package engine
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/pki"
+	"mtlsplan/spec"
+)
+
+// session is one run over one output directory.
+type session struct {
+	cfg    *spec.Config
+	opt    Options
+	dir    *outdir.Dir
+	vault  *vault
+	opened openings
+}
+
+func newSession(ctx context.Context, cfg *spec.Config, opt Options, dir *outdir.Dir) *session {
+	opt.Now = opt.Now.UTC()
+	return &session{cfg: cfg, opt: opt, dir: dir, vault: newVault(ctx, cfg, opt.LookupEnv)}
+}
+
+// NewPlan says what Apply would do. It changes no byte and takes no lock.
+func NewPlan(ctx context.Context, cfg *spec.Config, opt Options) (*Plan, error) {
+	dir, err := outdir.Open(cfg.Output)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	obs, err := newSession(ctx, cfg, opt, dir).observe()
+	if err != nil {
+		return nil, err
+	}
+	return judge(obs, opt).plan, ctx.Err()
+}
+
+// Apply makes the directory match the spec. An error means that the run
+// stopped; what was finished before is in place and safe. A failed owner is
+// no error: it is in the report.
+func Apply(ctx context.Context, cfg *spec.Config, opt Options, w Watcher) (*Report, error) {
+	dir, err := outdir.Lock(ctx, cfg.Output, holder(opt.Command), opt.LockTimeout)
+	var locked *outdir.ErrLocked
+	if errors.As(err, &locked) {
+		return nil, &LockedError{Dir: cfg.Output, Holder: locked.Holder}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	s := newSession(ctx, cfg, opt, dir)
+	obs, err := s.observe()
+	if err != nil {
+		return nil, err
+	}
+	v := judge(obs, opt)
+	report := &Report{Plan: v.plan, Failures: v.plan.Failures}
+	if late, what := newestPast(obs); obs.now.Before(late.Add(-backdate)) && !opt.AcceptClock {
+		return nil, fmt.Errorf("the clock says %s, but %s is of %s: set the clock right, or say --accept-clock after a mishap", day(obs.now), what, day(late))
+	}
+	w.Planned(v.plan)
+	if v.plan.Refused() || v.plan.Empty() {
+		return report, nil
+	}
+	e := &executor{s: s, obs: obs, watch: w, report: report}
+	if err := e.run(ctx, v.tasks); err != nil {
+		return report, err
+	}
+	return report, s.recheck(report)
+}
+
+func holder(command string) string {
+	host, _ := os.Hostname()
+	return fmt.Sprintf("pid %d on %s, mtlsplan %s", os.Getpid(), host, command)
+}
+
+// recheck makes the plan again, of what is on disk now. It must be empty but
+// for the owners that failed.
+func (s *session) recheck(report *Report) error {
+	obs, err := s.observe()
+	if err != nil {
+		return err
+	}
+	opt := s.opt
+	opt.Replace = nil
+	failed := map[Owner]bool{}
+	for _, f := range report.Failures {
+		failed[f.Owner] = true
+	}
+	var left []string
+	v := judge(obs, opt)
+	for _, step := range v.plan.Steps {
+		if !failed[step.Owner] {
+			left = append(left, fmt.Sprintf("%s: %s, because %s", step.Owner, step.Action, step.Reasons[0].Message))
+		}
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("the run has finished, but the directory does not match the spec yet: %s: run apply again, and report this", strings.Join(left, "; "))
+	}
+	return nil
+}
+
+// executor carries out a plan: it builds in memory on all cores and commits in
+// batches.
+type executor struct {
+	s      *session
+	obs    *Observed
+	watch  Watcher
+	report *Report
+
+	trusted []*x509.Certificate
+	listed  []string // serials on the CRL
+	once    sync.Once
+	sign    *signer
+	signErr error
+	mu      sync.Mutex
+}
+
+// batchSize bounds what one crash can undo and what is held in memory.
+const batchSize = 256
+
+func (e *executor) now() time.Time { return e.obs.now }
+
+func (e *executor) serial() *big.Int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.obs.db.fresh()
+}
+
+// signer opens the CA's key when it is needed first.
+func (e *executor) signer() (*signer, error) {
+	e.once.Do(func() {
+		if e.sign != nil {
+			return
+		}
+		ca := &e.obs.ca
+		key, err := unlock(ca.key, ca.pass)
+		if err != nil {
+			e.signErr = err
+			return
+		}
+		cert := caRecorded(e.obs, pki.PublicID(key.Public()))
+		if cert == nil {
+			e.signErr = errors.New("the database holds no CA certificate for " + ca.key.name)
+			return
+		}
+		e.sign = &signer{cert, key}
+	})
+	return e.sign, e.signErr
+}
+
+func (e *executor) run(ctx context.Context, tasks []*task) error {
+	if c := caRecorded(e.obs, ""); c != nil {
+		e.trusted = append([]*x509.Certificate{c}, e.obs.ca.crt.others...)
+	}
+	e.listed = onCRL(e.obs.crl)
+	var users []*task
+	var rest []*task
+	for _, t := range tasks {
+		switch {
+		case t.ca != nil:
+			b, sign := e.buildCA(t)
+			if b.err != nil {
+				return fmt.Errorf("%s: %w", t.step.Owner, b.err)
+			}
+			if err := e.commit([]*built{b}); err != nil {
+				return err
+			}
+			e.sign, e.trusted = sign, append([]*x509.Certificate{sign.cert}, e.obs.ca.crt.others...)
+		case t.user != nil:
+			users = append(users, t)
+		default:
+			rest = append(rest, t)
+		}
+	}
+	for len(users) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		part := users[:min(batchSize, len(users))]
+		users = users[len(part):]
+		done := make([]*built, len(part))
+		forEach(len(part), func(i int) { done[i] = e.buildUser(part[i]) })
+		if err := e.commit(done); err != nil {
+			return err
+		}
+	}
+	for _, t := range rest {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var b *built
+		switch {
+		case t.left != nil:
+			b = e.buildLeft(t)
+		case t.site != nil:
+			b = e.buildSite(t)
+		case t.makes[kindCRL]:
+			b = e.buildCRL(t)
+		default:
+			b = &built{task: t}
+		}
+		if err := e.commit([]*built{b}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commit makes what was built durable and visible, and then tells of it. An
+// error stops the run: what the database has learnt in memory is not on disk.
+func (e *executor) commit(done []*built) error {
+	batch := e.s.dir.Begin()
+	taken := map[string]bool{}
+	var ok []*built
+	for _, b := range done {
+		if b.err != nil {
+			e.fail(b.task.step.Owner, b.err)
+			continue
+		}
+		for _, cert := range b.issued {
+			e.obs.db.issue(b.task.step.Owner, cert)
+		}
+		e.revoke(b.task)
+		ok = append(ok, b)
+	}
+	e.obs.db.flush(batch)
+	for _, b := range ok {
+		for _, name := range b.before {
+			batch.Remove(name)
+		}
+		for _, p := range b.puts {
+			batch.Put(p.name, p.data, p.mode)
+		}
+		for _, f := range b.task.fixes {
+			batch.Chmod(f.name, f.mode&widest(f))
+		}
+		for _, name := range b.after {
+			batch.Remove(name)
+		}
+		for _, name := range b.retires {
+			batch.Move(name, retiredName(e.s.dir, taken, name), outdir.ModeSecret)
+		}
+	}
+	if err := batch.Commit(); err != nil {
+		return err
+	}
+	for _, b := range ok {
+		e.report.Done = append(e.report.Done, b.task.step)
+		e.watch.Done(b.task.step)
+	}
+	return nil
+}
+
+func (e *executor) fail(owner Owner, err error) {
+	f := Failure{Owner: owner, Message: err.Error()}
+	e.report.Failures = append(e.report.Failures, f)
+	e.watch.Failed(f)
+}

@@ -1,0 +1,317 @@
+package engine
+
+import (
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"path"
+	"slices"
+	"time"
+
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/secret"
+)
+
+// built is what a task comes to, in memory: nothing of it is on disk yet.
+type built struct {
+	task    *task
+	issued  []*x509.Certificate
+	before  []string // files that go before the new ones come (I5)
+	puts    []put
+	after   []string // files that go last
+	retires []string // files that move to db/retired
+	err     error    // the owner is left as it was
+}
+
+type put struct {
+	name string
+	data []byte
+	mode fs.FileMode
+}
+
+func (b *built) put(kind, name string, data []byte) {
+	b.puts = append(b.puts, put{name, data, kindMode(kind)})
+}
+
+// signer is the CA as far as it can sign.
+type signer struct {
+	cert *x509.Certificate
+	key  crypto.Signer
+}
+
+// unlock opens a key file with the passphrase that opened it when it was observed.
+func unlock(k keyFacts, p passphrases) (crypto.Signer, error) {
+	pass := p.now
+	if k.opened == opensPrevious {
+		pass = p.previous
+	}
+	key, err := pki.OpenKey(k.data, pass)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", k.name, err)
+	}
+	return key, nil
+}
+
+// newPassphrase makes a generated passphrase when the task asks for one.
+func (b *built) newPassphrase(p passphrases) secret.Value {
+	if !b.task.makes[kindPass] {
+		return p.now
+	}
+	pass := secret.Random()
+	b.put(kindPass, p.file.name, []byte(pass.Reveal()+"\n"))
+	return pass
+}
+
+// buildCA makes what the CA's task asks for, and the signer that it leaves.
+func (e *executor) buildCA(t *task) (*built, *signer) {
+	ca, b := t.ca, &built{task: t}
+	fail := func(err error) (*built, *signer) {
+		b.err = err
+		return b, nil
+	}
+	pass := b.newPassphrase(ca.pass)
+	var key crypto.Signer
+	var err error
+	if t.newKey {
+		key, err = ca.spec.Key.Generate()
+	} else {
+		key, err = unlock(ca.key, ca.pass)
+	}
+	if err != nil {
+		return fail(err)
+	}
+	cert := t.cert
+	if t.newCert {
+		req := pki.CARequest{Serial: e.obs.db.fresh(), NotBefore: e.now().Add(-backdate), NotAfter: *t.step.NotAfter}
+		if cert != nil {
+			req.Subject = cert.RawSubject // byte for byte, or no user's issuer would match
+		} else if req.Subject, err = ca.spec.Subject.DER(); err != nil {
+			return fail(err)
+		}
+		der, err := pki.SignCA(req, key)
+		if err != nil {
+			return fail(err)
+		}
+		if cert, err = x509.ParseCertificate(der); err != nil {
+			return fail(err)
+		}
+		b.issued = append(b.issued, cert)
+	}
+	if t.makes[kindKey] {
+		data, err := e.encryptKey(key, pass, ca.spec.KDFIterations)
+		if err != nil {
+			return fail(err)
+		}
+		b.put(kindKey, ca.key.name, data)
+	}
+	if t.makes[kindCrt] {
+		b.put(kindCrt, ca.crt.name, pki.EncodeCertificate(cert.Raw))
+	}
+	return b, &signer{cert, key}
+}
+
+// encryptKey remembers what it has made, so that the check after the run need
+// not derive the key again.
+func (e *executor) encryptKey(key crypto.Signer, pass secret.Value, iterations int) ([]byte, error) {
+	data, err := pki.EncryptKey(key, pass, iterations)
+	if err == nil {
+		e.s.opened.m.Store(e.s.opened.id(data, pass), openedKey{key.Public()})
+	}
+	return data, err
+}
+
+// buildUser makes what a user's task asks for.
+func (e *executor) buildUser(t *task) *built {
+	b := &built{task: t}
+	if err := e.userFiles(t, b); err != nil {
+		return &built{task: t, err: err}
+	}
+	return b
+}
+
+func (e *executor) userFiles(t *task, b *built) error {
+	u := t.user
+	file := func(kind string) string { return userFile(e.s.cfg, u.spec.Name, kind) }
+	for _, f := range t.removes {
+		b.after = append(b.after, f.name)
+	}
+	if len(t.makes) == 0 {
+		return nil
+	}
+	pass := b.newPassphrase(u.pass)
+	var key crypto.Signer
+	var err error
+	if t.newKey {
+		if key, err = u.spec.Key.Generate(); err != nil {
+			return err
+		}
+		for _, kind := range u.fromCert() {
+			b.before = append(b.before, file(kind))
+		}
+	} else if key, err = unlock(u.key, u.pass); err != nil {
+		return err
+	}
+	cert := t.cert
+	subject, err := u.spec.Subject.DER()
+	if err != nil {
+		return err
+	}
+	if t.newCert {
+		if cert, err = e.issue(u, key.Public(), subject, *t.step.NotAfter); err != nil {
+			return err
+		}
+		b.issued = append(b.issued, cert)
+	} else if cert != nil {
+		subject = cert.RawSubject
+	}
+	if t.makes[kindKey] {
+		data, err := e.encryptKey(key, pass, u.spec.KDFIterations)
+		if err != nil {
+			return err
+		}
+		b.put(kindKey, file(kindKey), data)
+	}
+	if t.makes[kindCSR] {
+		der, err := pki.MakeCSR(subject, emails(u.spec.Subject), u.challenge, key)
+		if err != nil {
+			return err
+		}
+		b.put(kindCSR, file(kindCSR), pki.EncodeCSR(der))
+	}
+	if t.makes[kindCrt] {
+		b.put(kindCrt, file(kindCrt), pki.EncodeCertificate(cert.Raw))
+	}
+	for _, p := range u.p12 {
+		if !t.makes[p.kind] {
+			continue
+		}
+		chain, err := e.chain(cert)
+		if err != nil {
+			return err
+		}
+		data, err := pki.EncodeP12(p.profile, key, cert, chain, pass, u.spec.KDFIterations)
+		if err != nil {
+			return err
+		}
+		e.s.opened.m.Store(e.s.opened.id(data, pass), openedP12{cert.Raw, pki.PublicID(key.Public())})
+		b.put(p.kind, file(p.kind), data)
+	}
+	return nil
+}
+
+// chain is what a .p12 holds beside key and certificate: the CA certificate
+// that is current now.
+func (e *executor) chain(cert *x509.Certificate) ([]*x509.Certificate, error) {
+	for _, ca := range e.trusted {
+		if issuedByAny(cert, []*x509.Certificate{ca}) {
+			return []*x509.Certificate{ca}, nil
+		}
+	}
+	return nil, errors.New("no CA certificate at hand has issued the certificate")
+}
+
+func (e *executor) issue(u *userFacts, public crypto.PublicKey, subject []byte, notAfter time.Time) (*x509.Certificate, error) {
+	ca, err := e.signer()
+	if err != nil {
+		return nil, err
+	}
+	notBefore := e.now().Add(-backdate)
+	if notBefore.Before(ca.cert.NotBefore) {
+		notBefore = ca.cert.NotBefore
+	}
+	der, err := pki.SignUser(pki.UserRequest{
+		Subject: subject, Emails: emails(u.spec.Subject), Public: public,
+		Serial: e.serial(), NotBefore: notBefore, NotAfter: notAfter,
+	}, ca.cert, ca.key)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(der)
+}
+
+// buildLeft retires a user's files; the passphrase leaves after the key.
+func (e *executor) buildLeft(t *task) *built {
+	b := &built{task: t}
+	for _, f := range t.removes {
+		if f.kind != kindPass {
+			b.retires = append(b.retires, f.name)
+		}
+	}
+	for _, f := range t.removes {
+		if f.kind == kindPass {
+			b.retires = append(b.retires, f.name)
+		}
+	}
+	return b
+}
+
+// retiredName is a free name in db/retired: a user may leave more than once.
+func retiredName(dir *outdir.Dir, taken map[string]bool, name string) string {
+	base := outdir.DB + "/retired/" + path.Base(name)
+	for n := 0; ; n++ {
+		to := base
+		if n > 0 {
+			to = fmt.Sprintf("%s.%d", base, n)
+		}
+		if _, exists := dir.FileMode(to); !exists && !taken[to] {
+			taken[to] = true
+			return to
+		}
+	}
+}
+
+// buildCRL signs the CRL of what the database says by now.
+func (e *executor) buildCRL(t *task) *built {
+	b := &built{task: t}
+	ca, err := e.signer()
+	if err != nil {
+		b.err = err
+		return b
+	}
+	req := pki.CRLRequest{ThisUpdate: e.now().Add(-backdate), NextUpdate: *t.step.NotAfter}
+	e.listed = e.listed[:0]
+	for _, r := range crlRows(e.obs) {
+		serial, _ := new(big.Int).SetString(r.Serial, 16)
+		code, _ := pki.ReasonCode(r.Reason)
+		when := r.Revoked
+		if when.After(req.ThisUpdate) {
+			when = req.ThisUpdate
+		}
+		req.Entries = append(req.Entries, x509.RevocationListEntry{SerialNumber: serial, RevocationTime: when, ReasonCode: code})
+		e.listed = append(e.listed, r.Serial)
+	}
+	slices.Sort(e.listed)
+	var above *big.Int
+	if e.obs.crl.list != nil {
+		above = e.obs.crl.list.Number
+	}
+	req.Number = e.obs.db.takeNumber(above)
+	der, err := pki.SignCRL(req, ca.cert, ca.key)
+	if err != nil {
+		b.err = err
+		return b
+	}
+	b.put(kindCRL, e.obs.crl.name, pki.EncodeCRL(der))
+	return b
+}
+
+// buildSite renders what the CRL says by now.
+func (e *executor) buildSite(t *task) *built {
+	b := &built{task: t}
+	if t.makes[kindSite] {
+		b.put(kindSite, t.site.name, siteText(e.obs, t.site.spec, e.listed))
+	}
+	return b
+}
+
+// revoke takes a task's revocations into the database.
+func (e *executor) revoke(t *task) {
+	when := e.now().Add(-backdate).Truncate(time.Second).UTC()
+	for _, r := range t.revokes {
+		e.obs.db.revoke(r.Serial, when, t.reason)
+	}
+}

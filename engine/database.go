@@ -1,0 +1,216 @@
+package engine
+
+import (
+	"bytes"
+	"crypto/x509"
+	"fmt"
+	"math/big"
+	"time"
+
+	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/pki"
+)
+
+// database is the CA database in memory: what it held when the run began, and
+// what the run adds. Only the goroutine that commits batches changes it.
+type database struct {
+	rows     []cadb.Row
+	bySerial map[string]int
+	byOwner  map[Owner][]int // rows of an owner, oldest first
+	issued   map[Owner][][]byte
+	number   *big.Int // of the next CRL
+
+	indexSize  int64 // what an append to index.txt goes behind
+	issuedSize int64
+	newIssued  []byte // entries not yet in a batch
+	newLines   []byte // rows not yet in a batch
+	rewrite    bool   // a row has changed: index.txt is written anew
+	newNumber  bool
+	hasAttr    bool
+	hasNumber  bool
+}
+
+func readDatabase(dir *outdir.Dir) (*database, error) {
+	db := &database{bySerial: map[string]int{}, byOwner: map[Owner][]int{}, issued: map[Owner][][]byte{}, number: big.NewInt(1)}
+	index, err := dir.Read(indexName)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := cadb.ParseIndex(index.Data)
+	if err != nil {
+		return nil, fmt.Errorf("%s/%s: %w: restore it from a backup", dir.Path(), indexName, err)
+	}
+	for _, r := range rows {
+		if _, twice := db.bySerial[r.Serial]; twice {
+			return nil, fmt.Errorf("%s/%s: serial %s stands there twice: restore it from a backup", dir.Path(), indexName, r.Serial)
+		}
+		db.addRow(r)
+	}
+	db.indexSize = int64(len(index.Data))
+	if n := len(index.Data); n > 0 && index.Data[n-1] != '\n' {
+		db.rewrite = true
+	}
+
+	issued, err := dir.Read(issuedName)
+	if err != nil {
+		return nil, err
+	}
+	entries, whole, err := cadb.ParseIssued(issued.Data)
+	if err != nil {
+		return nil, fmt.Errorf("%s/%s: %w: restore it from a backup", dir.Path(), issuedName, err)
+	}
+	for _, e := range entries {
+		db.issued[Owner(e.Owner)] = append(db.issued[Owner(e.Owner)], e.DER)
+	}
+	db.issuedSize = whole
+
+	attr, err := dir.Read(attrName)
+	if err != nil {
+		return nil, err
+	}
+	db.hasAttr = !attr.Missing
+	number, err := dir.Read(numberName)
+	if err != nil {
+		return nil, err
+	}
+	if db.hasNumber = !number.Missing; db.hasNumber {
+		if db.number, err = cadb.ParseNumber(number.Data); err != nil {
+			return nil, fmt.Errorf("%s/%s: %w: restore it from a backup", dir.Path(), numberName, err)
+		}
+	}
+	return db, nil
+}
+
+func (db *database) addRow(r cadb.Row) {
+	db.bySerial[r.Serial] = len(db.rows)
+	db.byOwner[Owner(r.Owner)] = append(db.byOwner[Owner(r.Owner)], len(db.rows))
+	db.rows = append(db.rows, r)
+}
+
+// row returns the row of a serial, nil when there is none.
+func (db *database) row(serial *big.Int) *cadb.Row {
+	if i, ok := db.bySerial[pki.SerialHex(serial)]; ok {
+		return &db.rows[i]
+	}
+	return nil
+}
+
+// valid returns the rows of an owner that are neither revoked nor past their end.
+func (db *database) valid(owner Owner, now time.Time) []cadb.Row {
+	var out []cadb.Row
+	for _, i := range db.byOwner[owner] {
+		if r := db.rows[i]; r.State != cadb.Revoked && now.Before(r.NotAfter) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// knows reports whether this very certificate was issued to the owner.
+func (db *database) knows(owner Owner, der []byte) bool {
+	for _, d := range db.issued[owner] {
+		if bytes.Equal(d, der) {
+			return true
+		}
+	}
+	return false
+}
+
+// newest returns the certificate most lately issued to an owner for a public
+// key that is neither revoked nor past its end; nil when there is none.
+func (db *database) newest(owner Owner, public string, now time.Time) *x509.Certificate {
+	list := db.issued[owner]
+	for i := len(list) - 1; i >= 0; i-- {
+		cert, err := x509.ParseCertificate(list[i])
+		if err != nil || pki.PublicID(cert.PublicKey) != public || now.After(cert.NotAfter) {
+			continue
+		}
+		if r := db.row(cert.SerialNumber); r != nil && r.State != cadb.Revoked {
+			return cert
+		}
+	}
+	return nil
+}
+
+// fresh returns a serial that was never used.
+func (db *database) fresh() *big.Int {
+	for {
+		if s := pki.NewSerial(); db.row(s) == nil {
+			return s
+		}
+	}
+}
+
+// issue takes a new certificate into the database.
+func (db *database) issue(owner Owner, cert *x509.Certificate) {
+	row := cadb.Row{
+		State: cadb.Valid, NotAfter: cert.NotAfter.UTC(), Serial: pki.SerialHex(cert.SerialNumber),
+		Owner: string(owner), Subject: pki.NameOneLine(cert.RawSubject),
+	}
+	db.newIssued = append(db.newIssued, cadb.FormatIssued(cadb.Issued{Owner: string(owner), DER: cert.Raw})...)
+	db.newLines = append(db.newLines, cadb.FormatIndex([]cadb.Row{row})...)
+	db.addRow(row)
+	db.issued[owner] = append(db.issued[owner], cert.Raw)
+}
+
+// revoke marks a row; the first revocation of a serial stands for ever.
+func (db *database) revoke(serial string, when time.Time, reason string) {
+	r := &db.rows[db.bySerial[serial]]
+	if r.State == cadb.Revoked {
+		return
+	}
+	r.State, r.Revoked, r.Reason = cadb.Revoked, when, reason
+	db.rewrite = true
+}
+
+// takeNumber returns a CRL number that was never used: above the recorded one
+// and above that of the CRL in place, which may be from another backup.
+func (db *database) takeNumber(above *big.Int) *big.Int {
+	n := db.number
+	if above != nil && n.Cmp(above) <= 0 {
+		n = new(big.Int).Add(above, big.NewInt(1))
+	}
+	db.number = new(big.Int).Add(n, big.NewInt(1))
+	db.newNumber = true
+	return n
+}
+
+// flush adds to a batch what the database has learnt since the last flush. In
+// the batch's journal it stands before every file outside db/.
+func (db *database) flush(b *outdir.Batch) {
+	if len(db.newIssued) > 0 {
+		b.Append(issuedName, db.issuedSize, db.newIssued, outdir.ModeSecret)
+		db.issuedSize += int64(len(db.newIssued))
+	}
+	switch {
+	case db.rewrite:
+		text := cadb.FormatIndex(db.rows)
+		b.Put(indexName, text, outdir.ModeSecret)
+		db.indexSize = int64(len(text))
+	case len(db.newLines) > 0:
+		b.Append(indexName, db.indexSize, db.newLines, outdir.ModeSecret)
+		db.indexSize += int64(len(db.newLines))
+	}
+	if !db.hasAttr && len(db.rows) > 0 {
+		b.Put(attrName, []byte(cadb.Attributes), outdir.ModeSecret)
+		db.hasAttr = true
+	}
+	if db.newNumber || !db.hasNumber && len(db.rows) > 0 {
+		b.Put(numberName, cadb.FormatNumber(db.number), outdir.ModeSecret)
+		db.hasNumber = true
+	}
+	db.newIssued, db.newLines, db.rewrite, db.newNumber = nil, nil, false, false
+}
+
+// revokedRows are the rows of user certificates that must not get in. An entry
+// stays until one CRL was made after its end (RFC 5280, section 3.3).
+func (db *database) revokedRows(lastCRL time.Time) []cadb.Row {
+	var out []cadb.Row
+	for _, r := range db.rows {
+		if r.State == cadb.Revoked && !r.NotAfter.Before(lastCRL) {
+			out = append(out, r)
+		}
+	}
+	return out
+}

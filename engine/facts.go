@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"crypto"
+	"crypto/x509"
+	"io/fs"
+	"time"
+
+	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/secret"
+	"mtlsplan/spec"
+)
+
+// The facts are what the output directory holds, parsed once. Policies judge
+// them and nothing else.
+
+// fileFacts is what is known of a file without understanding it.
+type fileFacts struct {
+	kind    string
+	name    string // relative to the output directory
+	missing bool
+	mode    fs.FileMode
+	data    []byte
+}
+
+func (f fileFacts) tooWide() bool { return !f.missing && f.mode&^kindMode(f.kind) != 0 }
+
+// opening is how far an encrypted file could be opened.
+type opening uint8
+
+const (
+	notTried       opening = iota
+	opensNow               // with the passphrase of the spec
+	opensPrevious          // with previous_passphrase
+	opensNeither           // with none that is at hand
+	cannotBeOpened         // damaged: no passphrase would help
+)
+
+type keyFacts struct {
+	fileFacts
+	info   pki.KeyInfo
+	opened opening
+	key    crypto.PublicKey // nil unless opened
+	public string           // its identity
+}
+
+type csrFacts struct {
+	fileFacts
+	csr *pki.CSR // nil when missing or damaged
+}
+
+type crtFacts struct {
+	fileFacts
+	cert   *x509.Certificate // nil when missing or damaged; of a CA the newest
+	others []*x509.Certificate
+}
+
+type p12Facts struct {
+	fileFacts
+	profile pki.Profile // what the spec asks for at this path
+	info    pki.P12Info
+	opened  opening
+	cert    []byte // DER, when opened
+	public  string // identity of the key in it, when opened
+}
+
+type crlFacts struct {
+	fileFacts
+	list *x509.RevocationList // nil when missing or damaged
+}
+
+// passphrases are an owner's secrets, as far as they could be read.
+type passphrases struct {
+	now      secret.Value // empty: generated, and not made yet
+	previous secret.Value
+	err      error // why now could not be read
+	file     fileFacts
+}
+
+type caFacts struct {
+	spec  spec.CA
+	owner Owner
+	pass  passphrases
+	key   keyFacts
+	crt   crtFacts
+	wide  []fileFacts // directories and database files that are wider than they may be
+	err   error       // a file that cannot be read: nothing can be said of the CA
+}
+
+type userFacts struct {
+	spec      spec.User
+	owner     Owner
+	pass      passphrases
+	challenge secret.Value
+	key       keyFacts
+	csr       csrFacts
+	crt       crtFacts
+	p12       []p12Facts
+	stray     []fileFacts // a .p12 of a profile that is asked for no more
+	err       error
+}
+
+// leftFacts are what is left of a user who must have no valid certificate:
+// one that the spec lists no more, or lists as revoked.
+type leftFacts struct {
+	owner  Owner
+	code   Code       // Removed or Revoked
+	reason string     // for the CRL, by its RFC 5280 name
+	rows   []cadb.Row // valid and unexpired
+	files  []fileFacts
+	err    error
+}
+
+type siteFacts struct {
+	fileFacts
+	spec  spec.Site
+	owner Owner
+	err   error
+}
+
+// Observed is everything that the output directory holds, as far as the spec
+// and the CA database are concerned with it.
+type Observed struct {
+	now         time.Time
+	cfg         *spec.Config
+	db          *database
+	ca          caFacts
+	users       []userFacts
+	left        []leftFacts
+	crl         crlFacts
+	crlErr      error
+	sites       []siteFacts
+	interrupted bool
+}
+
+func factsOf(kind string, f outdir.File) fileFacts {
+	return fileFacts{kind: kind, name: f.Name, missing: f.Missing, mode: f.Mode, data: f.Data}
+}

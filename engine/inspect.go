@@ -1,0 +1,252 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/secret"
+	"mtlsplan/spec"
+)
+
+// RenderSite writes a site as it would be with what the directory holds now.
+// The name may be empty when the spec has one site. It needs no passphrase and
+// no directory.
+func RenderSite(cfg *spec.Config, opt Options, name string) ([]byte, error) {
+	site, err := findSite(cfg, name)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := outdir.Open(cfg.Output)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	db, err := readDatabase(dir)
+	if err != nil {
+		return nil, err
+	}
+	o := &observer{dir: dir, cfg: cfg, db: db}
+	obs := &Observed{now: opt.Now, cfg: cfg, db: db}
+	if obs.ca.crt, err = o.crt(caFile(cfg, kindCrt)); err != nil {
+		return nil, err
+	}
+	if obs.crl, err = o.crl(obs.ca); err != nil {
+		return nil, err
+	}
+	return siteText(obs, site, onCRL(obs.crl)), nil
+}
+
+func findSite(cfg *spec.Config, name string) (spec.Site, error) {
+	var names []string
+	for _, s := range cfg.Sites {
+		if name == s.Name || name == string(siteOwner(s)) || name == "" && len(cfg.Sites) == 1 {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	switch {
+	case len(names) == 0:
+		return spec.Site{}, fmt.Errorf("%s has no site to render: add an nginx block", cfg.File)
+	case name == "":
+		return spec.Site{}, fmt.Errorf("%s has several sites: name one of %s", cfg.File, strings.Join(names, ", "))
+	}
+	return spec.Site{}, fmt.Errorf("%s has no site %q: name one of %s", cfg.File, name, strings.Join(names, ", "))
+}
+
+// Inspect returns one owner in full: a user or the CA, by owner or by name.
+func Inspect(ctx context.Context, cfg *spec.Config, opt Options, name string) (*Details, error) {
+	dir, err := outdir.Open(cfg.Output)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	owner, err := findOwner(cfg, name)
+	if err != nil {
+		return nil, err
+	}
+	opt.Only = []Owner{owner}
+	obs, err := newSession(ctx, cfg, opt, dir).observe()
+	if err != nil {
+		return nil, err
+	}
+	d := &Details{Owner: owner}
+	plan := judge(obs, opt).plan
+	for _, f := range plan.Failures {
+		if f.Owner == owner {
+			d.Failures = append(d.Failures, f)
+		}
+	}
+	for i := range plan.Steps {
+		if plan.Steps[i].Owner == owner {
+			d.Step = &plan.Steps[i]
+		}
+	}
+	for _, i := range obs.db.byOwner[owner] {
+		d.Issued = append(d.Issued, issuedDetail(obs.db.rows[i], obs.now))
+	}
+	add := func(f fileFacts, state string, facts []FileFact) {
+		d.Files = append(d.Files, fileDetail(cfg, f, state, facts))
+	}
+	if owner == obs.ca.owner {
+		ca := &obs.ca
+		if ca.crt.cert != nil {
+			d.Certificates = append(d.Certificates, ca.crt.cert)
+			d.Certificates = append(d.Certificates, ca.crt.others...)
+		}
+		add(ca.key.fileFacts, keyState(ca.key, ca.pass), keyDetail(ca.key))
+		add(ca.crt.fileFacts, readable(ca.crt.cert != nil), crtDetail(ca.crt))
+		add(obs.crl.fileFacts, readable(obs.crl.list != nil), crlDetail(obs.crl))
+		addPass(add, ca.pass, ca.spec.Passphrase)
+		return d, nil
+	}
+	if len(obs.users) == 0 {
+		return d, nil
+	}
+	u := &obs.users[0]
+	if u.crt.cert != nil {
+		d.Certificates = append(d.Certificates, u.crt.cert)
+	}
+	add(u.key.fileFacts, keyState(u.key, u.pass), keyDetail(u.key))
+	add(u.csr.fileFacts, readable(u.csr.csr != nil), csrDetail(u.csr))
+	add(u.crt.fileFacts, readable(u.crt.cert != nil), crtDetail(u.crt))
+	for _, p := range u.p12 {
+		add(p.fileFacts, p12State(p, u.pass), p12Detail(p, u))
+	}
+	addPass(add, u.pass, u.spec.Passphrase)
+	return d, nil
+}
+
+func findOwner(cfg *spec.Config, name string) (Owner, error) {
+	var found []Owner
+	match := func(owner Owner, bare string) {
+		if name == string(owner) || name == bare {
+			found = append(found, owner)
+		}
+	}
+	match(caOwner(cfg), cfg.CA.Name)
+	for _, u := range cfg.Users {
+		match(userOwner(u.Name), u.Name)
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return "", fmt.Errorf("%s has neither a user nor a CA %q", cfg.File, name)
+	}
+	return "", fmt.Errorf("%q is a CA and a user: say %s or %s", name, found[0], found[1])
+}
+
+func issuedDetail(r cadb.Row, now time.Time) IssuedDetail {
+	d := IssuedDetail{Serial: r.Serial, State: "valid", NotAfter: r.NotAfter, Subject: r.Subject}
+	switch {
+	case r.State == cadb.Revoked:
+		d.State, d.RevokedAt, d.Reason = "revoked", &r.Revoked, r.Reason
+		if d.Reason == "" {
+			d.Reason = "unspecified"
+		}
+	case now.After(r.NotAfter):
+		d.State = "expired"
+	}
+	return d
+}
+
+func fileDetail(cfg *spec.Config, f fileFacts, state string, facts []FileFact) FileDetail {
+	d := FileDetail{Kind: f.kind, Path: filepath.Join(cfg.Output, filepath.FromSlash(f.name)), State: "missing"}
+	if !f.missing {
+		d.Mode, d.State, d.Facts = perm(f.mode), state, facts
+	}
+	return d
+}
+
+func readable(ok bool) string {
+	if ok {
+		return "ok"
+	}
+	return "damaged: it cannot be read"
+}
+
+func keyState(k keyFacts, p passphrases) string {
+	switch {
+	case k.opened == cannotBeOpened:
+		return "damaged: it holds no key that can be read"
+	case p.err != nil:
+		return "cannot be opened: " + p.err.Error()
+	case k.opened == opensNeither:
+		return "cannot be opened: the passphrase is wrong"
+	case k.opened == opensPrevious:
+		return "opens with previous_passphrase"
+	}
+	return "ok"
+}
+
+func keyDetail(k keyFacts) []FileFact {
+	facts := []FileFact{{"encoding", k.info.Encoding}, {"iterations", fmt.Sprint(k.info.Iterations)}}
+	if k.key != nil {
+		facts = append([]FileFact{{"type", string(pki.KeyTypeOf(k.key))}}, facts...)
+		facts = append(facts, FileFact{"public key sha256", k.public})
+	}
+	return facts
+}
+
+func csrDetail(c csrFacts) []FileFact {
+	if c.csr == nil {
+		return nil
+	}
+	challenge := "none"
+	if !c.csr.Challenge.IsZero() {
+		challenge = "set"
+	}
+	return []FileFact{{"subject", pki.NameString(c.csr.Subject)}, {"e-mail", strings.Join(c.csr.Emails, " ")},
+		{"challenge password", challenge}, {"public key sha256", pki.PublicID(c.csr.Public)}}
+}
+
+func crtDetail(c crtFacts) []FileFact {
+	if c.cert == nil {
+		return nil
+	}
+	return []FileFact{{"serial", pki.SerialHex(c.cert.SerialNumber)}, {"not after", day(c.cert.NotAfter)}, {"public key sha256", pki.PublicID(c.cert.PublicKey)}}
+}
+
+func crlDetail(c crlFacts) []FileFact {
+	if c.list == nil {
+		return nil
+	}
+	return []FileFact{{"number", c.list.Number.String()}, {"this update", day(c.list.ThisUpdate)}, {"next update", day(c.list.NextUpdate)},
+		{"revoked", fmt.Sprint(len(c.list.RevokedCertificateEntries))}}
+}
+
+func p12State(p p12Facts, pass passphrases) string {
+	switch {
+	case p.opened == cannotBeOpened:
+		return "damaged: it cannot be read"
+	case pass.err != nil:
+		return "cannot be opened: " + pass.err.Error()
+	case p.opened != opensNow:
+		return "cannot be opened: the passphrase is wrong"
+	}
+	return "ok"
+}
+
+func p12Detail(p p12Facts, u *userFacts) []FileFact {
+	facts := []FileFact{{"profile", string(p.info.Profile)}, {"encoding", p.info.Encoding}, {"iterations", fmt.Sprint(p.info.Iterations)}}
+	if p.opened != opensNow {
+		return facts
+	}
+	same := "no"
+	if u.crt.cert != nil && string(u.crt.cert.Raw) == string(p.cert) && p.public == u.key.public {
+		same = "yes"
+	}
+	return append(facts, FileFact{"holds key and certificate above", same})
+}
+
+func addPass(add func(fileFacts, string, []FileFact), p passphrases, ref secret.Ref) {
+	if ref.Kind == secret.Generate {
+		add(p.file, "ok", nil)
+	}
+}

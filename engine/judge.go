@@ -1,0 +1,232 @@
+package engine
+
+import (
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"time"
+
+	"mtlsplan/internal/cadb"
+	"mtlsplan/spec"
+)
+
+// backdate is how far notBefore, thisUpdate and a revocation date lie before
+// now: a proxy whose clock is behind would refuse everybody otherwise.
+const backdate = 5 * time.Minute
+
+// finding is one disagreement and what follows from it.
+type finding struct {
+	Reason
+	action  Action
+	makes   []string    // kinds of artefact to make again
+	fixes   []fileFacts // whose mode is to be narrowed
+	removes []fileFacts
+	revokes []cadb.Row
+}
+
+// policy is one question that is asked of an owner. Policies are pure: they
+// read no clock and no disk, and all of them are asked, so that a plan shows
+// every reason.
+type policy[V any] struct {
+	code Code
+	ask  func(V) []finding
+}
+
+func ask[V any](view V, policies []policy[V]) []finding {
+	var out []finding
+	for _, p := range policies {
+		for _, f := range p.ask(view) {
+			f.Code = p.code
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// task is a step with what it takes to carry it out.
+type task struct {
+	step    Step
+	newKey  bool
+	newCert bool
+	makes   map[string]bool
+	fixes   []fileFacts
+	removes []fileFacts
+	revokes []cadb.Row
+	reason  string // of the revocations, by its RFC 5280 name
+
+	ca   *caFacts
+	user *userFacts
+	left *leftFacts
+	site *siteFacts
+	cert *x509.Certificate // the certificate that stays, nil for none
+	text []byte            // of a site
+}
+
+// newTask makes a task of findings: the strongest action, all reasons.
+func newTask(owner Owner, findings []finding) *task {
+	if len(findings) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(findings, func(a, b finding) int { return strength[a.Code] - strength[b.Code] })
+	t := &task{step: Step{Owner: owner}, makes: map[string]bool{}}
+	for _, f := range findings {
+		t.step.Reasons = append(t.step.Reasons, f.Reason)
+		if slices.Index(Actions, f.action) > slices.Index(Actions, t.step.Action) {
+			t.step.Action = f.action
+		}
+		t.newKey = t.newKey || f.action == Create || f.action == Rekey
+		t.newCert = t.newCert || t.newKey || f.action == Reissue
+		for _, kind := range f.makes {
+			t.makes[kind] = true
+			t.step.Artefacts = append(t.step.Artefacts, kind)
+		}
+		for _, file := range slices.Concat(f.fixes, f.removes) {
+			t.step.Artefacts = append(t.step.Artefacts, file.kind)
+		}
+		t.fixes = append(t.fixes, f.fixes...)
+		t.removes = append(t.removes, f.removes...)
+		t.revokes = append(t.revokes, f.revokes...)
+	}
+	t.step.Artefacts = sortKinds(t.step.Artefacts)
+	return t
+}
+
+// verdict is a plan with its tasks, in the same order as its steps.
+type verdict struct {
+	plan  *Plan
+	tasks []*task
+	cut   int // users whose certificate ends with the CA
+}
+
+func (v *verdict) add(t *task) {
+	if t == nil {
+		v.plan.Unchanged++
+		return
+	}
+	v.tasks = append(v.tasks, t)
+	v.plan.Steps = append(v.plan.Steps, t.step)
+}
+
+func (v *verdict) fail(owner Owner, err error) {
+	v.plan.Failures = append(v.plan.Failures, Failure{Owner: owner, Message: err.Error()})
+}
+
+func (v *verdict) note(owner Owner, warning bool, format string, args ...any) {
+	v.plan.Notes = append(v.plan.Notes, Note{Owner: owner, Warning: warning, Message: fmt.Sprintf(format, args...)})
+}
+
+// judge decides what has to be done. It is a pure function of what was
+// observed and asked.
+func judge(obs *Observed, opt Options) *verdict {
+	v := &verdict{plan: &Plan{At: obs.now, Steps: []Step{}}}
+	covers := opt.covers
+
+	ca := judgeCA(v, obs, covers)
+	for i := range obs.users {
+		if covers(obs.users[i].owner) {
+			judgeUser(v, obs, ca, &obs.users[i], opt)
+		}
+	}
+	for i := range obs.left {
+		if covers(obs.left[i].owner) {
+			judgeLeft(v, obs, &obs.left[i])
+		}
+	}
+	guard(v, obs, opt)
+	listed := judgeCRL(v, obs, ca, covers)
+	for i := range obs.sites {
+		if covers(obs.sites[i].owner) {
+			judgeSite(v, obs, &obs.sites[i], listed)
+		}
+	}
+	if v.plan.Refused() {
+		// Nobody is waiting for what will not be done.
+		for i := range v.plan.Steps {
+			v.plan.Steps[i].Reimport = false
+		}
+	}
+	if v.cut > 0 {
+		v.note(ca.owner, true, "certificates of %s are cut to the CA's end, %s: renew the CA before then (its renew_before decides when)",
+			plural(v.cut, "user"), day(ca.notAfter))
+	}
+	if obs.interrupted {
+		v.note("", false, "an earlier run was interrupted; apply finishes first what that one had begun, and this plan counts it as done")
+	}
+	if late, what := newestPast(obs); obs.now.Before(late.Add(-backdate)) {
+		v.note("", true, "the clock says %s, but %s is of %s: apply will refuse to go on; set the clock right, or say --accept-clock after a mishap", day(obs.now), what, day(late))
+	}
+	return v
+}
+
+// newestPast is the newest date that the directory records as its own past.
+func newestPast(obs *Observed) (late time.Time, what string) {
+	see := func(t time.Time, name string) {
+		if t.After(late) {
+			late, what = t, name
+		}
+	}
+	if c := obs.ca.crt.cert; c != nil {
+		see(c.NotBefore, "the CA certificate")
+	}
+	for _, u := range obs.users {
+		if u.crt.cert != nil {
+			see(u.crt.cert.NotBefore, "the certificate of "+string(u.owner))
+		}
+	}
+	for _, r := range obs.db.rows {
+		see(r.Revoked, "a revocation")
+	}
+	if obs.crl.list != nil {
+		see(obs.crl.list.ThisUpdate, "the CRL")
+	}
+	return late, what
+}
+
+// guard refuses a plan that would shut out more users than one run may. It
+// counts those who were active before and would have no valid certificate.
+func guard(v *verdict, obs *Observed, opt Options) {
+	active, leaving := 0, 0
+	seen := map[string]bool{}
+	for _, r := range obs.db.rows {
+		if r.State != cadb.Revoked && obs.now.Before(r.NotAfter) && isUser(Owner(r.Owner)) && !seen[r.Owner] {
+			seen[r.Owner] = true
+			active++
+		}
+	}
+	for _, t := range v.tasks {
+		if t.left != nil && len(t.revokes) > 0 {
+			leaving++
+		}
+	}
+	limit := max(1, active/10)
+	if m := obs.cfg.Guard.MaxRevocations; m != nil {
+		limit = *m
+	}
+	if leaving <= max(limit, opt.Allow) {
+		return
+	}
+	v.add(newTask(caOwner(obs.cfg), []finding{{
+		Reason: Reason{
+			Code: Removed,
+			Message: fmt.Sprintf("this would leave %s of %d active without a valid certificate, and one run may do that to %d: look at the spec; if it is right, say --allow-revocations %d",
+				plural(leaving, "user"), active, limit, leaving),
+			Field: "guard.max_revocations", Have: fmt.Sprint(leaving), Want: fmt.Sprint(limit),
+		},
+		action: Refuse,
+	}}))
+}
+
+func isUser(o Owner) bool { return len(o) > 5 && o[:5] == "user." }
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// day writes a date for people; the time of day matters only around the date itself.
+func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+
+// days writes a duration as the spec does.
+func days(d time.Duration) string { return spec.FormatDuration(d) }

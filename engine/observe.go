@@ -1,0 +1,327 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"strings"
+	"sync"
+
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/secret"
+	"mtlsplan/spec"
+)
+
+// observer reads an output directory into facts.
+type observer struct {
+	dir    *outdir.Dir
+	cfg    *spec.Config
+	db     *database
+	vault  *vault
+	opened *openings
+}
+
+// openings remembers which container opened under which passphrase, so that a
+// file which this run has made or opened is not put through its key derivation
+// again. It lives as long as the process and holds no passphrase.
+type openings struct {
+	salt [32]byte
+	m    sync.Map // digest of container and passphrase → what was found
+}
+
+func (o *openings) id(data []byte, pass secret.Value) [32]byte {
+	h := sha256.New()
+	h.Write(o.salt[:])
+	inner := sha256.Sum256([]byte(pass.Reveal()))
+	h.Write(inner[:])
+	h.Write(data)
+	return [32]byte(h.Sum(nil))
+}
+
+// forEach calls f for every index on all cores.
+func forEach(n int, f func(int)) {
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for i := range next {
+				f(i)
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+}
+
+// observe reads what the directory holds. An error means that nothing can be
+// judged; what concerns one owner is in that owner's facts.
+func (s *session) observe() (*Observed, error) {
+	db, err := readDatabase(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	o := &observer{dir: s.dir, cfg: s.cfg, db: db, vault: s.vault, opened: &s.opened}
+	obs := &Observed{now: s.opt.Now, cfg: s.cfg, db: db, interrupted: s.dir.Interrupted()}
+	if obs.ca, err = o.ca(); err != nil {
+		return nil, err
+	}
+	for _, u := range s.cfg.Users {
+		if u.Revoked == "" && s.opt.covers(userOwner(u.Name)) {
+			obs.users = append(obs.users, userFacts{spec: u, owner: userOwner(u.Name)})
+		}
+	}
+	forEach(len(obs.users), func(i int) { obs.users[i] = o.user(obs.users[i].spec) })
+	obs.left = o.left(obs, s.opt.covers)
+	obs.crl, obs.crlErr = o.crl(obs.ca)
+	for _, site := range s.cfg.Sites {
+		f := siteFacts{spec: site, owner: siteOwner(site)}
+		f.fileFacts, f.err = o.file(kindSite, site.Proxy.File(site.Name, site.Values))
+		obs.sites = append(obs.sites, f)
+	}
+	return obs, nil
+}
+
+func (o *observer) file(kind, name string) (fileFacts, error) {
+	f, err := o.dir.Read(name)
+	return factsOf(kind, f), err
+}
+
+func (o *observer) ca() (caFacts, error) {
+	ca := caFacts{spec: o.cfg.CA, owner: caOwner(o.cfg)}
+	var errs [3]error
+	ca.pass, errs[0] = o.passphrases(ca.spec.Passphrase, ca.spec.PreviousPassphrase, caFile(o.cfg, kindPass))
+	ca.key, errs[1] = o.key(caFile(o.cfg, kindKey), &ca.pass)
+	ca.crt, errs[2] = o.crt(caFile(o.cfg, kindCrt))
+	ca.err = errors.Join(errs[:]...)
+	for _, name := range []string{outdir.DB, "secrets"} {
+		mode, exists, err := o.dir.DirMode(name)
+		if err != nil {
+			return ca, err
+		}
+		if exists && mode&^outdir.ModePrivate != 0 {
+			ca.wide = append(ca.wide, fileFacts{kind: kindDB, name: name, mode: mode})
+		}
+	}
+	names, err := o.dir.List(outdir.DB)
+	if err != nil {
+		return ca, err
+	}
+	for _, name := range names {
+		name = outdir.DB + "/" + name
+		if mode, isFile := o.dir.FileMode(name); isFile && mode&^outdir.ModeSecret != 0 {
+			ca.wide = append(ca.wide, fileFacts{kind: kindDB, name: name, mode: mode})
+		}
+	}
+	return ca, nil
+}
+
+// passphrases reads an owner's secrets. previous may fail without harm: it is
+// there for the one run that changes the passphrase.
+func (o *observer) passphrases(now, previous secret.Ref, passName string) (passphrases, error) {
+	var p passphrases
+	pass, err := o.dir.Read(passName)
+	if err != nil {
+		return p, err
+	}
+	p.file = factsOf(kindPass, pass)
+	p.now, p.err = o.vault.of(now, pass)
+	if !previous.IsZero() {
+		p.previous, _ = o.vault.of(previous, pass)
+	}
+	return p, nil
+}
+
+func (o *observer) key(name string, pass *passphrases) (keyFacts, error) {
+	file, err := o.file(kindKey, name)
+	k := keyFacts{fileFacts: file}
+	if err != nil || k.missing {
+		return k, err
+	}
+	if k.info, err = pki.InspectKey(k.data); err != nil {
+		k.opened = cannotBeOpened
+		return k, nil
+	}
+	if pass.err != nil {
+		return k, nil
+	}
+	for _, try := range []struct {
+		pass   secret.Value
+		result opening
+	}{{pass.now, opensNow}, {pass.previous, opensPrevious}} {
+		if try.pass.IsZero() {
+			continue
+		}
+		id := o.opened.id(k.data, try.pass)
+		if known, ok := o.opened.m.Load(id); ok {
+			k.key = known.(openedKey).key
+		} else if signer, err := pki.OpenKey(k.data, try.pass); err == nil {
+			k.key = signer.Public()
+			o.opened.m.Store(id, openedKey{k.key})
+		} else if !errors.Is(err, pki.ErrPassphrase) {
+			k.opened = cannotBeOpened
+			return k, nil
+		}
+		if k.key != nil {
+			k.opened, k.public = try.result, pki.PublicID(k.key)
+			return k, nil
+		}
+	}
+	k.opened = opensNeither
+	return k, nil
+}
+
+func (o *observer) crt(name string) (crtFacts, error) {
+	file, err := o.file(kindCrt, name)
+	c := crtFacts{fileFacts: file}
+	if err != nil || c.missing {
+		return c, err
+	}
+	if certs, err := pki.ParseCertificates(c.data); err == nil && len(certs) > 0 {
+		c.cert, c.others = certs[0], certs[1:]
+	}
+	return c, nil
+}
+
+func (o *observer) user(u spec.User) userFacts {
+	f := userFacts{spec: u, owner: userOwner(u.Name)}
+	file := func(kind string) string { return userFile(o.cfg, u.Name, kind) }
+	var errs [4]error
+	f.pass, errs[0] = o.passphrases(u.Passphrase, u.PreviousPassphrase, file(kindPass))
+	f.key, errs[1] = o.key(file(kindKey), &f.pass)
+	f.crt, errs[2] = o.crt(file(kindCrt))
+	f.csr.fileFacts, errs[3] = o.file(kindCSR, file(kindCSR))
+	if f.err = errors.Join(errs[:]...); f.err != nil {
+		return f
+	}
+	if !f.csr.missing {
+		f.csr.csr, _ = pki.ParseCSR(f.csr.data)
+	}
+	if f.pass.err == nil && !u.ChallengePassword.IsZero() {
+		f.challenge, f.pass.err = o.vault.of(u.ChallengePassword, outdir.File{Missing: true})
+		if f.pass.err == nil && f.challenge.Equal(f.pass.now) {
+			f.pass.err = errors.New("the challenge password equals the key's passphrase, and a CSR is not encrypted: give another one")
+		}
+	}
+	for i, profile := range u.P12 {
+		p, err := o.p12(p12Kind(i, profile), file(p12Kind(i, profile)), profile, f.pass)
+		f.p12, f.err = append(f.p12, p), errors.Join(f.err, err)
+	}
+	for _, profile := range pki.Profiles {
+		kind := string(profile) + "." + kindP12
+		stray := len(u.P12) < 2 || p12Kind(1, u.P12[1]) != kind
+		if mode, exists := o.dir.FileMode(file(kind)); stray && exists {
+			f.stray = append(f.stray, fileFacts{kind: kind, name: file(kind), mode: mode})
+		}
+	}
+	return f
+}
+
+type openedKey struct{ key any }
+
+type openedP12 struct {
+	cert   []byte
+	public string
+}
+
+func (o *observer) p12(kind, name string, profile pki.Profile, pass passphrases) (p12Facts, error) {
+	file, err := o.file(kind, name)
+	p := p12Facts{fileFacts: file, profile: profile}
+	if err != nil || p.missing {
+		return p, err
+	}
+	if p.info, err = pki.InspectP12(p.data); err != nil {
+		p.opened = cannotBeOpened
+		return p, nil
+	}
+	if pass.err != nil || pass.now.IsZero() {
+		return p, nil
+	}
+	id := o.opened.id(p.data, pass.now)
+	if known, ok := o.opened.m.Load(id); ok {
+		found := known.(openedP12)
+		p.opened, p.cert, p.public = opensNow, found.cert, found.public
+		return p, nil
+	}
+	open, err := pki.OpenP12(p.data, pass.now)
+	switch {
+	case err == nil:
+		found := openedP12{open.Cert.Raw, pki.PublicID(open.Key.Public())}
+		o.opened.m.Store(id, found)
+		p.opened, p.cert, p.public = opensNow, found.cert, found.public
+	case errors.Is(err, pki.ErrPassphrase):
+		p.opened = opensNeither
+	default:
+		p.opened = cannotBeOpened
+	}
+	return p, nil
+}
+
+// left finds the users that must have no valid certificate and still have
+// something: a row of the database, or files.
+func (o *observer) left(obs *Observed, covers func(Owner) bool) []leftFacts {
+	listed := map[Owner]bool{}
+	var out []leftFacts
+	add := func(l leftFacts) {
+		if !covers(l.owner) {
+			return
+		}
+		l.rows = obs.db.valid(l.owner, obs.now)
+		l.files, l.err = o.filesOf(strings.TrimPrefix(string(l.owner), "user."))
+		if len(l.rows) > 0 || len(l.files) > 0 || l.err != nil {
+			out = append(out, l)
+		}
+	}
+	for _, u := range o.cfg.Users {
+		listed[userOwner(u.Name)] = true
+		if u.Revoked != "" {
+			add(leftFacts{owner: userOwner(u.Name), code: Revoked, reason: u.Revoked})
+		}
+	}
+	for _, r := range obs.db.rows {
+		owner := Owner(r.Owner)
+		if strings.HasPrefix(r.Owner, "user.") && !listed[owner] {
+			listed[owner] = true
+			add(leftFacts{owner: owner, code: Removed, reason: "cessationOfOperation"})
+		}
+	}
+	return out
+}
+
+// filesOf are the files of a user, whatever the spec says of the user.
+func (o *observer) filesOf(name string) ([]fileFacts, error) {
+	if !spec.ValidName(name) {
+		return nil, fmt.Errorf("the CA database names an owner %q that can have no files", name)
+	}
+	var out []fileFacts
+	for _, kind := range []string{kindPass, kindKey, kindCSR, kindCrt, kindP12, "compat.p12", "modern.p12"} {
+		file := userFile(o.cfg, name, kind)
+		if mode, exists := o.dir.FileMode(file); exists {
+			out = append(out, fileFacts{kind: kind, name: file, mode: mode})
+		}
+	}
+	return out, nil
+}
+
+func (o *observer) crl(ca caFacts) (crlFacts, error) {
+	file, err := o.file(kindCRL, caFile(o.cfg, kindCRL))
+	c := crlFacts{fileFacts: file}
+	if err != nil || c.missing {
+		return c, err
+	}
+	lists, err := pki.ParseCRLs(c.data)
+	if err != nil || len(lists) != 1 {
+		return c, nil
+	}
+	if ca.crt.cert == nil || lists[0].CheckSignatureFrom(ca.crt.cert) == nil {
+		c.list = lists[0]
+	}
+	return c, nil
+}
+
+func perm(m fs.FileMode) string { return fmt.Sprintf("%04o", m.Perm()) }

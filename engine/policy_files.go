@@ -1,0 +1,128 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/secret"
+)
+
+// The policies of what is made from a user's key and certificate. None of them
+// issues anything.
+
+func csrMissing(v userView) []finding {
+	if !v.csr.missing {
+		return nil
+	}
+	return []finding{{Reason: Reason{Message: v.csr.name + " is gone"}, action: Repair, makes: []string{kindCSR}}}
+}
+
+func csrDamaged(v userView) []finding {
+	c := v.csr.csr
+	switch {
+	case v.csr.missing:
+		return nil
+	case c != nil && pki.PublicID(c.Public) == v.key.public &&
+		(v.cert == nil || bytes.Equal(c.Subject, v.cert.RawSubject) && slices.Equal(c.Emails, v.cert.EmailAddresses)):
+		return nil
+	}
+	return []finding{{Reason: Reason{Message: v.csr.name + " is not the request that the certificate answers"}, action: Repair, makes: []string{kindCSR}}}
+}
+
+func challengeChanged(v userView) []finding {
+	if v.csr.csr == nil || v.csr.csr.Challenge.Equal(v.challenge) {
+		return nil
+	}
+	return []finding{{Reason: Reason{Message: v.csr.name + " holds another challenge password than the spec's", Field: "challenge_password"}, action: Rebuild, makes: []string{kindCSR}}}
+}
+
+func p12Each(v userView, f func(p p12Facts) *Reason, action Action) []finding {
+	var out []finding
+	for _, p := range v.p12 {
+		if r := f(p); r != nil {
+			out = append(out, finding{Reason: *r, action: action, makes: []string{p.kind}})
+		}
+	}
+	return out
+}
+
+func p12Missing(v userView) []finding {
+	return p12Each(v, func(p p12Facts) *Reason {
+		if !p.missing {
+			return nil
+		}
+		return &Reason{Message: p.name + " is not there"}
+	}, Rebuild)
+}
+
+func p12Damaged(v userView) []finding {
+	return p12Each(v, func(p p12Facts) *Reason {
+		if p.opened != cannotBeOpened {
+			return nil
+		}
+		return &Reason{Message: p.name + " cannot be read"}
+	}, Repair)
+}
+
+func p12Passphrase(v userView) []finding {
+	return p12Each(v, func(p p12Facts) *Reason {
+		if p.missing || p.opened != opensNeither && !v.pass.now.IsZero() {
+			return nil
+		}
+		return &Reason{Message: p.name + " does not open with passphrase"}
+	}, Rebuild)
+}
+
+func p12Encoding(v userView) []finding {
+	return p12Each(v, func(p p12Facts) *Reason {
+		switch {
+		case p.missing || p.opened == cannotBeOpened:
+			return nil
+		case p.info.Profile != p.profile:
+			return &Reason{Message: p.name + " has another profile than the spec asks for", Field: "p12", Have: p.info.Encoding, Want: string(p.profile)}
+		case p.info.Iterations != v.spec.KDFIterations:
+			return &Reason{Message: p.name + " has another kdf_iterations than the spec asks for", Field: "kdf_iterations",
+				Have: fmt.Sprint(p.info.Iterations), Want: fmt.Sprint(v.spec.KDFIterations)}
+		}
+		return nil
+	}, Rebuild)
+}
+
+// p12Upstream compares what is inside with what lies beside it. The CA
+// certificate in it is left out: a CA that was reissued changes no user.
+func p12Upstream(v userView) []finding {
+	return p12Each(v, func(p p12Facts) *Reason {
+		if p.opened != opensNow || v.cert == nil || p.public == v.key.public && bytes.Equal(p.cert, v.cert.Raw) {
+			return nil
+		}
+		return &Reason{Message: p.name + " holds another key or certificate than those beside it"}
+	}, Rebuild)
+}
+
+func strayP12(v userView) []finding {
+	if len(v.stray) == 0 {
+		return nil
+	}
+	var names []string
+	for _, f := range v.stray {
+		names = append(names, f.name)
+	}
+	var want []string
+	for _, p := range v.spec.P12 {
+		want = append(want, string(p))
+	}
+	return []finding{{Reason: Reason{Message: strings.Join(names, ", ") + ": the spec asks for no such .p12", Field: "p12", Want: strings.Join(want, " ")},
+		action: Rebuild, removes: v.stray}}
+}
+
+// strayPassphrase removes a generated passphrase that opens nothing any more.
+func strayPassphrase(v userView) []finding {
+	if v.pass.file.missing || v.spec.Passphrase.Kind == secret.Generate {
+		return nil
+	}
+	return []finding{{Reason: Reason{Message: v.pass.file.name + " holds a generated passphrase, and the spec names another source", Field: "passphrase"},
+		action: Rebuild, removes: []fileFacts{v.pass.file}}}
+}

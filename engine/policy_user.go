@@ -1,0 +1,391 @@
+package engine
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/secret"
+)
+
+// userView is what policies of a user look at.
+type userView struct {
+	*userFacts
+	now   time.Time
+	ca    issuer
+	cert  *x509.Certificate // the one in place when it is recorded, else what the database holds for the key; nil for none
+	known []cadb.Row        // the user's valid and unexpired rows
+	state cadb.State        // of cert
+	sole  bool              // cert is the one in place
+}
+
+// Artefacts by what they are made from.
+func (u *userFacts) p12Kinds() []string {
+	var out []string
+	for _, p := range u.p12 {
+		out = append(out, p.kind)
+	}
+	return out
+}
+
+func (u *userFacts) fromKey() []string {
+	return slices.Concat([]string{kindKey, kindCSR, kindCrt}, u.p12Kinds())
+}
+func (u *userFacts) fromCert() []string { return append([]string{kindCrt}, u.p12Kinds()...) }
+
+// userPolicies are asked of every user who has a key.
+var userPolicies = []policy[userView]{
+	{Missing, certMissing},
+	{Damaged, certDamaged},
+	{Revoked, certRevoked},
+	{IssuerChanged, issuerChanged},
+	{KeyMismatch, keyMismatch},
+	{KeyChanged, keyChanged},
+	{SubjectChanged, subjectChanged},
+	{SANChanged, sanChanged},
+	{Expired, expired},
+	{Expiring, expiring},
+	{UsageChanged, usageChanged},
+	{OverlapOver, overlapOver},
+	{PassphraseChanged, func(v userView) []finding { return keyPassphrase(v.key, v.pass) }},
+	{EncodingChanged, func(v userView) []finding { return keyEncoding(v.key, v.spec.KDFIterations) }},
+	{Missing, csrMissing},
+	{Damaged, csrDamaged},
+	{PassphraseChanged, challengeChanged},
+	{Missing, p12Missing},
+	{Damaged, p12Damaged},
+	{PassphraseChanged, p12Passphrase},
+	{EncodingChanged, p12Encoding},
+	{Upstream, p12Upstream},
+	{EncodingChanged, strayP12},
+	{PassphraseChanged, strayPassphrase},
+	{Mode, userModes},
+}
+
+func rekey(u *userFacts, r Reason) []finding {
+	return []finding{{Reason: r, action: Rekey, makes: u.fromKey()}}
+}
+
+// renew is rekey or reissue, as the spec has it for a renewal by time.
+func renew(u *userFacts, r Reason) []finding {
+	if u.spec.ReuseKey && !u.key.missing {
+		return []finding{{Reason: r, action: Reissue, makes: u.fromCert()}}
+	}
+	return rekey(u, r)
+}
+
+func certMissing(v userView) []finding {
+	switch {
+	case !v.crt.missing:
+		return nil
+	case v.cert != nil:
+		return []finding{{Reason: Reason{Message: v.crt.name + " is gone; the database holds it"}, action: Repair, makes: []string{kindCrt}}}
+	}
+	return renew(v.userFacts, Reason{Message: v.crt.name + " is gone, and the database holds no valid certificate for the key"})
+}
+
+func certDamaged(v userView) []finding {
+	switch {
+	case v.crt.missing || v.sole || v.cert == nil && v.crt.cert != nil:
+		return nil // of a foreign certificate issuerChanged speaks
+	case v.cert != nil:
+		return []finding{{Reason: Reason{Message: v.crt.name + " is not the certificate that was issued; the database holds that one"}, action: Repair, makes: []string{kindCrt}}}
+	}
+	return renew(v.userFacts, Reason{Message: v.crt.name + " cannot be read, and the database holds no valid certificate for the key"})
+}
+
+func certRevoked(v userView) []finding {
+	if v.cert == nil || v.state != cadb.Revoked {
+		return nil
+	}
+	return rekey(v.userFacts, Reason{Message: "the certificate is revoked in the CA database, and the spec still lists the user", Field: "serial", Have: pki.SerialHex(v.cert.SerialNumber)})
+}
+
+func issuerChanged(v userView) []finding {
+	cert := v.cert
+	if cert == nil {
+		cert = v.crt.cert
+	}
+	if cert == nil || issuedByAny(cert, v.ca.trusted) {
+		return nil
+	}
+	return rekey(v.userFacts, Reason{Message: "no CA in the CA certificate file has issued the certificate", Field: "issuer", Have: pki.NameString(cert.RawIssuer)})
+}
+
+// issuedByAny goes by names and key identifiers: the signature was checked
+// when the certificate was issued, and its bytes are compared with the record.
+func issuedByAny(cert *x509.Certificate, cas []*x509.Certificate) bool {
+	return slices.ContainsFunc(cas, func(ca *x509.Certificate) bool {
+		if !bytes.Equal(cert.RawIssuer, ca.RawSubject) {
+			return false
+		}
+		if len(cert.AuthorityKeyId) > 0 {
+			return bytes.Equal(cert.AuthorityKeyId, ca.SubjectKeyId)
+		}
+		return cert.CheckSignatureFrom(ca) == nil
+	})
+}
+
+func keyMismatch(v userView) []finding {
+	if v.cert == nil || pki.PublicID(v.cert.PublicKey) == v.key.public {
+		return nil
+	}
+	return rekey(v.userFacts, Reason{Message: v.key.name + " and " + v.crt.name + " do not belong together"})
+}
+
+func keyChanged(v userView) []finding {
+	if have := pki.KeyTypeOf(v.key.key); have != v.spec.Key {
+		return rekey(v.userFacts, Reason{Message: "the spec asks for another type of key", Field: "key", Have: string(have), Want: string(v.spec.Key)})
+	}
+	return nil
+}
+
+func subjectChanged(v userView) []finding {
+	if v.cert == nil {
+		return nil
+	}
+	have, rest, err := pki.ParseSubject(v.cert.RawSubject)
+	if err != nil || len(rest) > 0 {
+		return rekey(v.userFacts, Reason{Message: "the certificate's subject has attributes that a spec cannot ask for", Field: "subject", Have: pki.NameString(v.cert.RawSubject)})
+	}
+	var out []finding
+	for _, d := range subjectDiff(have, v.spec.Subject) {
+		out = append(out, rekey(v.userFacts, Reason{Message: "the spec gives another subject", Field: d.Field, Have: d.Have, Want: d.Want})...)
+	}
+	return out
+}
+
+func sanChanged(v userView) []finding {
+	if v.cert == nil {
+		return nil
+	}
+	have, want := v.cert.EmailAddresses, emails(v.spec.Subject)
+	other := len(v.cert.DNSNames) + len(v.cert.IPAddresses) + len(v.cert.URIs)
+	if slices.Equal(have, want) && other == 0 {
+		return nil
+	}
+	return rekey(v.userFacts, Reason{Message: "the spec gives another e-mail address for the subject alternative name", Field: "email",
+		Have: strings.Join(have, " "), Want: strings.Join(want, " ")})
+}
+
+// emails are the rfc822Names of a subject's certificate.
+func emails(s pki.Subject) []string {
+	if s.Email == "" {
+		return nil
+	}
+	return []string{s.Email}
+}
+
+// end is when a certificate issued now would end: a user's never outlives the CA's.
+func (v userView) end() time.Time {
+	end := v.now.Add(v.spec.Validity).Truncate(time.Second)
+	if end.After(v.ca.notAfter) {
+		end = v.ca.notAfter
+	}
+	return end
+}
+
+func expired(v userView) []finding {
+	if v.cert == nil || !v.now.After(v.cert.NotAfter) {
+		return nil
+	}
+	return renew(v.userFacts, Reason{Message: "the certificate has expired on " + day(v.cert.NotAfter), Field: "validity", Have: day(v.cert.NotAfter)})
+}
+
+func expiring(v userView) []finding {
+	if v.cert == nil || v.now.After(v.cert.NotAfter) {
+		return nil
+	}
+	due := v.cert.NotAfter.Add(-v.spec.RenewBefore)
+	// A certificate that was cut to the CA's end is due only when a new one
+	// would last longer: it would be renewed on every run otherwise.
+	if v.now.Before(due) || !v.end().After(v.cert.NotAfter) {
+		return nil
+	}
+	return renew(v.userFacts, Reason{Message: fmt.Sprintf("the certificate ends on %s, and is renewed from %s on", day(v.cert.NotAfter), day(due)),
+		Field: "renew_before", Have: day(v.cert.NotAfter)})
+}
+
+func usageChanged(v userView) []finding {
+	if v.cert == nil || len(v.ca.trusted) == 0 {
+		return nil
+	}
+	ca := v.ca.trusted[0]
+	if i := slices.IndexFunc(v.ca.trusted, func(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, v.cert.RawIssuer) }); i >= 0 {
+		ca = v.ca.trusted[i]
+	}
+	var out []finding
+	for _, m := range pki.UserUsage(v.cert, ca) {
+		out = append(out, finding{Reason: Reason{Message: "the certificate has another " + m.Field + " than it should", Field: m.Field, Have: m.Have, Want: m.Want},
+			action: Reissue, makes: v.fromCert()})
+	}
+	return out
+}
+
+// overlapOver revokes what a renewal has superseded, overlap after it.
+func overlapOver(v userView) []finding {
+	if v.spec.Overlap == nil || v.cert == nil {
+		return nil
+	}
+	// notBefore lies backdate before the renewal.
+	over := v.cert.NotBefore.Add(backdate + *v.spec.Overlap)
+	if v.now.Before(over) {
+		return nil
+	}
+	var old []cadb.Row
+	for _, r := range v.known {
+		if r.Serial != pki.SerialHex(v.cert.SerialNumber) {
+			old = append(old, r)
+		}
+	}
+	if len(old) == 0 {
+		return nil
+	}
+	return []finding{{Reason: Reason{Message: fmt.Sprintf("%s superseded for longer than the overlap of %s", have(len(old), "certificate"), days(*v.spec.Overlap)), Field: "overlap", Have: serials(old)},
+		action: Revoke, revokes: old}}
+}
+
+func have(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun + " has been"
+	}
+	return plural(n, noun) + " have been"
+}
+
+func serials(rows []cadb.Row) string {
+	var out []string
+	for _, r := range rows {
+		out = append(out, r.Serial)
+	}
+	return strings.Join(out, " ")
+}
+
+func userModes(v userView) []finding {
+	files := []fileFacts{v.pass.file, v.key.fileFacts, v.csr.fileFacts, v.crt.fileFacts}
+	for _, p := range v.p12 {
+		files = append(files, p.fileFacts)
+	}
+	return modes(files...)
+}
+
+// judgeUser decides on one user.
+func judgeUser(v *verdict, obs *Observed, ca issuer, u *userFacts, opt Options) {
+	view := userView{userFacts: u, now: obs.now, ca: ca, known: obs.db.valid(u.owner, obs.now)}
+	findings, err := examineUser(&view, obs)
+	if err != nil {
+		v.fail(u.owner, err)
+		return
+	}
+	if slices.Contains(opt.Replace, u.owner) && !isRefusal(findings) {
+		f := rekey(u, Reason{Code: ReplaceAsked, Message: "--replace asks for a new key", Field: "reason", Want: opt.Reason})
+		f[0].revokes = view.known
+		if u.spec.Passphrase.Kind == secret.Generate {
+			f[0].makes = append(f[0].makes, kindPass)
+		}
+		findings = append(findings, f...)
+	}
+	t := newTask(u.owner, findings)
+	if t == nil {
+		v.add(nil)
+		userNotes(v, view)
+		return
+	}
+	t.user, t.cert = u, view.cert
+	t.reason = "superseded"
+	if slices.Contains(opt.Replace, u.owner) {
+		t.reason = opt.Reason
+	}
+	if t.newCert && t.step.Action != Refuse {
+		if ca.err != nil {
+			v.fail(u.owner, ca.err)
+			return
+		}
+		end := view.end()
+		t.step.NotAfter = &end
+		if end.Before(obs.now.Add(u.spec.Validity).Truncate(time.Second)) {
+			v.cut++
+		}
+	}
+	t.step.Reimport = t.newCert && len(u.p12) > 0
+	v.add(t)
+}
+
+func isRefusal(findings []finding) bool {
+	return slices.ContainsFunc(findings, func(f finding) bool { return f.action == Refuse })
+}
+
+// examineUser finds out in which state a user is.
+func examineUser(v *userView, obs *Observed) ([]finding, error) {
+	u := v.userFacts
+	recorded := len(obs.db.issued[u.owner]) > 0
+	p12There := slices.ContainsFunc(u.p12, func(p p12Facts) bool { return !p.missing })
+	there := !u.key.missing || !u.crt.missing || !u.csr.missing || p12There
+	switch {
+	case u.err != nil:
+		return nil, u.err
+	case there && !recorded:
+		return []finding{{Reason: Reason{Code: Unrecorded, Message: fmt.Sprintf("files of %s are there, but the CA database knows nothing of them: move them away to have the user made anew", u.owner)}, action: Refuse}}, nil
+	case u.pass.err != nil:
+		return nil, u.pass.err
+	case u.key.opened == cannotBeOpened:
+		return nil, fmt.Errorf("%s holds no key that can be read; nothing was touched: restore it from a backup, or move it away to have a new key made", u.key.name)
+	case u.key.opened == opensNeither:
+		return nil, errWrongPassphrase(u.key, u.pass, u.spec.Passphrase.Kind == secret.Generate, !u.spec.PreviousPassphrase.IsZero())
+	case u.key.missing:
+		makes := u.fromKey()
+		if u.spec.Passphrase.Kind == secret.Generate && u.pass.file.missing {
+			makes = append(makes, kindPass)
+		}
+		if !there && len(v.known) == 0 {
+			return []finding{{Reason: Reason{Code: Missing, Message: "the user has no key and no certificate yet"}, action: Create, makes: makes}}, nil
+		}
+		return []finding{{Reason: Reason{Code: Missing, Message: u.key.name + " is gone"}, action: Rekey, makes: makes}}, nil
+	}
+	v.cert = obs.db.newest(u.owner, u.key.public, v.now)
+	if c := u.crt.cert; c != nil && obs.db.knows(u.owner, c.Raw) {
+		v.cert, v.sole = c, true
+	} else if c != nil && v.cert == nil && issuedByAny(c, v.ca.trusted) && !slices.ContainsFunc(v.ca.trusted, func(ca *x509.Certificate) bool { return c.CheckSignatureFrom(ca) != nil }) {
+		return []finding{{Reason: Reason{Code: Unrecorded, Message: u.crt.name + " was issued by the CA, but the CA database knows nothing of it: move it away"}, action: Refuse}}, nil
+	}
+	if v.cert != nil {
+		if r := obs.db.row(v.cert.SerialNumber); r != nil {
+			v.state = r.State
+		} else {
+			return nil, errors.New("the certificate is in " + issuedName + " and not in " + indexName + ": restore the database from a backup")
+		}
+	}
+	return ask(*v, userPolicies), nil
+}
+
+// userNotes tells what the spec asks for and only the next renewal gives.
+func userNotes(v *verdict, view userView) {
+	if view.cert != nil && !view.cert.NotAfter.Equal(view.ca.notAfter) {
+		validityNote(v, view.owner, view.cert, view.spec.Validity)
+	}
+}
+
+// judgeLeft decides on a user who must have no valid certificate.
+func judgeLeft(v *verdict, obs *Observed, l *leftFacts) {
+	if l.err != nil {
+		v.fail(l.owner, l.err)
+		return
+	}
+	message := "the spec lists the user no more"
+	if l.code == Revoked {
+		message = "the spec says revoked = \"" + l.reason + "\""
+	}
+	f := finding{Reason: Reason{Code: l.code, Message: message}, action: Retire, revokes: l.rows, removes: l.files}
+	if n := len(l.rows); n > 0 {
+		f.Message += "; " + plural(n, "certificate") + " will be revoked"
+		f.Field, f.Have = "serial", serials(l.rows)
+	}
+	t := newTask(l.owner, []finding{f})
+	t.left, t.reason = l, l.reason
+	v.add(t)
+}

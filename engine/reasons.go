@@ -1,0 +1,69 @@
+package engine
+
+// The reason codes. They are part of the contract: scripts match them.
+const (
+	Missing           Code = "missing"
+	Damaged           Code = "damaged"
+	Mode              Code = "mode"
+	KeyMismatch       Code = "key-mismatch"
+	SubjectChanged    Code = "subject-changed"
+	SANChanged        Code = "san-changed"
+	KeyChanged        Code = "key-changed"
+	UsageChanged      Code = "usage-changed"
+	PassphraseChanged Code = "passphrase-changed"
+	EncodingChanged   Code = "encoding-changed"
+	SettingsChanged   Code = "settings-changed"
+	Expiring          Code = "expiring"
+	Expired           Code = "expired"
+	IssuerChanged     Code = "issuer-changed"
+	Upstream          Code = "upstream"
+	Revoked           Code = "revoked"
+	Unrecorded        Code = "unrecorded"
+	Unreadable        Code = "unreadable"
+	Removed           Code = "removed"
+	ReplaceAsked      Code = "replace-asked"
+	OverlapOver       Code = "overlap-over"
+)
+
+// CodeDoc explains a code, for the reference.
+type CodeDoc struct {
+	Code   Code
+	Action string // what it leads to
+	Doc    string // one sentence
+}
+
+// Codes are all codes, strongest first: the order of a step's reasons.
+func Codes() []CodeDoc { return codes }
+
+var codes = []CodeDoc{
+	{Unrecorded, "refuse", "Files lie at mtlsplan's paths, but the CA database knows nothing of them."},
+	{Unreadable, "refuse", "The CA's key holds no key that can be read."},
+	{Removed, "retire; refuse beyond the guard", "The spec lists the user no more: every unexpired certificate is revoked and the files are retired."},
+	{ReplaceAsked, "rekey", "--replace asks for a new key and revokes what was issued before."},
+	{OverlapOver, "revoke", "A superseded certificate has outlived the overlap."},
+	{Revoked, "rekey; retire where the spec says revoked; reissue of a CRL", "The certificate is revoked in the CA database and the user is still listed; or the spec says revoked; or a revocation is not on the CRL yet."},
+	{KeyMismatch, "rekey; refuse for a CA", "Key and certificate do not belong together."},
+	{IssuerChanged, "rekey", "No CA in the CA certificate file has issued the certificate."},
+	{KeyChanged, "rekey", "The spec asks for another type of key."},
+	{SubjectChanged, "rekey", "The spec gives another distinguished name."},
+	{SANChanged, "rekey", "The spec gives another e-mail address for the subject alternative name."},
+	{Missing, "create, rekey, rebuild or repair; refuse for a CA key", "A file that should be there is not."},
+	{Expired, "rekey, or reissue with reuse_key; refuse for a CA", "The certificate or CRL is past its end."},
+	{Expiring, "rekey, or reissue with reuse_key and for a CA or CRL", "The certificate or CRL is within renew_before of its end."},
+	{UsageChanged, "reissue", "The certificate's extensions or signature differ from what would be issued today."},
+	{PassphraseChanged, "rebuild", "The file opens with another passphrase than the spec's."},
+	{EncodingChanged, "rebuild", "The container is encoded otherwise than the spec asks: iterations, cipher or .p12 profile."},
+	{SettingsChanged, "rebuild", "The site's settings give another text."},
+	{Upstream, "rebuild", "Something that the file was made from has changed."},
+	{Damaged, "repair", "The file cannot be read or was altered; it is made again from key and database."},
+	{Mode, "repair", "The file's permission bits are wider than they may be."},
+}
+
+// strength orders reasons: position in codes.
+var strength = func() map[Code]int {
+	m := map[Code]int{}
+	for i, c := range codes {
+		m[c.Code] = i
+	}
+	return m
+}()

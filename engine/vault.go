@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/secret"
+	"mtlsplan/spec"
+)
+
+// vault reads passphrases, each source once a run, and keeps them in memory.
+type vault struct {
+	ctx    context.Context
+	lookup func(string) (string, bool)
+	hide   []string // variables that a command must not see
+	mu     sync.Mutex
+	read   map[string]*reading
+}
+
+type reading struct {
+	once  sync.Once
+	value secret.Value
+	err   error
+}
+
+func newVault(ctx context.Context, cfg *spec.Config, lookup func(string) (string, bool)) *vault {
+	v := &vault{ctx: ctx, lookup: lookup, read: map[string]*reading{}}
+	hide := func(refs ...secret.Ref) {
+		for _, r := range refs {
+			if r.Kind == secret.Env {
+				v.hide = append(v.hide, r.Env)
+			}
+		}
+	}
+	hide(cfg.CA.Passphrase, cfg.CA.PreviousPassphrase)
+	for _, u := range cfg.Users {
+		hide(u.Passphrase, u.PreviousPassphrase, u.ChallengePassword)
+	}
+	return v
+}
+
+// open returns the passphrase of a source that is not generated.
+func (v *vault) open(r secret.Ref) (secret.Value, error) {
+	id := fmt.Sprintf("%d\x00%s\x00%s\x00%q\x00%s", r.Kind, r.Env, r.File, r.Command, r.Dir)
+	v.mu.Lock()
+	entry := v.read[id]
+	if entry == nil {
+		entry = &reading{}
+		v.read[id] = entry
+	}
+	v.mu.Unlock()
+	entry.once.Do(func() {
+		value, err := r.Read(v.ctx, v.lookup, v.hide)
+		if err == nil {
+			err = secret.Check(value)
+		}
+		if err != nil {
+			err = fmt.Errorf("passphrase from %s: %w", r, err)
+		}
+		entry.value, entry.err = value, err
+	})
+	return entry.value, entry.err
+}
+
+// of returns the passphrase of a source; pass is the owner's generated file. A
+// generated passphrase that was never made is empty, without an error.
+func (v *vault) of(r secret.Ref, pass outdir.File) (secret.Value, error) {
+	if r.Kind != secret.Generate {
+		return v.open(r)
+	}
+	if pass.Missing {
+		return secret.Value{}, nil
+	}
+	value := secret.Line(pass.Data)
+	if err := secret.Check(value); err != nil {
+		return secret.Value{}, fmt.Errorf("generated passphrase in %s: %w", pass.Name, err)
+	}
+	return value, nil
+}
