@@ -170,7 +170,10 @@ func readEncryptedData(in cryptobyte.String) (protection, error) {
 
 func protectionOf(alg cryptobyte.String) (protection, error) {
 	s, err := parseScheme(alg)
-	return protection{s.String(), s.iterations}, err
+	if err != nil {
+		return protection{}, err
+	}
+	return protection{s.String(), s.iterations}, nil
 }
 
 // addOpenBags reads SafeContents (RFC 7292 section 4.2) that are not encrypted
