@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	width     = 80 // what text is laid out for
+	pageWidth = 80 // what text is laid out for
 	foldAbove = 20 // a larger group of like steps becomes one line
 	foldNames = 3  // how many owners such a line names
 	ownerMax  = 36 // a longer owner does not push everybody's columns away
@@ -171,27 +171,36 @@ func common(group []engine.Step, i int, r engine.Reason) engine.Reason {
 }
 
 // reason writes a message with what is there and what should be: on the same
-// line if they fit, else one below the other.
+// line if they fit, else one below the other. What the message says already is
+// not said again.
 func (l *layout) reason(r engine.Reason) {
-	message, have, want := Clean(r.Message), Clean(r.Have), Clean(r.Want)
-	if have == "" && want == "" {
+	message, field, have, want := Clean(r.Message), Clean(r.Field), Clean(r.Have), Clean(r.Want)
+	if want == "" && strings.Contains(message, have) {
 		l.detail(message)
 		return
 	}
-	if have == "" {
-		have = "(none)"
+	message += ":"
+	if field != "" && !strings.Contains(message, field) {
+		message += " " + field
 	}
-	if want == "" {
-		want = "(none)"
+	line := message
+	if have != "" {
+		line += " " + have
 	}
-	line := message + ": " + have + " → " + want
-	if utf8.RuneCountInString(line)+len(indent) <= width {
+	if want != "" {
+		line += " → " + want
+	}
+	if utf8.RuneCountInString(line)+len(indent) <= pageWidth {
 		l.detail(line)
 		return
 	}
-	l.detail(message + ":")
-	l.detail("    " + have)
-	l.detail("  → " + want)
+	l.detail(message)
+	if have != "" {
+		l.detail("    " + have)
+	}
+	if want != "" {
+		l.detail("  → " + want)
+	}
 }
 
 const indent = "    "

@@ -47,7 +47,7 @@ const samplePlanText = `+ ca.mattermost     create   pass key crt
 + user.ann          create   pass key csr crt p12
     there are no files yet
 ~ crl.mattermost    rebuild  crl
-    it ends in 9 days: (none) → 10 days before
+    it ends in 9 days: → 10 days before
 ~ nginx.mattermost  repair   site
     its mode is wider than it may be: 0666 → 0644
 
@@ -59,6 +59,25 @@ func TestPlanText(t *testing.T) {
 	Plan(&out, Style{}, samplePlan())
 	if out.String() != samplePlanText {
 		t.Errorf("got\n%swant\n%s", out.String(), samplePlanText)
+	}
+}
+
+func TestReasonSaysNothingTwice(t *testing.T) {
+	for _, c := range []struct {
+		reason engine.Reason
+		want   string
+	}{
+		{engine.Reason{Message: "gone"}, "gone"},
+		{engine.Reason{Message: "it expired on 2027-01-01", Field: "validity", Have: "2027-01-01"}, "it expired on 2027-01-01"},
+		{engine.Reason{Message: "it is revoked", Field: "serial", Have: "0A"}, "it is revoked: serial 0A"},
+		{engine.Reason{Message: "another subject", Field: "locality", Have: "a", Want: "b"}, "another subject: locality a → b"},
+		{engine.Reason{Message: "another key", Field: "key", Want: "b"}, "another key: → b"},
+	} {
+		var out bytes.Buffer
+		(&layout{w: &out}).reason(c.reason)
+		if got := strings.TrimSpace(out.String()); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
 	}
 }
 

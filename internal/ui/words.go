@@ -33,8 +33,10 @@ var words = []word{
 		"The same key and certificate in new containers; a CRL signed anew; a new text of a site."},
 	{engine.Repair, "~", yellow, "to repair", "repaired",
 		"A mode is set right, or a damaged or lost file is made again from key and database."},
-	{engine.Revoke, "-", red, "to revoke", "revoked", ""},
-	{engine.Retire, "-", red, "to retire", "retired", ""},
+	{engine.Revoke, "-", red, "to revoke", "revoked",
+		"Certificates are put on the CRL."},
+	{engine.Retire, "-", red, "to retire", "retired",
+		"Every unexpired certificate of the user is revoked, and the files are moved to db/retired/."},
 }
 
 func wordOf(a engine.Action) word {
