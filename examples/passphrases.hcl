@@ -16,8 +16,9 @@ ca "ci" {
   passphrase = { env = "MTLSPLAN_CA_PASSPHRASE" }
 }
 
-# A passphrase that a person chose can be guessed at, so it gets the modern
-# encoding, with 600,000 rounds: Windows since 2019 and Android since 14 read it.
+# A passphrase that a person chose can be guessed at, so its .p12 gets the modern
+# encoding. Programs, Firefox, and recent Windows and Android read it; macOS and
+# iOS often do not.
 defaults {
   p12 = ["modern"]
 }
