@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"mtlsplan/internal/ui"
+	"mtlsplan/spec"
+)
+
+func (a *app) initCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "init [FILE]",
+		Short: "Write a commented spec to begin with",
+		Long: `Writes a valid spec with comments, to be edited. A file that exists is never
+overwritten.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return a.init(specArg(args)) },
+	}
+}
+
+func (a *app) init(file string) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists and is left as it is: name another file", file)
+	}
+	if err != nil {
+		return fmt.Errorf("%s cannot be written: %w", file, cause(err))
+	}
+	_, err = f.Write(spec.Starter())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("%s is not complete: %w: remove it and try again", file, cause(err))
+	}
+	arg := ""
+	if file != defaultSpec {
+		arg = " " + file
+	}
+	_, err = fmt.Fprintf(a.stdout, "Wrote %s. Edit it, then see what it would do: mtlsplan plan%s\n", ui.Clean(file), ui.Clean(arg))
+	return err
+}
+
+// cause strips operation and path from an error of the os package, for
+// messages that begin with the path.
+func cause(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	if le, ok := errors.AsType[*os.LinkError](err); ok {
+		return le.Err
+	}
+	return err
+}

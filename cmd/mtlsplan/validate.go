@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mtlsplan/internal/ui"
+	"mtlsplan/spec"
+)
+
+func (a *app) validateCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate [FILE]",
+		Short: "Check a spec",
+		Long: `Checks a spec and reports every problem in it, each with its place and what to
+do. Nothing but the spec is read: no passphrase, no output directory.
+
+Exits with 0 when the spec is valid, with 10 when it is not. With --format json
+or yaml the problems go to standard output as a document.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return a.validate(specArg(args)) },
+	}
+}
+
+func (a *app) validate(file string) error {
+	if a.format != "text" {
+		_, _, diags := spec.Load(file)
+		if err := ui.Document(a.stdout, a.format, ui.DiagnosticsDocument(diags)); err != nil {
+			return err
+		}
+		if diags.HasErrors() {
+			return exitError{exitInvalid, nil}
+		}
+		return nil
+	}
+	cfg, err := a.loadSpec(file)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.stdout, "%s is valid: %s.\n", ui.Clean(file), contents(cfg))
+	return err
+}
+
+// contents counts what a spec describes.
+func contents(cfg *spec.Config) string {
+	parts := []string{"1 CA"}
+	for _, c := range []struct {
+		n    int
+		noun string
+	}{{len(cfg.Users), "user"}, {len(cfg.Sites), "site"}} {
+		if c.n == 1 {
+			parts = append(parts, "1 "+c.noun)
+		} else {
+			parts = append(parts, fmt.Sprintf("%d %ss", c.n, c.noun))
+		}
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,214 @@
+package spec
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"mtlsplan/render"
+)
+
+// rows are the attributes of each kind of block by their names.
+var rows = func() map[scope]map[string]*attribute {
+	out := map[scope]map[string]*attribute{}
+	for s := inFile; s < inSite; s <<= 1 {
+		out[s] = map[string]*attribute{}
+		for i := range attributes {
+			if attributes[i].in&s != 0 {
+				out[s][attributes[i].name] = &attributes[i]
+			}
+		}
+	}
+	return out
+}()
+
+func attributeNames(s scope) []string {
+	var names []string
+	for _, a := range attributes {
+		if a.in&s != 0 {
+			names = append(names, a.name)
+		}
+	}
+	return names
+}
+
+// blockNames are the blocks that may stand in s, in a file those of the
+// proxies too.
+func blockNames(s scope) []string {
+	var names []string
+	for _, b := range blocks {
+		if b.in&s != 0 {
+			names = append(names, b.name)
+		}
+	}
+	if s == inFile {
+		for _, p := range render.Proxies {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+func topLevelNames() string { return strings.Join(blockNames(inFile), "|") }
+
+// read fills settings from a body, but for the blocks in it.
+func (l *loader) read(body *hclsyntax.Body, in scope, what string, s *settings) {
+	for name, attr := range body.Attributes {
+		if row := rows[in][name]; row != nil {
+			l.readAttribute(row, attr, s)
+		} else {
+			l.unknownAttribute(attr, what, attributeNames(in), blockNames(in))
+		}
+	}
+}
+
+func (l *loader) readAttribute(row *attribute, attr *hclsyntax.Attribute, s *settings) {
+	if row.secret && !l.secretShape(row, attr.Expr) {
+		return
+	}
+	if v, ok := l.literal(attr.Expr); ok {
+		row.read(l, s, v)
+	}
+}
+
+// secretShape reports whether a secret's attribute at least looks like the
+// place of one, and hides everything in it that could be the secret itself.
+func (l *loader) secretShape(row *attribute, expr hclsyntax.Expression) bool {
+	obj, ok := expr.(*hclsyntax.ObjectConsExpr)
+	if !ok {
+		if _, reported := expr.(*hclsyntax.ExprSyntaxError); reported {
+			return false
+		}
+		l.src.hide(expr.Range())
+		l.error(expr.Range(), "Secret in a spec",
+			"A spec never holds a secret: it is copied, printed and kept under version control. Say where the secret is: "+forms(row)+".")
+		return false
+	}
+	for _, item := range obj.Items {
+		if !slices.Contains(secretPlaces, hcl.ExprAsKeyword(item.KeyExpr)) {
+			l.src.hide(item.ValueExpr.Range())
+		}
+	}
+	return true
+}
+
+func forms(row *attribute) string {
+	if row.name == "challenge_password" {
+		return secretForms
+	}
+	return secretForms + "; or have one made with { generate = true }"
+}
+
+func (l *loader) unknownAttribute(attr *hclsyntax.Attribute, what string, attrs, blocks []string) {
+	if looksSecret([]byte(attr.Name+" = x")) != nil || slices.ContainsFunc(secretAttributes(), func(n string) bool { return suggest(attr.Name, []string{n}) != "" }) {
+		if _, ok := attr.Expr.(*hclsyntax.ObjectConsExpr); !ok {
+			l.src.hide(attr.Expr.Range())
+		}
+	}
+	if slices.Contains(blocks, attr.Name) {
+		l.error(attr.NameRange, "Block with an equals sign", fmt.Sprintf(`%s is a block. Write %s, without "=".`, attr.Name, example(attr.Name)))
+		return
+	}
+	l.error(attr.NameRange, "Unknown attribute", fmt.Sprintf("%s has no attribute %q. %s", what, attr.Name, didYouMean(attr.Name, attrs)))
+}
+
+func secretAttributes() []string {
+	var names []string
+	for _, a := range attributes {
+		if a.secret {
+			names = append(names, a.name)
+		}
+	}
+	return names
+}
+
+func (l *loader) unknownBlock(b *hclsyntax.Block, what string, attrs, blocks []string) {
+	switch {
+	case slices.Contains(attrs, b.Type):
+		l.error(b.TypeRange, "Attribute without an equals sign", fmt.Sprintf(`%s is an attribute. Write "=" behind it.`, b.Type))
+	case len(blocks) == 0:
+		l.error(b.TypeRange, "Unknown block", what+" has no blocks in it.")
+	default:
+		l.error(b.TypeRange, "Unknown block", fmt.Sprintf("%s has no block %q. %s", what, b.Type, didYouMean(b.Type, blocks)))
+	}
+}
+
+// example shows how a block begins.
+func example(name string) string {
+	for _, b := range blocks {
+		if b.name == name && !b.labeled {
+			return name + " { … }"
+		}
+	}
+	for _, p := range render.Proxies {
+		for _, b := range p.Blocks {
+			if b.Name == name {
+				return name + " { … }"
+			}
+		}
+	}
+	return name + ` "NAME" { … }`
+}
+
+// inner returns the blocks in a body by their types, the first of each type,
+// and reports the others.
+func (l *loader) inner(body *hclsyntax.Body, what string, attrs, names []string) map[string]*hclsyntax.Block {
+	if len(body.Blocks) == 0 {
+		return nil
+	}
+	found := map[string]*hclsyntax.Block{}
+	for _, b := range body.Blocks {
+		switch {
+		case !slices.Contains(names, b.Type):
+			l.unknownBlock(b, what, attrs, names)
+		case found[b.Type] != nil:
+			l.secondBlock(b, found[b.Type])
+		default:
+			l.noLabel(b)
+			found[b.Type] = b
+		}
+	}
+	return found
+}
+
+func (l *loader) secondBlock(b, first *hclsyntax.Block) {
+	l.error(b.DefRange(), "Block given twice",
+		fmt.Sprintf("There is one already, %s, and there can be only one. Put all that it says there.", place(first.TypeRange)))
+}
+
+func (l *loader) noLabel(b *hclsyntax.Block) {
+	if len(b.LabelRanges) > 0 {
+		l.error(b.LabelRanges[0], "Name where none belongs", fmt.Sprintf("There is only one of these, so it has no name: %s.", example(b.Type)))
+	}
+}
+
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._@+-]{0,63}$`)
+
+// label reads the one name that a block has. Seen are the names of the other
+// blocks of the same type, in lower case.
+func (l *loader) label(b *hclsyntax.Block, seen map[string]hcl.Range) (string, bool) {
+	switch {
+	case len(b.Labels) == 0:
+		l.missing(b.TypeRange, "Missing name", fmt.Sprintf("This block needs a name behind its type: %s.", example(b.Type)))
+		return "", false
+	case len(b.Labels) > 1:
+		l.error(b.LabelRanges[1], "More than one name", fmt.Sprintf("This block has exactly one name: %s.", example(b.Type)))
+		return "", false
+	case !nameForm.MatchString(b.Labels[0]):
+		l.error(b.LabelRanges[0], "Unusable name",
+			`A name becomes part of file names. It has at most 64 characters out of A-Z, a-z, 0-9 and . _ @ + -, and begins with a letter, a digit or "_".`)
+		return "", false
+	}
+	key := strings.ToLower(b.Labels[0])
+	if first, taken := seen[key]; taken {
+		l.error(b.LabelRanges[0], "Name used twice",
+			fmt.Sprintf("The block %s has this name already. File names come of it, so names must differ in more than upper and lower case.", place(first)))
+		return "", false
+	}
+	seen[key] = b.LabelRanges[0]
+	return b.Labels[0], true
+}

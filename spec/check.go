@@ -1,0 +1,85 @@
+package spec
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/secret"
+)
+
+// advice is a warning that is given once a spec, where it first applies.
+type advice struct {
+	at              hcl.Range
+	summary, detail string
+	others          int
+}
+
+func (l *loader) advise(at hcl.Range, summary, detail string) {
+	for _, a := range l.advice {
+		if a.summary == summary {
+			if a.at != at {
+				a.others++
+			}
+			return
+		}
+	}
+	l.advice = append(l.advice, &advice{at, summary, detail, 0})
+}
+
+func (l *loader) giveAdvice() {
+	for _, a := range l.advice {
+		detail := a.detail
+		switch {
+		case a.others == 1:
+			detail += " It also holds for one other user."
+		case a.others > 1:
+			detail += fmt.Sprintf(" It also holds for %d other users.", a.others)
+		}
+		l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: a.summary, Detail: detail, Subject: &a.at})
+	}
+}
+
+func (l *loader) checkPrevious(pass, previous said[secret.Ref]) {
+	if previous.set && previous.value.Same(pass.value) {
+		l.advise(previous.at, "Previous passphrase from the same source",
+			"passphrase and previous_passphrase name one source, so the second is never of use. Name the source of the old passphrase, or remove it.")
+	}
+}
+
+func (l *loader) checkChallenge(pass, challenge said[secret.Ref]) {
+	switch {
+	case !challenge.set:
+	case challenge.value.Kind == secret.Generate:
+		l.error(challenge.at, "Generated challenge password",
+			"A challenge password is agreed with the CA beforehand, and a generated one nobody knows. Name its source: "+secretForms+".")
+	case challenge.value.Same(pass.value):
+		l.error(challenge.at, "Challenge password is the passphrase",
+			"A CSR is not encrypted, so this would publish the passphrase of the key. Name another source, or leave challenge_password out: nothing here needs it.")
+	default:
+		l.advise(challenge.at, "Challenge password in the clear",
+			"A CSR is not encrypted: everybody who has the file can read its challenge password. Use no password that opens anything else.")
+	}
+}
+
+// checkEncryption judges key, passphrase, profile and rounds together.
+func (l *loader) checkEncryption(u User, pass said[secret.Ref], key said[pki.KeyType], rounds said[int]) {
+	if u.Key == pki.Ed25519 {
+		l.advise(key.at, "Key that browsers cannot use",
+			`No browser offers a client certificate with an Ed25519 key. For people use "ecdsa-p256"; for programs such as curl it is fine.`)
+	}
+	if !slices.Contains(u.P12, pki.Compat) {
+		return
+	}
+	if rounds.set && u.KDFIterations < iterationsCompat && !l.weak[rounds.at.Start.Byte] {
+		l.weak[rounds.at.Start.Byte] = true
+		l.error(rounds.at, "Too few iterations",
+			fmt.Sprintf(`With the .p12 profile "compat" at least %d are needed: its ciphers are old, and the passphrase is all that protects the key.`, iterationsCompat))
+	}
+	if pass.set && pass.value.Kind != secret.Generate {
+		l.advise(pass.at, "Chosen passphrase in an old encoding",
+			`The .p12 profile "compat" is 3DES and SHA-1, which protect a passphrase that a person chose only a little. Use { generate = true }, or p12 = ["modern"] where every device can read that.`)
+	}
+}

@@ -1,0 +1,39 @@
+package spec
+
+import (
+	_ "embed"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclwrite"
+)
+
+//go:embed starter.hcl
+var starter []byte
+
+// Starter is a commented spec to begin with. It is valid and formatted.
+func Starter() []byte { return slices.Clone(starter) }
+
+// Format returns a spec in the canonical style of HCL. Only blanks change:
+// comments, order and line ends stay. Text that is no HCL is returned as it is,
+// with every syntax error; whether it is a valid spec does not matter.
+func Format(text []byte, file string) ([]byte, *Sources, hcl.Diagnostics) {
+	src := &Sources{files: map[string]*source{file: {text: text}}}
+	l := newLoader(src, file, "")
+	bodies := l.parse(text)
+	l.finish(bodies)
+	if l.diags.HasErrors() {
+		return text, src, l.diags
+	}
+	return hclwrite.Format(text), src, l.diags
+}
+
+// ReadFile returns the text of a spec as [Load] would read it, or the one
+// problem that keeps it from being read.
+func ReadFile(file string) ([]byte, hcl.Diagnostics) {
+	text, problem := readFile(file)
+	if problem != nil {
+		return nil, hcl.Diagnostics{problem}
+	}
+	return text, nil
+}

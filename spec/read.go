@@ -1,0 +1,304 @@
+package spec
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/secret"
+)
+
+const day = 24 * time.Hour
+
+// maxDuration keeps every date that can come of it within what programs agree
+// on, and far from where a time.Duration ends.
+const maxDuration = 100 * 365 * day
+
+var units = map[string]time.Duration{"h": time.Hour, "d": day, "w": 7 * day, "y": 365 * day}
+
+var durationForm = regexp.MustCompile(`^(-?)([0-9]+)([hdwy])$`)
+
+func (l *loader) is(v value, want kind, example string) bool {
+	if v.kind == want {
+		return true
+	}
+	l.error(v.at, "Wrong kind of value", fmt.Sprintf("This is %s, but %s belongs here: %s.", v.kind, want, example))
+	return false
+}
+
+func (l *loader) string(v value) (none said[string]) {
+	if !l.is(v, text, `put it in double quotes`) {
+		return none
+	}
+	if v.text == "" {
+		l.error(v.at, "Empty text", "To say nothing, leave the attribute out.")
+		return none
+	}
+	return say(v.text, v.at)
+}
+
+func (l *loader) boolean(v value) (none said[bool]) {
+	if !l.is(v, boolean, "write true or false, without quotes") {
+		return none
+	}
+	return say(v.yes, v.at)
+}
+
+func (l *loader) integer(v value, low, high int64) (none said[int]) {
+	if !l.is(v, number, "write digits without quotes") {
+		return none
+	}
+	n, exact := v.number.Int64()
+	if exact != 0 || n < low || n > high {
+		detail := fmt.Sprintf("This must be a whole number from %d to %d.", low, high)
+		if high == math.MaxInt32 {
+			detail = fmt.Sprintf("This must be a whole number, at least %d.", low)
+		}
+		l.error(v.at, "Number out of range", detail)
+		return none
+	}
+	return say(int(n), v.at)
+}
+
+// generation is bounded by what maxCACommonName leaves room for.
+func (l *loader) generation(v value) said[int] {
+	n := l.integer(v, 1, 99)
+	if n.set && n.value != 1 {
+		l.uses("generation", v.at)
+	}
+	return n
+}
+
+// duration reads one number with one unit.
+func (l *loader) duration(v value) (none said[time.Duration]) {
+	const form = `A duration is one number and one unit: h, d, w or y (365 days), as in "365d".`
+	if v.kind == number {
+		l.error(v.at, "Duration without a unit", `Which unit? For days, put it in double quotes with a "d" behind: "365d".`)
+		return none
+	}
+	if !l.is(v, text, `a duration such as "365d"`) {
+		return none
+	}
+	m := durationForm.FindStringSubmatch(v.text)
+	if m == nil {
+		l.error(v.at, "Not a duration", form)
+		return none
+	}
+	count, unit := strings.TrimLeft(m[2], "0"), units[m[3]]
+	n := int64(0)
+	switch {
+	case count == "" || m[1] != "":
+		l.error(v.at, "Duration not above zero", "A certificate that ends when it begins is of no use. "+form)
+		return none
+	case len(count) > 9:
+		n = math.MaxInt64
+	default:
+		_, _ = fmt.Sscan(count, &n)
+	}
+	if n > int64(maxDuration/unit) {
+		l.error(v.at, "Duration too long", "The longest is 100 years (36500 days): programs disagree on dates far beyond that.")
+		return none
+	}
+	return say(time.Duration(n)*unit, v.at)
+}
+
+// path resolves a path against the spec's directory.
+func (l *loader) path(v value) (none said[string]) {
+	s := l.string(v)
+	if !s.set {
+		return none
+	}
+	switch {
+	case strings.ContainsRune(s.value, 0):
+		l.error(v.at, "Not a path", "A path cannot contain a NUL.")
+		return none
+	case s.value == "~" || strings.HasPrefix(s.value, "~/"):
+		l.error(v.at, "Home directory in a path", `Only a shell replaces "~", and none reads this. Write the path from "/", or relative to this file.`)
+		return none
+	}
+	return say(l.absolute(s.value), v.at)
+}
+
+func (l *loader) absolute(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(l.cfg.Dir, path)
+}
+
+func (l *loader) keyType(v value) (none said[pki.KeyType]) {
+	if !l.is(v, text, `put the kind of key in double quotes, as in "ecdsa-p256"`) {
+		return none
+	}
+	if slices.Contains(pki.KeyTypes, pki.KeyType(v.text)) {
+		return say(pki.KeyType(v.text), v.at)
+	}
+	if v.text == "rsa-1024" {
+		l.error(v.at, "Key too short",
+			`RSA with 1024 bits is no longer safe, and OpenSSL at its usual security level 2, so NGINX and curl too, refuses such a certificate. Use "ecdsa-p256", or "rsa-2048" for old devices.`)
+		return none
+	}
+	l.error(v.at, "Unknown kind of key", fmt.Sprintf("There is no key %q. %s", v.text, didYouMean(v.text, words(pki.KeyTypes))))
+	return none
+}
+
+func (l *loader) profiles(v value) (none said[[]pki.Profile]) {
+	if !l.is(v, list, `put the names in brackets, as in ["compat"]`) {
+		return none
+	}
+	if len(v.list) == 0 {
+		l.error(v.at, "Empty list", `A user needs at least one .p12 to import the certificate from: "compat", "modern" or both.`)
+		return none
+	}
+	var out []pki.Profile
+	for _, e := range v.list {
+		p := pki.Profile(e.text)
+		switch {
+		case !l.is(e, text, `put the name in double quotes, as in "compat"`):
+			return none
+		case !slices.Contains(pki.Profiles, p):
+			l.error(e.at, "Unknown .p12 profile", fmt.Sprintf("There is no profile %q. %s", e.text, didYouMean(e.text, words(pki.Profiles))))
+			return none
+		case slices.Contains(out, p):
+			l.error(e.at, "Profile named twice", "Each profile gives one .p12. Name it once.")
+			return none
+		}
+		out = append(out, p)
+	}
+	return say(out, v.at)
+}
+
+func words[T ~string](of []T) []string {
+	out := make([]string, len(of))
+	for i, w := range of {
+		out[i] = string(w)
+	}
+	return out
+}
+
+// userReasons are the reasons of RFC 5280, section 5.3.1, for which a user's
+// certificate can be revoked for good.
+var userReasons = []string{"unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation", "privilegeWithdrawn"}
+
+// otherReasons are the remaining ones, and why they do not fit a user.
+var otherReasons = map[string]string{
+	"certificateHold": "A hold can be lifted, and what is revoked here stays revoked.",
+	"removeFromCRL":   "It stands in delta CRLs only, and lifts a hold; what is revoked here stays revoked.",
+	"cACompromise":    "It is for the certificate of a CA, not of a user.",
+	"aACompromise":    "It is for an attribute authority, and a user is none.",
+}
+
+func (l *loader) reason(v value) (none said[string]) {
+	if !l.is(v, text, `name the reason in double quotes, as in "keyCompromise"`) {
+		return none
+	}
+	if slices.Contains(userReasons, v.text) {
+		return say(v.text, v.at)
+	}
+	if why, ok := otherReasons[v.text]; ok {
+		l.error(v.at, "Reason that does not fit", why+" Use "+orList(userReasons)+".")
+		return none
+	}
+	l.error(v.at, "Unknown reason", fmt.Sprintf("There is no reason %q in RFC 5280. %s", v.text, didYouMean(v.text, userReasons)))
+	return none
+}
+
+var rosterEndings = []string{".csv", ".yaml", ".yml", ".json"}
+
+func (l *loader) rosterFile(v value) (none said[string]) {
+	p := l.path(v)
+	if p.set && !slices.Contains(rosterEndings, strings.ToLower(filepath.Ext(p.value))) {
+		l.error(v.at, "Unknown kind of roster", "The ending of a roster's file tells what is in it: "+orList(rosterEndings)+".")
+		return none
+	}
+	return p
+}
+
+var (
+	envName      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	secretPlaces = []string{"env", "file", "command", "generate"}
+)
+
+const secretForms = `{ env = "VARIABLE" }, { file = "path" } or { command = ["program", "argument"] }`
+
+// secretRef reads the object that says where a secret is. It never quotes what
+// it reads: a person may have put the secret itself there.
+func (l *loader) secretRef(v value) (none said[secret.Ref]) {
+	if len(v.members) != 1 {
+		l.error(v.at, "Not one source", "A secret has exactly one source: "+secretForms+", or { generate = true }.")
+		return none
+	}
+	m := v.members[0]
+	ref := secret.Ref{}
+	switch m.name {
+	case "env":
+		if !l.is(m.value, text, `name the variable in double quotes`) {
+			return none
+		}
+		if !envName.MatchString(m.value.text) {
+			l.src.hide(m.value.at)
+			l.error(m.value.at, "Not the name of a variable",
+				`Here stands the name of an environment variable, never the secret itself: letters, digits and "_", not beginning with a digit.`)
+			return none
+		}
+		ref = secret.Ref{Kind: secret.Env, Env: m.value.text}
+	case "file":
+		p := l.path(m.value)
+		if !p.set {
+			return none
+		}
+		ref = secret.Ref{Kind: secret.File, File: p.value}
+	case "command":
+		args, ok := l.arguments(m.value)
+		if !ok {
+			return none
+		}
+		ref = secret.Ref{Kind: secret.Command, Command: args, Dir: l.cfg.Dir}
+	case "generate":
+		if !l.is(m.value, boolean, "write generate = true") {
+			return none
+		}
+		if !m.value.yes {
+			l.error(m.value.at, "No source", "To have no passphrase generated, say where it is instead: "+secretForms+".")
+			return none
+		}
+		ref = secret.Ref{Kind: secret.Generate}
+	default:
+		detail := "A secret is in none but these places: " + secretForms + ", or { generate = true }."
+		if s := suggest(m.name, secretPlaces); s != "" {
+			detail = fmt.Sprintf("Did you mean %q? %s", s, detail)
+		}
+		l.error(m.at, "Unknown source", detail)
+		return none
+	}
+	return say(ref, v.at)
+}
+
+// arguments reads a program with its arguments.
+func (l *loader) arguments(v value) ([]string, bool) {
+	const example = `a program and its arguments, as in ["pass", "show", "mtls/mmuser"]; no shell reads them`
+	if !l.is(v, list, example) {
+		return nil, false
+	}
+	var args []string
+	for _, e := range v.list {
+		if !l.is(e, text, `put every argument in double quotes`) {
+			return nil, false
+		}
+		if strings.ContainsRune(e.text, 0) {
+			l.error(e.at, "NUL in an argument", "No program can be given a NUL.")
+			return nil, false
+		}
+		args = append(args, e.text)
+	}
+	if len(args) == 0 || args[0] == "" {
+		l.error(v.at, "No program", "This needs "+example+".")
+		return nil, false
+	}
+	return args, true
+}

@@ -1,0 +1,285 @@
+package spec
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/secret"
+)
+
+// What holds where the spec says nothing.
+const (
+	defaultOutput       = "pki"
+	defaultCAValidity   = 3650 * day
+	defaultUserValidity = 365 * day
+	defaultCRLValidity  = 30 * day
+	longestUserRenew    = 30 * day
+
+	iterationsGenerated = 2048   // 140 random bits need no slow derivation
+	iterationsChosen    = 600000 // OWASP's figure for PBKDF2-HMAC-SHA-256
+	iterationsCompat    = 2048
+)
+
+// config fills l.cfg. The order of the steps is that in which one depends on
+// another.
+func (l *loader) config(bodies []*hclsyntax.Body) {
+	kinds := map[string][]*hclsyntax.Block{}
+	file := settings{output: say(l.absolute(defaultOutput), l.at)}
+	names := blockNames(inFile)
+	known := map[string]bool{}
+	for _, n := range names {
+		known[n] = true
+	}
+	for _, body := range bodies {
+		l.read(body, inFile, "A spec", &file)
+		for _, b := range body.Blocks {
+			if known[b.Type] {
+				kinds[b.Type] = append(kinds[b.Type], b)
+			} else {
+				l.unknownBlock(b, "A spec", attributeNames(inFile), names)
+			}
+		}
+	}
+	l.cfg.Output = file.output.value
+	l.readCA(kinds["ca"])
+	l.readDefaults(kinds["defaults"])
+	l.readSites(kinds)
+	l.checkCA()
+	l.checkSubject(l.defaults.subject, l.defaults.subject.subject())
+	l.readUsers(kinds["user"])
+	l.checkSiteFiles()
+	l.readRosters(kinds["roster"])
+	l.readGuard(kinds["guard"])
+	l.refuseUnsupported()
+	l.giveAdvice()
+}
+
+// only returns the one block of a kind that may be given once.
+func (l *loader) only(found []*hclsyntax.Block) *hclsyntax.Block {
+	if len(found) == 0 {
+		return nil
+	}
+	for _, b := range found[1:] {
+		l.secondBlock(b, found[0])
+	}
+	return found[0]
+}
+
+// readBlock reads a block of the table with the subject and crl blocks in it.
+func (l *loader) readBlock(b *hclsyntax.Block, is scope, what string, s *settings) {
+	s.header, s.body = b.DefRange(), b.Body
+	l.read(b.Body, is, what, s)
+	for name, in := range l.inner(b.Body, what, attributeNames(is), blockNames(is)) {
+		switch name {
+		case "subject":
+			s.subjectBody = in.Body
+			l.read(in.Body, inSubject, "A subject", s)
+			l.inner(in.Body, "A subject", attributeNames(inSubject), nil)
+		case "crl":
+			s.crl = &settings{header: in.DefRange()}
+			l.read(in.Body, inCRL, "A crl block", s.crl)
+			l.inner(in.Body, "A crl block", attributeNames(inCRL), nil)
+		}
+	}
+}
+
+func (l *loader) readCA(found []*hclsyntax.Block) {
+	l.ca = settings{crl: &settings{}}
+	b := l.only(found)
+	if b == nil {
+		l.missing(l.at, "No certificate authority", `A spec needs exactly one block ca "NAME" { … }. To see a whole spec, write one with: mtlsplan init`)
+		return
+	}
+	l.ca.name, _ = l.label(b, map[string]hcl.Range{})
+	l.readBlock(b, inCA, "A ca block", &l.ca)
+	if l.ca.crl == nil {
+		l.ca.crl = &settings{}
+	}
+	s := &l.ca
+	l.cfg.CA = CA{
+		Name:               s.name,
+		Origin:             s.header,
+		Subject:            s.subject.subject(),
+		Key:                s.key.or(said[pki.KeyType]{value: pki.RSA4096}).value,
+		Passphrase:         s.passphrase.or(generated).value,
+		PreviousPassphrase: s.previousPassphrase.value,
+		Generation:         s.generation.or(said[int]{value: 1}).value,
+	}
+	ca := &l.cfg.CA
+	ca.Validity, ca.RenewBefore = l.period(s.validity, s.renewBefore, defaultCAValidity, maxDuration)
+	ca.CRLValidity, ca.CRLRenewBefore = l.period(s.crl.validity, s.crl.renewBefore, defaultCRLValidity, maxDuration)
+	ca.KDFIterations = iterations(s.kdfIterations, ca.Passphrase)
+}
+
+var generated = said[secret.Ref]{value: secret.Ref{Kind: secret.Generate}}
+
+// checkCA judges what must be known of the sites beforehand.
+func (l *loader) checkCA() {
+	s := &l.ca
+	if s.body == nil {
+		return
+	}
+	l.checkSubject(s.subject, l.cfg.CA.Subject)
+	l.checkPrevious(s.passphrase.or(generated), s.previousPassphrase)
+	cn := s.subject[fieldCN]
+	switch {
+	case !cn.set && !tried(s.subjectBody, "common_name"):
+		l.missing(s.header, "CA without a common name", `The CA's certificate needs a name that people recognise: subject { common_name = "…" }.`)
+	case len([]rune(cn.value)) > maxCACommonName && len([]rune(cn.value)) <= 64:
+		l.error(cn.at, "Common name too long",
+			fmt.Sprintf("The common name of a CA has at most %d characters, because its generation is added to it (\" G2\") and certificates take 64.", maxCACommonName))
+	}
+}
+
+func tried(body *hclsyntax.Body, attr string) bool {
+	return body != nil && body.Attributes[attr] != nil
+}
+
+func (l *loader) readDefaults(found []*hclsyntax.Block) {
+	b := l.only(found)
+	if b == nil {
+		return
+	}
+	l.noLabel(b)
+	l.readBlock(b, inDefaults, "A defaults block", &l.defaults)
+	for _, i := range []int{fieldCN, fieldEmail} {
+		if at := l.defaults.subject[i]; at.set {
+			l.error(at.at, "Personal field in the defaults", fmt.Sprintf("Every user needs another %s, so it belongs into the user's block.", subjectFields[i].name))
+			l.defaults.subject[i] = said[string]{}
+		}
+	}
+	if d := l.defaults; d.validity.set && d.renewBefore.set {
+		l.period(d.validity, d.renewBefore, defaultUserValidity, longestUserRenew)
+	}
+}
+
+// period settles a validity and when before its end renewal is due.
+func (l *loader) period(validity, renew said[time.Duration], initial, longest time.Duration) (time.Duration, time.Duration) {
+	v := validity.or(said[time.Duration]{value: initial}).value
+	if !renew.set {
+		return v, min(v/3, longest)
+	}
+	if renew.value >= v {
+		l.tooEarly(validity, renew, v)
+	}
+	return v, renew.value
+}
+
+// tooEarly points at what was written last, which is usually what is wrong.
+func (l *loader) tooEarly(validity, renew said[time.Duration], v time.Duration) {
+	at, end, before := renew.at, "validity is "+spell(v), "renew_before is "+spell(renew.value)
+	switch {
+	case !validity.set:
+		end += " where nothing is said"
+	case validity.at.Start.Byte > renew.at.Start.Byte:
+		at = validity.at
+		before += " " + place(renew.at)
+	default:
+		end += " " + place(validity.at)
+	}
+	pair := [2]int{validity.at.Start.Byte, renew.at.Start.Byte}
+	if l.early[pair] {
+		return
+	}
+	l.early[pair] = true
+	l.error(at, "Renewal before issuance",
+		fmt.Sprintf("%s and %s, so it would be due as soon as it is issued. renew_before must be shorter than validity.", before, end))
+}
+
+// spell writes a duration in the largest unit of the language that fits.
+func spell(d time.Duration) string {
+	if d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
+	return fmt.Sprintf("%dh", d/time.Hour)
+}
+
+func iterations(asked said[int], pass secret.Ref) int {
+	switch {
+	case asked.set:
+		return asked.value
+	case pass.Kind == secret.Generate:
+		return iterationsGenerated
+	}
+	return iterationsChosen
+}
+
+func (l *loader) readUsers(found []*hclsyntax.Block) {
+	l.people = people{emails: make(map[string]hcl.Range, len(found)), names: map[pki.Subject]hcl.Range{}}
+	l.users = make(map[string]hcl.Range, len(found))
+	l.cfg.Users = make([]User, 0, len(found))
+	for _, b := range found {
+		s := settings{}
+		name, ok := l.label(b, l.users)
+		s.name = name
+		l.readBlock(b, inUser, "A user block", &s)
+		if ok {
+			l.addUser(&s)
+		}
+	}
+}
+
+// addUser completes a user with what the defaults and the CA leave to it.
+func (l *loader) addUser(s *settings) {
+	d := &l.defaults
+	own := l.userSubject(s)
+	complete := own.inherit(d.subject).inherit(l.ca.subject)
+	pass := s.passphrase.or(d.passphrase).or(generated)
+	profiles := s.p12.or(d.p12).or(said[[]pki.Profile]{value: []pki.Profile{pki.Compat}})
+	rounds := s.kdfIterations.or(d.kdfIterations)
+	u := User{
+		Name:               s.name,
+		Origin:             s.header,
+		Subject:            complete.subject(),
+		Key:                s.key.or(d.key).or(said[pki.KeyType]{value: pki.ECDSAP256}).value,
+		ReuseKey:           s.reuseKey.or(d.reuseKey).value,
+		Passphrase:         pass.value,
+		PreviousPassphrase: s.previousPassphrase.value,
+		ChallengePassword:  s.challengePassword.value,
+		P12:                profiles.value,
+		KDFIterations:      iterations(rounds, pass.value),
+		CSR:                s.csr.value,
+		Revoked:            s.revoked.value,
+	}
+	u.Validity, u.RenewBefore = l.period(s.validity.or(d.validity), s.renewBefore.or(d.renewBefore), defaultUserValidity, longestUserRenew)
+	if o := s.overlap.or(d.overlap); o.set {
+		u.Overlap = &o.value
+	}
+	l.checkSubject(own, u.Subject)
+	l.checkPeople(u, own[fieldEmail])
+	l.checkPrevious(pass, s.previousPassphrase)
+	l.checkChallenge(pass, s.challengePassword)
+	l.checkEncryption(u, pass, s.key.or(d.key), rounds)
+	l.cfg.Users = append(l.cfg.Users, u)
+}
+
+func (l *loader) readRosters(found []*hclsyntax.Block) {
+	seen := map[string]hcl.Range{}
+	for _, b := range found {
+		s := settings{}
+		l.label(b, seen)
+		l.readBlock(b, inRoster, "A roster block", &s)
+		if !s.file.set && !tried(b.Body, "file") {
+			l.missing(s.header, "Roster without a file", `A roster names its list: file = "staff.csv".`)
+		}
+		l.uses("roster", s.header)
+	}
+}
+
+func (l *loader) readGuard(found []*hclsyntax.Block) {
+	b := l.only(found)
+	if b == nil {
+		return
+	}
+	s := settings{}
+	l.noLabel(b)
+	l.readBlock(b, inGuard, "A guard block", &s)
+	if s.maxRevocations.set {
+		l.cfg.Guard.MaxRevocations = &s.maxRevocations.value
+	}
+	l.uses("guard", s.header)
+}

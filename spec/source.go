@@ -1,0 +1,122 @@
+package spec
+
+import (
+	"bytes"
+	"regexp"
+	"slices"
+	"sort"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// Sources are the bytes that diagnostics point into, and what of them must not
+// be shown.
+type Sources struct {
+	files map[string]*source
+}
+
+type source struct {
+	text   []byte
+	hidden []hcl.Range // in the order of the file
+	blocks []span      // in the order of the file
+}
+
+// span is a top-level block by its byte offsets.
+type span struct {
+	start, end int
+	title      string
+}
+
+// Snippet is one line of source text and the part of it that is meant.
+type Snippet struct {
+	Text       string
+	Start, End int      // byte offsets of the part in Text
+	Hidden     [][2]int // byte offsets of what must not be shown, in order
+}
+
+// Snippet returns the line in which r starts, false where its text is not
+// known. Whatever could be a passphrase that somebody wrote into the file is
+// marked as hidden.
+func (s *Sources) Snippet(r hcl.Range) (Snippet, bool) {
+	f := s.file(r.Filename)
+	if f == nil || r.Start.Byte > len(f.text) {
+		return Snippet{}, false
+	}
+	start := bytes.LastIndexByte(f.text[:r.Start.Byte], '\n') + 1
+	end := len(f.text)
+	if n := bytes.IndexByte(f.text[r.Start.Byte:], '\n'); n >= 0 {
+		end = r.Start.Byte + n
+	}
+	line := bytes.TrimSuffix(f.text[start:end], []byte("\r"))
+	part := func(offset int) int { return max(0, min(offset-start, len(line))) }
+	snip := Snippet{Text: string(line), Start: part(r.Start.Byte), End: part(max(r.Start.Byte, r.End.Byte))}
+	first := sort.Search(len(f.hidden), func(i int) bool { return f.hidden[i].End.Byte > start })
+	for _, h := range f.hidden[first:] {
+		if h.Start.Byte >= end {
+			break
+		}
+		snip.Hidden = append(snip.Hidden, [2]int{part(h.Start.Byte), part(h.End.Byte)})
+	}
+	if len(snip.Hidden) == 0 {
+		snip.Hidden = looksSecret(line)
+	}
+	if len(snip.Hidden) == 0 && start > 0 {
+		snip.Hidden = insideSecret(f.text[bytes.LastIndexByte(f.text[:start-1], '\n')+1:start], line)
+	}
+	return snip, true
+}
+
+// Block names the top-level block that r stands in, such as `user "mmuser"`;
+// "" where it stands in none.
+func (s *Sources) Block(r hcl.Range) string {
+	f := s.file(r.Filename)
+	if f == nil {
+		return ""
+	}
+	i := sort.Search(len(f.blocks), func(i int) bool { return f.blocks[i].end > r.Start.Byte })
+	if i < len(f.blocks) && f.blocks[i].start <= r.Start.Byte {
+		return f.blocks[i].title
+	}
+	return ""
+}
+
+func (s *Sources) file(name string) *source {
+	if s == nil {
+		return nil
+	}
+	return s.files[name]
+}
+
+var (
+	secretName  = regexp.MustCompile(`(?i)(pass|secret|pwd|credential|challenge)[\w.-]*"?[ \t]*[=:][ \t]*`)
+	secretOpen  = regexp.MustCompile(`(?i)(pass|secret|pwd|credential|challenge)[\w.-]*"?[ \t]*=[ \t]*[\[{(]\s*$`)
+	lineName  = regexp.MustCompile(`^[ \t]*"?([\w.-]*)"?[ \t]*[=:]?[ \t]*`)
+	secretPlace = regexp.MustCompile(`^\{[ \t]*("?(env|file|command|generate)"?[ \t]*[=:]|$)`)
+)
+
+// looksSecret finds what follows a name like passphrase and an equals sign
+// without naming a place. It goes by the text alone, for lines that could not
+// be parsed and for names that the language does not have.
+func looksSecret(line []byte) [][2]int {
+	m := secretName.FindIndex(line)
+	if m == nil {
+		return nil
+	}
+	value := bytes.TrimRight(line[m[1]:], " \t")
+	if len(value) == 0 || secretPlace.Match(value) {
+		return nil
+	}
+	return [][2]int{{m[1], m[1] + len(value)}}
+}
+
+// insideSecret does the same for the line that follows an opening brace.
+func insideSecret(before, line []byte) [][2]int {
+	if !secretOpen.Match(before) {
+		return nil
+	}
+	m := lineName.FindSubmatchIndex(line)
+	if m[1] == len(line) || slices.Contains(secretPlaces, string(line[m[2]:m[3]])) {
+		return nil
+	}
+	return [][2]int{{m[1], len(line)}}
+}

@@ -1,0 +1,162 @@
+package spec
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"mtlsplan/internal/pki"
+)
+
+// subjectFields are the attributes of a subject block in the order of the DN.
+var subjectFields = [...]struct {
+	name, doc string
+	in        func(*pki.Subject) *string
+	inherited bool
+}{
+	{"country", "C: two letters.", func(s *pki.Subject) *string { return &s.Country }, true},
+	{"province", "ST: state or province.", func(s *pki.Subject) *string { return &s.Province }, true},
+	{"locality", "L: town.", func(s *pki.Subject) *string { return &s.Locality }, true},
+	{"organization", "O.", func(s *pki.Subject) *string { return &s.Organization }, true},
+	{"organizational_unit", "OU.", func(s *pki.Subject) *string { return &s.OrganizationalUnit }, true},
+	{"common_name", "CN: required of the CA, at most 60 characters there; a user's name where a user says nothing.",
+		func(s *pki.Subject) *string { return &s.CommonName }, false},
+	{"email", "emailAddress. Of a user also in the SAN.", func(s *pki.Subject) *string { return &s.Email }, false},
+}
+
+const (
+	fieldCN    = 5
+	fieldEmail = 6
+)
+
+// maxCACommonName leaves room for " G99" below the 64 characters of RFC 5280,
+// appendix A (ub-common-name).
+const maxCACommonName = 60
+
+// subjectSettings are what a subject block says, by the index of the field.
+type subjectSettings [len(subjectFields)]said[string]
+
+func subjectAttributes() []attribute {
+	var rows []attribute
+	for i, f := range subjectFields {
+		rows = append(rows, attribute{f.name, inSubject,
+			func(l *loader, s *settings, v value) { s.subject[i] = l.string(v) }, false, "none", f.doc})
+	}
+	return rows
+}
+
+// inherit fills what s leaves open from what it inherits.
+func (s subjectSettings) inherit(from subjectSettings) subjectSettings {
+	for i, f := range subjectFields {
+		if f.inherited {
+			s[i] = s[i].or(from[i])
+		}
+	}
+	return s
+}
+
+func (s subjectSettings) subject() pki.Subject {
+	var out pki.Subject
+	for i, f := range subjectFields {
+		*f.in(&out) = s[i].value
+	}
+	return out
+}
+
+// checkSubject reports what is wrong with the fields that own says. The
+// inherited ones were checked where they were said.
+func (l *loader) checkSubject(own subjectSettings, complete pki.Subject) {
+	problems := complete.Problems()
+	for i, f := range subjectFields {
+		if !own[i].set {
+			continue
+		}
+		wrong := false
+		for _, p := range problems {
+			if p.Field == f.name {
+				l.error(own[i].at, capital(p.Summary), p.Detail)
+				wrong = true
+			}
+		}
+		if i == fieldEmail && !wrong && own[i].value != "" {
+			if err := pki.CheckEmail(own[i].value); err != nil {
+				l.error(own[i].at, "Unusable e-mail address", sentence(err.Error()))
+				wrong = true
+			}
+		}
+		if !wrong && l.identityHeaders && strings.ContainsAny(own[i].value, "/=") {
+			l.error(own[i].at, "Character that the identity header cannot carry",
+				`"/" and "=" separate the parts of a DN in the header that a site with identity_headers sends on, so that a name with them in it could pass for another. Leave them out, or set identity_headers = false on the site.`)
+		}
+	}
+}
+
+// userSubject merges the user's e-mail attribute with the subject block's.
+func (l *loader) userSubject(u *settings) subjectSettings {
+	own := u.subject
+	if u.email.set && own[fieldEmail].set && u.email.value != own[fieldEmail].value {
+		l.error(own[fieldEmail].at, "Two e-mail addresses",
+			fmt.Sprintf("The attribute email, %s, gives another address. A certificate here has one: say it once.", place(u.email.at)))
+	}
+	own[fieldEmail] = u.email.or(own[fieldEmail])
+	if !own[fieldCN].set {
+		own[fieldCN] = say(u.name, u.header)
+	}
+	return own
+}
+
+// people finds users that could be taken for one another.
+type people struct {
+	emails map[string]hcl.Range
+	names  map[pki.Subject]hcl.Range // of users without an e-mail; with one, the address tells
+}
+
+func (l *loader) checkPeople(u User, email said[string]) {
+	if u.Subject == l.cfg.CA.Subject {
+		l.error(u.Origin, "Subject of the CA", "This user's DN is that of the CA. A certificate whose subject is also its issuer passes for the end of the chain. Give the user another common name.")
+	}
+	if u.Subject.Email == "" {
+		key := foldSubject(u.Subject)
+		if first, taken := l.people.names[key]; taken {
+			l.error(u.Origin, "Two users with one subject",
+				fmt.Sprintf("The user %s has the same DN, and an application could not tell the two apart. Give one of them another common_name or an email.", place(first)))
+			return
+		}
+		l.people.names[key] = u.Origin
+		return
+	}
+	key := strings.ToLower(u.Subject.Email)
+	if first, taken := l.people.emails[key]; taken {
+		l.error(email.at, "Two users with one e-mail address",
+			fmt.Sprintf("The user %s has the same address, and an application could not tell the two apart. Give each user an address of their own.", place(first)))
+		return
+	}
+	l.people.emails[key] = email.at
+}
+
+// foldSubject ignores case as RFC 5280, section 7.1 does.
+func foldSubject(s pki.Subject) pki.Subject {
+	for _, f := range subjectFields {
+		*f.in(&s) = strings.ToLower(strings.Join(strings.Fields(*f.in(&s)), " "))
+	}
+	return s
+}
+
+func place(at hcl.Range) string { return fmt.Sprintf("at %s:%d", at.Filename, at.Start.Line) }
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// sentence makes an error's text the detail of a diagnostic.
+func sentence(s string) string {
+	s = capital(s)
+	if !strings.HasSuffix(s, ".") && !strings.HasSuffix(s, "?") {
+		s += "."
+	}
+	return s
+}

@@ -1,0 +1,165 @@
+package spec
+
+import (
+	"math/big"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// value is a literal of a spec with its place.
+type value struct {
+	at      hcl.Range
+	kind    kind
+	text    string
+	number  *big.Float
+	yes     bool
+	list    []value
+	members []member
+}
+
+type member struct {
+	name  string
+	at    hcl.Range
+	value value
+}
+
+type kind uint8
+
+const (
+	text kind = iota
+	number
+	boolean
+	list
+	object
+)
+
+func (k kind) String() string {
+	return [...]string{"a text", "a number", "true or false", "a list", "an object"}[k]
+}
+
+// literal reads an expression that stands for itself. Everything that would
+// have to be computed is a problem, and so that no problem can quote a secret,
+// none quotes the expression.
+func (l *loader) literal(expr hclsyntax.Expression) (value, bool) {
+	v := value{at: expr.Range()}
+	switch e := expr.(type) {
+	case *hclsyntax.ExprSyntaxError: // reported by the parser
+		return v, false
+	case *hclsyntax.ParenthesesExpr:
+		return l.literal(e.Expression)
+	case *hclsyntax.LiteralValueExpr:
+		return l.constant(e)
+	case *hclsyntax.UnaryOpExpr:
+		if e.Op == hclsyntax.OpNegate {
+			n, ok := e.Val.(*hclsyntax.LiteralValueExpr)
+			if ok && n.Val.Type() == cty.Number && !n.Val.IsNull() {
+				v.kind, v.number = number, new(big.Float).Neg(n.Val.AsBigFloat())
+				return v, true
+			}
+		}
+	case *hclsyntax.TemplateExpr:
+		return l.quoted(e)
+	case *hclsyntax.TemplateWrapExpr:
+		l.template(e.Range())
+		return v, false
+	case *hclsyntax.TupleConsExpr:
+		return l.elements(e)
+	case *hclsyntax.ObjectConsExpr:
+		return l.object(e)
+	case *hclsyntax.ScopeTraversalExpr:
+		l.error(v.at, "Text without quotes",
+			`A bare word would be a variable, and a spec has none. Put text in double quotes.`)
+		return v, false
+	case *hclsyntax.FunctionCallExpr:
+		l.error(v.at, "Function in a spec",
+			`A spec has no functions: every value stands for itself. Write the result instead.`)
+		return v, false
+	}
+	l.error(v.at, "Not a plain value",
+		`A value here is a text in double quotes, a number, true, false or a list of those; nothing is computed. Write the result instead.`)
+	return v, false
+}
+
+func (l *loader) constant(e *hclsyntax.LiteralValueExpr) (value, bool) {
+	v := value{at: e.Range()}
+	switch {
+	case e.Val.IsNull():
+		l.error(v.at, "No value", `A spec has no null. To leave an attribute at its default, leave it out.`)
+		return v, false
+	case e.Val.Type() == cty.Bool:
+		v.kind, v.yes = boolean, e.Val.True()
+	case e.Val.Type() == cty.Number:
+		v.kind, v.number = number, e.Val.AsBigFloat()
+	case e.Val.Type() == cty.String:
+		v.kind, v.text = text, e.Val.AsString()
+	default: // the parser's placeholder for what it could not read
+		return v, false
+	}
+	return v, true
+}
+
+func (l *loader) quoted(e *hclsyntax.TemplateExpr) (value, bool) {
+	v := value{at: e.Range(), kind: text}
+	var b strings.Builder
+	for _, part := range e.Parts {
+		lit, ok := part.(*hclsyntax.LiteralValueExpr)
+		if !ok || lit.Val.Type() != cty.String {
+			l.template(part.Range())
+			return v, false
+		}
+		b.WriteString(lit.Val.AsString())
+	}
+	v.text = b.String()
+	return v, true
+}
+
+func (l *loader) template(at hcl.Range) {
+	l.error(at, "Template in a spec",
+		`"${" and "%{" begin a template, and a spec has no variables to fill in: every value stands for itself. Write the text out; if the characters themselves are meant, write "$${" or "%%{".`)
+}
+
+func (l *loader) elements(e *hclsyntax.TupleConsExpr) (value, bool) {
+	v := value{at: e.Range(), kind: list}
+	good := true
+	for _, expr := range e.Exprs {
+		element, ok := l.literal(expr)
+		good = good && ok
+		v.list = append(v.list, element)
+	}
+	return v, good
+}
+
+func (l *loader) object(e *hclsyntax.ObjectConsExpr) (value, bool) {
+	v := value{at: e.Range(), kind: object}
+	good := true
+	for _, item := range e.Items {
+		m := member{at: item.KeyExpr.Range()}
+		if key, ok := item.KeyExpr.(*hclsyntax.ObjectConsKeyExpr); ok {
+			m.name = memberName(key)
+		}
+		if m.name == "" {
+			l.error(m.at, "Not a name", `On the left of "=" stands a plain name.`)
+			good = false
+		}
+		var ok bool
+		m.value, ok = l.literal(item.ValueExpr)
+		good = good && ok
+		v.members = append(v.members, m)
+	}
+	return v, good
+}
+
+func memberName(key *hclsyntax.ObjectConsKeyExpr) string {
+	if name := hcl.ExprAsKeyword(key); name != "" {
+		return name
+	}
+	if t, ok := key.Wrapped.(*hclsyntax.TemplateExpr); ok && len(t.Parts) == 1 {
+		if lit, ok := t.Parts[0].(*hclsyntax.LiteralValueExpr); ok && lit.Val.Type() == cty.String {
+			return lit.Val.AsString()
+		}
+	}
+	return ""
+}
