@@ -5,8 +5,14 @@ import "github.com/spf13/cobra"
 // commands are the program's commands in the order of its help.
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
+		a.applyCmd(),
+		a.planCmd(),
+		a.showCmd(),
+		a.renderCmd(),
 		a.validateCmd(),
 		a.fmtCmd(),
 		a.initCmd(),
+		a.versionCmd(),
+		a.completionCmd(),
 	}
 }

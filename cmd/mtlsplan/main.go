@@ -34,6 +34,10 @@ type process struct {
 }
 
 func main() {
+	// Caught, so that a reader that goes away (plan | head) is a write error and
+	// does not kill an apply half way; not ignored, since programs that are
+	// started would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], process{os.Stdin, os.Stdout, os.Stderr, os.LookupEnv, time.Now})
 	stop()

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mtlsplan/engine"
+	"mtlsplan/internal/ui"
 )
 
 // app is one run: the process it lives in and the flags that every command has.
@@ -48,8 +49,11 @@ func specArg(args []string) string {
 
 func (a *app) rootCmd() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "mtlsplan",
-		Short:         "Client certificates for everyone who may come in, and the proxy that asks for them",
+		Use:   "mtlsplan",
+		Short: "Client certificates for everyone who may come in, and the proxy that asks for them",
+		Long: `One HCL file says who may reach a service through mutual TLS. apply makes an
+output directory match it: a certificate authority, and for every user a key, a
+certificate and a password-protected .p12; the CRL; and the proxy's site.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
@@ -58,8 +62,8 @@ func (a *app) rootCmd() *cobra.Command {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.PersistentFlags().StringVar(&a.output, "output", "", "output `DIR`, instead of the spec's")
-	root.PersistentFlags().StringVar(&a.format, "format", "text", "what answers are written as: text, json or yaml")
+	root.PersistentFlags().StringVar(&a.output, "output", "", "use this output `DIR` instead of the spec's")
+	root.PersistentFlags().StringVar(&a.format, "format", "text", "`FORMAT` of answers: text, json or yaml")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		switch a.format {
 		case "text", "json", "yaml":
@@ -70,18 +74,24 @@ func (a *app) rootCmd() *cobra.Command {
 	for _, c := range a.commands() {
 		root.AddCommand(c)
 	}
+	a.dress(root)
 	return root
 }
 
 // run is the whole program but for the process it lives in.
 func run(ctx context.Context, args []string, p process) int {
+	out := &ui.Output{W: p.stdout}
+	p.stdout = out
 	a := &app{process: p, started: p.now()}
 	root := a.rootCmd()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if out.Err != nil && errorText(err) == "" {
+		err = fmt.Errorf("standard output: %w", out.Err)
+	}
 	code := exitCode(ctx, err)
 	if text := errorText(err); text != "" {
-		fmt.Fprintln(a.stderr, "mtlsplan: "+text)
+		ui.Error(a.stderr, text)
 	}
 	return code
 }

@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 
 	"mtlsplan/engine"
@@ -17,7 +18,7 @@ type Apply struct {
 	Quiet bool
 
 	// Passphrase gives the path of an owner's generated passphrase, which is
-	// what is shown of it.
+	// what is shown of it. All are in one directory.
 	Passphrase func(engine.Owner) string
 
 	layout *layout
@@ -86,11 +87,12 @@ func (v *Apply) show(done []engine.Step) {
 	if !slices.Contains(first.Artefacts, "pass") {
 		return
 	}
+	path := v.Passphrase(first.Owner)
 	if len(done) == 1 {
-		v.layout.detail("passphrase in " + Clean(v.Passphrase(first.Owner)))
+		v.layout.detail("passphrase in " + Clean(path))
 		return
 	}
-	v.layout.detail("passphrases in " + Clean(v.Passphrase(first.Owner)) + " and beside it")
+	v.layout.detail("passphrases in " + Clean(filepath.Dir(path)))
 }
 
 // Failed writes the failure at once.

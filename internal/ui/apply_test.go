@@ -50,6 +50,7 @@ func TestApplyFoldsWhatPlanFolds(t *testing.T) {
 	var out, talk bytes.Buffer
 	v := newApply(&out, &talk)
 	steps := many(30)
+	steps[0].Artefacts = []string{"pass", "crt", "p12"}
 	v.Planned(&engine.Plan{Steps: steps})
 	for _, s := range steps[:29] {
 		v.Done(s)
@@ -58,7 +59,7 @@ func TestApplyFoldsWhatPlanFolds(t *testing.T) {
 		t.Errorf("the group was printed before its end:\n%s", out.String())
 	}
 	v.End(&engine.Report{Plan: &engine.Plan{Steps: steps}, Done: steps[:29]})
-	if !strings.HasPrefix(out.String(), "~ 29 users  reissue  crt p12\n") || !strings.Contains(out.String(), "Applied: 29 reissued, 1 not done,") {
+	if !strings.HasPrefix(out.String(), "~ 29 users  reissue  pass crt p12\n") || !strings.Contains(out.String(), "\n    passphrases in pki/secrets\n") || !strings.Contains(out.String(), "Applied: 29 reissued, 1 not done,") {
 		t.Errorf("got\n%s", out.String())
 	}
 
@@ -68,7 +69,7 @@ func TestApplyFoldsWhatPlanFolds(t *testing.T) {
 	for _, s := range steps {
 		v.Done(s)
 	}
-	if !strings.HasPrefix(out.String(), "~ 30 users  reissue  crt p12\n") {
+	if !strings.HasPrefix(out.String(), "~ 30 users  reissue  pass crt p12\n") {
 		t.Errorf("a group that is done was not printed:\n%s", out.String())
 	}
 }

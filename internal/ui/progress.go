@@ -15,7 +15,8 @@ type Progress struct {
 	engine.Watcher
 	Terminal io.Writer
 
-	bar *progressbar.ProgressBar
+	bar   *progressbar.ProgressBar
+	drawn bool // since it was taken away last
 }
 
 // Above returns a writer to w that takes the bar away before it writes; the
@@ -48,6 +49,7 @@ func (v *Progress) Planned(p *engine.Plan) {
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetRenderBlankState(true),
 	)
+	v.drawn = true
 }
 
 // Done moves the bar on.
@@ -72,13 +74,15 @@ func (v *Progress) Close() {
 // returns is not looked at.
 
 func (v *Progress) clear() {
-	if v.bar != nil {
+	if v.drawn {
 		_ = v.bar.Clear()
 	}
+	v.drawn = false
 }
 
 func (v *Progress) add() {
 	if v.bar != nil {
 		_ = v.bar.Add(1)
+		v.drawn = true
 	}
 }

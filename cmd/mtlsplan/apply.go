@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mtlsplan/engine"
+	"mtlsplan/internal/ui"
+	"mtlsplan/spec"
+)
+
+func (a *app) applyCmd() *cobra.Command {
+	var flags runFlags
+	cmd := &cobra.Command{
+		Use:   "apply [FILE]",
+		Short: "Make the output directory match the spec",
+		Long: `Plans, does every step of the plan, and prints each one when its files are in
+place. A second run has nothing to do. An owner that fails is left as it was
+and the others go on (exit 3). After an interruption, run apply again: it
+finishes what was begun.`,
+		Example: `  mtlsplan apply
+  mtlsplan apply --only user.mmuser staff.hcl
+  mtlsplan apply --lock-timeout 30s --format json   # from cron
+  mtlsplan apply --output /tmp/rehearsal --at 2027-06-01`,
+		Args:              atMostOneFile,
+		ValidArgsFunction: completeFile,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := a.loadSpec(specArg(args))
+			if err != nil {
+				return err
+			}
+			opt, err := a.options(cfg, flags, "apply")
+			if err != nil {
+				return err
+			}
+			return a.apply(cmd, cfg, opt)
+		},
+	}
+	a.addRunFlags(cmd, &flags)
+	return cmd
+}
+
+func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options) error {
+	view := &ui.Apply{
+		Out:        a.stdout,
+		Err:        a.stderr,
+		OutStyle:   ui.StyleFor(a.stdout, a.lookupEnv),
+		ErrStyle:   ui.StyleFor(a.stderr, a.lookupEnv),
+		Quiet:      a.format != "text",
+		Passphrase: passphrasePath(cfg),
+	}
+	var watcher engine.Watcher = view
+	bar := &ui.Progress{Watcher: view, Terminal: a.stderr}
+	if ui.Interactive(a.stderr, a.lookupEnv) {
+		view.Out, view.Err = bar.Above(a.stdout), bar.Above(a.stderr)
+		watcher = bar
+	}
+	report, err := engine.Apply(cmd.Context(), cfg, opt, watcher)
+	bar.Close()
+	if report != nil && report.Plan != nil {
+		view.End(report)
+		if a.format != "text" {
+			if err := ui.Document(a.stdout, a.format, ui.ApplyDocument(report)); err != nil {
+				return err
+			}
+		}
+	}
+	switch {
+	case err != nil:
+		return interruption(cmd, err, "interrupted: what was finished is in place; run apply again")
+	case report.Plan.Refused():
+		return exitError{code: exitRefused}
+	case len(report.Failures) > 0:
+		return exitError{code: exitIncomplete}
+	}
+	a.nextStep(report)
+	return nil
+}
+
+// nextStep tells a person at a terminal what a new user needs.
+func (a *app) nextStep(report *engine.Report) {
+	if a.format != "text" || !ui.IsTerminal(a.stdout) {
+		return
+	}
+	for _, s := range report.Done {
+		if s.Reimport {
+			fmt.Fprintln(a.stderr, "Next: give users their .p12, and by another way its passphrase.")
+			return
+		}
+	}
+}
+
+// passphrasePath returns where the generated passphrase of an owner lies,
+// seen from where one stands if that is shorter.
+func passphrasePath(cfg *spec.Config) func(engine.Owner) string {
+	here, _ := os.Getwd() // without it the path stays absolute
+	return func(owner engine.Owner) string {
+		name := string(owner)
+		if user, ok := strings.CutPrefix(name, "user."); ok {
+			name = user + "-" + cfg.CA.Name
+		}
+		path := filepath.Join(cfg.Output, "secrets", name+".pass")
+		if rel, err := filepath.Rel(here, path); err == nil && len(rel) < len(path) {
+			return rel
+		}
+		return path
+	}
+}

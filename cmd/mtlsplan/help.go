@@ -1,0 +1,176 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/agext/levenshtein"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// exitDoc is one row of the table of exit codes.
+type exitDoc struct {
+	code int
+	doc  string
+}
+
+// exitDocs are all exit codes.
+var exitDocs = []exitDoc{
+	{exitDone, "done, or nothing to do"},
+	{exitFailure, "failure, wrong flags and arguments too; the message says what to do"},
+	{exitPending, "changes are pending: of plan --detailed-exitcode and fmt --check"},
+	{exitIncomplete, "incomplete: an owner failed or cannot be judged; all else is done and safe"},
+	{exitRefused, "refused: a step must not be applied, so nothing was changed"},
+	{exitInvalid, "the spec is invalid"},
+	{exitLocked, "another run holds the lock; the message says who"},
+	{exitInterrupt, "interrupted, cleanly; run apply again"},
+}
+
+func exitText() string {
+	var b strings.Builder
+	for _, e := range exitDocs {
+		fmt.Fprintf(&b, "  %3d  %s\n", e.code, e.doc)
+	}
+	return b.String() + "\n" + exitOrder
+}
+
+const exitOrder = "Where several hold, 4 is given before 3 and 3 before 2."
+
+// usage is the template of every command's help, below its description. %s is
+// the table of exit codes.
+const usage = `Usage:
+  {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}{{if .HasExample}}
+
+Examples:
+{{.Example}}{{end}}{{if .HasAvailableSubCommands}}
+
+Commands:{{range .Commands}}{{if or .IsAvailableCommand (eq .Name "help")}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsagesWrapped 80 | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
+
+Flags of every command:
+{{.InheritedFlags.FlagUsagesWrapped 80 | trimTrailingWhitespaces}}{{end}}{{if not .HasParent}}
+
+Exit codes:
+%s{{end}}
+`
+
+// dress gives the command tree its help, and its errors a remedy.
+func (a *app) dress(root *cobra.Command) {
+	cobra.EnableCommandSorting = false
+	root.SetUsageTemplate(fmt.Sprintf(usage, exitText()))
+	root.SetFlagErrorFunc(flagError)
+	help := a.helpCmd()
+	root.SetHelpCommand(help)
+	_ = root.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	for _, cmd := range append(root.Commands(), root, help) {
+		cmd.DisableFlagsInUseLine = true
+		cmd.Args = withRemedy(cmd.Args)
+		cmd.Flags().BoolP("help", "h", false, "print this help")
+	}
+	root.Args = unknownCommand
+}
+
+// remedy ends an error about the command line: with what was probably meant,
+// or with where to read on.
+func remedy(cmd *cobra.Command, text string, near []string) error {
+	if len(near) > 0 {
+		return fmt.Errorf("%s; did you mean %s?", text, orList(near))
+	}
+	return fmt.Errorf("%s; see %q", text, cmd.CommandPath()+" --help")
+}
+
+func withRemedy(args cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, given []string) error {
+		if args == nil {
+			return nil
+		}
+		if err := args(cmd, given); err != nil {
+			return remedy(cmd, cmd.Name()+": "+err.Error(), nil)
+		}
+		return nil
+	}
+}
+
+func flagError(cmd *cobra.Command, err error) error {
+	var near []string
+	if name, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
+		near = nearestFlags(cmd, name)
+	}
+	return remedy(cmd, err.Error(), near)
+}
+
+func nearestFlags(cmd *cobra.Command, name string) (near []string) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if levenshtein.Distance(name, f.Name, nil) <= 2 {
+			near = append(near, "--"+f.Name)
+		}
+	})
+	return near
+}
+
+// unknownCommand is what the root makes of an argument that is no command.
+func unknownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	root.SuggestionsMinimumDistance = 2
+	return remedy(root, fmt.Sprintf("unknown command %q", args[0]), root.SuggestionsFor(args[0]))
+}
+
+func (a *app) helpCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Print the help of a command",
+		Long:    "Prints the help of a command, or of all.",
+		Example: "  mtlsplan help apply",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fmt.Errorf("takes at most one COMMAND, not %d", len(args))
+			}
+			return nil
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, c := range cmd.Root().Commands() {
+				names = append(names, c.Name())
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			topic, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(cmd.Root(), args)
+			}
+			return topic.Help()
+		},
+	}
+}
+
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("takes no argument, not %q", args[0])
+	}
+	return nil
+}
+
+func atMostOneFile(_ *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return fmt.Errorf("takes at most one FILE, not %d", len(args))
+	}
+	return nil
+}
+
+func atMostFileAndName(_ *cobra.Command, args []string) error {
+	if len(args) > 2 {
+		return fmt.Errorf("takes at most one FILE and one NAME, not %d arguments", len(args))
+	}
+	return nil
+}
+
+func completeFile(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return []string{"hcl"}, cobra.ShellCompDirectiveFilterFileExt
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"mtlsplan/engine"
+	"mtlsplan/internal/ui"
+)
+
+func (a *app) planCmd() *cobra.Command {
+	var flags runFlags
+	var detailed bool
+	cmd := &cobra.Command{
+		Use:   "plan [FILE]",
+		Short: "Print what apply would do, and change nothing",
+		Long: `Compares the spec with the output directory and prints every step that apply
+would take, with its reasons. No byte is changed.
+
+Symbols:
+` + ui.Legend() + `.`,
+		Example: `  mtlsplan plan
+  mtlsplan plan --at 2027-06-01 staff.hcl     # what would be due then
+  mtlsplan plan --detailed-exitcode           # 2: changes are pending
+  mtlsplan plan --format json | jq .summary`,
+		Args:              atMostOneFile,
+		ValidArgsFunction: completeFile,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := a.loadSpec(specArg(args))
+			if err != nil {
+				return err
+			}
+			opt, err := a.options(cfg, flags, "plan")
+			if err != nil {
+				return err
+			}
+			plan, err := engine.NewPlan(cmd.Context(), cfg, opt)
+			if err != nil {
+				return interruption(cmd, err, "interrupted")
+			}
+			if err := a.printPlan(plan); err != nil {
+				return err
+			}
+			return planExit(plan, detailed)
+		},
+	}
+	a.addRunFlags(cmd, &flags)
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "end with 2 when changes are pending")
+	return cmd
+}
+
+func (a *app) printPlan(plan *engine.Plan) error {
+	ui.Failures(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), plan.Failures)
+	if a.format != "text" {
+		return ui.Document(a.stdout, a.format, ui.PlanDocument(plan))
+	}
+	ui.Notes(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), plan.Notes)
+	ui.Plan(a.stdout, ui.StyleFor(a.stdout, a.lookupEnv), plan)
+	return nil
+}
+
+// planExit is how a plan ends. Of several codes that hold the gravest wins: 4
+// over 3 over 2.
+func planExit(plan *engine.Plan, detailed bool) error {
+	switch {
+	case plan.Refused():
+		return exitError{code: exitRefused}
+	case len(plan.Failures) > 0:
+		return exitError{code: exitIncomplete}
+	case detailed && !plan.Empty():
+		return exitError{code: exitPending}
+	}
+	return nil
+}
+
+// interruption says in plain words that a signal ended the run, if it was one.
+func interruption(cmd *cobra.Command, err error, message string) error {
+	if cmd.Context().Err() == nil {
+		return err
+	}
+	return exitError{exitInterrupt, errors.New(message)}
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mtlsplan/engine"
+	"mtlsplan/internal/ui"
+	"mtlsplan/spec"
+)
+
+func (a *app) renderCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "render [FILE] [NAME]",
+		Short: "Print a site to standard output",
+		Long: `Prints the proxy configuration of the site NAME, as apply would write it, with
+the revocations that the CA database holds now. NAME may be left out where the
+spec has only one site. A single argument is FILE if it ends in .hcl or names
+an existing file, else NAME.`,
+		Example: `  mtlsplan render
+  mtlsplan render mattermost
+  mtlsplan render staff.hcl mattermost | diff site.conf -`,
+		Args:              atMostFileAndName,
+		ValidArgsFunction: completeFile,
+		RunE: func(_ *cobra.Command, args []string) error {
+			file, name := fileAndName(args)
+			cfg, err := a.loadSpec(file)
+			if err != nil {
+				return err
+			}
+			site, err := siteNamed(cfg, name)
+			if err != nil {
+				return err
+			}
+			opt, err := a.options(cfg, runFlags{}, "render")
+			if err != nil {
+				return err
+			}
+			text, err := engine.RenderSite(cfg, opt, site.Name)
+			if err != nil {
+				return err
+			}
+			return a.printSite(site, text)
+		},
+	}
+}
+
+type siteDocument struct {
+	FormatVersion int          `json:"format_version"`
+	Owner         engine.Owner `json:"owner"`
+	Text          string       `json:"text"`
+}
+
+// printSite writes the site byte by byte as its file will hold it; as text
+// that is not cleaned, since the spec lets no control character into a site.
+func (a *app) printSite(site spec.Site, text []byte) error {
+	if a.format == "text" {
+		_, err := a.stdout.Write(text)
+		return err
+	}
+	owner := engine.Owner(site.Proxy.Name + "." + site.Name)
+	return ui.Document(a.stdout, a.format, siteDocument{ui.FormatVersion, owner, string(text)})
+}
+
+// siteNamed finds a site by its label or owner; "" is the only site.
+func siteNamed(cfg *spec.Config, name string) (spec.Site, error) {
+	var known []engine.Owner
+	var found []spec.Site
+	for _, s := range cfg.Sites {
+		owner := s.Proxy.Name + "." + s.Name
+		known = append(known, engine.Owner(owner))
+		if name == "" || name == owner || name == s.Name {
+			found = append(found, s)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(known) == 0:
+		return spec.Site{}, fmt.Errorf("%s has no site; add an nginx block", cfg.File)
+	case len(found) == 0:
+		return spec.Site{}, fmt.Errorf("%s has no site %q; give %s", cfg.File, name, orList(known))
+	}
+	return spec.Site{}, fmt.Errorf("%s has more than one site; give %s", cfg.File, orList(known))
+}
+
+// fileAndName tells FILE and NAME apart, both of which may be left out.
+func fileAndName(args []string) (file, name string) {
+	switch {
+	case len(args) == 0:
+		return defaultSpec, ""
+	case len(args) == 2:
+		return args[0], args[1]
+	case strings.HasSuffix(args[0], ".hcl") || isFile(args[0]):
+		return args[0], ""
+	}
+	return defaultSpec, args[0]
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/agext/levenshtein"
+	"github.com/spf13/cobra"
+
+	"mtlsplan/engine"
+	"mtlsplan/spec"
+)
+
+// runFlags are the flags of plan and apply.
+type runFlags struct {
+	at          string
+	only        []string
+	lockTimeout time.Duration
+	acceptClock bool
+}
+
+func (a *app) addRunFlags(cmd *cobra.Command, f *runFlags) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.at, "at", "", "act as if now were `DATE`: YYYY-MM-DD (midnight UTC) or RFC 3339")
+	flags.StringArrayVar(&f.only, "only", nil, "act on this `OWNER` only, as in user.NAME; may be repeated")
+	flags.DurationVar(&f.lockTimeout, "lock-timeout", 0, "`DURATION` to wait for another run to end, as in 30s")
+	flags.BoolVar(&f.acceptClock, "accept-clock", false, "go on although the clock is behind dates the directory has recorded")
+	_ = cmd.RegisterFlagCompletionFunc("only", func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return a.completeOwners(args), cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// options are what a run is asked, checked against its spec.
+func (a *app) options(cfg *spec.Config, f runFlags, command string) (engine.Options, error) {
+	opt := engine.Options{
+		Now:         a.started,
+		LockTimeout: f.lockTimeout,
+		AcceptClock: f.acceptClock,
+		LookupEnv:   a.lookupEnv,
+		Command:     command,
+	}
+	if f.lockTimeout < 0 {
+		return opt, fmt.Errorf("--lock-timeout %s: give a duration that is not negative, such as 30s", f.lockTimeout)
+	}
+	if f.at != "" {
+		at, err := parseDate(f.at)
+		if err != nil {
+			return opt, err
+		}
+		opt.Now = at
+	}
+	known := owners(cfg)
+	for _, name := range f.only {
+		owner := engine.Owner(name)
+		if !slices.Contains(known, owner) {
+			return opt, fmt.Errorf("--only %q: no such owner in %s%s", name, cfg.File, didYouMean(closest(name, known)))
+		}
+		opt.Only = append(opt.Only, owner)
+	}
+	return opt, nil
+}
+
+// parseDate reads a DATE: YYYY-MM-DD, which is midnight UTC, or RFC 3339.
+func parseDate(text string) (time.Time, error) {
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("--at %q: give YYYY-MM-DD (midnight UTC) or RFC 3339, as in 2027-01-31T08:00:00Z", text)
+}
+
+// owners are all owners of a spec, in its order.
+func owners(cfg *spec.Config) []engine.Owner {
+	all := []engine.Owner{engine.Owner("ca." + cfg.CA.Name), engine.Owner("crl." + cfg.CA.Name)}
+	for _, u := range cfg.Users {
+		all = append(all, engine.Owner("user."+u.Name))
+	}
+	for _, s := range cfg.Sites {
+		all = append(all, engine.Owner(s.Proxy.Name+"."+s.Name))
+	}
+	return all
+}
+
+// completeOwners lists the owners of the spec that a half-typed command line
+// names, as far as it can be loaded.
+func (a *app) completeOwners(args []string) []string {
+	cfg, err := a.loadSpec(specArg(args))
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, o := range owners(cfg) {
+		names = append(names, string(o))
+	}
+	return names
+}
+
+// closest returns the owners that somebody who typed name may have meant:
+// those whose kind was left out, else those at most two typing errors away.
+func closest(name string, known []engine.Owner) []engine.Owner {
+	var near []engine.Owner
+	for _, o := range known {
+		if _, bare, _ := strings.Cut(string(o), "."); bare == name {
+			near = append(near, o)
+		}
+	}
+	if near != nil {
+		return near
+	}
+	for _, o := range known {
+		_, bare, _ := strings.Cut(string(o), ".")
+		if min(levenshtein.Distance(name, string(o), nil), levenshtein.Distance(name, bare, nil)) <= 2 {
+			near = append(near, o)
+		}
+	}
+	return near[:min(len(near), 3)]
+}
+
+func didYouMean(near []engine.Owner) string {
+	if len(near) == 0 {
+		return ""
+	}
+	return "; did you mean " + orList(near) + "?"
+}
+
+// orList writes "a", "a or b", "a, b or c".
+func orList[T ~string](names []T) string {
+	var texts []string
+	for _, n := range names {
+		texts = append(texts, string(n))
+	}
+	last := len(texts) - 1
+	if last < 1 {
+		return strings.Join(texts, "")
+	}
+	return strings.Join(texts[:last], ", ") + " or " + texts[last]
+}

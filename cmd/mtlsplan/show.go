@@ -1,0 +1,98 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"mtlsplan/engine"
+	"mtlsplan/internal/ui"
+	"mtlsplan/spec"
+)
+
+func (a *app) showCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show [FILE] NAME",
+		Short: "Print one user or CA in full",
+		Long: `Prints what openssl x509 -text shows of the certificate, and beside it the files
+of the owner, the rows of the CA database and what apply would do. NAME is a
+user or the CA, as in mmuser or user.mmuser, mattermost or ca.mattermost.`,
+		Example: `  mtlsplan show mmuser
+  mtlsplan show staff.hcl ca.mattermost
+  mtlsplan show mmuser --format json | jq -r '.issued[].serial'`,
+		Args:              fileAndOneName,
+		ValidArgsFunction: a.completeShow,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file, name := fileAndName(args)
+			if name == "" {
+				return fmt.Errorf("show: %q is taken for the spec; give the NAME of a user or CA after it", file)
+			}
+			cfg, err := a.loadSpec(file)
+			if err != nil {
+				return err
+			}
+			owner, err := ownerNamed(cfg, name)
+			if err != nil {
+				return err
+			}
+			opt, err := a.options(cfg, runFlags{}, "show")
+			if err != nil {
+				return err
+			}
+			details, err := engine.Inspect(cmd.Context(), cfg, opt, string(owner))
+			if err != nil {
+				return interruption(cmd, err, "interrupted")
+			}
+			if a.format != "text" {
+				return ui.Document(a.stdout, a.format, ui.DetailsDocument(details))
+			}
+			return ui.Details(a.stdout, ui.StyleFor(a.stdout, a.lookupEnv), details, opt.Now)
+		},
+	}
+}
+
+// ownerNamed finds a user or the CA by owner or by bare name. An owner in full
+// is never ambiguous.
+func ownerNamed(cfg *spec.Config, name string) (engine.Owner, error) {
+	known := []engine.Owner{engine.Owner("ca." + cfg.CA.Name)}
+	found := []engine.Owner{}
+	if name == cfg.CA.Name {
+		found = append(found, known[0])
+	}
+	for _, u := range cfg.Users {
+		owner := engine.Owner("user." + u.Name)
+		known = append(known, owner)
+		if name == u.Name {
+			found = append(found, owner)
+		}
+	}
+	switch {
+	case slices.Contains(known, engine.Owner(name)):
+		return engine.Owner(name), nil
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return "", fmt.Errorf("%q is more than one owner in %s; give %s", name, cfg.File, orList(found))
+	}
+	return "", fmt.Errorf("%s has no user or CA %q%s", cfg.File, name, didYouMean(closest(name, known)))
+}
+
+func fileAndOneName(_ *cobra.Command, args []string) error {
+	switch len(args) {
+	case 1, 2:
+		return nil
+	case 0:
+		return errors.New("give the NAME of a user or CA")
+	}
+	return fmt.Errorf("takes one FILE and one NAME, not %d arguments", len(args))
+}
+
+// completeShow offers the users and the CA of the spec, and specs.
+func (a *app) completeShow(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 1 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.completeOwners(args), cobra.ShellCompDirectiveDefault
+}
