@@ -1,0 +1,141 @@
+package render
+
+import (
+	"crypto/tls"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestOtherTrust: neither what the http block trusts, nor another site's CA on
+// the same address, lets anybody in here.
+func TestOtherTrust(t *testing.T) {
+	l := newLab(t)
+	others := newAuthority(t, "Others")
+	l.write("others.crt", pemCert(others.cert))
+	upstream := []string{echo(t)}
+	first := l.site(Values{"server_name": []string{"first.test"}, "upstream": upstream})
+	first.Name, first.ClientCA = "first", l.path("others.crt")
+	second := l.site(Values{"server_name": []string{"chat.test", "*.wild.test"}, "upstream": upstream, "listen": first.Values["listen"], "exempt": []string{"/hooks/"}})
+	second.Name = "second"
+	alone := l.site(Values{"upstream": upstream})
+	alone.Name = "alone"
+	l.start("ssl_trusted_certificate "+l.path("others.crt")+";", first, second, alone)
+	stranger, user := others.issue(nil), l.ca.issue(nil)
+	tests := []struct {
+		name, addr, sni, host string
+		cert                  *tls.Certificate
+		want                  int
+	}{
+		{"trusted for other purposes", addrOf(alone), "chat.test", "chat.test", stranger, 403},
+		{"own user", addrOf(alone), "chat.test", "chat.test", user, 200},
+		{"own user, by address", addrOf(alone), "", "127.0.0.1", user, 200},
+		{"nobody, by address", addrOf(alone), "", "127.0.0.1", nil, 403},
+		{"own user, other case", addrOf(alone), "CHAT.test", "chat.TEST:8443", user, 200},
+		{"SNI of the first, Host of the second", addrOf(second), "first.test", "chat.test", stranger, 421},
+		{"SNI of nobody, Host of the second", addrOf(second), "nobody.test", "chat.test", stranger, 421},
+		{"no SNI, Host of the second", addrOf(second), "", "chat.test", stranger, 421},
+		{"no SNI, Host below a wildcard of the second", addrOf(second), "", "a.wild.test", stranger, 421},
+		{"SNI of the second", addrOf(second), "chat.test", "chat.test", stranger, 403},
+		{"own user of the second", addrOf(second), "chat.test", "chat.test", user, 200},
+		{"own user below the wildcard", addrOf(second), "a.wild.test", "a.wild.test", user, 200},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			res, body := get(t, client(tt.addr, tt.sni, tt.cert), tt.host, "/")
+			if res.StatusCode != tt.want {
+				t.Errorf("status %d, want %d: %s", res.StatusCode, tt.want, body)
+			}
+		})
+	}
+}
+
+// TestRevocationEndsSessions: a TLS session that was made before a revocation
+// is of no use after it.
+func TestRevocationEndsSessions(t *testing.T) {
+	zone := regexp.MustCompile(`shared:[^;]+;`)
+	for _, version := range []string{"-tls1_2", "-tls1_3"} {
+		for _, tt := range []struct {
+			resumption, keepZone bool
+			revocation           string
+			resumedAfter         bool
+		}{
+			{false, false, "map", false},
+			{false, false, "crl", false},
+			{true, false, "map", false},
+			{true, false, "crl", false},
+			{true, true, "map", true}, // the map alone, as if the cache had kept its name
+		} {
+			t.Run(fmt.Sprintf("%s/%+v", version, tt), func(t *testing.T) {
+				l := newLab(t)
+				s := l.site(Values{"session_resumption": tt.resumption, "revocation": tt.revocation, "upstream": []string{echo(t)}})
+				if tt.keepZone {
+					render := nginx.Render
+					defer func() { nginx.Render = render }()
+					nginx.Render = func(s Site) []byte { return zone.ReplaceAll(render(s), []byte("shared:kept:1m;")) }
+				}
+				l.start("", s)
+				user, other := l.session(s, version), l.session(s, version)
+				for _, who := range []*session{user, other} {
+					if status, resumed := who.get(); status != 200 || resumed {
+						t.Fatalf("first request: status %d, resumed %v", status, resumed)
+					}
+					if status, resumed := who.get(); status != 200 || resumed != tt.resumption {
+						t.Fatalf("second request: status %d, resumed %v", status, resumed)
+					}
+				}
+				s.Revoked, s.Generation = []string{serialOf(user.cert)}, "2"
+				l.write("ca.crl", l.ca.revocations(time.Hour, user.cert))
+				l.reload(s)
+				if status, resumed := user.get(); status != 403 || resumed != tt.resumedAfter {
+					t.Errorf("revoked: status %d, resumed %v", status, resumed)
+				}
+				if status, _ := other.get(); status != 200 {
+					t.Errorf("another user: status %d", status)
+				}
+			})
+		}
+	}
+}
+
+// session is an openssl client that keeps its TLS session in a file.
+type session struct {
+	l             *lab
+	cert          *tls.Certificate
+	addr, version string
+	file          string
+}
+
+func (l *lab) session(s Site, version string) *session {
+	cert := l.ca.issue(nil)
+	name := serialOf(cert)
+	l.write(name+".crt", pemCert(cert.Leaf))
+	l.write(name+".key", pemKey(l.t, cert))
+	return &session{l, cert, addrOf(s), version, l.path(name)}
+}
+
+// get offers the session that the last call was given.
+func (s *session) get() (status int, resumed bool) {
+	s.l.t.Helper()
+	args := []string{"s_client", "-connect", s.addr, "-servername", "chat.test", s.version, "-ign_eof",
+		"-cert", s.file + ".crt", "-key", s.file + ".key", "-sess_out", s.file + ".session"}
+	if _, err := os.Stat(s.file + ".session"); err == nil {
+		args = append(args, "-sess_in", s.file+".session")
+	}
+	cmd := exec.Command("openssl", args...)
+	cmd.Stdin = strings.NewReader("GET / HTTP/1.1\r\nHost: chat.test\r\nConnection: close\r\n\r\n")
+	out, err := cmd.CombinedOutput()
+	must(s.l.t, err)
+	_, answer, ok := strings.Cut(string(out), "HTTP/1.1 ")
+	if !ok {
+		s.l.t.Fatalf("no answer: %s", out)
+	}
+	status, err = strconv.Atoi(answer[:3])
+	must(s.l.t, err)
+	return status, strings.Contains(string(out), "\nReused, ")
+}
