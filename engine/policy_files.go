@@ -25,7 +25,7 @@ func csrDamaged(v userView) []finding {
 	switch {
 	case v.csr.missing:
 		return nil
-	case c != nil && pki.PublicID(c.Public) == v.key.public &&
+	case c != nil && pki.PublicID(c.Public) == v.public() &&
 		(v.cert == nil || bytes.Equal(c.Subject, v.cert.RawSubject) && slices.Equal(c.Emails, v.cert.EmailAddresses)):
 		return nil
 	}
@@ -95,7 +95,7 @@ func p12Encoding(v userView) []finding {
 // certificate in it is left out: a CA that was reissued changes no user.
 func p12Upstream(v userView) []finding {
 	return p12Each(v, func(p p12Facts) *Reason {
-		if p.opened != opensNow || v.cert == nil || p.public == v.key.public && bytes.Equal(p.cert, v.cert.Raw) {
+		if p.opened != opensNow || v.cert == nil || p.public == v.public() && bytes.Equal(p.cert, v.cert.Raw) {
 			return nil
 		}
 		return &Reason{Message: p.name + " holds another key or certificate than those beside it"}

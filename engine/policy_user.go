@@ -25,6 +25,15 @@ type userView struct {
 	sole  bool              // cert is the one in place
 }
 
+// public identifies the key that request and .p12 must hold. After a
+// key-mismatch that is the certificate's: they are not blamed for the key.
+func (v userView) public() string {
+	if v.cert != nil {
+		return pki.PublicID(v.cert.PublicKey)
+	}
+	return v.key.public
+}
+
 // Artefacts by what they are made from.
 func (u *userFacts) p12Kinds() []string {
 	var out []string
