@@ -23,7 +23,7 @@ const (
 )
 
 // kindOrder is the order in which a step names its artefacts.
-var kindOrder = []string{kindPass, kindKey, kindCSR, kindCrt, kindP12, "compat.p12", "modern.p12", kindCRL, kindSite, kindDB}
+var kindOrder = []string{kindKey, kindCSR, kindCrt, kindP12, "compat.p12", "modern.p12", kindCRL, kindSite, kindPass, kindDB}
 
 func sortKinds(kinds []string) []string {
 	slices.SortFunc(kinds, func(a, b string) int { return slices.Index(kindOrder, a) - slices.Index(kindOrder, b) })

@@ -1,22 +1,16 @@
 package main
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 // TestMain lets scripts run this very code as the command mtlsplan.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"mtlsplan": func() {
-			os.Exit(run(context.Background(), os.Args[1:], process{os.Stdin, os.Stdout, os.Stderr, os.LookupEnv, time.Now}))
-		},
-	})
+	testscript.Main(m, map[string]func(){"mtlsplan": main})
 }
 
 // TestScripts runs testdata/scripts: one file, one behaviour.

@@ -18,8 +18,6 @@ import (
 	"path"
 	"path/filepath"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // Modes of what lies in an output directory.
@@ -166,8 +164,9 @@ func (d *Dir) readPlain(name, from string) (File, error) {
 func (d *Dir) openRegular(name string) (*os.File, fs.FileInfo, error) {
 	f, err := d.root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		if errors.Is(err, unix.ELOOP) {
-			return nil, nil, errors.New("this is a symbolic link where mtlsplan keeps a plain file: move it away")
+		// What a link in the place of a file fails with depends on where it points.
+		if info, statErr := d.root.Lstat(filepath.FromSlash(name)); statErr == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return nil, nil, plain(info)
 		}
 		return nil, nil, bare(err)
 	}
