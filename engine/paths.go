@@ -2,7 +2,9 @@ package engine
 
 import (
 	"io/fs"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
@@ -65,6 +67,16 @@ func userFile(cfg *spec.Config, user, kind string) string {
 		return "secrets/" + base + ".pass"
 	}
 	return base + "." + kind
+}
+
+// PassphraseFile is the absolute path at which the generated passphrase of a
+// user or the CA lies.
+func PassphraseFile(cfg *spec.Config, owner Owner) string {
+	name := caFile(cfg, kindPass)
+	if user, ok := strings.CutPrefix(string(owner), "user."); ok {
+		name = userFile(cfg, user, kindPass)
+	}
+	return filepath.Join(cfg.Output, filepath.FromSlash(name))
 }
 
 // p12Kind is the kind of a user's i-th .p12: the first has no profile in its name.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -99,11 +98,7 @@ func (a *app) nextStep(report *engine.Report) {
 func passphrasePath(cfg *spec.Config) func(engine.Owner) string {
 	here, _ := os.Getwd() // without it the path stays absolute
 	return func(owner engine.Owner) string {
-		name := string(owner)
-		if user, ok := strings.CutPrefix(name, "user."); ok {
-			name = user + "-" + cfg.CA.Name
-		}
-		path := filepath.Join(cfg.Output, "secrets", name+".pass")
+		path := engine.PassphraseFile(cfg, owner)
 		if rel, err := filepath.Rel(here, path); err == nil && len(rel) < len(path) {
 			return rel
 		}

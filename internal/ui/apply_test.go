@@ -50,7 +50,9 @@ func TestApplyFoldsWhatPlanFolds(t *testing.T) {
 	var out, talk bytes.Buffer
 	v := newApply(&out, &talk)
 	steps := many(30)
-	steps[0].Artefacts = []string{"pass", "crt", "p12"}
+	for i := range steps {
+		steps[i].Artefacts = []string{"pass", "crt", "p12"}
+	}
 	v.Planned(&engine.Plan{Steps: steps})
 	for _, s := range steps[:29] {
 		v.Done(s)
@@ -170,9 +172,9 @@ func TestDetailsText(t *testing.T) {
 
 Files
   key  0600  ok       pki/mmuser-mattermost.key
-                      iterations: 2048
+      iterations: 2048
   crt  0644  damaged  pki/mmuser-mattermost.crt
-                      no PEM in it
+      no PEM in it
   p12  -     missing  pki/mmuser-mattermost.p12
 
 CA database

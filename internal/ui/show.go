@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"mtlsplan/engine"
 	"mtlsplan/internal/pki"
@@ -51,24 +51,25 @@ func files(w io.Writer, st Style, files []engine.FileDetail) {
 		return
 	}
 	section(w, st, "Files")
-	var table bytes.Buffer
-	tw := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	kinds, states := 0, 0
 	for _, f := range files {
-		mode := f.Mode
+		state, _, _ := strings.Cut(Clean(f.State), ": ")
+		kinds, states = max(kinds, len(Clean(f.Kind))), max(states, utf8.RuneCountInString(state))
+	}
+	for _, f := range files {
+		mode := Clean(f.Mode)
 		if mode == "" {
 			mode = "-"
 		}
-		state, why, _ := strings.Cut(f.State, ": ")
-		fmt.Fprintf(tw, "  %s\t%s\t%s\t%s\n", Clean(f.Kind), Clean(mode), Clean(state), Clean(f.Path))
+		state, why, _ := strings.Cut(Clean(f.State), ": ")
+		fmt.Fprintf(w, "  %s  %s  %s  %s\n", pad(Clean(f.Kind), kinds), pad(mode, len("0600")), pad(state, states), Clean(f.Path))
 		if why != "" {
-			fmt.Fprintf(tw, "  \t\t\t%s\n", Clean(why))
+			fmt.Fprintf(w, "      %s\n", why)
 		}
 		for _, fact := range f.Facts {
-			fmt.Fprintf(tw, "  \t\t\t%s: %s\n", Clean(fact.Name), Clean(fact.Value))
+			fmt.Fprintf(w, "      %s: %s\n", Clean(fact.Name), Clean(fact.Value))
 		}
 	}
-	_ = tw.Flush() // into memory
-	_, _ = w.Write(table.Bytes())
 }
 
 func issued(w io.Writer, st Style, rows []engine.IssuedDetail) {

@@ -55,8 +55,8 @@ func Error(w io.Writer, text string) {
 }
 
 // groups puts like steps together where there are more of them than a person
-// reads: same action, same reason codes. Each group stands where its first
-// step stood; any other step is a group of its own.
+// reads: same kind of owner, action, artefacts and reason codes. Each group
+// stands where its first step stood; any other step is a group of its own.
 func groups(steps []engine.Step) [][]engine.Step {
 	size := map[string]int{}
 	for _, s := range steps {
@@ -82,13 +82,12 @@ func groups(steps []engine.Step) [][]engine.Step {
 }
 
 func likeness(s engine.Step) string {
-	var b strings.Builder
-	b.WriteString(string(s.Action))
+	kind, _, _ := strings.Cut(string(s.Owner), ".")
+	parts := append([]string{kind, string(s.Action)}, s.Artefacts...)
 	for _, r := range s.Reasons {
-		b.WriteByte(' ')
-		b.WriteString(string(r.Code))
+		parts = append(parts, string(r.Code))
 	}
-	return b.String()
+	return strings.Join(parts, " ")
 }
 
 // layout prints steps in columns that are as wide as all of them need.
@@ -115,11 +114,9 @@ func subject(group []engine.Step) string {
 	if len(group) == 1 {
 		return Clean(string(group[0].Owner))
 	}
-	noun := "users"
-	for _, s := range group {
-		if !strings.HasPrefix(string(s.Owner), "user.") {
-			noun = "owners"
-		}
+	noun := "owners"
+	if strings.HasPrefix(string(group[0].Owner), "user.") {
+		noun = "users"
 	}
 	return fmt.Sprintf("%d %s", len(group), noun)
 }

@@ -117,13 +117,18 @@ func TestFold(t *testing.T) {
 	if n := strings.Count(whole.String(), "~ user."); n != foldAbove {
 		t.Errorf("%d steps were folded: %d lines", foldAbove, n)
 	}
-	steps := append(many(480), engine.Step{Owner: "ca.x", Action: engine.Reissue, Artefacts: []string{"crt"}})
+	steps := many(480)
+	ca := steps[0]
+	ca.Owner, ca.Reimport = "ca.x", false
+	steps = append(steps, ca)
 	Plan(&folded, Style{}, &engine.Plan{Steps: steps})
 	want := `~ 480 users  reissue  crt p12
     user.u000, user.u001, user.u002 and 477 more
     the certificate ends soon
     extension 0 differs (user.u000): a → b
-~ ca.x       reissue  crt
+~ ca.x       reissue  crt p12
+    the certificate ends soon: 0 days
+    extension 0 differs: a → b
 
 Plan: 481 to reissue, 0 unchanged. 480 users must import a new .p12.
 `
