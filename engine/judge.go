@@ -152,7 +152,7 @@ func judge(obs *Observed, opt Options) *verdict {
 	if obs.interrupted {
 		v.note("", false, "an earlier run was interrupted; apply finishes first what that one had begun, and this plan counts it as done")
 	}
-	if late, what := newestPast(obs); obs.now.Before(late.Add(-backdate)) {
+	if late, what := newestPast(obs); obs.now.Before(late.Add(-backdate)) && !opt.AcceptClock {
 		v.note("", true, "the clock says %s, but %s is of %s: apply will refuse to go on; set the clock right, or say --accept-clock after a mishap", day(obs.now), what, day(late))
 	}
 	return v

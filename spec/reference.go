@@ -34,6 +34,10 @@ func Reference() []BlockDoc {
 	return docs
 }
 
+// Unsupported is what this version says of a proxy's block instead of acting
+// on it, "" where it acts.
+func Unsupported(block string) string { return unsupported[block] }
+
 func attributesIn(where scope) []AttributeDoc {
 	var docs []AttributeDoc
 	for _, a := range attributes {

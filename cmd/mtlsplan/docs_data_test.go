@@ -1,7 +1,7 @@
 package main
 
-// What programs read, and what lies in the output directory. TestDocuments in
-// internal/ui fixes the documents that documentDocs describes.
+// What programs read, and what lies in the output directory. The tests
+// of internal/ui and the scripts hold the documents to what is said here.
 
 func documentDocs(p page) {
 	p.heading(2, "JSON and YAML")
@@ -28,6 +28,11 @@ func documentDocs(p page) {
 		{"issued", "What the CA database holds: `serial`, `state`, `not_after`, `revoked_at`, `reason`, `subject`; oldest first."},
 		{"step", "What apply would do, as in a plan; null for nothing."},
 		{"failures", "As in a plan."},
+	})
+	p.heading(3, "validate")
+	p.table(keys, [][]string{
+		{"valid", "Whether there is no error."},
+		{"diagnostics", "List of `severity` (`error` or `warning`), `summary`, `detail`, `file`, `line`, `column`, `end_line`, `end_column`; lines and columns from 1."},
 	})
 	p.heading(3, "render and version")
 	p.table(keys, [][]string{

@@ -150,7 +150,7 @@ func specDocs(p page) {
 		settingTable(p, proxy.Settings)
 		for _, b := range proxy.Blocks {
 			p.heading(3, b.Name+", in "+proxy.Name)
-			p.para(b.Doc)
+			p.para(strings.TrimSpace(b.Doc + " " + spec.Unsupported(b.Name)))
 			settingTable(p, b.Settings)
 		}
 	}
@@ -173,7 +173,7 @@ func blockTitle(b spec.BlockDoc) string {
 func settingTable(p page, settings []render.Setting) {
 	var rows [][]string
 	for _, s := range settings {
-		initial := "none"
+		initial := ""
 		switch {
 		case s.Required:
 			initial = "required"

@@ -25,8 +25,8 @@ func (a *app) addRunFlags(cmd *cobra.Command, f *runFlags) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.at, "at", "", "act as if now were `DATE`: YYYY-MM-DD (midnight UTC) or RFC 3339")
 	flags.StringArrayVar(&f.only, "only", nil, "act on this `OWNER` only, as in user.NAME; may be repeated")
-	flags.DurationVar(&f.lockTimeout, "lock-timeout", 0, "`DURATION` to wait for another run to end, as in 30s")
-	flags.BoolVar(&f.acceptClock, "accept-clock", false, "go on although the clock is behind dates the directory has recorded")
+	flags.DurationVar(&f.lockTimeout, "lock-timeout", 0, "`DURATION` to wait for another apply to end, as in 30s; a plan needs no lock and never waits")
+	flags.BoolVar(&f.acceptClock, "accept-clock", false, "go on without a warning although the clock is behind dates the directory has recorded")
 	_ = cmd.RegisterFlagCompletionFunc("only", func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return a.completeOwners(args), cobra.ShellCompDirectiveNoFileComp
 	})
