@@ -293,7 +293,6 @@ func NameOneLine(der []byte) string {
 			b.WriteString(a.typeName() + "=")
 			for _, c := range a.raw {
 				switch {
-				case c == 0 && (a.tag == tagBMP || a.tag == tagUniversal):
 				case c < ' ' || c > '~':
 					fmt.Fprintf(&b, `\x%02X`, c)
 				case c == '/' || c == '+':
