@@ -25,8 +25,8 @@ golden: ## write all golden files and generated pages anew, to be read with git 
 	@.ci/tools
 	MTLSPLAN_UPDATE=1 go test -count=1 ./...
 
-docs: ## write the generated pages of docs/ anew
-	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan -run 'TestDocs|TestReference'
+docs: ## write the generated pages of docs/ and the README's session anew
+	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan -run "TestDocs|TestReadmeSession"
 
 lint: ## gofmt, vet, staticcheck and govulncheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
