@@ -114,7 +114,7 @@ func openssl(t testing.TB, args ...string) []byte {
 }
 
 func runOpenSSL(args ...string) ([]byte, error) {
-	cmd := exec.Command("openssl", args...)
+	cmd := opensslCommand(args...)
 	var out, talk bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &talk
 	if err := cmd.Run(); err != nil {
@@ -122,6 +122,8 @@ func runOpenSSL(args ...string) ([]byte, error) {
 	}
 	return out.Bytes(), nil
 }
+
+func opensslCommand(args ...string) *exec.Cmd { return exec.Command("openssl", args...) }
 
 func read(t testing.TB, path string) []byte {
 	t.Helper()

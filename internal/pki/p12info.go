@@ -220,11 +220,14 @@ func readMAC(rest cryptobyte.String) (protection, error) {
 		return protection{}, bad
 	}
 	x := protection{iterations: 1} // DEFAULT 1
-	if !mac.Empty() && !mac.ReadASN1Integer(&x.iterations) || !mac.Empty() || !saneIterations(x.iterations) {
+	if !mac.Empty() && !mac.ReadASN1Integer(&x.iterations) || !mac.Empty() {
 		return protection{}, bad
 	}
 	if oid.Equal(oidPBMAC1) {
 		return readPBMAC1(alg)
+	}
+	if !saneIterations(x.iterations) {
+		return protection{}, bad
 	}
 	x.name = macNames[oid.String()]
 	if x.name == "" {

@@ -73,7 +73,7 @@ var (
 		"1.2.840.113549.1.12.1.3": pbe3DES,
 		"1.2.840.113549.1.12.1.4": "pbeWithSHAAnd2-KeyTripleDES-CBC",
 		"1.2.840.113549.1.12.1.5": "pbeWithSHAAnd128BitRC2-CBC",
-		"1.2.840.113549.1.12.1.6": "pbewithSHAAnd40BitRC2-CBC",
+		"1.2.840.113549.1.12.1.6": "pbeWithSHAAnd40BitRC2-CBC",
 	}
 )
 

@@ -1,0 +1,118 @@
+package pki
+
+import (
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"strings"
+	"testing"
+)
+
+// known fails for an error that callers cannot tell apart.
+func known(t *testing.T, err error) {
+	t.Helper()
+	if err != nil && !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrPassphrase) && !errors.Is(err, ErrUnsupported) {
+		t.Errorf("an error of no kind: %v", err)
+	}
+	if err != nil && strings.ContainsAny(err.Error(), "\n\x1b\x00") {
+		t.Errorf("an error that steers a terminal: %q", err)
+	}
+}
+
+func FuzzInspectP12(f *testing.F) {
+	key := keyFor(f, ECDSAP256)
+	_, cert := issue(f, key, keyFor(f, Ed25519))
+	for _, p := range Profiles {
+		der, err := EncodeP12(p, keyFor(f, Ed25519), cert, []*x509.Certificate{cert}, pass("pw"), 2048)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(der)
+		f.Add(der[:len(der)/2])
+	}
+	f.Add([]byte{})
+	f.Add([]byte{0x30, 0x80, 2, 1, 3})
+	f.Add([]byte{0x30, 0x84, 0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, der []byte) {
+		info, err := InspectP12(der)
+		known(t, err)
+		if err == nil && info.Iterations < maxIterations/1000 {
+			_, err = OpenP12(der, pass("pw"))
+			known(t, err)
+		}
+	})
+}
+
+func keyFiles(f *testing.F) {
+	key := keyFor(f, ECDSAP256)
+	data, err := EncryptKey(key, pass("pw"), 1)
+	if err != nil {
+		f.Fatal(err)
+	}
+	plain, err := x509.MarshalECPrivateKey(key.(*ecdsa.PrivateKey))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: plain}))
+	f.Add([]byte("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n"))
+	f.Add([]byte("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n"))
+}
+
+func FuzzInspectKey(f *testing.F) {
+	keyFiles(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		_, err := InspectKey(data)
+		known(t, err)
+	})
+}
+
+func FuzzOpenKey(f *testing.F) {
+	keyFiles(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if info, err := InspectKey(data); err != nil || info.Iterations > 1000 {
+			return
+		}
+		_, err := OpenKey(data, pass("pw"))
+		known(t, err)
+	})
+}
+
+func FuzzParseCSR(f *testing.F) {
+	der, err := MakeCSR(subjectDER(f, userName), []string{"a@b"}, pass("x"), keyFor(f, ECDSAP256))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(der)
+	f.Add(der[:40])
+	f.Fuzz(func(t *testing.T, der []byte) {
+		_, err := ParseCSR(EncodeCSR(der))
+		known(t, err)
+		_, err = readChallenge(der)
+		known(t, err)
+	})
+}
+
+func FuzzParseSubject(f *testing.F) {
+	f.Add(subjectDER(f, caName))
+	f.Add(rawName(f, []pair{{cn, tagBMP, "\x00a"}, {"1.2.3", 4, "b"}}))
+	f.Fuzz(func(t *testing.T, der []byte) {
+		s, rest, err := ParseSubject(der)
+		for _, text := range append(rest, NameString(der), NameOneLine(der), opensslName(der)) {
+			if safe(text) != text {
+				t.Errorf("it steers a terminal: %q", text)
+			}
+		}
+		if err != nil || len(rest) > 0 || len(s.Problems()) > 0 {
+			return
+		}
+		again, err := s.DER()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, _, _ := ParseSubject(again); back != s {
+			t.Errorf("%+v becomes %+v", s, back)
+		}
+	})
+}

@@ -1,0 +1,167 @@
+package pki
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"strings"
+	"testing"
+
+	"software.sslmate.com/src/go-pkcs12"
+
+	"mtlsplan/internal/secret"
+)
+
+func TestP12(t *testing.T) {
+	d := dir(t.TempDir())
+	caKey := keyFor(t, ECDSAP256)
+	for _, kind := range KeyTypes {
+		for _, profile := range Profiles {
+			t.Run(string(kind)+" "+string(profile), func(t *testing.T) {
+				key := keyFor(t, kind)
+				ca, cert := issue(t, caKey, key)
+				der, err := EncodeP12(profile, key, cert, []*x509.Certificate{ca}, pass("pw"), 2050)
+				if err != nil {
+					t.Fatal(err)
+				}
+				info, err := InspectP12(der)
+				if err != nil || info.Profile != profile || info.Iterations != 2050 {
+					t.Errorf("%+v, %v", info, err)
+				}
+				p, err := OpenP12(der, pass("pw"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if PublicID(p.Key.Public()) != PublicID(key.Public()) || !p.Cert.Equal(cert) || len(p.Chain) != 1 || !p.Chain[0].Equal(ca) {
+					t.Error("something else comes back")
+				}
+				if _, err := OpenP12(der, pass("wrong")); !errors.Is(err, ErrPassphrase) {
+					t.Error(err)
+				}
+				out := openssl(t, "pkcs12", "-in", d.put(t, "p12", der), "-passin", "pass:pw", "-nodes")
+				if n := bytes.Count(out, []byte("BEGIN CERTIFICATE")); n != 2 || !bytes.Contains(out, EncodeCertificate(cert.Raw)) {
+					t.Errorf("openssl reads %d certificates", n)
+				}
+				said, _ := runOpenSSLTalk("pkcs12", "-info", "-noout", "-in", d.put(t, "p12", der), "-passin", "pass:pw")
+				want := "MAC: sha1, Iteration 2050"
+				if profile == Modern {
+					want = "MAC: sha256, Iteration 2050"
+				}
+				if !strings.Contains(said, want) || strings.Count(said, "teration 2050") != 3 || strings.Contains(said, "RC2") {
+					t.Errorf("openssl says:\n%s", said)
+				}
+			})
+		}
+	}
+}
+
+// runOpenSSLTalk returns what openssl says on standard error.
+func runOpenSSLTalk(args ...string) (string, error) {
+	out, err := opensslCommand(args...).CombinedOutput()
+	return string(out), err
+}
+
+func TestP12Refuses(t *testing.T) {
+	key := keyFor(t, ECDSAP256)
+	_, cert := issue(t, key, keyFor(t, Ed25519))
+	_, own := issue(t, keyFor(t, Ed25519), key)
+	for _, c := range []struct {
+		want       string
+		profile    Profile
+		cert       *x509.Certificate
+		pass       secret.Value
+		iterations int
+	}{
+		{"does not exist", "rc2", own, pass("pw"), 2048},
+		{"without a passphrase", Compat, own, secret.Value{}, 2048},
+		{"takes 2048 to", Compat, own, pass("pw"), 2047},
+		{"iterations", Modern, own, pass("pw"), 0},
+		{"does not belong", Modern, cert, pass("pw"), 1},
+		{"cannot be encoded", Modern, own, pass("secret\U0001F600"), 1},
+	} {
+		der, err := EncodeP12(c.profile, key, c.cert, nil, c.pass, c.iterations)
+		if err == nil || der != nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%v, want %q", err, c.want)
+		}
+	}
+}
+
+// Files as openssl, old and new, and the library can write them.
+func TestInspectP12OfOthers(t *testing.T) {
+	d := dir(t.TempDir())
+	caKey, key := keyFor(t, ECDSAP256), keyFor(t, RSA2048)
+	_, cert := issue(t, caKey, key)
+	keyPEM, err := EncryptKey(key, pass("pw"), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyFile, certFile := d.put(t, "key", keyPEM), d.put(t, "cert", EncodeCertificate(cert.Raw))
+	for _, c := range []struct {
+		name  string
+		args  []string
+		want  P12Info
+		opens bool // by the library
+	}{
+		{"default", nil, P12Info{Modern, "AES-256 + SHA-256", 2048}, true},
+		{"more iterations", []string{"-iter", "5000"}, P12Info{Modern, "AES-256 + SHA-256", 5000}, true},
+		{"3DES", []string{"-legacy", "-descert"}, P12Info{Compat, "3DES + SHA-1", 2048}, true},
+		{"3DES without -legacy", []string{"-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1", "-iter", "2048"}, P12Info{Compat, "3DES + SHA-1", 2048}, true},
+		{"a MAC of one round", []string{"-legacy", "-descert", "-nomaciter"}, P12Info{"", "3DES + SHA-1", 1}, true},
+		{"RC2", []string{"-legacy"}, P12Info{"", "3DES + RC2-40 + SHA-1", 2048}, true},
+		{"another MAC", []string{"-macalg", "sha512"}, P12Info{"", "AES-256 + SHA-512", 2048}, true},
+		{"AES-128", []string{"-keypbe", "AES-128-CBC", "-certpbe", "AES-128-CBC"}, P12Info{"", "PBES2 AES-128-CBC PBKDF2-HMAC-SHA256 + SHA-256", 2048}, true},
+		{"open certificates", []string{"-certpbe", "NONE"}, P12Info{"", "AES-256 + unencrypted + SHA-256", 2048}, true},
+		{"open key", []string{"-keypbe", "NONE"}, P12Info{"", "unencrypted + AES-256 + SHA-256", 2048}, true},
+		{"no MAC", []string{"-nomac"}, P12Info{"", "AES-256 + unencrypted + no MAC", 2048}, false},
+		{"no key", []string{"-nokeys"}, P12Info{"", "AES-256 + SHA-256", 2048}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out := d.put(t, "p12", nil)
+			openssl(t, append([]string{"pkcs12", "-export", "-inkey", keyFile, "-in", certFile, "-passin", "pass:pw", "-passout", "pass:pw", "-out", out}, c.args...)...)
+			der := read(t, out)
+			info, err := InspectP12(der)
+			if err != nil || info != c.want {
+				t.Errorf("%+v, %v, want %+v", info, err, c.want)
+			}
+			if p, err := OpenP12(der, pass("pw")); (err == nil) != c.opens || (p != nil) != c.opens {
+				t.Errorf("opening: %v", err)
+			}
+		})
+	}
+	der, err := pkcs12.Modern2026.WithIterations(777).Encode(key, cert, nil, "pw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := InspectP12(der); err != nil || info != (P12Info{"", "AES-256 + PBMAC1", 777}) {
+		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+func TestDamagedP12(t *testing.T) {
+	key := keyFor(t, ECDSAP256)
+	_, cert := issue(t, keyFor(t, Ed25519), key)
+	der, err := EncodeP12(Modern, key, cert, nil, pass("pw"), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, bad := range map[string][]byte{
+		"empty":        nil,
+		"cut":          der[:len(der)-1],
+		"more":         append(bytes.Clone(der), 0),
+		"not DER":      append([]byte{0x30, 0x80}, der...),
+		"another type": EncodeCertificate(cert.Raw),
+	} {
+		if _, err := InspectP12(bad); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := OpenP12(bad, pass("pw")); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// Whatever octet is altered, it never opens and never panics.
+	for i := range der {
+		if p, err := OpenP12(flip(der, i), pass("pw")); err == nil && !p.Cert.Equal(cert) {
+			t.Errorf("octet %d altered: another certificate comes back", i)
+		}
+	}
+}
