@@ -24,7 +24,7 @@ const (
 var refusals = []refusal{
 	{"NONE", "Your certificate is missing",
 		"Import the file that you were given (its name ends in <code>@SUFFIX@</code>) into your browser or your system. " + chooseAgain +
-			" If you have imported it and are not asked, it may have expired: browsers keep an expired one to themselves."},
+			"</p>\n<p>If you have imported it and are not asked, it may have expired: browsers do not send an expired one."},
 	{"SUCCESS", "Your certificate was revoked", "You need a new one to come in here."},
 	{"~certificate revoked", "Your certificate was revoked", "You need a new one to come in here."},
 	{"~CRL|OCSP", "Certificates cannot be checked now", notYourDoing},
@@ -57,7 +57,7 @@ h1 { margin: 0 0 1rem; font-size: 1.5rem; line-height: 1.25 }
 p { margin: 0 0 1rem }
 footer { color: var(--soft) }
 a { color: var(--link) }
-code { font-size: .95em; overflow-wrap: anywhere }
+code { display: inline-block; font-size: .95em; overflow-wrap: anywhere }
 </style>
 </head>
 <body>
