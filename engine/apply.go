@@ -2,17 +2,18 @@ package engine
 
 import (
 	"context"
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/big"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"mtlsplan/internal/outdir"
-	"mtlsplan/internal/pki"
 	"mtlsplan/spec"
 )
 
@@ -117,12 +118,12 @@ type executor struct {
 	watch  Watcher
 	report *Report
 
-	trusted []*x509.Certificate
-	listed  []string // serials on the CRL
-	once    sync.Once
-	sign    *signer
-	signErr error
+	trusted []*x509.Certificate // the current CA first
+	rolled  string              // the identity of the key that a rollover in this run has replaced
+	listed  []string            // serials on the CRL
+
 	mu      sync.Mutex
+	signers map[string]crypto.Signer // keys of CAs that were opened, by their identity
 }
 
 // batchSize bounds what one crash can undo and what is held in memory.
@@ -136,46 +137,48 @@ func (e *executor) serial() *big.Int {
 	return e.obs.db.fresh()
 }
 
-// signer opens the CA's key when it is needed first.
-func (e *executor) signer() (*signer, error) {
-	e.once.Do(func() {
-		if e.sign != nil {
-			return
-		}
-		ca := &e.obs.ca
-		key, err := unlock(ca.key, ca.pass)
-		if err != nil {
-			e.signErr = err
-			return
-		}
-		cert := caRecorded(e.obs, pki.PublicID(key.Public()))
-		if cert == nil {
-			e.signErr = errors.New("the database holds no CA certificate for " + ca.key.name)
-			return
-		}
-		e.sign = &signer{cert, key}
-	})
-	return e.sign, e.signErr
+// signer opens the key of a CA when it is needed first.
+func (e *executor) signer(public string) (crypto.Signer, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if key := e.signers[public]; key != nil {
+		return key, nil
+	}
+	ca := &e.obs.ca
+	file := ca.key
+	if i := slices.IndexFunc(ca.gens, func(g generation) bool { return g.public == public && g.key.name != "" }); i >= 0 {
+		file = ca.gens[i].key
+	}
+	key, err := unlock(file, ca.pass)
+	if err != nil {
+		return nil, err
+	}
+	e.signers[public] = key
+	return key, nil
 }
 
 func (e *executor) run(ctx context.Context, tasks []*task) error {
-	if c := caRecorded(e.obs, ""); c != nil {
-		e.trusted = append([]*x509.Certificate{c}, e.obs.ca.crt.others...)
-	}
+	e.signers = map[string]crypto.Signer{}
+	e.trusted = e.obs.trust()
 	e.listed = onCRL(e.obs.crl)
-	var users []*task
-	var rest []*task
+	var users, rest []*task
 	for _, t := range tasks {
 		switch {
 		case t.ca != nil:
-			b, sign := e.buildCA(t)
-			if b.err != nil {
-				return fmt.Errorf("%s: %w", t.step.Owner, b.err)
+			if t.newKey && len(t.ca.gens) > 0 {
+				// The old key still has a CRL to sign, and leaves its place now.
+				e.rolled = t.ca.key.public
+				if _, err := e.signer(e.rolled); err != nil {
+					return fmt.Errorf("%s: %w", t.step.Owner, err)
+				}
+			}
+			b, err := e.buildCA(t)
+			if err != nil {
+				return fmt.Errorf("%s: %w", t.step.Owner, err)
 			}
 			if err := e.commit([]*built{b}); err != nil {
 				return err
 			}
-			e.sign, e.trusted = sign, append([]*x509.Certificate{sign.cert}, e.obs.ca.crt.others...)
 		case t.user != nil:
 			users = append(users, t)
 		default:
@@ -220,7 +223,6 @@ func (e *executor) run(ctx context.Context, tasks []*task) error {
 // error stops the run: what the database has learnt in memory is not on disk.
 func (e *executor) commit(done []*built) error {
 	batch := e.s.dir.Begin()
-	taken := map[string]bool{}
 	var ok []*built
 	for _, b := range done {
 		if b.err != nil {
@@ -238,6 +240,9 @@ func (e *executor) commit(done []*built) error {
 		for _, name := range b.before {
 			batch.Remove(name)
 		}
+		for _, m := range b.moves {
+			batch.Move(m.from, m.to, outdir.ModeSecret)
+		}
 		for _, p := range b.puts {
 			batch.Put(p.name, p.data, p.mode)
 		}
@@ -246,9 +251,6 @@ func (e *executor) commit(done []*built) error {
 		}
 		for _, name := range b.after {
 			batch.Remove(name)
-		}
-		for _, name := range b.retires {
-			batch.Move(name, retiredName(e.s.dir, taken, name), outdir.ModeSecret)
 		}
 	}
 	if err := batch.Commit(); err != nil {

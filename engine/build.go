@@ -18,13 +18,13 @@ import (
 
 // built is what a task comes to, in memory: nothing of it is on disk yet.
 type built struct {
-	task    *task
-	issued  []*x509.Certificate
-	before  []string // files that go before the new ones come (I5)
-	puts    []put
-	after   []string // files that go last
-	retires []string // files that move to db/retired
-	err     error    // the owner is left as it was
+	task   *task
+	issued []*x509.Certificate
+	before []string // files that go before the new ones come (I5)
+	puts   []put
+	after  []string // files that go last
+	moves  []move   // files that go to db/retired
+	err    error    // the owner is left as it was
 }
 
 type put struct {
@@ -33,14 +33,10 @@ type put struct {
 	mode fs.FileMode
 }
 
+type move struct{ from, to string }
+
 func (b *built) put(kind, name string, data []byte) {
 	b.puts = append(b.puts, put{name, data, kindMode(kind)})
-}
-
-// signer is the CA as far as it can sign.
-type signer struct {
-	cert *x509.Certificate
-	key  crypto.Signer
 }
 
 // unlock opens a key file with the passphrase that opened it when it was observed.
@@ -66,12 +62,11 @@ func (b *built) newPassphrase(p passphrases) secret.Value {
 	return pass
 }
 
-// buildCA makes what the CA's task asks for, and the signer that it leaves.
-func (e *executor) buildCA(t *task) (*built, *signer) {
+// buildCA makes what the CA's task asks for, and the CA that it leaves.
+func (e *executor) buildCA(t *task) (*built, error) {
 	ca, b := t.ca, &built{task: t}
-	fail := func(err error) (*built, *signer) {
-		b.err = err
-		return b, nil
+	for _, f := range t.removes {
+		b.after = append(b.after, f.name)
 	}
 	pass := b.newPassphrase(ca.pass)
 	var key crypto.Signer
@@ -82,36 +77,75 @@ func (e *executor) buildCA(t *task) (*built, *signer) {
 		key, err = unlock(ca.key, ca.pass)
 	}
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
-	cert := t.cert
+	trust := e.obs.trust()
 	if t.newCert {
-		req := pki.CARequest{Serial: e.obs.db.fresh(), NotBefore: e.now().Add(-backdate), NotAfter: *t.step.NotAfter}
-		if cert != nil {
-			req.Subject = cert.RawSubject // byte for byte, or no user's issuer would match
-		} else if req.Subject, err = ca.spec.Subject.DER(); err != nil {
-			return fail(err)
-		}
-		der, err := pki.SignCA(req, key)
+		cert, err := e.newCA(t, key)
 		if err != nil {
-			return fail(err)
-		}
-		if cert, err = x509.ParseCertificate(der); err != nil {
-			return fail(err)
+			return nil, err
 		}
 		b.issued = append(b.issued, cert)
+		if len(trust) > 0 && (!t.newKey || ca.gens[len(ca.gens)-1].valid == 0) {
+			trust = trust[1:]
+		}
+		trust = append([]*x509.Certificate{cert}, trust...)
+	}
+	if t.newKey && !ca.key.missing {
+		b.moves = append(b.moves, move{ca.key.name, pastKeyFile(e.s.cfg, len(ca.gens))})
 	}
 	if t.makes[kindKey] {
 		data, err := e.encryptKey(key, pass, ca.spec.KDFIterations)
 		if err != nil {
-			return fail(err)
+			return nil, err
 		}
 		b.put(kindKey, ca.key.name, data)
 	}
-	if t.makes[kindCrt] {
-		b.put(kindCrt, ca.crt.name, pki.EncodeCertificate(cert.Raw))
+	for _, g := range ca.past() {
+		if g.key.opened != opensPrevious {
+			continue
+		}
+		old, err := unlock(g.key, ca.pass)
+		if err != nil {
+			return nil, err
+		}
+		data, err := e.encryptKey(old, pass, ca.spec.KDFIterations)
+		if err != nil {
+			return nil, err
+		}
+		b.put(kindKey, g.key.name, data)
 	}
-	return b, &signer{cert, key}
+	if t.makes[kindCrt] {
+		var text []byte
+		for _, c := range trust {
+			text = append(text, pki.EncodeCertificate(c.Raw)...)
+		}
+		b.put(kindCrt, ca.crt.name, text)
+	}
+	e.trusted = trust
+	e.signers[pki.PublicID(key.Public())] = key
+	return b, nil
+}
+
+// newCA signs the CA's own certificate: under the name that it has, byte for
+// byte, or no user's issuer would match; under a new name for a new key.
+func (e *executor) newCA(t *task, key crypto.Signer) (*x509.Certificate, error) {
+	ca := t.ca
+	req := pki.CARequest{Serial: e.obs.db.fresh(), NotBefore: e.now().Add(-backdate), NotAfter: *t.step.NotAfter}
+	if t.newKey {
+		subject, err := generationSubject(ca.spec.Subject, len(ca.gens)+1).DER()
+		if err != nil {
+			return nil, err
+		}
+		req.Subject = subject
+	} else {
+		req.Subject = e.obs.trust()[0].RawSubject
+	}
+	der, err := pki.SignCA(req, key)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(der)
 }
 
 // encryptKey remembers what it has made, so that the check after the run need
@@ -215,18 +249,19 @@ func (e *executor) chain(cert *x509.Certificate) ([]*x509.Certificate, error) {
 }
 
 func (e *executor) issue(u *userFacts, public crypto.PublicKey, subject []byte, notAfter time.Time) (*x509.Certificate, error) {
-	ca, err := e.signer()
+	ca := e.trusted[0]
+	caKey, err := e.signer(pki.PublicID(ca.PublicKey))
 	if err != nil {
 		return nil, err
 	}
 	notBefore := e.now().Add(-backdate)
-	if notBefore.Before(ca.cert.NotBefore) {
-		notBefore = ca.cert.NotBefore
+	if notBefore.Before(ca.NotBefore) {
+		notBefore = ca.NotBefore
 	}
 	der, err := pki.SignUser(pki.UserRequest{
 		Subject: subject, Emails: emails(u.spec.Subject), Public: public,
 		Serial: e.serial(), NotBefore: notBefore, NotAfter: notAfter,
-	}, ca.cert, ca.key)
+	}, ca, caKey)
 	if err != nil {
 		return nil, err
 	}
@@ -236,74 +271,101 @@ func (e *executor) issue(u *userFacts, public crypto.PublicKey, subject []byte, 
 // buildLeft retires a user's files; the passphrase leaves after the key.
 func (e *executor) buildLeft(t *task) *built {
 	b := &built{task: t}
+	slices.SortStableFunc(t.removes, func(a, c fileFacts) int { return boolInt(a.kind == kindPass) - boolInt(c.kind == kindPass) })
 	for _, f := range t.removes {
-		if f.kind != kindPass {
-			b.retires = append(b.retires, f.name)
-		}
-	}
-	for _, f := range t.removes {
-		if f.kind == kindPass {
-			b.retires = append(b.retires, f.name)
-		}
+		b.moves = append(b.moves, move{f.name, retiredName(e.s.dir, f.name)})
 	}
 	return b
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // retiredName is a free name in db/retired: a user may leave more than once.
-func retiredName(dir *outdir.Dir, taken map[string]bool, name string) string {
+func retiredName(dir *outdir.Dir, name string) string {
 	base := outdir.DB + "/retired/" + path.Base(name)
-	for n := 0; ; n++ {
-		to := base
-		if n > 0 {
-			to = fmt.Sprintf("%s.%d", base, n)
-		}
-		if _, exists := dir.FileMode(to); !exists && !taken[to] {
-			taken[to] = true
+	to := base
+	for n := 1; ; n++ {
+		if _, exists := dir.FileMode(to); !exists {
 			return to
 		}
+		to = fmt.Sprintf("%s.%d", base, n)
 	}
 }
 
-// buildCRL signs the CRL of what the database says by now.
+// buildCRL signs a CRL for every CA that is trusted, of what the database says
+// by now. A CA whose key cannot be opened keeps the CRL that it has.
 func (e *executor) buildCRL(t *task) *built {
 	b := &built{task: t}
-	ca, err := e.signer()
-	if err != nil {
-		b.err = err
-		return b
+	entries, listed := e.crlEntries()
+	var above *big.Int
+	for _, list := range e.obs.crl.lists {
+		if above == nil || above.Cmp(list.Number) < 0 {
+			above = list.Number
+		}
 	}
-	req := pki.CRLRequest{ThisUpdate: e.now().Add(-backdate), NextUpdate: *t.step.NotAfter}
-	e.listed = e.listed[:0]
+	var text []byte
+	for _, ca := range e.trusted {
+		public := pki.PublicID(ca.PublicKey)
+		key, err := e.signer(public)
+		if err != nil {
+			if list := e.obs.crl.lists[public]; list != nil && len(text) > 0 {
+				text = append(text, pki.EncodeCRL(list.Raw)...)
+				continue
+			}
+			b.err = err
+			return b
+		}
+		der, err := pki.SignCRL(pki.CRLRequest{
+			Number: e.obs.db.takeNumber(above), ThisUpdate: e.now().Add(-backdate), NextUpdate: *t.step.NotAfter, Entries: entries[public],
+		}, ca, key)
+		if err != nil {
+			b.err = err
+			return b
+		}
+		text = append(text, pki.EncodeCRL(der)...)
+	}
+	e.listed = listed
+	b.put(kindCRL, e.obs.crl.name, text)
+	return b
+}
+
+// crlEntries are the entries of each CA's CRL, by the identity of its key, and
+// all their serials.
+func (e *executor) crlEntries() (map[string][]x509.RevocationListEntry, []string) {
+	out := map[string][]x509.RevocationListEntry{}
+	var listed []string
+	current := pki.PublicID(e.trusted[0].PublicKey)
+	latest := e.now().Add(-backdate)
 	for _, r := range crlRows(e.obs) {
+		public := current
+		if p, ok := e.obs.issuers[r.Serial]; ok {
+			public = p
+		} else if e.rolled != "" {
+			public = e.rolled // with one generation there was nothing to tell apart
+		}
 		serial, _ := new(big.Int).SetString(r.Serial, 16)
 		code, _ := pki.ReasonCode(r.Reason)
 		when := r.Revoked
-		if when.After(req.ThisUpdate) {
-			when = req.ThisUpdate
+		if when.After(latest) {
+			when = latest
 		}
-		req.Entries = append(req.Entries, x509.RevocationListEntry{SerialNumber: serial, RevocationTime: when, ReasonCode: code})
-		e.listed = append(e.listed, r.Serial)
+		out[public] = append(out[public], x509.RevocationListEntry{SerialNumber: serial, RevocationTime: when, ReasonCode: code})
+		listed = append(listed, r.Serial)
 	}
-	slices.Sort(e.listed)
-	var above *big.Int
-	if e.obs.crl.list != nil {
-		above = e.obs.crl.list.Number
-	}
-	req.Number = e.obs.db.takeNumber(above)
-	der, err := pki.SignCRL(req, ca.cert, ca.key)
-	if err != nil {
-		b.err = err
-		return b
-	}
-	b.put(kindCRL, e.obs.crl.name, pki.EncodeCRL(der))
-	return b
+	slices.Sort(listed)
+	return out, listed
 }
 
 // buildSite renders what the CRL says by now.
 func (e *executor) buildSite(t *task) *built {
 	b := &built{task: t}
 	if t.makes[kindSite] {
-		b.put(kindSite, t.site.name, siteText(e.obs, t.site.spec, e.listed))
+		b.put(kindSite, t.site.name, siteText(e.obs, t.site.spec, e.listed, len(e.trusted)))
 	}
 	return b
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"mtlsplan/internal/cadb"
@@ -131,6 +132,51 @@ func (db *database) newest(owner Owner, public string, now time.Time) *x509.Cert
 		}
 	}
 	return nil
+}
+
+// generations are the CA keys that certificates were issued for, oldest first.
+func (db *database) generations(ca Owner) []generation {
+	var out []generation
+	for _, der := range db.issued[ca] {
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			continue
+		}
+		public := pki.PublicID(cert.PublicKey)
+		i := slices.IndexFunc(out, func(g generation) bool { return g.public == public })
+		if i < 0 {
+			i = len(out)
+			out = append(out, generation{number: i + 1, public: public})
+		}
+		out[i].cert = cert
+	}
+	return out
+}
+
+// issuers tells which generation has issued each user's certificate, by
+// serial. With one generation there is nothing to tell apart.
+func (db *database) issuers(gens []generation) map[string]string {
+	out := map[string]string{}
+	if len(gens) < 2 {
+		return out
+	}
+	for owner, list := range db.issued {
+		if !isUser(owner) {
+			continue
+		}
+		for _, der := range list {
+			cert, err := x509.ParseCertificate(der)
+			if err != nil {
+				continue
+			}
+			for _, g := range gens {
+				if issuedBy(cert, g.cert) {
+					out[pki.SerialHex(cert.SerialNumber)] = g.public
+				}
+			}
+		}
+	}
+	return out
 }
 
 // fresh returns a serial that was never used.

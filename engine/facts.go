@@ -66,9 +66,11 @@ type p12Facts struct {
 	public  string // identity of the key in it, when opened
 }
 
+// crlFacts are the CRLs of one file, one for every CA that is trusted.
 type crlFacts struct {
 	fileFacts
-	list *x509.RevocationList // nil when missing or damaged
+	damaged bool                            // something in it is no CRL of a CA that the database knows
+	lists   map[string]*x509.RevocationList // by the identity of the CA's key
 }
 
 // passphrases are an owner's secrets, as far as they could be read.
@@ -79,8 +81,18 @@ type passphrases struct {
 	file     fileFacts
 }
 
+// generation is one CA key that the database knows, the first being 1.
+type generation struct {
+	number int
+	cert   *x509.Certificate // the newest for the key
+	public string            // the key's identity
+	key    keyFacts          // of an earlier generation, from db/retired, while it is needed
+	valid  int               // users' certificates of it that are neither revoked nor past their end
+}
+
 type caFacts struct {
 	spec  spec.CA
+	gens  []generation // oldest first; the last is the current one
 	owner Owner
 	pass  passphrases
 	key   keyFacts
@@ -127,6 +139,7 @@ type Observed struct {
 	cfg         *spec.Config
 	db          *database
 	ca          caFacts
+	issuers     map[string]string // of serials, when there are several generations
 	users       []userFacts
 	left        []leftFacts
 	crl         crlFacts

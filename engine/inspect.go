@@ -33,13 +33,16 @@ func RenderSite(cfg *spec.Config, opt Options, name string) ([]byte, error) {
 	}
 	o := &observer{dir: dir, cfg: cfg, db: db}
 	obs := &Observed{now: opt.Now, cfg: cfg, db: db}
+	obs.ca.gens = db.generations(caOwner(cfg))
 	if obs.ca.crt, err = o.crt(caFile(cfg, kindCrt)); err != nil {
 		return nil, err
 	}
 	if obs.crl, err = o.crl(obs.ca); err != nil {
 		return nil, err
 	}
-	return siteText(obs, site, onCRL(obs.crl)), nil
+	obs.issuers = db.issuers(obs.ca.gens)
+	o.past(obs)
+	return siteText(obs, site, onCRL(obs.crl), max(1, len(obs.trust()))), nil
 }
 
 func findSite(cfg *spec.Config, name string) (spec.Site, error) {
@@ -101,7 +104,7 @@ func Inspect(ctx context.Context, cfg *spec.Config, opt Options, name string) (*
 		}
 		add(ca.key.fileFacts, keyState(ca.key, ca.pass), keyDetail(ca.key))
 		add(ca.crt.fileFacts, readable(ca.crt.cert != nil), crtDetail(ca.crt))
-		add(obs.crl.fileFacts, readable(obs.crl.list != nil), crlDetail(obs.crl))
+		add(obs.crl.fileFacts, readable(!obs.crl.damaged), crlDetail(obs))
 		addPass(add, ca.pass, ca.spec.Passphrase)
 		return d, nil
 	}
@@ -213,12 +216,18 @@ func crtDetail(c crtFacts) []FileFact {
 	return []FileFact{{"serial", pki.SerialHex(c.cert.SerialNumber)}, {"not after", day(c.cert.NotAfter)}, {"public key sha256", pki.PublicID(c.cert.PublicKey)}}
 }
 
-func crlDetail(c crlFacts) []FileFact {
-	if c.list == nil {
-		return nil
+func crlDetail(obs *Observed) []FileFact {
+	var facts []FileFact
+	for _, g := range obs.ca.signing() {
+		list := obs.crl.lists[g.public]
+		if list == nil {
+			continue
+		}
+		facts = append(facts, FileFact{"generation", fmt.Sprint(g.number)}, FileFact{"number", list.Number.String()},
+			FileFact{"this update", day(list.ThisUpdate)}, FileFact{"next update", day(list.NextUpdate)},
+			FileFact{"revoked", fmt.Sprint(len(list.RevokedCertificateEntries))})
 	}
-	return []FileFact{{"number", c.list.Number.String()}, {"this update", day(c.list.ThisUpdate)}, {"next update", day(c.list.NextUpdate)},
-		{"revoked", fmt.Sprint(len(c.list.RevokedCertificateEntries))}}
+	return facts
 }
 
 func p12State(p p12Facts, pass passphrases) string {

@@ -136,7 +136,7 @@ func judge(obs *Observed, opt Options) *verdict {
 	listed := judgeCRL(v, obs, ca, covers)
 	for i := range obs.sites {
 		if covers(obs.sites[i].owner) {
-			judgeSite(v, obs, &obs.sites[i], listed)
+			judgeSite(v, obs, ca, &obs.sites[i], listed)
 		}
 	}
 	if v.plan.Refused() {
@@ -176,8 +176,8 @@ func newestPast(obs *Observed) (late time.Time, what string) {
 	for _, r := range obs.db.rows {
 		see(r.Revoked, "a revocation")
 	}
-	if obs.crl.list != nil {
-		see(obs.crl.list.ThisUpdate, "the CRL")
+	for _, list := range obs.crl.lists {
+		see(list.ThisUpdate, "the CRL")
 	}
 	return late, what
 }

@@ -2,13 +2,17 @@ package engine
 
 import (
 	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
+	"mtlsplan/internal/cadb"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/secret"
@@ -71,6 +75,8 @@ func (s *session) observe() (*Observed, error) {
 	if obs.ca, err = o.ca(); err != nil {
 		return nil, err
 	}
+	obs.issuers = db.issuers(obs.ca.gens)
+	o.past(obs)
 	for _, u := range s.cfg.Users {
 		if u.Revoked == "" && s.opt.covers(userOwner(u.Name)) {
 			obs.users = append(obs.users, userFacts{spec: u, owner: userOwner(u.Name)})
@@ -93,7 +99,7 @@ func (o *observer) file(kind, name string) (fileFacts, error) {
 }
 
 func (o *observer) ca() (caFacts, error) {
-	ca := caFacts{spec: o.cfg.CA, owner: caOwner(o.cfg)}
+	ca := caFacts{spec: o.cfg.CA, owner: caOwner(o.cfg), gens: o.db.generations(caOwner(o.cfg))}
 	var errs [3]error
 	ca.pass, errs[0] = o.passphrases(ca.spec.Passphrase, ca.spec.PreviousPassphrase, caFile(o.cfg, kindPass))
 	ca.key, errs[1] = o.key(caFile(o.cfg, kindKey), &ca.pass)
@@ -208,8 +214,10 @@ func (o *observer) user(u spec.User) userFacts {
 			f.pass.err = errors.New("the challenge password equals the key's passphrase, and a CSR is not encrypted: give another one")
 		}
 	}
+	f.csr.data, f.crt.data = nil, nil // a run over many users keeps what it has parsed
 	for i, profile := range u.P12 {
 		p, err := o.p12(p12Kind(i, profile), file(p12Kind(i, profile)), profile, f.pass)
+		p.data = nil
 		f.p12, f.err = append(f.p12, p), errors.Join(f.err, err)
 	}
 	for _, profile := range pki.Profiles {
@@ -310,18 +318,49 @@ func (o *observer) filesOf(name string) ([]fileFacts, error) {
 
 func (o *observer) crl(ca caFacts) (crlFacts, error) {
 	file, err := o.file(kindCRL, caFile(o.cfg, kindCRL))
-	c := crlFacts{fileFacts: file}
+	c := crlFacts{fileFacts: file, lists: map[string]*x509.RevocationList{}}
 	if err != nil || c.missing {
 		return c, err
 	}
 	lists, err := pki.ParseCRLs(c.data)
-	if err != nil || len(lists) != 1 {
-		return c, nil
-	}
-	if ca.crt.cert == nil || lists[0].CheckSignatureFrom(ca.crt.cert) == nil {
-		c.list = lists[0]
+	c.damaged = err != nil || len(lists) == 0
+	for _, list := range lists {
+		i := slices.IndexFunc(ca.gens, func(g generation) bool { return list.CheckSignatureFrom(g.cert) == nil })
+		if i < 0 {
+			c.damaged = true
+			continue
+		}
+		c.lists[ca.gens[i].public] = list
 	}
 	return c, nil
+}
+
+// past reads the keys of earlier generations while users still depend on them.
+// What this very moment has revoked still counts: a CA leaves in the first run
+// that finds nobody, not in the one that makes it so.
+func (o *observer) past(obs *Observed) {
+	ca := &obs.ca
+	thisRun := obs.now.Add(-backdate).Truncate(time.Second)
+	for _, r := range obs.db.rows {
+		if r.State == cadb.Revoked && r.Revoked.Before(thisRun) || !obs.now.Before(r.NotAfter) || !isUser(Owner(r.Owner)) {
+			continue
+		}
+		for i := range ca.gens {
+			if len(ca.gens) == 1 || obs.issuers[r.Serial] == ca.gens[i].public {
+				ca.gens[i].valid++
+			}
+		}
+	}
+	for i := range ca.gens {
+		g := &ca.gens[i]
+		if i == len(ca.gens)-1 || g.valid == 0 {
+			continue
+		}
+		var err error
+		if g.key, err = o.key(pastKeyFile(o.cfg, g.number), &ca.pass); err != nil {
+			g.key.opened = cannotBeOpened
+		}
+	}
 }
 
 func perm(m fs.FileMode) string { return fmt.Sprintf("%04o", m.Perm()) }

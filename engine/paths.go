@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -59,6 +60,11 @@ func caFile(cfg *spec.Config, kind string) string {
 		return "secrets/ca." + cfg.CA.Name + ".pass"
 	}
 	return "ca." + cfg.CA.Name + "." + kind
+}
+
+// pastKeyFile is where the key of an earlier generation lies.
+func pastKeyFile(cfg *spec.Config, generation int) string {
+	return fmt.Sprintf("%s/retired/ca.%s.G%d.key", outdir.DB, cfg.CA.Name, generation)
 }
 
 func userFile(cfg *spec.Config, user, kind string) string {

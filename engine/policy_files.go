@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"mtlsplan/internal/pki"
-	"mtlsplan/internal/secret"
 )
 
 // The policies of what is made from a user's key and certificate. None of them
@@ -116,13 +115,4 @@ func strayP12(v userView) []finding {
 	}
 	return []finding{{Reason: Reason{Message: strings.Join(names, ", ") + ": the spec asks for no such .p12", Field: "p12", Want: strings.Join(want, " ")},
 		action: Rebuild, removes: v.stray}}
-}
-
-// strayPassphrase removes a generated passphrase that opens nothing any more.
-func strayPassphrase(v userView) []finding {
-	if v.pass.file.missing || v.spec.Passphrase.Kind == secret.Generate {
-		return nil
-	}
-	return []finding{{Reason: Reason{Message: v.pass.file.name + " holds a generated passphrase, and the spec names another source", Field: "passphrase"},
-		action: Rebuild, removes: []fileFacts{v.pass.file}}}
 }

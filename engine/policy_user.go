@@ -73,7 +73,7 @@ var userPolicies = []policy[userView]{
 	{EncodingChanged, p12Encoding},
 	{Upstream, p12Upstream},
 	{EncodingChanged, strayP12},
-	{PassphraseChanged, strayPassphrase},
+	{PassphraseChanged, func(v userView) []finding { return strayPass(v.pass, v.spec.Passphrase) }},
 	{Mode, userModes},
 }
 
@@ -127,18 +127,21 @@ func issuerChanged(v userView) []finding {
 	return rekey(v.userFacts, Reason{Message: "no CA in the CA certificate file has issued the certificate", Field: "issuer", Have: pki.NameString(cert.RawIssuer)})
 }
 
-// issuedByAny goes by names and key identifiers: the signature was checked
-// when the certificate was issued, and its bytes are compared with the record.
 func issuedByAny(cert *x509.Certificate, cas []*x509.Certificate) bool {
-	return slices.ContainsFunc(cas, func(ca *x509.Certificate) bool {
-		if !bytes.Equal(cert.RawIssuer, ca.RawSubject) {
-			return false
-		}
-		if len(cert.AuthorityKeyId) > 0 {
-			return bytes.Equal(cert.AuthorityKeyId, ca.SubjectKeyId)
-		}
-		return cert.CheckSignatureFrom(ca) == nil
-	})
+	return slices.ContainsFunc(cas, func(ca *x509.Certificate) bool { return issuedBy(cert, ca) })
+}
+
+// issuedBy goes by names and key identifiers: the signature was checked when
+// the certificate was issued, and its bytes are compared with the record. Only
+// a certificate without an identifier has its signature checked.
+func issuedBy(cert, ca *x509.Certificate) bool {
+	switch {
+	case !bytes.Equal(cert.RawIssuer, ca.RawSubject):
+		return false
+	case len(cert.AuthorityKeyId) > 0:
+		return bytes.Equal(cert.AuthorityKeyId, ca.SubjectKeyId)
+	}
+	return cert.CheckSignatureFrom(ca) == nil
 }
 
 func keyMismatch(v userView) []finding {
