@@ -44,17 +44,17 @@ func checkNginx(v Values) []Problem {
 func duplicates(v Values) []Problem {
 	var out []Problem
 	for _, name := range []string{"server_name", "upstream", "exempt"} {
-		seen := map[string]bool{}
+		seen := map[string]string{}
 		for _, s := range v.Strings(name) {
 			key := s
 			if name != "exempt" {
 				key = strings.ToLower(s)
 			}
-			if seen[key] {
+			if seen[key] != "" {
 				out = append(out, Problem{Setting: name, Summary: "Entry given twice",
-					Detail: fmt.Sprintf("%q is in the list twice. Remove one.", s)})
+					Detail: fmt.Sprintf("%q and %q are the same. Remove one.", seen[key], s)})
 			}
-			seen[key] = true
+			seen[key] = s
 		}
 	}
 	tls := map[string]string{}
@@ -93,16 +93,12 @@ func listenKey(s string) string {
 
 func checkVerify(v Values) []Problem {
 	var out []Problem
-	exempt := len(v.Strings("exempt")) > 0
-	if exempt && v.String("verify") == "on" {
-		out = append(out, Problem{Setting: "verify", Summary: "Exempt paths need an optional certificate",
-			Detail: `With verify = "on", NGINX refuses a client without certificate before it looks at the path. Leave verify out, or remove exempt; without a certificate only the exempt paths can be reached either way.`})
+	if v.String("verify") != "optional" || len(v.Strings("exempt")) > 0 {
+		return nil
 	}
-	if !exempt && v.String("verify") == "optional" {
-		out = append(out, Problem{Setting: "verify", Warning: true, Summary: "Everybody is let in",
-			Detail: `With verify = "optional" and no exempt paths, clients without certificate reach every path, and the application must tell them apart by the identity headers. Name the open paths in exempt to close all others.`})
-	}
-	if !exempt && v.String("verify") == "optional" && v["identity_headers"] != nil && !v.Bool("identity_headers") {
+	out = append(out, Problem{Setting: "verify", Warning: true, Summary: "Everybody is let in",
+		Detail: `With verify = "optional" and no exempt paths, clients without certificate reach every path, and the application must tell them apart by the identity headers. Name the open paths in exempt to close all others.`})
+	if v["identity_headers"] != nil && !v.Bool("identity_headers") {
 		out = append(out, Problem{Setting: "identity_headers", Warning: true, Summary: "The certificate decides nothing",
 			Detail: `With verify = "optional", no exempt paths and no identity headers, neither NGINX nor the application uses the certificate.`})
 	}

@@ -91,7 +91,7 @@ func TestContradictions(t *testing.T) {
 		{"nothing wrong", nil, nil},
 		{"exempt", Values{"exempt": []string{"/hooks/", "/hooks"}}, nil},
 		{"exempt, optional", Values{"exempt": []string{"/hooks/"}, "verify": "optional"}, nil},
-		{"exempt, on", Values{"exempt": []string{"/hooks/"}, "verify": "on"}, []string{"verify: Exempt paths need an optional certificate"}},
+		{"exempt, on", Values{"exempt": []string{"/hooks/"}, "verify": "on"}, nil},
 		{"optional alone", Values{"verify": "optional"}, []string{"verify: Everybody is let in (warning)"}},
 		{"optional and nobody told", Values{"verify": "optional", "identity_headers": false},
 			[]string{"verify: Everybody is let in (warning)", "identity_headers: The certificate decides nothing (warning)"}},
