@@ -92,12 +92,11 @@ func listenKey(s string) string {
 }
 
 func checkVerify(v Values) []Problem {
-	var out []Problem
 	if v.String("verify") != "optional" || len(v.Strings("exempt")) > 0 {
 		return nil
 	}
-	out = append(out, Problem{Setting: "verify", Warning: true, Summary: "Everybody is let in",
-		Detail: `With verify = "optional" and no exempt paths, clients without certificate reach every path, and the application must tell them apart by the identity headers. Name the open paths in exempt to close all others.`})
+	out := []Problem{{Setting: "verify", Warning: true, Summary: "Everybody is let in",
+		Detail: `With verify = "optional" and no exempt paths, clients without certificate reach every path, and the application must tell them apart by the identity headers. Name the open paths in exempt to close all others.`}}
 	if v["identity_headers"] != nil && !v.Bool("identity_headers") {
 		out = append(out, Problem{Setting: "identity_headers", Warning: true, Summary: "The certificate decides nothing",
 			Detail: `With verify = "optional", no exempt paths and no identity headers, neither NGINX nor the application uses the certificate.`})
