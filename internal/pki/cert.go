@@ -89,7 +89,6 @@ func SignUser(r UserRequest, ca *x509.Certificate, caKey crypto.Signer) ([]byte,
 	template.KeyUsage = userKeyUsage
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	template.EmailAddresses = r.Emails
-	template.AuthorityKeyId = ca.SubjectKeyId
 	der, err := x509.CreateCertificate(rand.Reader, template, ca, r.Public, caKey)
 	if err != nil {
 		return nil, fmt.Errorf("user certificate: signing: %w", err)

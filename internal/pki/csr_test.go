@@ -28,6 +28,11 @@ func TestCSR(t *testing.T) {
 				!csr.Challenge.Equal(pass("a & b")) || !bytes.Equal(csr.Raw, der) {
 				t.Errorf("%+v", csr)
 			}
+			// DER sorts the members of a SET OF, and the shorter one is the challenge.
+			challenge, extensions := []byte{0x86, 0xf7, 0x0d, 1, 9, 7}, []byte{0x86, 0xf7, 0x0d, 1, 9, 14}
+			if i, j := bytes.Index(der, challenge), bytes.Index(der, extensions); i < 0 || j < i {
+				t.Errorf("the attributes are not sorted: %d, %d", i, j)
+			}
 			said := string(openssl(t, "req", "-verify", "-noout", "-text", "-in", d.put(t, "csr", data)))
 			for _, want := range []string{"emailAddress = mmuser@mattermost.com", "email:mmuser@mattermost.com, email:second@mattermost.com", "challengePassword        :a & b"} {
 				if !strings.Contains(said, want) {

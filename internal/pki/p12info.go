@@ -39,6 +39,10 @@ type protection struct {
 
 const noProtection = "none"
 
+// maxMACKey bounds the key that PBMAC1 derives, in octets: the output of
+// SHA-512.
+const maxMACKey = 64
+
 // InspectP12 tells how a PKCS #12 file is protected, without opening it. Only
 // DER is read, as in every file that OpenSSL, NSS, Java and Windows write
 // today. The error is [ErrDamaged] or [ErrUnsupported].
@@ -241,9 +245,11 @@ func readMAC(rest cryptobyte.String) (protection, error) {
 func readPBMAC1(alg cryptobyte.String) (protection, error) {
 	var params, kdf, kdfParams cryptobyte.String
 	x := protection{name: "PBMAC1"}
+	keyLen := 0
 	if !alg.ReadASN1(&params, cbasn1.SEQUENCE) || !params.ReadASN1(&kdf, cbasn1.SEQUENCE) ||
 		!kdf.SkipASN1(cbasn1.OBJECT_IDENTIFIER) || !kdf.ReadASN1(&kdfParams, cbasn1.SEQUENCE) ||
-		!kdfParams.SkipASN1(cbasn1.OCTET_STRING) || !kdfParams.ReadASN1Integer(&x.iterations) || !saneIterations(x.iterations) {
+		!kdfParams.SkipASN1(cbasn1.OCTET_STRING) || !kdfParams.ReadASN1Integer(&x.iterations) || !saneIterations(x.iterations) ||
+		!kdfParams.ReadASN1Integer(&keyLen) || keyLen < 1 || keyLen > maxMACKey {
 		return x, damaged("its MAC cannot be read")
 	}
 	return x, nil

@@ -96,8 +96,7 @@ func characterProblem(label, value string) *FieldProblem {
 // shown: format characters, bidirectional controls among them, line and
 // paragraph separators, private use, and those that Unicode does not assign.
 func invisible(r rune) bool {
-	return r == utf8.RuneError || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs) ||
-		!unicode.IsPrint(r) && !unicode.IsControl(r) && !unicode.Is(unicode.Zs, r) || unicode.In(r, unicode.Variation_Selector)
+	return r == utf8.RuneError || !unicode.IsGraphic(r) && !unicode.IsControl(r) || unicode.Is(unicode.Variation_Selector, r)
 }
 
 func characterClass(r rune) string {

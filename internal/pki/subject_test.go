@@ -35,6 +35,7 @@ func TestProblems(t *testing.T) {
 		{"a zero-width space", "common_name", "U+200B", "invisible", func(s *Subject) { s.CommonName = "a\u200bb" }},
 		{"a line separator", "common_name", "U+2028", "invisible", func(s *Subject) { s.CommonName = "a\u2028b" }},
 		{"a tag", "common_name", "U+E0041", "invisible", func(s *Subject) { s.CommonName = "a\U000e0041b" }},
+		{"a variation", "common_name", "U+FE0F", "invisible", func(s *Subject) { s.CommonName = "a\ufe0fb" }},
 		{"private use", "common_name", "U+E000", "private-use", func(s *Subject) { s.CommonName = "a\ue000b" }},
 		{"unassigned", "common_name", "U+0378", "unassigned", func(s *Subject) { s.CommonName = "a\u0378b" }},
 		{"lost characters", "common_name", "U+FFFD", "lost", func(s *Subject) { s.CommonName = "a\ufffdb" }},
