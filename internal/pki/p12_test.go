@@ -158,6 +158,14 @@ func TestDamagedP12(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	many, err := EncodeP12(Modern, key, cert, nil, pass("pw"), 2050)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(many[bytes.LastIndex(many, []byte{2, 2, 0x08, 0x02}):], []byte{2, 2, 0xff, 0xff})
+	if _, err := OpenP12(many, pass("pw")); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a negative iteration count of the MAC: %v", err)
+	}
 	// Whatever octet is altered, it never opens and never panics.
 	for i := range der {
 		if p, err := OpenP12(flip(der, i), pass("pw")); err == nil && !p.Cert.Equal(cert) {

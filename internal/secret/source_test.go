@@ -186,6 +186,14 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+func TestLine(t *testing.T) {
+	for in, want := range map[string]string{"pw": "pw", "pw\n": "pw", "pw\r\n": "pw", "pw\n\n": "pw\n", "": ""} {
+		if got := Line([]byte(in)); string(got.bytes()) != want {
+			t.Errorf("%q: %q, want %q", in, got.bytes(), want)
+		}
+	}
+}
+
 func TestRefs(t *testing.T) {
 	refs := []Ref{
 		{}, {Kind: Generate}, {Kind: Env, Env: "A"}, {Kind: Env, Env: "B"}, {Kind: File, File: "/p"},
