@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -257,8 +258,10 @@ func client(addr, sni string, cert *tls.Certificate) *http.Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			DisableKeepAlives: true,
-			Dial:              func(network, _ string) (net.Conn, error) { return net.Dial(network, addr) },
-			DialTLS: func(network, _ string) (net.Conn, error) {
+			DialContext: func(_ context.Context, network, _ string) (net.Conn, error) {
+				return net.Dial(network, addr)
+			},
+			DialTLSContext: func(_ context.Context, network, _ string) (net.Conn, error) {
 				conn, err := net.Dial(network, addr)
 				if err != nil {
 					return nil, err

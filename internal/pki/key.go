@@ -144,9 +144,8 @@ func OpenKey(data []byte, pass secret.Value) (crypto.Signer, error) {
 	plain := block.Bytes
 	switch {
 	case isTraditional(block):
-		// Deprecated for what it writes; reading is needed to take over keys
-		// made by "openssl genrsa -des3".
-		plain, err = x509.DecryptPEMBlock(block, []byte(pass.Reveal())) //nolint:staticcheck
+		//lint:ignore SA1019 deprecated for what it protects; keys made by "openssl genrsa -des3" must be readable
+		plain, err = x509.DecryptPEMBlock(block, []byte(pass.Reveal()))
 		if errors.Is(err, x509.IncorrectPasswordError) {
 			return nil, ErrPassphrase
 		}
