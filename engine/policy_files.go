@@ -57,18 +57,20 @@ func p12Missing(v userView) []finding {
 	}, Rebuild)
 }
 
+// A .p12 does not tell a wrong passphrase from altered bytes. The key does: one
+// that opens has the passphrase right.
 func p12Damaged(v userView) []finding {
 	return p12Each(v, func(p p12Facts) *Reason {
-		if p.opened != cannotBeOpened {
+		if p.opened != cannotBeOpened && (p.opened != opensNeither || v.key.opened != opensNow) {
 			return nil
 		}
-		return &Reason{Message: p.name + " cannot be read"}
+		return &Reason{Message: p.name + " cannot be read, or was altered"}
 	}, Repair)
 }
 
 func p12Passphrase(v userView) []finding {
 	return p12Each(v, func(p p12Facts) *Reason {
-		if p.missing || p.opened != opensNeither && !v.pass.now.IsZero() {
+		if p.missing || v.key.opened != opensPrevious || p.opened == opensNow {
 			return nil
 		}
 		return &Reason{Message: p.name + " does not open with passphrase"}

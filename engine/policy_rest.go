@@ -156,7 +156,8 @@ func coded(code Code, findings []finding) []finding {
 	return findings
 }
 
-// crlRows are the revoked rows that the next CRL lists.
+// crlRows are the revoked rows that the next CRL lists. Those of a CA that is
+// trusted no longer are on none: nobody gets in with them anyway.
 func crlRows(obs *Observed) []cadb.Row {
 	last := obs.now
 	for _, list := range obs.crl.lists {
@@ -164,7 +165,14 @@ func crlRows(obs *Observed) []cadb.Row {
 			last = list.ThisUpdate
 		}
 	}
-	return obs.db.revokedRows(last)
+	signing := map[string]bool{}
+	for _, g := range obs.ca.signing() {
+		signing[g.public] = true
+	}
+	return slices.DeleteFunc(obs.db.revokedRows(last), func(r cadb.Row) bool {
+		public, known := obs.issuers[r.Serial]
+		return known && !signing[public]
+	})
 }
 
 // planned are the serials that this plan revokes.
@@ -256,8 +264,10 @@ func judgeSite(v *verdict, obs *Observed, ca issuer, s *siteFacts, revoked []str
 	case bytes.Equal(s.data, text):
 	case !untouched(s.data):
 		find(Damaged, Repair, s.name+" was edited by somebody else; the spec is the place for settings")
+	case bytes.Equal(s.data, siteText(obs, s.spec, onCRL(obs.crl), max(1, len(obs.trust())))):
+		find(Upstream, Rebuild, "the CAs or the revocations give another text")
 	default:
-		find(SettingsChanged, Rebuild, "the settings, the CA or the revocations give another text")
+		find(SettingsChanged, Rebuild, "the settings give another text")
 	}
 	findings = append(findings, coded(Mode, modes(s.fileFacts))...)
 	t := newTask(s.owner, findings)

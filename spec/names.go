@@ -1,6 +1,11 @@
 package spec
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
 
 // ValidName reports whether a name could stand in a spec: as a user's or as
 // the label of a block. Such a name can never form a path.
@@ -13,4 +18,16 @@ func FormatDuration(d time.Duration) string {
 		return d.String()
 	}
 	return spell(d)
+}
+
+// CheckReason refuses what is no reason of RFC 5280, section 5.3.1, for which
+// a user's certificate can be revoked for good.
+func CheckReason(name string) error {
+	if slices.Contains(userReasons, name) {
+		return nil
+	}
+	if why, ok := otherReasons[name]; ok {
+		return errors.New(why + " Use " + orList(userReasons) + ".")
+	}
+	return fmt.Errorf("there is no such reason in RFC 5280: use %s", orList(userReasons))
 }

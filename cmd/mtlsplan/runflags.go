@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,6 +18,9 @@ import (
 type runFlags struct {
 	at          string
 	only        []string
+	replace     []string
+	reason      string
+	allow       int
 	lockTimeout time.Duration
 	acceptClock bool
 }
@@ -25,11 +29,16 @@ func (a *app) addRunFlags(cmd *cobra.Command, f *runFlags) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.at, "at", "", "act as if now were `DATE`: YYYY-MM-DD (midnight UTC) or RFC 3339")
 	flags.StringArrayVar(&f.only, "only", nil, "act on this `OWNER` only, as in user.NAME; may be repeated")
+	flags.StringArrayVar(&f.replace, "replace", nil, "give this `OWNER`, as in user.NAME, a new key now and revoke what it has; may be repeated")
+	flags.StringVar(&f.reason, "reason", "", "why --replace revokes: an RFC 5280 `REASON` such as keyCompromise; superseded when left out")
+	flags.IntVar(&f.allow, "allow-revocations", 0, "let this run leave up to `N` users without a valid certificate, beyond the guard")
 	flags.DurationVar(&f.lockTimeout, "lock-timeout", 0, "`DURATION` to wait for another apply to end, as in 30s; a plan needs no lock and never waits")
 	flags.BoolVar(&f.acceptClock, "accept-clock", false, "go on without a warning although the clock is behind dates the directory has recorded")
-	_ = cmd.RegisterFlagCompletionFunc("only", func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return a.completeOwners(args), cobra.ShellCompDirectiveNoFileComp
-	})
+	for _, name := range []string{"only", "replace"} {
+		_ = cmd.RegisterFlagCompletionFunc(name, func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return a.completeOwners(args), cobra.ShellCompDirectiveNoFileComp
+		})
+	}
 }
 
 // options are what a run is asked, checked against its spec.
@@ -59,7 +68,35 @@ func (a *app) options(cfg *spec.Config, f runFlags, command string) (engine.Opti
 		}
 		opt.Only = append(opt.Only, owner)
 	}
-	return opt, nil
+	return opt, f.replacement(&opt, cfg, known)
+}
+
+// replacement reads the flags of a replacement and of the guard.
+func (f runFlags) replacement(opt *engine.Options, cfg *spec.Config, known []engine.Owner) error {
+	if opt.Allow = f.allow; f.allow < 0 {
+		return fmt.Errorf("--allow-revocations %d: give the number of users", f.allow)
+	}
+	switch {
+	case f.reason != "" && len(f.replace) == 0:
+		return errors.New("--reason goes with --replace: name the owner to replace")
+	case f.reason == "":
+		f.reason = "superseded"
+	}
+	if err := spec.CheckReason(f.reason); err != nil {
+		return fmt.Errorf("--reason %q: %w", f.reason, err)
+	}
+	opt.Reason = f.reason
+	for _, name := range f.replace {
+		owner := engine.Owner(name)
+		switch {
+		case !slices.Contains(known, owner):
+			return fmt.Errorf("--replace %q: no such owner in %s%s", name, cfg.File, didYouMean(closest(name, known)))
+		case !strings.HasPrefix(name, "user."):
+			return fmt.Errorf("--replace %s: only users can be replaced; a CA key is replaced by raising generation in its block", name)
+		}
+		opt.Replace = append(opt.Replace, owner)
+	}
+	return nil
 }
 
 // parseDate reads a DATE: YYYY-MM-DD, which is midnight UTC, or RFC 3339.
