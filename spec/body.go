@@ -53,8 +53,6 @@ func blockNames(s scope) []string {
 	return names
 }
 
-func topLevelNames() string { return strings.Join(blockNames(inFile), "|") }
-
 // read fills settings from a body, but for the blocks in it.
 func (l *loader) read(body *hclsyntax.Body, in scope, what string, s *settings) {
 	for name, attr := range body.Attributes {
@@ -80,10 +78,10 @@ func (l *loader) readAttribute(row *attribute, attr *hclsyntax.Attribute, s *set
 func (l *loader) secretShape(row *attribute, expr hclsyntax.Expression) bool {
 	obj, ok := expr.(*hclsyntax.ObjectConsExpr)
 	if !ok {
-		if _, reported := expr.(*hclsyntax.ExprSyntaxError); reported {
+		l.src.hide(expr.Range())
+		if unparsed(expr) {
 			return false
 		}
-		l.src.hide(expr.Range())
 		l.error(expr.Range(), "Secret in a spec",
 			"A spec never holds a secret: it is copied, printed and kept under version control. Say where the secret is: "+forms(row)+".")
 		return false
@@ -193,7 +191,7 @@ var nameForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._@+-]{0,63}$`)
 func (l *loader) label(b *hclsyntax.Block, seen map[string]hcl.Range) (string, bool) {
 	switch {
 	case len(b.Labels) == 0:
-		l.missing(b.TypeRange, "Missing name", fmt.Sprintf("This block needs a name behind its type: %s.", example(b.Type)))
+		l.error(b.TypeRange, "Missing name", fmt.Sprintf("This block needs a name behind its type: %s.", example(b.Type)))
 		return "", false
 	case len(b.Labels) > 1:
 		l.error(b.LabelRanges[1], "More than one name", fmt.Sprintf("This block has exactly one name: %s.", example(b.Type)))
@@ -206,7 +204,7 @@ func (l *loader) label(b *hclsyntax.Block, seen map[string]hcl.Range) (string, b
 	key := strings.ToLower(b.Labels[0])
 	if first, taken := seen[key]; taken {
 		l.error(b.LabelRanges[0], "Name used twice",
-			fmt.Sprintf("The block %s has this name already. File names come of it, so names must differ in more than upper and lower case.", place(first)))
+			fmt.Sprintf("The block %s has this name already. Files are named after it, so that names must differ in more than upper and lower case.", place(first)))
 		return "", false
 	}
 	seen[key] = b.LabelRanges[0]

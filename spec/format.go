@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
@@ -20,8 +21,10 @@ func Starter() []byte { return slices.Clone(starter) }
 func Format(text []byte, file string) ([]byte, *Sources, hcl.Diagnostics) {
 	src := &Sources{files: map[string]*source{file: {text: text}}}
 	l := newLoader(src, file, "")
-	bodies := l.parse(text)
-	l.finish(bodies)
+	if l.readable(text) {
+		l.each(text, split(text), func(*hclsyntax.Body) {})
+	}
+	l.finish()
 	if l.diags.HasErrors() {
 		return text, src, l.diags
 	}

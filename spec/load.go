@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"unicode/utf8"
 
@@ -44,9 +43,10 @@ func Load(file string) (*Config, *Sources, hcl.Diagnostics) {
 func load(text []byte, file, dir string, src *Sources) (*Config, hcl.Diagnostics) {
 	src.files[file] = &source{text: text}
 	l := newLoader(src, file, dir)
-	bodies := l.parse(text)
-	l.config(bodies)
-	l.finish(bodies)
+	if l.readable(text) {
+		l.config(text)
+	}
+	l.finish()
 	if l.diags.HasErrors() {
 		return nil, l.diags
 	}
@@ -59,9 +59,13 @@ type loader struct {
 	cfg    *Config
 	at     hcl.Range // the file as such
 	diags  hcl.Diagnostics
-	broken bool // the parser gave up on a part, so what is missing may be there
+	absent hcl.Diagnostics // what is missing
+	broken bool            // the parser gave up on a part, so what is missing may be there
 	used   []use
 
+	file            settings                      // the attributes outside of any block
+	top             map[string]bool               // their names
+	kinds           map[string][]*hclsyntax.Block // top-level blocks by type
 	ca, defaults    settings
 	identityHeaders bool                 // some site forwards the DN
 	users           map[string]hcl.Range // by name in lower case
@@ -79,6 +83,7 @@ func newLoader(src *Sources, file, dir string) *loader {
 		at:    hcl.Range{Filename: file, Start: hcl.InitialPos, End: hcl.InitialPos},
 		early: map[[2]int]bool{},
 		weak:  map[int]bool{},
+		top:   map[string]bool{},
 	}
 }
 
@@ -89,9 +94,7 @@ func (l *loader) error(at hcl.Range, summary, detail string) {
 // missing reports what is not there, unless it may be in a part that could not
 // be parsed.
 func (l *loader) missing(at hcl.Range, summary, detail string) {
-	if !l.broken {
-		l.error(at, summary, detail)
-	}
+	l.absent = append(l.absent, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &at})
 }
 
 func atFile(file, summary, detail string) *hcl.Diagnostic {
@@ -116,14 +119,16 @@ func readFile(file string) ([]byte, *hcl.Diagnostic) {
 		return nil, unreadable(file, err)
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	var text bytes.Buffer
+	text.Grow(int(min(info.Size(), maxSize)) + bytes.MinRead)
+	_, err = text.ReadFrom(io.LimitReader(f, maxSize+1))
 	switch {
 	case err != nil:
 		return nil, unreadable(file, err)
-	case len(text) > maxSize:
+	case text.Len() > maxSize:
 		return nil, atFile(file, "File too large", fmt.Sprintf("A spec has at most %d MiB. Is this the right file?", maxSize>>20))
 	}
-	return text, nil
+	return text.Bytes(), nil
 }
 
 func unreadable(file string, err error) *hcl.Diagnostic {
@@ -131,62 +136,23 @@ func unreadable(file string, err error) *hcl.Diagnostic {
 		err = pe.Err
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return atFile(file, "No such file", "There is no spec here. Name the right one, or write a new one with: mtlsplan init "+file)
+		return atFile(file, "No such file", "There is no spec here. Name the right one, or have a new one written:\nmtlsplan init "+file)
 	}
 	return atFile(file, "Unreadable file", fmt.Sprintf("The spec cannot be read: %v.", err))
 }
 
-// parse returns the bodies of the file: one, or several when only parts of the
-// file could be parsed.
-func (l *loader) parse(text []byte) []*hclsyntax.Body {
+// readable reports whether text can be given to the parser.
+func (l *loader) readable(text []byte) bool {
 	if problem := l.notText(text); problem != nil {
-		l.diags, l.broken = append(l.diags, problem), true
-		return nil
+		l.diags = append(l.diags, problem)
+		return false
 	}
 	if offset, deep := tooDeep(text); deep {
-		l.broken = true
 		l.error(l.position(text, offset), "Nested too deeply",
 			"No spec needs so many brackets, quotes or operators in one another. Is something not closed, or is this the right file?")
-		return nil
+		return false
 	}
-	file, diags := hclsyntax.ParseConfig(text, l.cfg.File, hcl.InitialPos)
-	if !diags.HasErrors() {
-		return []*hclsyntax.Body{file.Body.(*hclsyntax.Body)}
-	}
-	return l.parseParts(text)
-}
-
-// topLevel begins a top-level block or attribute in the canonical style.
-var topLevel = regexp.MustCompile(`(?m)^(?:output[ \t]*=|(?:` + topLevelNames() + `)[ \t]*(?:"[^"\n]*"[ \t]*)?\{)`)
-
-// parseParts parses every top-level block by itself: after its first problem
-// the parser stays silent to the end of its input, and an unclosed block would
-// swallow all that follow it.
-func (l *loader) parseParts(text []byte) []*hclsyntax.Body {
-	l.broken = true
-	starts := []int{0}
-	if !bytes.Contains(text, []byte("/*")) && !bytes.Contains(text, []byte("<<")) {
-		for _, m := range topLevel.FindAllIndex(text, -1) {
-			if m[0] > 0 {
-				starts = append(starts, m[0])
-			}
-		}
-	}
-	var bodies []*hclsyntax.Body
-	line := 1
-	for i, start := range starts {
-		end := len(text)
-		if i+1 < len(starts) {
-			end = starts[i+1]
-		}
-		file, diags := hclsyntax.ParseConfig(text[start:end], l.cfg.File, hcl.Pos{Line: line, Column: 1, Byte: start})
-		l.diags = append(l.diags, diags...)
-		if body, ok := file.Body.(*hclsyntax.Body); ok {
-			bodies = append(bodies, body)
-		}
-		line += bytes.Count(text[start:end], []byte("\n"))
-	}
-	return bodies
+	return true
 }
 
 func (l *loader) notText(text []byte) *hcl.Diagnostic {
@@ -223,7 +189,10 @@ func (l *loader) position(text []byte, offset int) hcl.Range {
 }
 
 // finish puts the problems and what their display needs in order.
-func (l *loader) finish(bodies []*hclsyntax.Body) {
+func (l *loader) finish() {
+	if !l.broken {
+		l.diags = append(l.diags, l.absent...)
+	}
 	for _, d := range l.diags {
 		if d.Subject == nil {
 			d.Subject = &l.at
@@ -234,21 +203,7 @@ func (l *loader) finish(bodies []*hclsyntax.Body) {
 	})
 	f := l.src.files[l.cfg.File]
 	slices.SortFunc(f.hidden, func(a, b hcl.Range) int { return cmp.Compare(a.Start.Byte, b.Start.Byte) })
-	if len(l.diags) == 0 {
-		return
-	}
-	for _, body := range bodies {
-		for _, b := range body.Blocks {
-			f.blocks = append(f.blocks, span{b.Range().Start.Byte, b.Range().End.Byte, title(b)})
-		}
-	}
-}
-
-func title(b *hclsyntax.Block) string {
-	if len(b.Labels) == 0 {
-		return b.Type
-	}
-	return fmt.Sprintf("%s %q", b.Type, b.Labels[0])
+	slices.SortFunc(f.blocks, func(a, b span) int { return cmp.Compare(a.start, b.start) })
 }
 
 func (s *Sources) hide(r hcl.Range) {

@@ -21,7 +21,17 @@ const maxDuration = 100 * 365 * day
 
 var units = map[string]time.Duration{"h": time.Hour, "d": day, "w": 7 * day, "y": 365 * day}
 
+var bareNumber = regexp.MustCompile(`^[0-9]{1,9}$`)
+
 var durationForm = regexp.MustCompile(`^(-?)([0-9]+)([hdwy])$`)
+
+// using notes that a part of the language is used; see [unsupported].
+func using[T any](l *loader, part string, v said[T]) said[T] {
+	if v.set {
+		l.uses(part, v.at)
+	}
+	return v
+}
 
 func (l *loader) is(v value, want kind, example string) bool {
 	if v.kind == want {
@@ -78,13 +88,17 @@ func (l *loader) generation(v value) said[int] {
 func (l *loader) duration(v value) (none said[time.Duration]) {
 	const form = `A duration is one number and one unit: h, d, w or y (365 days), as in "365d".`
 	if v.kind == number {
-		l.error(v.at, "Duration without a unit", `Which unit? For days, put it in double quotes with a "d" behind: "365d".`)
+		l.error(v.at, "Duration without a unit", fmt.Sprintf(`Which unit? For days, write %q.`, v.number.Text('f', 0)+"d"))
 		return none
 	}
 	if !l.is(v, text, `a duration such as "365d"`) {
 		return none
 	}
 	m := durationForm.FindStringSubmatch(v.text)
+	if m == nil && bareNumber.MatchString(v.text) {
+		l.error(v.at, "Duration without a unit", fmt.Sprintf(`Which unit? For days, write %q.`, v.text+"d"))
+		return none
+	}
 	if m == nil {
 		l.error(v.at, "Not a duration", form)
 		return none
@@ -93,7 +107,7 @@ func (l *loader) duration(v value) (none said[time.Duration]) {
 	n := int64(0)
 	switch {
 	case count == "" || m[1] != "":
-		l.error(v.at, "Duration not above zero", "A certificate that ends when it begins is of no use. "+form)
+		l.error(v.at, "Duration not above zero", "It must be longer than nothing. "+form)
 		return none
 	case len(count) > 9:
 		n = math.MaxInt64

@@ -1,7 +1,9 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -25,46 +27,75 @@ const (
 )
 
 // config fills l.cfg. The order of the steps is that in which one depends on
-// another.
-func (l *loader) config(bodies []*hclsyntax.Body) {
-	kinds := map[string][]*hclsyntax.Block{}
-	file := settings{output: say(l.absolute(defaultOutput), l.at)}
-	names := blockNames(inFile)
-	known := map[string]bool{}
-	for _, n := range names {
-		known[n] = true
-	}
-	for _, body := range bodies {
-		l.read(body, inFile, "A spec", &file)
-		for _, b := range body.Blocks {
-			if known[b.Type] {
-				kinds[b.Type] = append(kinds[b.Type], b)
-			} else {
-				l.unknownBlock(b, "A spec", attributeNames(inFile), names)
-			}
+// another; users come last, and are not kept beyond what a [User] is.
+func (l *loader) config(text []byte) {
+	var others, users []part
+	count := 0
+	for _, p := range split(text) {
+		if p.users > 0 {
+			users = append(users, p)
+			count += p.users
+		} else {
+			others = append(others, p)
 		}
 	}
-	l.cfg.Output = file.output.value
-	l.readCA(kinds["ca"])
-	l.readDefaults(kinds["defaults"])
-	l.readSites(kinds)
+	l.kinds = map[string][]*hclsyntax.Block{}
+	for _, n := range blockNames(inFile) {
+		l.kinds[n] = nil
+	}
+	l.file = settings{output: say(l.absolute(defaultOutput), l.at)}
+	l.each(text, others, l.readTop)
+	l.cfg.Output = l.file.output.value
+	l.readCA(l.kinds["ca"])
+	l.readDefaults(l.kinds["defaults"])
+	l.readSites(l.kinds)
 	l.checkCA()
 	l.checkSubject(l.defaults.subject, l.defaults.subject.subject())
-	l.readUsers(kinds["user"])
+	l.people = people{emails: make(map[string]hcl.Range, count), names: map[pki.Subject]hcl.Range{}}
+	l.users = make(map[string]hcl.Range, count)
+	l.cfg.Users = make([]User, 0, count)
+	l.readUsers()
+	l.each(text, users, func(body *hclsyntax.Body) {
+		l.readTop(body)
+		l.readUsers()
+	})
+	slices.SortFunc(l.cfg.Users, func(a, b User) int { return cmp.Compare(a.Origin.Start.Byte, b.Origin.Start.Byte) })
 	l.checkSiteFiles()
-	l.readRosters(kinds["roster"])
-	l.readGuard(kinds["guard"])
+	l.readRosters(l.kinds["roster"])
+	l.readGuard(l.kinds["guard"])
 	l.refuseUnsupported()
 	l.giveAdvice()
 }
 
+// readTop reads the attributes of a top-level body and sorts its blocks.
+func (l *loader) readTop(body *hclsyntax.Body) {
+	for name, attr := range body.Attributes {
+		if l.top[name] {
+			ours := syntax[redefined]
+			l.error(attr.NameRange, ours.summary, ours.detail)
+			delete(body.Attributes, name)
+		}
+		l.top[name] = true
+	}
+	l.read(body, inFile, "A spec", &l.file)
+	for _, b := range body.Blocks {
+		if _, known := l.kinds[b.Type]; known {
+			l.kinds[b.Type] = append(l.kinds[b.Type], b)
+		} else {
+			l.unknownBlock(b, "A spec", attributeNames(inFile), blockNames(inFile))
+		}
+	}
+}
+
 // only returns the one block of a kind that may be given once.
-func (l *loader) only(found []*hclsyntax.Block) *hclsyntax.Block {
+// The others are read as well, for what is wrong in them.
+func (l *loader) only(found []*hclsyntax.Block, is scope, what string) *hclsyntax.Block {
 	if len(found) == 0 {
 		return nil
 	}
 	for _, b := range found[1:] {
 		l.secondBlock(b, found[0])
+		l.readBlock(b, is, what, &settings{})
 	}
 	return found[0]
 }
@@ -89,9 +120,10 @@ func (l *loader) readBlock(b *hclsyntax.Block, is scope, what string, s *setting
 
 func (l *loader) readCA(found []*hclsyntax.Block) {
 	l.ca = settings{crl: &settings{}}
-	b := l.only(found)
+	b := l.only(found, inCA, "A ca block")
 	if b == nil {
-		l.missing(l.at, "No certificate authority", `A spec needs exactly one block ca "NAME" { … }. To see a whole spec, write one with: mtlsplan init`)
+		l.missing(l.at, "No certificate authority", `A spec needs exactly one block ca "NAME" { … }. To see what a spec looks like, have one written:
+mtlsplan init`)
 		return
 	}
 	l.ca.name, _ = l.label(b, map[string]hcl.Range{})
@@ -127,7 +159,7 @@ func (l *loader) checkCA() {
 	l.checkPrevious(s.passphrase.or(generated), s.previousPassphrase)
 	cn := s.subject[fieldCN]
 	switch {
-	case !cn.set && !tried(s.subjectBody, "common_name"):
+	case !cn.set && !tried(s.subjectBody, "common_name") && (s.subjectBody != nil || !tried(s.body, "subject")):
 		l.missing(s.header, "CA without a common name", `The CA's certificate needs a name that people recognise: subject { common_name = "…" }.`)
 	case len([]rune(cn.value)) > maxCACommonName && len([]rune(cn.value)) <= 64:
 		l.error(cn.at, "Common name too long",
@@ -135,12 +167,22 @@ func (l *loader) checkCA() {
 	}
 }
 
-func tried(body *hclsyntax.Body, attr string) bool {
-	return body != nil && body.Attributes[attr] != nil
+// tried reports whether a body holds what is called name, be it misspelled or
+// of the wrong kind. That was reported, so that it is not missing besides.
+func tried(body *hclsyntax.Body, name string) bool {
+	if body == nil {
+		return false
+	}
+	for attr := range body.Attributes {
+		if suggest(attr, []string{name}) != "" {
+			return true
+		}
+	}
+	return slices.ContainsFunc(body.Blocks, func(b *hclsyntax.Block) bool { return suggest(b.Type, []string{name}) != "" })
 }
 
 func (l *loader) readDefaults(found []*hclsyntax.Block) {
-	b := l.only(found)
+	b := l.only(found, inDefaults, "A defaults block")
 	if b == nil {
 		return
 	}
@@ -148,7 +190,7 @@ func (l *loader) readDefaults(found []*hclsyntax.Block) {
 	l.readBlock(b, inDefaults, "A defaults block", &l.defaults)
 	for _, i := range []int{fieldCN, fieldEmail} {
 		if at := l.defaults.subject[i]; at.set {
-			l.error(at.at, "Personal field in the defaults", fmt.Sprintf("Every user needs another %s, so it belongs into the user's block.", subjectFields[i].name))
+			l.error(at.at, "Personal field in the defaults", fmt.Sprintf("%s differs from user to user, so it belongs into each user's block.", subjectFields[i].name))
 			l.defaults.subject[i] = said[string]{}
 		}
 	}
@@ -171,15 +213,15 @@ func (l *loader) period(validity, renew said[time.Duration], initial, longest ti
 
 // tooEarly points at what was written last, which is usually what is wrong.
 func (l *loader) tooEarly(validity, renew said[time.Duration], v time.Duration) {
-	at, end, before := renew.at, "validity is "+spell(v), "renew_before is "+spell(renew.value)
+	at, length, lead := renew.at, "validity", "renew_before"
 	switch {
 	case !validity.set:
-		end += " where nothing is said"
+		length += ", where nothing is said,"
 	case validity.at.Start.Byte > renew.at.Start.Byte:
 		at = validity.at
-		before += " " + place(renew.at)
+		lead += ", " + place(renew.at) + ","
 	default:
-		end += " " + place(validity.at)
+		length += ", " + place(validity.at) + ","
 	}
 	pair := [2]int{validity.at.Start.Byte, renew.at.Start.Byte}
 	if l.early[pair] {
@@ -187,7 +229,8 @@ func (l *loader) tooEarly(validity, renew said[time.Duration], v time.Duration) 
 	}
 	l.early[pair] = true
 	l.error(at, "Renewal before issuance",
-		fmt.Sprintf("%s and %s, so it would be due as soon as it is issued. renew_before must be shorter than validity.", before, end))
+		fmt.Sprintf("%s is %s and %s is %s, so it would be due as soon as it is issued. renew_before must be shorter than validity.",
+			lead, spell(renew.value), length, spell(v)))
 }
 
 // spell writes a duration in the largest unit of the language that fits.
@@ -208,11 +251,9 @@ func iterations(asked said[int], pass secret.Ref) int {
 	return iterationsChosen
 }
 
-func (l *loader) readUsers(found []*hclsyntax.Block) {
-	l.people = people{emails: make(map[string]hcl.Range, len(found)), names: map[pki.Subject]hcl.Range{}}
-	l.users = make(map[string]hcl.Range, len(found))
-	l.cfg.Users = make([]User, 0, len(found))
-	for _, b := range found {
+// readUsers reads the user blocks that were found since it last did.
+func (l *loader) readUsers() {
+	for _, b := range l.kinds["user"] {
 		s := settings{}
 		name, ok := l.label(b, l.users)
 		s.name = name
@@ -221,6 +262,7 @@ func (l *loader) readUsers(found []*hclsyntax.Block) {
 			l.addUser(&s)
 		}
 	}
+	l.kinds["user"] = nil
 }
 
 // addUser completes a user with what the defaults and the CA leave to it.
@@ -271,7 +313,7 @@ func (l *loader) readRosters(found []*hclsyntax.Block) {
 }
 
 func (l *loader) readGuard(found []*hclsyntax.Block) {
-	b := l.only(found)
+	b := l.only(found, inGuard, "A guard block")
 	if b == nil {
 		return
 	}

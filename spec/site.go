@@ -81,8 +81,8 @@ func (r siteReader) settings(body *hclsyntax.Body, header hcl.Range, prefix, wha
 		}
 		attr := body.Attributes[row.Name]
 		if attr == nil {
-			if row.Required {
-				r.missing(header, "Missing attribute", fmt.Sprintf("%s needs %s: %s", what, row.Name, row.Doc))
+			if row.Required && !tried(body, row.Name) {
+				r.missing(header, "Missing attribute", fmt.Sprintf("%s needs the attribute %s: %s", what, row.Name, strings.ToLower(row.Doc[:1])+row.Doc[1:]))
 			}
 			continue
 		}

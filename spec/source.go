@@ -2,6 +2,7 @@ package spec
 
 import (
 	"bytes"
+	"cmp"
 	"regexp"
 	"slices"
 	"sort"
@@ -57,13 +58,26 @@ func (s *Sources) Snippet(r hcl.Range) (Snippet, bool) {
 		}
 		snip.Hidden = append(snip.Hidden, [2]int{part(h.Start.Byte), part(h.End.Byte)})
 	}
-	if len(snip.Hidden) == 0 {
-		snip.Hidden = looksSecret(line)
+	snip.Hidden = append(snip.Hidden, looksSecret(line)...)
+	if start > 0 {
+		snip.Hidden = append(snip.Hidden, insideSecret(f.text[bytes.LastIndexByte(f.text[:start-1], '\n')+1:start], line)...)
 	}
-	if len(snip.Hidden) == 0 && start > 0 {
-		snip.Hidden = insideSecret(f.text[bytes.LastIndexByte(f.text[:start-1], '\n')+1:start], line)
-	}
+	snip.Hidden = merge(snip.Hidden)
 	return snip, true
+}
+
+// merge sorts ranges and joins those that touch.
+func merge(ranges [][2]int) [][2]int {
+	slices.SortFunc(ranges, func(a, b [2]int) int { return cmp.Compare(a[0], b[0]) })
+	var out [][2]int
+	for _, r := range ranges {
+		if n := len(out); n > 0 && r[0] <= out[n-1][1] {
+			out[n-1][1] = max(out[n-1][1], r[1])
+		} else if r[0] < r[1] {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // Block names the top-level block that r stands in, such as `user "mmuser"`;
@@ -88,10 +102,10 @@ func (s *Sources) file(name string) *source {
 }
 
 var (
-	secretName  = regexp.MustCompile(`(?i)(pass|secret|pwd|credential|challenge)[\w.-]*"?[ \t]*[=:][ \t]*`)
-	secretOpen  = regexp.MustCompile(`(?i)(pass|secret|pwd|credential|challenge)[\w.-]*"?[ \t]*=[ \t]*[\[{(]\s*$`)
-	lineName  = regexp.MustCompile(`^[ \t]*"?([\w.-]*)"?[ \t]*[=:]?[ \t]*`)
-	secretPlace = regexp.MustCompile(`^\{[ \t]*("?(env|file|command|generate)"?[ \t]*[=:]|$)`)
+	secretName   = regexp.MustCompile(`(?i)(pass|secret|pwd|credential|challenge)[\w.-]*"?[ \t]*[=:][ \t]*`)
+	secretOpen   = regexp.MustCompile(`(?i)(pass|secret|pwd|credential|challenge)[\w.-]*"?[ \t]*=[ \t]*[\[{(]\s*$`)
+	lineName     = regexp.MustCompile(`^[ \t]*"?([\w.-]*)"?[ \t]*[=:]?[ \t]*`)
+	secretMember = regexp.MustCompile(`([\w.-]+)"?[ \t]*[=:][ \t]*`)
 )
 
 // looksSecret finds what follows a name like passphrase and an equals sign
@@ -103,10 +117,18 @@ func looksSecret(line []byte) [][2]int {
 		return nil
 	}
 	value := bytes.TrimRight(line[m[1]:], " \t")
-	if len(value) == 0 || secretPlace.Match(value) {
+	if len(value) == 0 {
 		return nil
 	}
-	return [][2]int{{m[1], m[1] + len(value)}}
+	if value[0] != '{' {
+		return [][2]int{{m[1], m[1] + len(value)}}
+	}
+	for _, member := range secretMember.FindAllSubmatchIndex(value, -1) {
+		if !slices.Contains(secretPlaces, string(value[member[2]:member[3]])) {
+			return [][2]int{{m[1] + member[1], m[1] + len(value)}}
+		}
+	}
+	return nil
 }
 
 // insideSecret does the same for the line that follows an opening brace.

@@ -113,7 +113,7 @@ type people struct {
 }
 
 func (l *loader) checkPeople(u User, email said[string]) {
-	if u.Subject == l.cfg.CA.Subject {
+	if ca := l.cfg.CA.Subject; strings.EqualFold(u.Subject.CommonName, ca.CommonName) && foldSubject(u.Subject) == foldSubject(ca) {
 		l.error(u.Origin, "Subject of the CA", "This user's DN is that of the CA. A certificate whose subject is also its issuer passes for the end of the chain. Give the user another common name.")
 	}
 	if u.Subject.Email == "" {

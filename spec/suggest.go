@@ -89,5 +89,5 @@ func didYouMean(given string, names []string) string {
 	if s := suggest(given, names); s != "" {
 		return "Did you mean " + strconv.Quote(s) + "?"
 	}
-	return "It can be " + orList(names) + "."
+	return "It is one of these: " + strings.Join(names, ", ") + "."
 }

@@ -45,9 +45,10 @@ func (k kind) String() string {
 // none quotes the expression.
 func (l *loader) literal(expr hclsyntax.Expression) (value, bool) {
 	v := value{at: expr.Range()}
-	switch e := expr.(type) {
-	case *hclsyntax.ExprSyntaxError: // reported by the parser
+	if unparsed(expr) {
 		return v, false
+	}
+	switch e := expr.(type) {
 	case *hclsyntax.ParenthesesExpr:
 		return l.literal(e.Expression)
 	case *hclsyntax.LiteralValueExpr:
@@ -71,7 +72,7 @@ func (l *loader) literal(expr hclsyntax.Expression) (value, bool) {
 		return l.object(e)
 	case *hclsyntax.ScopeTraversalExpr:
 		l.error(v.at, "Text without quotes",
-			`A bare word would be a variable, and a spec has none. Put text in double quotes.`)
+			`A bare word would be a variable, and a spec has none. Text stands in double quotes; the only words without them are true and false.`)
 		return v, false
 	case *hclsyntax.FunctionCallExpr:
 		l.error(v.at, "Function in a spec",
@@ -81,6 +82,18 @@ func (l *loader) literal(expr hclsyntax.Expression) (value, bool) {
 	l.error(v.at, "Not a plain value",
 		`A value here is a text in double quotes, a number, true, false or a list of those; nothing is computed. Write the result instead.`)
 	return v, false
+}
+
+// unparsed reports whether the parser could not read an expression, and said
+// so.
+func unparsed(expr hclsyntax.Expression) bool {
+	switch e := expr.(type) {
+	case *hclsyntax.ExprSyntaxError:
+		return true
+	case *hclsyntax.LiteralValueExpr:
+		return !e.Val.IsKnown()
+	}
+	return false
 }
 
 func (l *loader) constant(e *hclsyntax.LiteralValueExpr) (value, bool) {
@@ -95,7 +108,7 @@ func (l *loader) constant(e *hclsyntax.LiteralValueExpr) (value, bool) {
 		v.kind, v.number = number, e.Val.AsBigFloat()
 	case e.Val.Type() == cty.String:
 		v.kind, v.text = text, e.Val.AsString()
-	default: // the parser's placeholder for what it could not read
+	default:
 		return v, false
 	}
 	return v, true
@@ -117,6 +130,13 @@ func (l *loader) quoted(e *hclsyntax.TemplateExpr) (value, bool) {
 }
 
 func (l *loader) template(at hcl.Range) {
+	text := l.src.files[l.cfg.File].text
+	if start := at.Start.Byte - 2; start >= 0 && text[start+1] == '{' { // of a part in a longer text, the parser gives the inside
+		at.Start.Byte, at.Start.Column = start, at.Start.Column-2
+		if at.End.Byte < len(text) && text[at.End.Byte] == '}' {
+			at.End.Byte, at.End.Column = at.End.Byte+1, at.End.Column+1
+		}
+	}
 	l.error(at, "Template in a spec",
 		`"${" and "%{" begin a template, and a spec has no variables to fill in: every value stands for itself. Write the text out; if the characters themselves are meant, write "$${" or "%%{".`)
 }

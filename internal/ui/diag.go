@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -55,7 +56,7 @@ func writeDiagnostic(w io.Writer, src *spec.Sources, d *hcl.Diagnostic, style St
 
 func writePlace(w io.Writer, src *spec.Sources, at hcl.Range, style Style, sgr string) {
 	snip, ok := src.Snippet(at)
-	if !ok {
+	if wholeFile := at.End.Byte == 0; wholeFile || !ok {
 		fmt.Fprintf(w, "  %s\n\n", Clean(at.Filename))
 		return
 	}
@@ -222,13 +223,20 @@ func cut(glyphs []glyph) []glyph {
 	return window
 }
 
+// braced is a piece of a spec in a sentence, which is not broken.
+var braced = regexp.MustCompile(`([a-z_]+ )?\{ [^{}]{1,40} \}`)
+
+const glue = "\x00" // cleaned text has no NUL
+
 // wrap breaks text between words into lines of at most cols columns; a longer
 // word stands alone.
 func wrap(text string, cols int) []string {
 	var lines []string
+	text = braced.ReplaceAllStringFunc(text, func(s string) string { return strings.ReplaceAll(s, " ", glue) })
 	for _, paragraph := range strings.Split(text, "\n") {
 		line, used := "", 0
 		for _, word := range strings.Fields(paragraph) {
+			word = strings.ReplaceAll(word, glue, " ")
 			n := 0
 			for _, r := range word {
 				n += runeColumns(r)
