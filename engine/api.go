@@ -14,6 +14,7 @@ type Options struct {
 	Replace     []Owner       // users to rekey now, revoking what they have
 	Reason      string        // RFC 5280 reason of Replace
 	Allow       int           // revocations allowed beyond the guard: --allow-revocations
+	Adopt       bool          // take over files that the CA database knows nothing of
 	AcceptClock bool          // go on although the clock is behind the directory's own past
 	LookupEnv   func(string) (string, bool)
 	Command     string // for whoever finds the lock taken: "apply since 2026-11-23T16:00:00Z"

@@ -139,7 +139,8 @@ func (e *executor) newCA(t *task, key crypto.Signer) (*x509.Certificate, error) 
 		}
 		req.Subject = subject
 	} else {
-		req.Subject = e.obs.trust()[0].RawSubject
+		before := e.obs.trust()[0]
+		req.Subject, req.KeyID = before.RawSubject, before.SubjectKeyId
 	}
 	der, err := pki.SignCA(req, key)
 	if err != nil {
@@ -175,6 +176,9 @@ func (e *executor) userFiles(t *task, b *built) error {
 	}
 	if len(t.makes) == 0 {
 		return nil
+	}
+	if u.asked != nil {
+		return e.csrFiles(t, b)
 	}
 	pass := b.newPassphrase(u.pass)
 	var key crypto.Signer

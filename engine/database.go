@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 	"time"
 
 	"mtlsplan/internal/cadb"
@@ -85,8 +86,20 @@ func readDatabase(dir *outdir.Dir) (*database, error) {
 
 func (db *database) addRow(r cadb.Row) {
 	db.bySerial[r.Serial] = len(db.rows)
-	db.byOwner[Owner(r.Owner)] = append(db.byOwner[Owner(r.Owner)], len(db.rows))
+	for _, owner := range rowOwners(r) {
+		db.byOwner[owner] = append(db.byOwner[owner], len(db.rows))
+	}
 	db.rows = append(db.rows, r)
+}
+
+// rowOwners are whose a serial is: more than one only where an adopted CA has
+// used it more than once.
+func rowOwners(r cadb.Row) []Owner {
+	var out []Owner
+	for name := range strings.SplitSeq(r.Owner, ",") {
+		out = append(out, Owner(name))
+	}
+	return out
 }
 
 // row returns the row of a serial, nil when there is none.
@@ -188,10 +201,24 @@ func (db *database) fresh() *big.Int {
 	}
 }
 
-// issue takes a new certificate into the database.
+// issue takes a certificate into the database. An adopted one may have a serial
+// that another has too: then they share a row, which lasts as long as either.
 func (db *database) issue(owner Owner, cert *x509.Certificate) {
+	serial := pki.SerialHex(cert.SerialNumber)
+	if i, shared := db.bySerial[serial]; shared {
+		r := &db.rows[i]
+		r.Owner += "," + string(owner)
+		if cert.NotAfter.After(r.NotAfter) {
+			r.NotAfter = cert.NotAfter.UTC()
+		}
+		db.byOwner[owner] = append(db.byOwner[owner], i)
+		db.newIssued = append(db.newIssued, cadb.FormatIssued(cadb.Issued{Owner: string(owner), DER: cert.Raw})...)
+		db.issued[owner] = append(db.issued[owner], cert.Raw)
+		db.rewrite = true
+		return
+	}
 	row := cadb.Row{
-		State: cadb.Valid, NotAfter: cert.NotAfter.UTC(), Serial: pki.SerialHex(cert.SerialNumber),
+		State: cadb.Valid, NotAfter: cert.NotAfter.UTC(), Serial: serial,
 		Owner: string(owner), Subject: pki.NameOneLine(cert.RawSubject),
 	}
 	db.newIssued = append(db.newIssued, cadb.FormatIssued(cadb.Issued{Owner: string(owner), DER: cert.Raw})...)

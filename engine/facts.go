@@ -98,6 +98,7 @@ type caFacts struct {
 	key   keyFacts
 	crt   crtFacts
 	wide  []fileFacts // directories and database files that are wider than they may be
+	taken bool        // this run adopts it
 	err   error       // a file that cannot be read: nothing can be said of the CA
 }
 
@@ -110,7 +111,9 @@ type userFacts struct {
 	csr       csrFacts
 	crt       crtFacts
 	p12       []p12Facts
-	stray     []fileFacts // a .p12 of a profile that is asked for no more
+	stray     []fileFacts // files that the spec has no use for: a .p12 of a profile that is asked for no more
+	asked     *pki.CSR    // the request that the user has made, of a csr user
+	taken     bool        // this run adopts what lies there
 	err       error
 }
 

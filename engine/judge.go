@@ -185,16 +185,21 @@ func newestPast(obs *Observed) (late time.Time, what string) {
 // guard refuses a plan that would shut out more users than one run may. It
 // counts those who were active before and would have no valid certificate.
 func guard(v *verdict, obs *Observed, opt Options) {
-	active, leaving := 0, 0
-	seen := map[string]bool{}
+	leaving := 0
+	users := map[Owner]bool{}
 	for _, r := range obs.db.rows {
-		if r.State != cadb.Revoked && obs.now.Before(r.NotAfter) && isUser(Owner(r.Owner)) && !seen[r.Owner] {
-			seen[r.Owner] = true
-			active++
+		if r.State == cadb.Revoked || !obs.now.Before(r.NotAfter) {
+			continue
+		}
+		for _, owner := range rowOwners(r) {
+			if isUser(owner) {
+				users[owner] = true
+			}
 		}
 	}
+	active := len(users)
 	for _, t := range v.tasks {
-		if t.left != nil && len(t.revokes) > 0 {
+		if t.left != nil && len(t.left.rows) > 0 {
 			leaving++
 		}
 	}

@@ -75,16 +75,25 @@ func (s *session) observe() (*Observed, error) {
 	if obs.ca, err = o.ca(); err != nil {
 		return nil, err
 	}
-	obs.issuers = db.issuers(obs.ca.gens)
-	o.past(obs)
+	if s.opt.Adopt && s.opt.covers(obs.ca.owner) {
+		obs.ca.adopt(db)
+	}
 	for _, u := range s.cfg.Users {
 		if u.Revoked == "" && s.opt.covers(userOwner(u.Name)) {
 			obs.users = append(obs.users, userFacts{spec: u, owner: userOwner(u.Name)})
 		}
 	}
 	forEach(len(obs.users), func(i int) { obs.users[i] = o.user(obs.users[i].spec) })
-	obs.left = o.left(obs, s.opt.covers)
+	if s.opt.Adopt {
+		for i := range obs.users {
+			obs.users[i].adopt(obs)
+		}
+	}
+	obs.issuers = db.issuers(obs.ca.gens)
+	o.past(obs)
 	obs.crl, obs.crlErr = o.crl(obs.ca)
+	obs.learn()
+	obs.left = o.left(obs, s.opt.covers)
 	for _, site := range s.cfg.Sites {
 		f := siteFacts{spec: site, owner: siteOwner(site)}
 		f.fileFacts, f.err = o.file(kindSite, site.Proxy.File(site.Name, site.Values))
@@ -195,6 +204,9 @@ func (o *observer) crt(name string) (crtFacts, error) {
 }
 
 func (o *observer) user(u spec.User) userFacts {
+	if u.CSR != "" {
+		return o.csrUser(u)
+	}
 	f := userFacts{spec: u, owner: userOwner(u.Name)}
 	file := func(kind string) string { return userFile(o.cfg, u.Name, kind) }
 	var errs [4]error
@@ -292,10 +304,11 @@ func (o *observer) left(obs *Observed, covers func(Owner) bool) []leftFacts {
 		}
 	}
 	for _, r := range obs.db.rows {
-		owner := Owner(r.Owner)
-		if strings.HasPrefix(r.Owner, "user.") && !listed[owner] {
-			listed[owner] = true
-			add(leftFacts{owner: owner, code: Removed, reason: "cessationOfOperation"})
+		for _, owner := range rowOwners(r) {
+			if isUser(owner) && !listed[owner] {
+				listed[owner] = true
+				add(leftFacts{owner: owner, code: Removed, reason: "cessationOfOperation"})
+			}
 		}
 	}
 	return out
@@ -333,6 +346,28 @@ func (o *observer) crl(ca caFacts) (crlFacts, error) {
 		c.lists[ca.gens[i].public] = list
 	}
 	return c, nil
+}
+
+// learn takes over what a CRL of ours lists and the database does not say: of
+// an adopted CA, or because the database is from an older backup. What was
+// revoked once stays revoked.
+func (obs *Observed) learn() {
+	for _, g := range obs.ca.gens {
+		list := obs.crl.lists[g.public]
+		if list == nil {
+			continue
+		}
+		for _, e := range list.RevokedCertificateEntries {
+			serial, reason := pki.SerialHex(e.SerialNumber), pki.ReasonName(e.ReasonCode)
+			if obs.db.row(e.SerialNumber) == nil {
+				obs.db.addRow(cadb.Row{State: cadb.Valid, NotAfter: g.cert.NotAfter.UTC(), Serial: serial, Owner: "unknown", Subject: "/CN=unknown"})
+				if len(obs.ca.gens) > 1 {
+					obs.issuers[serial] = g.public
+				}
+			}
+			obs.db.revoke(serial, e.RevocationTime.UTC(), reason)
+		}
+	}
 }
 
 // past reads the keys of earlier generations while users still depend on them.

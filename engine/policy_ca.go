@@ -42,6 +42,7 @@ func (is issuer) count() int {
 }
 
 var caPolicies = []policy[caView]{
+	{Unrecorded, caAdopted},
 	{KeyChanged, caRollover},
 	{Missing, func(v caView) []finding {
 		if !v.crt.missing {
@@ -247,7 +248,7 @@ func examineCA(obs *Observed) ([]finding, error) {
 	case ca.key.opened == cannotBeOpened:
 		return refuse(Unreadable, "%s holds no key that can be read: restore it from a backup; it is never replaced", ca.key.name), nil
 	case len(ca.gens) == 0:
-		return refuse(Unrecorded, "%s is there, but the CA database knows nothing of it: restore %s from a backup, or move the key away to have a new CA made", ca.key.name, issuedName), nil
+		return refuse(Unrecorded, "%s is there, and beside it %s, of which the CA database knows nothing: say --adopt to take over what was made by hand, or restore %s from a backup", ca.key.name, describeCert(ca.crt), issuedName), nil
 	case ca.pass.err != nil:
 		return nil, ca.pass.err
 	case ca.key.opened == opensNeither:
@@ -291,7 +292,8 @@ func generationSubject(s pki.Subject, generation int) pki.Subject {
 
 // validityNote tells that a changed validity alone issues nothing.
 func validityNote(v *verdict, owner Owner, cert *x509.Certificate, want time.Duration) {
-	if have := cert.NotAfter.Sub(cert.NotBefore) - backdate; have != want {
+	// Whoever issued it may have backdated it or not.
+	if have := cert.NotAfter.Sub(cert.NotBefore).Round(time.Hour); have != want {
 		v.note(owner, false, "the certificate was issued for %s and the spec says %s: this takes effect at the next renewal", days(have), days(want))
 	}
 }

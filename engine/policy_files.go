@@ -24,6 +24,8 @@ func csrDamaged(v userView) []finding {
 	switch {
 	case v.csr.missing:
 		return nil
+	case v.asked != nil && c != nil && bytes.Equal(c.Raw, v.asked.Raw):
+		return nil
 	case c != nil && pki.PublicID(c.Public) == v.public() &&
 		(v.cert == nil || bytes.Equal(c.Subject, v.cert.RawSubject) && slices.Equal(c.Emails, v.cert.EmailAddresses)):
 		return nil
@@ -32,7 +34,7 @@ func csrDamaged(v userView) []finding {
 }
 
 func challengeChanged(v userView) []finding {
-	if v.csr.csr == nil || v.csr.csr.Challenge.Equal(v.challenge) {
+	if v.csr.csr == nil || v.asked != nil || v.csr.csr.Challenge.Equal(v.challenge) {
 		return nil
 	}
 	return []finding{{Reason: Reason{Message: v.csr.name + " holds another challenge password than the spec's", Field: "challenge_password"}, action: Rebuild, makes: []string{kindCSR}}}
@@ -115,6 +117,6 @@ func strayP12(v userView) []finding {
 	for _, p := range v.spec.P12 {
 		want = append(want, string(p))
 	}
-	return []finding{{Reason: Reason{Message: strings.Join(names, ", ") + ": the spec asks for no such .p12", Field: "p12", Want: strings.Join(want, " ")},
+	return []finding{{Reason: Reason{Message: strings.Join(names, ", ") + ": the spec has no use for it", Field: "p12", Want: strings.Join(want, " ")},
 		action: Rebuild, removes: v.stray}}
 }

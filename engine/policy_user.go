@@ -17,12 +17,13 @@ import (
 // userView is what policies of a user look at.
 type userView struct {
 	*userFacts
-	now   time.Time
-	ca    issuer
-	cert  *x509.Certificate // the one in place when it is recorded, else what the database holds for the key; nil for none
-	known []cadb.Row        // the user's valid and unexpired rows
-	state cadb.State        // of cert
-	sole  bool              // cert is the one in place
+	now    time.Time
+	ca     issuer
+	cert   *x509.Certificate // the one in place when it is recorded, else what the database holds for the key; nil for none
+	known  []cadb.Row        // the user's valid and unexpired rows
+	state  cadb.State        // of cert
+	sole   bool              // cert is the one in place
+	shared []Owner           // whose cert's serial is
 }
 
 // public identifies the key that request and .p12 must hold. After a
@@ -44,12 +45,16 @@ func (u *userFacts) p12Kinds() []string {
 }
 
 func (u *userFacts) fromKey() []string {
+	if u.asked != nil {
+		return []string{kindCSR, kindCrt}
+	}
 	return slices.Concat([]string{kindKey, kindCSR, kindCrt}, u.p12Kinds())
 }
 func (u *userFacts) fromCert() []string { return append([]string{kindCrt}, u.p12Kinds()...) }
 
 // userPolicies are asked of every user who has a key.
 var userPolicies = []policy[userView]{
+	{Unrecorded, adopted},
 	{Missing, certMissing},
 	{Damaged, certDamaged},
 	{Revoked, certRevoked},
@@ -61,6 +66,7 @@ var userPolicies = []policy[userView]{
 	{Expired, expired},
 	{Expiring, expiring},
 	{UsageChanged, usageChanged},
+	{UsageChanged, sharedSerial},
 	{OverlapOver, overlapOver},
 	{PassphraseChanged, func(v userView) []finding { return keyPassphrase(v.key, v.pass) }},
 	{EncodingChanged, func(v userView) []finding { return keyEncoding(v.key, v.spec.KDFIterations) }},
@@ -77,13 +83,18 @@ var userPolicies = []policy[userView]{
 	{Mode, userModes},
 }
 
+// rekey makes a new key. The key of a csr user is the user's own: only the
+// certificate can be made anew.
 func rekey(u *userFacts, r Reason) []finding {
+	if u.asked != nil {
+		return []finding{{Reason: r, action: Reissue, makes: u.fromCert()}}
+	}
 	return []finding{{Reason: r, action: Rekey, makes: u.fromKey()}}
 }
 
 // renew is rekey or reissue, as the spec has it for a renewal by time.
 func renew(u *userFacts, r Reason) []finding {
-	if u.spec.ReuseKey && !u.key.missing {
+	if u.spec.ReuseKey && !u.key.missing || u.asked != nil {
 		return []finding{{Reason: r, action: Reissue, makes: u.fromCert()}}
 	}
 	return rekey(u, r)
@@ -145,13 +156,16 @@ func issuedBy(cert, ca *x509.Certificate) bool {
 }
 
 func keyMismatch(v userView) []finding {
-	if v.cert == nil || pki.PublicID(v.cert.PublicKey) == v.key.public {
+	if v.cert == nil || pki.PublicID(v.cert.PublicKey) == v.key.public || v.asked != nil {
 		return nil
 	}
 	return rekey(v.userFacts, Reason{Message: v.key.name + " and " + v.crt.name + " do not belong together"})
 }
 
 func keyChanged(v userView) []finding {
+	if v.asked != nil {
+		return csrKeyChanged(v)
+	}
 	if have := pki.KeyTypeOf(v.key.key); have != v.spec.Key {
 		return rekey(v.userFacts, Reason{Message: "the spec asks for another type of key", Field: "key", Have: string(have), Want: string(v.spec.Key)})
 	}
@@ -297,6 +311,9 @@ func judgeUser(v *verdict, obs *Observed, ca issuer, u *userFacts, opt Options) 
 	if slices.Contains(opt.Replace, u.owner) && !isRefusal(findings) {
 		f := rekey(u, Reason{Code: ReplaceAsked, Message: "--replace asks for a new key", Field: "reason", Want: opt.Reason})
 		f[0].revokes = view.known
+		if also := others(view.known, u.owner); len(also) > 0 {
+			f[0].Message += "; its serial is shared, so this also ends what was issued before to " + also
+		}
 		if u.spec.Passphrase.Kind == secret.Generate {
 			f[0].makes = append(f[0].makes, kindPass)
 		}
@@ -341,8 +358,10 @@ func examineUser(v *userView, obs *Observed) ([]finding, error) {
 	switch {
 	case u.err != nil:
 		return nil, u.err
-	case there && !recorded:
-		return []finding{{Reason: Reason{Code: Unrecorded, Message: fmt.Sprintf("files of %s are there, but the CA database knows nothing of them: move them away to have the user made anew", u.owner)}, action: Refuse}}, nil
+	case there && !recorded && !u.taken:
+		return []finding{{Reason: Reason{Code: Unrecorded, Message: u.describe() + ", of which the CA database knows nothing: say --adopt to take it over, or move it away to have the user made anew"}, action: Refuse}}, nil
+	case u.asked != nil:
+		return examineCSR(v, obs)
 	case u.pass.err != nil:
 		return nil, u.pass.err
 	case u.key.opened == cannotBeOpened:
@@ -350,6 +369,9 @@ func examineUser(v *userView, obs *Observed) ([]finding, error) {
 	case u.key.opened == opensNeither:
 		return nil, errWrongPassphrase(u.key, u.pass, u.spec.Passphrase.Kind == secret.Generate, !u.spec.PreviousPassphrase.IsZero())
 	case u.key.missing:
+		if u.taken {
+			return append(adopted(*v), rekey(u, Reason{Code: Missing, Message: u.key.name + " is not there"})...), nil
+		}
 		makes := u.fromKey()
 		if u.spec.Passphrase.Kind == secret.Generate && u.pass.file.missing {
 			makes = append(makes, kindPass)
@@ -359,20 +381,37 @@ func examineUser(v *userView, obs *Observed) ([]finding, error) {
 		}
 		return []finding{{Reason: Reason{Code: Missing, Message: u.key.name + " is gone"}, action: Rekey, makes: makes}}, nil
 	}
-	v.cert = obs.db.newest(u.owner, u.key.public, v.now)
-	if c := u.crt.cert; c != nil && obs.db.knows(u.owner, c.Raw) {
-		v.cert, v.sole = c, true
-	} else if c != nil && v.cert == nil && issuedByAny(c, v.ca.trusted) && !slices.ContainsFunc(v.ca.trusted, func(ca *x509.Certificate) bool { return c.CheckSignatureFrom(ca) != nil }) {
-		return []finding{{Reason: Reason{Code: Unrecorded, Message: u.crt.name + " was issued by the CA, but the CA database knows nothing of it: move it away"}, action: Refuse}}, nil
-	}
-	if v.cert != nil {
-		if r := obs.db.row(v.cert.SerialNumber); r != nil {
-			v.state = r.State
-		} else {
-			return nil, errors.New("the certificate is in " + issuedName + " and not in " + indexName + ": restore the database from a backup")
-		}
+	if f, err := findCert(v, obs); f != nil || err != nil {
+		return f, err
 	}
 	return ask(*v, userPolicies), nil
+}
+
+// findCert finds the user's certificate: the one in place when it is recorded,
+// else what the database holds for the key.
+func findCert(v *userView, obs *Observed) ([]finding, error) {
+	u := v.userFacts
+	v.cert = obs.db.newest(u.owner, v.key.public, v.now)
+	switch c := u.crt.cert; {
+	case c == nil:
+	case obs.db.knows(u.owner, c.Raw):
+		v.cert, v.sole = c, true
+	case v.cert == nil && signedByAny(c, v.ca.trusted) && !u.taken:
+		return []finding{{Reason: Reason{Code: Unrecorded, Message: u.crt.name + " was issued by the CA, but the CA database knows nothing of it: move it away"}, action: Refuse}}, nil
+	}
+	if v.cert == nil {
+		return nil, nil
+	}
+	r := obs.db.row(v.cert.SerialNumber)
+	if r == nil {
+		return nil, errors.New("the certificate is in " + issuedName + " and not in " + indexName + ": restore the database from a backup")
+	}
+	v.state, v.shared = r.State, rowOwners(*r)
+	return nil, nil
+}
+
+func signedByAny(cert *x509.Certificate, cas []*x509.Certificate) bool {
+	return slices.ContainsFunc(cas, func(ca *x509.Certificate) bool { return cert.CheckSignatureFrom(ca) == nil })
 }
 
 // userNotes tells what the spec asks for and only the next renewal gives.
@@ -393,9 +432,19 @@ func judgeLeft(v *verdict, obs *Observed, l *leftFacts) {
 		message = "the spec says revoked = \"" + l.reason + "\""
 	}
 	f := finding{Reason: Reason{Code: l.code, Message: message}, action: Retire, revokes: l.rows, removes: l.files}
-	if n := len(l.rows); n > 0 {
+	// A serial that others hold too waits until they need it no more.
+	f.revokes = slices.DeleteFunc(slices.Clone(l.rows), func(r cadb.Row) bool { return obs.needed(r) })
+	if n := len(f.revokes); n > 0 {
 		f.Message += "; " + plural(n, "certificate") + " will be revoked"
-		f.Field, f.Have = "serial", serials(l.rows)
+		f.Field, f.Have = "serial", serials(f.revokes)
+		if also := others(f.revokes, l.owner); len(also) > 0 {
+			f.Message += ", and with a shared serial what was issued before to " + also
+		}
+	}
+	if len(f.revokes) == 0 && len(f.removes) == 0 {
+		v.note(l.owner, true, "holds serial %s, which %s needs too: it is revoked when everybody has moved to a certificate of their own, or at once with --replace", serials(l.rows), others(l.rows, l.owner))
+		v.add(nil)
+		return
 	}
 	t := newTask(l.owner, []finding{f})
 	t.left, t.reason = l, l.reason

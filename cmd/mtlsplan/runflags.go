@@ -21,6 +21,7 @@ type runFlags struct {
 	replace     []string
 	reason      string
 	allow       int
+	adopt       bool
 	lockTimeout time.Duration
 	acceptClock bool
 }
@@ -32,6 +33,7 @@ func (a *app) addRunFlags(cmd *cobra.Command, f *runFlags) {
 	flags.StringArrayVar(&f.replace, "replace", nil, "give this `OWNER`, as in user.NAME, a new key now and revoke what it has; may be repeated")
 	flags.StringVar(&f.reason, "reason", "", "why --replace revokes: an RFC 5280 `REASON` such as keyCompromise; superseded when left out")
 	flags.IntVar(&f.allow, "allow-revocations", 0, "let this run leave up to `N` users without a valid certificate, beyond the guard")
+	flags.BoolVar(&f.adopt, "adopt", false, "take over files that were made by hand, of which the CA database knows nothing")
 	flags.DurationVar(&f.lockTimeout, "lock-timeout", 0, "`DURATION` to wait for another apply to end, as in 30s; a plan needs no lock and never waits")
 	flags.BoolVar(&f.acceptClock, "accept-clock", false, "go on without a warning although the clock is behind dates the directory has recorded")
 	for _, name := range []string{"only", "replace"} {
@@ -47,6 +49,7 @@ func (a *app) options(cfg *spec.Config, f runFlags, command string) (engine.Opti
 		Now:         a.started,
 		LockTimeout: f.lockTimeout,
 		AcceptClock: f.acceptClock,
+		Adopt:       f.adopt,
 		LookupEnv:   a.lookupEnv,
 		Command:     command,
 	}

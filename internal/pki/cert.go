@@ -58,6 +58,9 @@ func SignCA(r CARequest, key crypto.Signer) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("CA certificate: %w", err)
 	}
+	if len(r.KeyID) > 0 {
+		template.SubjectKeyId = r.KeyID
+	}
 	template.IsCA = true
 	template.MaxPathLenZero = true
 	template.KeyUsage = caKeyUsage

@@ -56,6 +56,7 @@ type Subject struct {
 // CARequest is all that decides a CA certificate.
 type CARequest struct {
 	Subject             []byte // DER of the Name, from [Subject.DER] or from an earlier certificate
+	KeyID               []byte // subject key identifier of an earlier certificate for the key; nil for the usual one
 	Serial              *big.Int
 	NotBefore, NotAfter time.Time // cut to whole seconds
 }

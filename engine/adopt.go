@@ -1,0 +1,125 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/pki"
+)
+
+// Adoption takes files over that were made by hand: what the CA has issued
+// goes into the database as it is, and then the policies judge it like
+// everything else. Nothing that works is replaced for being foreign.
+
+// adopt takes the CA into the database in memory; the plan's first batch makes
+// it durable.
+func (ca *caFacts) adopt(db *database) {
+	if len(db.issued[ca.owner]) > 0 || ca.key.missing || ca.crt.cert == nil {
+		return
+	}
+	ca.taken = true
+	db.issue(ca.owner, ca.crt.cert)
+	ca.gens = db.generations(ca.owner)
+}
+
+func (u *userFacts) adopt(obs *Observed) {
+	there := !u.key.missing || !u.crt.missing || !u.csr.missing
+	if len(obs.db.issued[u.owner]) > 0 || !there || u.err != nil {
+		return
+	}
+	u.taken = true
+	if c := u.crt.cert; c != nil && signedByAny(c, obs.trust()) {
+		obs.db.issue(u.owner, c)
+	}
+}
+
+// adopted says what was found. It is a reason of its own: with nothing else to
+// mend, recording it is all there is to do.
+func adopted(v userView) []finding {
+	if !v.taken {
+		return nil
+	}
+	return []finding{{Reason: Reason{Code: Unrecorded, Message: v.describe() + "; it is taken over"}, action: Adopt, makes: nil}}
+}
+
+// describe says what was made by hand.
+func (u *userFacts) describe() string {
+	var parts []string
+	switch {
+	case u.asked != nil:
+	case u.key.missing:
+		parts = append(parts, "no key")
+	case u.key.key != nil:
+		parts = append(parts, fmt.Sprintf("a key of type %s (%s)", pki.KeyTypeOf(u.key.key), u.key.info.Encoding))
+	default:
+		parts = append(parts, "a key that does not open")
+	}
+	parts = append(parts, describeCert(u.crt))
+	if i := slices.IndexFunc(u.p12, func(p p12Facts) bool { return !p.missing }); i >= 0 {
+		parts = append(parts, "a .p12 ("+u.p12[i].info.Encoding+")")
+	}
+	return "made by hand: " + strings.Join(parts, ", ")
+}
+
+func describeCert(c crtFacts) string {
+	switch {
+	case c.missing:
+		return "no certificate"
+	case c.cert == nil:
+		return "a certificate that cannot be read"
+	}
+	return fmt.Sprintf("a version %d certificate with serial %s until %s", c.cert.Version, pki.SerialHex(c.cert.SerialNumber), day(c.cert.NotAfter))
+}
+
+// sharedSerial moves users off a serial that others have too: revoking one
+// would revoke all.
+func sharedSerial(v userView) []finding {
+	if len(v.shared) < 2 {
+		return nil
+	}
+	var also []string
+	for _, o := range v.shared {
+		if o != v.owner {
+			also = append(also, string(o))
+		}
+	}
+	return rekey(v.userFacts, Reason{Message: "the serial is shared with " + strings.Join(also, ", ") + ": who has one cannot be told apart when it is revoked",
+		Field: "serial", Have: pki.SerialHex(v.cert.SerialNumber)})
+}
+
+// needed reports whether a shared serial is still the only valid certificate
+// of an owner whom the spec lists.
+func (obs *Observed) needed(r cadb.Row) bool {
+	leaving := map[Owner]bool{}
+	for _, l := range obs.left {
+		leaving[l.owner] = true
+	}
+	return slices.ContainsFunc(rowOwners(r), func(o Owner) bool {
+		return isUser(o) && !leaving[o] && len(obs.db.valid(o, obs.now)) == 1
+	})
+}
+
+// others names the owners of rows beside one.
+func others(rows []cadb.Row, owner Owner) string {
+	var out []string
+	for _, r := range rows {
+		for _, o := range rowOwners(r) {
+			if o != owner {
+				out = append(out, string(o))
+			}
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(slices.Compact(out), ", ")
+}
+
+// caAdopted says what was found of the CA.
+func caAdopted(v caView) []finding {
+	if !v.taken {
+		return nil
+	}
+	return []finding{{Reason: Reason{Code: Unrecorded, Message: fmt.Sprintf("made by hand: a key of type %s (%s), %s; it is taken over",
+		pki.KeyTypeOf(v.key.key), v.key.info.Encoding, describeCert(v.crt))}, action: Adopt}}
+}

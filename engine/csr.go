@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+
+	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/pki"
+	"mtlsplan/spec"
+)
+
+// A csr user has made the key. Only the request's public key is used: subject
+// and names are the spec's, whatever the request wishes.
+
+// csrUser reads such a user. What is wrong with the request is the owner's
+// failure: the other users do not wait for it.
+func (o *observer) csrUser(u spec.User) userFacts {
+	u.P12 = nil
+	f := userFacts{spec: u, owner: userOwner(u.Name)}
+	file := func(kind string) string { return userFile(o.cfg, u.Name, kind) }
+	var errs [2]error
+	f.crt, errs[0] = o.crt(file(kindCrt))
+	f.csr.fileFacts, errs[1] = o.file(kindCSR, file(kindCSR))
+	if f.err = errors.Join(errs[:]...); f.err != nil {
+		return f
+	}
+	if !f.csr.missing {
+		f.csr.csr, _ = pki.ParseCSR(f.csr.data)
+	}
+	f.key.missing, f.pass.file.missing = true, true
+	for _, kind := range []string{kindKey, kindP12, "compat.p12", "modern.p12", kindPass} {
+		if mode, exists := o.dir.FileMode(file(kind)); exists {
+			f.stray = append(f.stray, fileFacts{kind: kind, name: file(kind), mode: mode})
+		}
+	}
+	data, err := spec.ReadCSR(u.CSR)
+	if err != nil {
+		f.err = err
+		return f
+	}
+	asked, err := pki.ParseCSR(data)
+	if err == nil {
+		err = weak(asked.Public)
+	}
+	if err != nil {
+		f.err = fmt.Errorf("the request %s: %w", u.CSR, err)
+		return f
+	}
+	f.asked, f.key.key, f.key.public = asked, asked.Public, pki.PublicID(asked.Public)
+	return f
+}
+
+// weak refuses keys that nobody should be let in with.
+func weak(key crypto.PublicKey) error {
+	switch typ := pki.KeyTypeOf(key); typ {
+	case pki.RSA2048, pki.RSA3072, pki.RSA4096, pki.ECDSAP256, pki.ECDSAP384, pki.Ed25519, "ecdsa-p521":
+	default:
+		if k, ok := key.(*rsa.PublicKey); !ok || k.N.BitLen() < 2048 {
+			return fmt.Errorf("holds a key of type %s, which TLS libraries refuse today: make one of %v", typ, pki.KeyTypes)
+		}
+	}
+	return nil
+}
+
+// examineCSR is examineUser for a user who has made the key.
+func examineCSR(v *userView, obs *Observed) ([]finding, error) {
+	u := v.userFacts
+	if other, twice := obs.keyHolder(u); twice {
+		return nil, fmt.Errorf("the request holds the same key as that of %s: whoever has one could be taken for the other; make a key for each", other)
+	}
+	if len(obs.db.issued[u.owner]) == 0 && !u.taken {
+		return []finding{{Reason: Reason{Code: Missing, Message: "the user has no certificate yet"}, action: Create, makes: u.fromKey()}}, nil
+	}
+	if f, err := findCert(v, obs); f != nil || err != nil {
+		return f, err
+	}
+	if v.cert == nil && v.crt.cert != nil && obs.db.knows(u.owner, v.crt.cert.Raw) {
+		v.cert = v.crt.cert
+	}
+	if v.state == cadb.Revoked && pki.PublicID(v.cert.PublicKey) == v.key.public {
+		return nil, errors.New("the certificate is revoked, and its key cannot be used again: give a request with a new key")
+	}
+	return ask(*v, userPolicies), nil
+}
+
+// csrKeyChanged finds a request with another key than the certificate's.
+func csrKeyChanged(v userView) []finding {
+	if v.cert == nil || pki.PublicID(v.cert.PublicKey) == v.key.public {
+		return nil
+	}
+	return []finding{{Reason: Reason{Message: "the request holds another key than the certificate", Field: "csr"}, action: Rekey, makes: v.fromKey()}}
+}
+
+// keyHolder finds another user of the spec with the same key.
+func (obs *Observed) keyHolder(u *userFacts) (Owner, bool) {
+	for i := range obs.users {
+		if o := &obs.users[i]; o.owner != u.owner && o.key.public == u.key.public {
+			return o.owner, true
+		}
+	}
+	return "", false
+}
+
+// csrFiles makes what the task of a csr user asks for.
+func (e *executor) csrFiles(t *task, b *built) error {
+	u := t.user
+	cert := t.cert
+	if t.newCert {
+		subject, err := u.spec.Subject.DER()
+		if err != nil {
+			return err
+		}
+		if cert, err = e.issue(u, u.asked.Public, subject, *t.step.NotAfter); err != nil {
+			return err
+		}
+		b.issued = append(b.issued, cert)
+	}
+	if t.newKey {
+		b.before = append(b.before, u.crt.name)
+	}
+	if t.makes[kindCSR] {
+		b.put(kindCSR, u.csr.name, pki.EncodeCSR(u.asked.Raw))
+	}
+	if t.makes[kindCrt] {
+		b.put(kindCrt, u.crt.name, pki.EncodeCertificate(cert.Raw))
+	}
+	return nil
+}
