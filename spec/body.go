@@ -53,6 +53,9 @@ func blockNames(s scope) []string {
 	return names
 }
 
+// topLevel are the blocks of a file.
+var topLevel = blockNames(inFile)
+
 // read fills settings from a body, but for the blocks in it.
 func (l *loader) read(body *hclsyntax.Body, in scope, what string, s *settings) {
 	for name, attr := range body.Attributes {

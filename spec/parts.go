@@ -3,6 +3,7 @@ package spec
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -32,7 +33,7 @@ type item struct{ start, line int }
 // comment of several lines or a heredoc could hold such a line.
 func split(text []byte) []part {
 	names := map[string]bool{"output": true}
-	for _, n := range blockNames(inFile) {
+	for _, n := range topLevel {
 		names[n] = true
 	}
 	parts := []part{{line: 1, items: []item{{0, 1}}}}
@@ -151,7 +152,7 @@ func (l *loader) remember(body *hclsyntax.Body) {
 }
 
 func title(b *hclsyntax.Block) string {
-	if len(b.Labels) == 0 {
+	if len(b.Labels) == 0 || !slices.Contains(topLevel, b.Type) { // the label of something else could be a secret
 		return b.Type
 	}
 	return fmt.Sprintf("%s %q", b.Type, b.Labels[0])

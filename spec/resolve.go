@@ -40,7 +40,7 @@ func (l *loader) config(text []byte) {
 		}
 	}
 	l.kinds = map[string][]*hclsyntax.Block{}
-	for _, n := range blockNames(inFile) {
+	for _, n := range topLevel {
 		l.kinds[n] = nil
 	}
 	l.file = settings{output: say(l.absolute(defaultOutput), l.at)}
@@ -82,7 +82,7 @@ func (l *loader) readTop(body *hclsyntax.Body) {
 		if _, known := l.kinds[b.Type]; known {
 			l.kinds[b.Type] = append(l.kinds[b.Type], b)
 		} else {
-			l.unknownBlock(b, "A spec", attributeNames(inFile), blockNames(inFile))
+			l.unknownBlock(b, "A spec", attributeNames(inFile), topLevel)
 		}
 	}
 }

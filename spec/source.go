@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -105,28 +106,43 @@ var (
 	secretName   = regexp.MustCompile(`(?i)(pass|secret|pwd|credential|challenge)[\w.-]*"?[ \t]*[=:][ \t]*`)
 	secretOpen   = regexp.MustCompile(`(?i)(pass|secret|pwd|credential|challenge)[\w.-]*"?[ \t]*=[ \t]*[\[{(]\s*$`)
 	lineName     = regexp.MustCompile(`^[ \t]*"?([\w.-]*)"?[ \t]*[=:]?[ \t]*`)
-	secretMember = regexp.MustCompile(`([\w.-]+)"?[ \t]*[=:][ \t]*`)
+	secretMember = regexp.MustCompile(`("?)([\w.-]+)"?[ \t]*[=:][ \t]*`)
+	secretLabel  = regexp.MustCompile(`(?i)(pass|secret|pwd|credential|challenge)[\w.-]*[ \t]+"`)
 )
 
-// looksSecret finds what follows a name like passphrase and an equals sign
-// without naming a place. It goes by the text alone, for lines that could not
-// be parsed and for names that the language does not have.
+// looksSecret finds what follows a name like passphrase without naming a place.
+// It goes by the text alone, for lines that could not be parsed and for names
+// that the language does not have.
 func looksSecret(line []byte) [][2]int {
 	m := secretName.FindIndex(line)
 	if m == nil {
-		return nil
+		if m = secretLabel.FindIndex(line); m == nil {
+			return nil
+		}
+		return [][2]int{{m[1] - 1, len(line)}}
 	}
-	value := bytes.TrimRight(line[m[1]:], " \t")
+	end := len(bytes.TrimRight(line, " \t"))
+	value := line[min(m[1], end):end]
 	if len(value) == 0 {
 		return nil
 	}
 	if value[0] != '{' {
-		return [][2]int{{m[1], m[1] + len(value)}}
+		return [][2]int{{m[1], end}}
 	}
+	at := 1
 	for _, member := range secretMember.FindAllSubmatchIndex(value, -1) {
-		if !slices.Contains(secretPlaces, string(value[member[2]:member[3]])) {
-			return [][2]int{{m[1] + member[1], m[1] + len(value)}}
+		name := string(value[member[4]:member[5]])
+		switch {
+		case slices.Contains(secretPlaces, name):
+			at = member[1]
+		case member[2] < member[3]: // a name in quotes could be anything
+			return [][2]int{{m[1] + member[0], end}}
+		default:
+			return [][2]int{{m[1] + member[1], end}}
 		}
+	}
+	if at == 1 && strings.Trim(string(value), "{} \t") != "" {
+		return [][2]int{{m[1] + 1, end}}
 	}
 	return nil
 }
