@@ -115,7 +115,7 @@ func TestContentsOfCertificates(t *testing.T) {
 	}
 
 	// A CA that is reissued with its key and name leaves every user valid.
-	der, err := SignCA(CARequest{ca.RawSubject, NewSerial(), from.AddDate(0, 1, 0), to.AddDate(20, 0, 0)}, caKey)
+	der, err := SignCA(CARequest{Subject: ca.RawSubject, Serial: NewSerial(), NotBefore: from.AddDate(0, 1, 0), NotAfter: to.AddDate(20, 0, 0)}, caKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,10 +181,10 @@ func TestSigningRefuses(t *testing.T) {
 	if _, err := SignUser(good, ca, caKey); err != nil {
 		t.Error(err)
 	}
-	if _, err := SignCA(CARequest{ca.RawSubject, new(big.Int), from, to}, caKey); err == nil {
+	if _, err := SignCA(CARequest{Subject: ca.RawSubject, Serial: new(big.Int), NotBefore: from, NotAfter: to}, caKey); err == nil {
 		t.Error("a CA with serial 0 is signed")
 	}
-	if _, err := SignCA(CARequest{ca.RawSubject, big.NewInt(1), from, from.AddDate(9000, 0, 0)}, caKey); err == nil {
+	if _, err := SignCA(CARequest{Subject: ca.RawSubject, Serial: big.NewInt(1), NotBefore: from, NotAfter: from.AddDate(9000, 0, 0)}, caKey); err == nil {
 		t.Error("a CA that ends in the year 11026 is signed")
 	}
 }

@@ -66,7 +66,7 @@ func parse(t testing.TB, der []byte) *x509.Certificate {
 // issue makes a CA and a user certificate with keys of the given types.
 func issue(t testing.TB, caKey, userKey crypto.Signer) (ca, user *x509.Certificate) {
 	t.Helper()
-	der, err := SignCA(CARequest{subjectDER(t, caName), NewSerial(), from, to.AddDate(9, 0, 0)}, caKey)
+	der, err := SignCA(CARequest{Subject: subjectDER(t, caName), Serial: NewSerial(), NotBefore: from, NotAfter: to.AddDate(9, 0, 0)}, caKey)
 	if err != nil {
 		t.Fatal(err)
 	}
