@@ -25,8 +25,6 @@ type fileFacts struct {
 	data    []byte
 }
 
-func (f fileFacts) tooWide() bool { return !f.missing && f.mode&^kindMode(f.kind) != 0 }
-
 // opening is how far an encrypted file could be opened.
 type opening uint8
 

@@ -24,13 +24,22 @@ func csrDamaged(v userView) []finding {
 	switch {
 	case v.csr.missing:
 		return nil
-	case v.asked != nil && c != nil && bytes.Equal(c.Raw, v.asked.Raw):
-		return nil
+	case v.asked != nil && c != nil:
+		return nil // csrUpstream compares it with the user's
 	case c != nil && pki.PublicID(c.Public) == v.public() &&
 		(v.cert == nil || bytes.Equal(c.Subject, v.cert.RawSubject) && slices.Equal(c.Emails, v.cert.EmailAddresses)):
 		return nil
 	}
 	return []finding{{Reason: Reason{Message: v.csr.name + " is not the request that the certificate answers"}, action: Repair, makes: []string{kindCSR}}}
+}
+
+// csrUpstream compares the copy with the request that the user has made.
+func csrUpstream(v userView) []finding {
+	c := v.csr.csr
+	if v.asked == nil || c == nil || bytes.Equal(c.Raw, v.asked.Raw) {
+		return nil
+	}
+	return []finding{{Reason: Reason{Message: v.csr.name + " is a copy of another request than the user's now", Field: "csr"}, action: Rebuild, makes: []string{kindCSR}}}
 }
 
 func challengeChanged(v userView) []finding {

@@ -72,6 +72,7 @@ var userPolicies = []policy[userView]{
 	{EncodingChanged, func(v userView) []finding { return keyEncoding(v.key, v.spec.KDFIterations) }},
 	{Missing, csrMissing},
 	{Damaged, csrDamaged},
+	{Upstream, csrUpstream},
 	{PassphraseChanged, challengeChanged},
 	{Missing, p12Missing},
 	{Damaged, p12Damaged},
