@@ -34,6 +34,7 @@ type process struct {
 }
 
 func main() {
+	harden()
 	// Caught, so that a reader that goes away (plan | head) is a write error and
 	// does not kill an apply half way; not ignored, since programs that are
 	// started would inherit that.
