@@ -42,6 +42,29 @@ func (l *loader) giveAdvice() {
 	}
 }
 
+// checkRequest refuses what would be about a key that only the user has. The
+// defaults may say it: they are for the others.
+func (l *loader) checkRequest(s *settings) {
+	for _, c := range []struct {
+		name string
+		at   hcl.Range
+		set  bool
+	}{
+		{"key", s.key.at, s.key.set},
+		{"reuse_key", s.reuseKey.at, s.reuseKey.set},
+		{"passphrase", s.passphrase.at, s.passphrase.set},
+		{"previous_passphrase", s.previousPassphrase.at, s.previousPassphrase.set},
+		{"p12", s.p12.at, s.p12.set},
+		{"kdf_iterations", s.kdfIterations.at, s.kdfIterations.set},
+		{"challenge_password", s.challengePassword.at, s.challengePassword.set},
+	} {
+		if c.set {
+			l.error(c.at, "Setting that a request excludes",
+				fmt.Sprintf("With csr, %s, the key and the request are the user's own: no key, no passphrase and no .p12 is made here, and %s would do nothing. Remove one of the two.", place(s.csr.at), c.name))
+		}
+	}
+}
+
 func (l *loader) checkPrevious(pass, previous said[secret.Ref]) {
 	if previous.set && previous.value.Same(pass.value) {
 		l.advise(previous.at, "Previous passphrase from the same source",

@@ -293,9 +293,13 @@ func (l *loader) addUser(s *settings) {
 	}
 	l.checkSubject(own, u.Subject)
 	l.checkPeople(u, own[fieldEmail])
-	l.checkPrevious(pass, s.previousPassphrase)
-	l.checkChallenge(pass, s.challengePassword)
-	l.checkEncryption(u, pass, s.key.or(d.key), rounds)
+	if s.csr.set {
+		l.checkRequest(s)
+	} else {
+		l.checkPrevious(pass, s.previousPassphrase)
+		l.checkChallenge(pass, s.challengePassword)
+		l.checkEncryption(u, pass, s.key.or(d.key), rounds)
+	}
 	l.cfg.Users = append(l.cfg.Users, u)
 }
 
