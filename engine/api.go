@@ -48,6 +48,11 @@ type LockedError struct {
 
 func (e *LockedError) Error() string { return e.Dir + ": another run holds the lock: " + e.Holder }
 
+// UnknownOwnerError says that neither spec nor database knows an owner.
+type UnknownOwnerError struct{ Owner Owner }
+
+func (e *UnknownOwnerError) Error() string { return "no such owner: " + string(e.Owner) }
+
 // Details is one owner in full, for show.
 type Details struct {
 	Owner        Owner

@@ -39,10 +39,31 @@ func NewPlan(ctx context.Context, cfg *spec.Config, opt Options) (*Plan, error) 
 	}
 	defer dir.Close()
 	obs, err := newSession(ctx, cfg, opt, dir).observe()
+	if err == nil {
+		err = checkOnly(obs, opt)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return judge(obs, opt).plan, ctx.Err()
+}
+
+// checkOnly refuses owners that neither the spec nor the database knows: a
+// typing error would otherwise be a plan with nothing to do.
+func checkOnly(obs *Observed, opt Options) error {
+	known := map[Owner]bool{caOwner(obs.cfg): true, crlOwner(obs.cfg): true}
+	for _, u := range obs.cfg.Users {
+		known[userOwner(u.Name)] = true
+	}
+	for _, s := range obs.cfg.Sites {
+		known[siteOwner(s)] = true
+	}
+	for _, owner := range opt.Only {
+		if !known[owner] && len(obs.db.byOwner[owner]) == 0 {
+			return &UnknownOwnerError{Owner: owner}
+		}
+	}
+	return nil
 }
 
 // Apply makes the directory match the spec. An error means that the run
@@ -60,6 +81,9 @@ func Apply(ctx context.Context, cfg *spec.Config, opt Options, w Watcher) (*Repo
 	defer dir.Close()
 	s := newSession(ctx, cfg, opt, dir)
 	obs, err := s.observe()
+	if err == nil {
+		err = checkOnly(obs, opt)
+	}
 	if err != nil {
 		return nil, err
 	}

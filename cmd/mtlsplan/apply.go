@@ -70,7 +70,7 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options) er
 	}
 	switch {
 	case err != nil:
-		return interruption(cmd, err, "interrupted: what was finished is in place; run apply again")
+		return interruption(cmd, unknownOwner(err, cfg), "interrupted: what was finished is in place; run apply again")
 	case report.Plan.Refused():
 		return exitError{code: exitRefused}
 	case len(report.Failures) > 0:

@@ -37,7 +37,7 @@ Symbols:
 			}
 			plan, err := engine.NewPlan(cmd.Context(), cfg, opt)
 			if err != nil {
-				return interruption(cmd, err, "interrupted")
+				return interruption(cmd, unknownOwner(err, cfg), "interrupted")
 			}
 			if err := a.printPlan(plan); err != nil {
 				return err

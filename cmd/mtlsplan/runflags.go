@@ -51,7 +51,7 @@ func (a *app) options(cfg *spec.Config, f runFlags, command string) (engine.Opti
 		AcceptClock: f.acceptClock,
 		Adopt:       f.adopt,
 		LookupEnv:   a.lookupEnv,
-		Command:     command,
+		Command:     command + " since " + a.started.UTC().Format(time.RFC3339),
 	}
 	if f.lockTimeout < 0 {
 		return opt, fmt.Errorf("--lock-timeout %s: give a duration that is not negative, such as 30s", f.lockTimeout)
@@ -66,12 +66,25 @@ func (a *app) options(cfg *spec.Config, f runFlags, command string) (engine.Opti
 	known := owners(cfg)
 	for _, name := range f.only {
 		owner := engine.Owner(name)
-		if !slices.Contains(known, owner) {
-			return opt, fmt.Errorf("--only %q: no such owner in %s%s", name, cfg.File, didYouMean(closest(name, known)))
+		if !slices.Contains(known, owner) && !strings.HasPrefix(name, "user.") {
+			return opt, noSuchOwner("--only", owner, cfg)
 		}
-		opt.Only = append(opt.Only, owner)
+		opt.Only = append(opt.Only, owner) // one who has left is known to the database alone
 	}
 	return opt, f.replacement(&opt, cfg, known)
+}
+
+// noSuchOwner names those that may have been meant.
+func noSuchOwner(flag string, owner engine.Owner, cfg *spec.Config) error {
+	return fmt.Errorf("%s %q: no such owner in %s%s", flag, owner, cfg.File, didYouMean(closest(string(owner), owners(cfg))))
+}
+
+// unknownOwner is noSuchOwner for what the engine did not find either.
+func unknownOwner(err error, cfg *spec.Config) error {
+	if unknown, ok := errors.AsType[*engine.UnknownOwnerError](err); ok {
+		return noSuchOwner("--only", unknown.Owner, cfg)
+	}
+	return err
 }
 
 // replacement reads the flags of a replacement and of the guard.
@@ -93,7 +106,7 @@ func (f runFlags) replacement(opt *engine.Options, cfg *spec.Config, known []eng
 		owner := engine.Owner(name)
 		switch {
 		case !slices.Contains(known, owner):
-			return fmt.Errorf("--replace %q: no such owner in %s%s", name, cfg.File, didYouMean(closest(name, known)))
+			return noSuchOwner("--replace", owner, cfg)
 		case !strings.HasPrefix(name, "user."):
 			return fmt.Errorf("--replace %s: only users can be replaced; a CA key is replaced by raising generation in its block", name)
 		}
