@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"syscall"
 )
@@ -100,6 +101,9 @@ func (b *Batch) Commit() error {
 	if b.err == nil && len(b.ops) == 0 {
 		return nil
 	}
+	if b.err == nil {
+		b.err = b.d.clear(b.ops)
+	}
 	if b.err == nil && b.stage == "" {
 		b.stageFile(nil, ModeSecret) // the journal needs its directory
 	}
@@ -113,7 +117,29 @@ func (b *Batch) Commit() error {
 	return b.d.release(b.stage, b.ops)
 }
 
-// Discard forgets a batch that was not committed.
+// clear finds what would be in the way of a batch while it can still be given
+// up: behind the point of no return it would stop this run and every later one.
+func (d *Dir) clear(ops []op) error {
+	for _, o := range ops {
+		for dir := path.Dir(o.Name); dir != "."; dir = path.Dir(dir) {
+			if _, _, err := d.DirMode(dir); err != nil {
+				return err
+			}
+		}
+		if o.Do == "chmod" {
+			continue
+		}
+		if err := d.refuseOdd(o.Name); err != nil {
+			return fmt.Errorf("%s: %w", d.join(o.Name), bare(err))
+		}
+		if _, exists := d.FileMode(o.Name); exists && o.Do == "move" {
+			return fmt.Errorf("%s is there already, and is not written over: move it away", d.join(o.Name))
+		}
+	}
+	return nil
+}
+
+// discard forgets a batch that was not committed.
 func (b *Batch) discard() {
 	if b.stage != "" {
 		_ = b.d.root.RemoveAll(b.stage) // the next writer sweeps what is left
@@ -145,8 +171,8 @@ func (d *Dir) release(stage string, ops []op) error {
 	dirs := map[string]bool{}
 	for _, db := range []bool{true, false} {
 		changed := map[string]bool{}
-		for _, o := range ops {
-			if isDB(o) != db {
+		for i, o := range ops {
+			if isDB(o) != db || d.superseded(o, ops[i+1:]) {
 				continue
 			}
 			if err := d.do(o, changed); err != nil {
@@ -168,9 +194,13 @@ func (d *Dir) release(stage string, ops []op) error {
 	if err := d.syncDirs(keys(dirs)...); err != nil {
 		return err
 	}
-	// The journal goes first: a rest without it is swept, not replayed.
+	// The journal goes first, and durably: a rest without it is swept, not
+	// replayed, and a journal that came back would undo later batches.
 	if err := d.root.Remove(stage + "/" + journalName); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: %w", d.join(stage), bare(err))
+	}
+	if err := d.syncDirs(stage); err != nil {
+		return err
 	}
 	if err := d.root.RemoveAll(stage); err != nil {
 		return fmt.Errorf("%s: %w", d.join(stage), bare(err))
@@ -180,7 +210,28 @@ func (d *Dir) release(stage string, ops []op) error {
 
 func isDB(o op) bool { return path.Dir(o.Name) == DB }
 
-// do carries out one operation; doing it twice is doing it once.
+// superseded reports whether a later operation has already put a new file where
+// o would take one away: on a second pass that file must stay.
+func (d *Dir) superseded(o op, later []op) bool {
+	name := o.Name
+	switch o.Do {
+	case "remove":
+	case "move":
+		name = o.From
+	default:
+		return false
+	}
+	return slices.ContainsFunc(later, func(p op) bool {
+		if p.Do != "put" || p.Name != name {
+			return false
+		}
+		_, staged := d.FileMode(p.From)
+		return !staged
+	})
+}
+
+// do carries out one operation. Doing the operations of a journal again, all of
+// them or any first part, ends where doing them once does.
 func (d *Dir) do(o op, changed map[string]bool) error {
 	dir := path.Dir(o.Name)
 	switch o.Do {

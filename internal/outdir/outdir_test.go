@@ -114,6 +114,80 @@ func TestCommittedBatchIsFinished(t *testing.T) {
 	}
 }
 
+// A run may die after the last operation too, and the next may die again: any
+// number of passes over a journal ends where one does. What a put has brought
+// is not taken away by the remove or move before it.
+func TestReplayIsHarmless(t *testing.T) {
+	for first := 0; first <= 5; first++ {
+		for _, second := range []int{0, 5} {
+			d := lockTemp(t)
+			b := d.Begin()
+			b.Put("ca.key", []byte("old"), ModeSecret)
+			b.Put("x.crt", []byte("old"), ModePublic)
+			if err := b.Commit(); err != nil {
+				t.Fatal(err)
+			}
+			b = d.Begin()
+			b.Append("db/issued.pem", 0, []byte("entry\n"), ModeSecret)
+			b.Remove("x.crt")
+			b.Move("ca.key", "db/retired/ca.G1.key", ModeSecret)
+			b.Put("ca.key", []byte("new"), ModeSecret)
+			b.Put("x.crt", []byte("new"), ModePublic)
+			if err := b.writeJournal(); err != nil {
+				t.Fatal(err)
+			}
+			for _, died := range []int{first, second} {
+				for i, o := range b.ops[:died] {
+					if d.superseded(o, b.ops[i+1:]) {
+						continue
+					}
+					if err := d.do(o, map[string]bool{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			d.Close()
+			w, err := Lock(context.Background(), d.Path(), "test", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, want := range map[string]string{"ca.key": "new", "db/retired/ca.G1.key": "old", "x.crt": "new", "db/issued.pem": "entry\n"} {
+				if got := readText(t, w, name); got != want {
+					t.Errorf("died after %d and %d, %s: have %q, want %q", first, second, name, got, want)
+				}
+			}
+			w.Close()
+		}
+	}
+}
+
+// What is in the way is found while nothing has changed yet.
+func TestObstacleIsFoundBeforehand(t *testing.T) {
+	d := lockTemp(t)
+	b := d.Begin()
+	b.Put("x.key", []byte("old"), ModeSecret)
+	if err := b.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(d.Path(), "db/retired"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b = d.Begin()
+	b.Put("y.key", []byte("new"), ModeSecret)
+	b.Move("x.key", "db/retired/x.key", ModeSecret)
+	if err := b.Commit(); err == nil {
+		t.Fatal("a file in the place of a directory was not noticed")
+	}
+	if got := readText(t, d, "y.key"); got != "(missing)" {
+		t.Errorf("y.key: %q", got)
+	}
+	b = d.Begin()
+	b.Put("y.key", []byte("new"), ModeSecret)
+	if err := b.Commit(); err != nil {
+		t.Errorf("the next batch suffers: %v", err)
+	}
+}
+
 func TestUncommittedBatchIsSwept(t *testing.T) {
 	d := lockTemp(t)
 	b := d.Begin()

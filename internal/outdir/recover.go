@@ -34,7 +34,10 @@ func (d *Dir) recover() error {
 func (d *Dir) readPending() (view, error) {
 	pending := view{}
 	err := d.eachStage(func(stage string, ops []op) error {
-		for _, o := range ops {
+		for i, o := range ops {
+			if d.superseded(o, ops[i+1:]) {
+				continue
+			}
 			switch o.Do {
 			case "put":
 				pending[o.Name] = viewEntry{staged: o.From}
