@@ -143,8 +143,8 @@ type executor struct {
 	report *Report
 
 	trusted []*x509.Certificate // the current CA first
-	rolled  string              // the identity of the key that a rollover in this run has replaced
-	listed  []string            // serials on the CRL
+	dropped bool                // a rollover in this run leaves nobody behind
+	crl     crlFacts            // what stays of the CRLs in place
 
 	mu      sync.Mutex
 	signers map[string]crypto.Signer // keys of CAs that were opened, by their identity
@@ -184,15 +184,15 @@ func (e *executor) signer(public string) (crypto.Signer, error) {
 func (e *executor) run(ctx context.Context, tasks []*task) error {
 	e.signers = map[string]crypto.Signer{}
 	e.trusted = e.obs.trust()
-	e.listed = onCRL(e.obs.crl)
+	e.crl = e.obs.crl
 	var users, rest []*task
 	for _, t := range tasks {
 		switch {
 		case t.ca != nil:
 			if t.newKey && len(t.ca.gens) > 0 {
 				// The old key still has a CRL to sign, and leaves its place now.
-				e.rolled = t.ca.key.public
-				if _, err := e.signer(e.rolled); err != nil {
+				e.dropped = t.ca.gens[len(t.ca.gens)-1].valid == 0
+				if _, err := e.signer(t.ca.key.public); err != nil {
 					return fmt.Errorf("%s: %w", t.step.Owner, err)
 				}
 			}

@@ -86,13 +86,17 @@ func (e *executor) buildCA(t *task) (*built, error) {
 			return nil, err
 		}
 		b.issued = append(b.issued, cert)
-		if len(trust) > 0 && (!t.newKey || ca.gens[len(ca.gens)-1].valid == 0) {
+		if len(trust) > 0 && (!t.newKey || e.dropped) {
 			trust = trust[1:]
 		}
 		trust = append([]*x509.Certificate{cert}, trust...)
 	}
 	if t.newKey && !ca.key.missing {
-		b.moves = append(b.moves, move{ca.key.name, pastKeyFile(e.s.cfg, len(ca.gens))})
+		data, err := e.pastKey(ca, pass)
+		if err != nil {
+			return nil, err
+		}
+		b.put(kindKey, pastKeyFile(e.s.cfg, len(ca.gens)), data)
 	}
 	if t.makes[kindKey] {
 		data, err := e.encryptKey(key, pass, ca.spec.KDFIterations)
@@ -105,11 +109,7 @@ func (e *executor) buildCA(t *task) (*built, error) {
 		if g.key.opened != opensPrevious {
 			continue
 		}
-		old, err := unlock(g.key, ca.pass)
-		if err != nil {
-			return nil, err
-		}
-		data, err := e.encryptKey(old, pass, ca.spec.KDFIterations)
+		data, err := e.underNewPassphrase(g.key, ca, pass)
 		if err != nil {
 			return nil, err
 		}
@@ -125,6 +125,23 @@ func (e *executor) buildCA(t *task) (*built, error) {
 	e.trusted = trust
 	e.signers[pki.PublicID(key.Public())] = key
 	return b, nil
+}
+
+// pastKey is what is kept of a key that a rollover replaces: the file as it is,
+// unless a passphrase that is about to go is all that opens it.
+func (e *executor) pastKey(ca *caFacts, pass secret.Value) ([]byte, error) {
+	if ca.key.opened != opensPrevious {
+		return ca.key.data, nil
+	}
+	return e.underNewPassphrase(ca.key, ca, pass)
+}
+
+func (e *executor) underNewPassphrase(k keyFacts, ca *caFacts, pass secret.Value) ([]byte, error) {
+	key, err := unlock(k, ca.pass)
+	if err != nil {
+		return nil, err
+	}
+	return e.encryptKey(key, pass, ca.spec.KDFIterations)
 }
 
 // newCA signs the CA's own certificate: under the name that it has, byte for
@@ -305,7 +322,7 @@ func retiredName(dir *outdir.Dir, name string) string {
 // by now. A CA whose key cannot be opened keeps the CRL that it has.
 func (e *executor) buildCRL(t *task) *built {
 	b := &built{task: t}
-	entries, listed := e.crlEntries()
+	entries := e.crlEntries()
 	var above *big.Int
 	for _, list := range e.obs.crl.lists {
 		if above == nil || above.Cmp(list.Number) < 0 {
@@ -333,43 +350,33 @@ func (e *executor) buildCRL(t *task) *built {
 		}
 		text = append(text, pki.EncodeCRL(der)...)
 	}
-	e.listed = listed
+	e.crl = e.obs.kept()
 	b.put(kindCRL, e.obs.crl.name, text)
 	return b
 }
 
-// crlEntries are the entries of each CA's CRL, by the identity of its key, and
-// all their serials.
-func (e *executor) crlEntries() (map[string][]x509.RevocationListEntry, []string) {
+// crlEntries are the entries of each CA's CRL, by the identity of its key.
+func (e *executor) crlEntries() map[string][]x509.RevocationListEntry {
 	out := map[string][]x509.RevocationListEntry{}
-	var listed []string
-	current := pki.PublicID(e.trusted[0].PublicKey)
 	latest := e.now().Add(-backdate)
-	for _, r := range crlRows(e.obs) {
-		public := current
-		if p, ok := e.obs.issuers[r.Serial]; ok {
-			public = p
-		} else if e.rolled != "" {
-			public = e.rolled // with one generation there was nothing to tell apart
-		}
+	for _, r := range crlRows(e.obs, e.dropped) {
 		serial, _ := new(big.Int).SetString(r.Serial, 16)
 		code, _ := pki.ReasonCode(r.Reason)
 		when := r.Revoked
 		if when.After(latest) {
 			when = latest
 		}
+		public := e.obs.signerOf(r)
 		out[public] = append(out[public], x509.RevocationListEntry{SerialNumber: serial, RevocationTime: when, ReasonCode: code})
-		listed = append(listed, r.Serial)
 	}
-	slices.Sort(listed)
-	return out, listed
+	return out
 }
 
-// buildSite renders what the CRL says by now.
+// buildSite renders what the database says by now.
 func (e *executor) buildSite(t *task) *built {
 	b := &built{task: t}
 	if t.makes[kindSite] {
-		b.put(kindSite, t.site.name, siteText(e.obs, t.site.spec, e.listed, len(e.trusted)))
+		b.put(kindSite, t.site.name, siteText(e.obs, t.site.spec, refused(e.crl, serials(crlRows(e.obs, e.dropped))), len(e.trusted)))
 	}
 	return b
 }

@@ -145,6 +145,7 @@ type Observed struct {
 	left        []leftFacts
 	crl         crlFacts
 	crlErr      error
+	learnt      int // revocations that the CRL lists and index.txt does not say
 	sites       []siteFacts
 	interrupted bool
 }

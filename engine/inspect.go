@@ -42,7 +42,7 @@ func RenderSite(cfg *spec.Config, opt Options, name string) ([]byte, error) {
 	}
 	obs.issuers = db.issuers(obs.ca.gens)
 	o.past(obs)
-	return siteText(obs, site, onCRL(obs.crl), max(1, len(obs.trust()))), nil
+	return siteText(obs, site, refused(obs.crl, serials(crlRows(obs, false))), max(1, len(obs.trust()))), nil
 }
 
 func findSite(cfg *spec.Config, name string) (spec.Site, error) {

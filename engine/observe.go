@@ -360,10 +360,10 @@ func (obs *Observed) learn() {
 		for _, e := range list.RevokedCertificateEntries {
 			serial, reason := pki.SerialHex(e.SerialNumber), pki.ReasonName(e.ReasonCode)
 			if obs.db.row(e.SerialNumber) == nil {
-				obs.db.addRow(cadb.Row{State: cadb.Valid, NotAfter: g.cert.NotAfter.UTC(), Serial: serial, Owner: "unknown", Subject: "/CN=unknown"})
-				if len(obs.ca.gens) > 1 {
-					obs.issuers[serial] = g.public
-				}
+				obs.db.addRow(cadb.Row{State: cadb.Valid, NotAfter: g.cert.NotAfter.UTC(), Serial: serial, Owner: unknownOwner(g), Subject: "/CN=unknown"})
+			}
+			if obs.db.row(e.SerialNumber).State != cadb.Revoked {
+				obs.learnt++
 			}
 			obs.db.revoke(serial, e.RevocationTime.UTC(), reason)
 		}

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"path/filepath"
@@ -16,18 +17,19 @@ import (
 	"mtlsplan/spec"
 )
 
-// judgeCRL decides on the CRL file and returns the serials that are on it when
-// the plan is done.
+// judgeCRL decides on the CRL file and returns the serials that sites refuse
+// when the plan is done.
 func judgeCRL(v *verdict, obs *Observed, ca issuer, covers func(Owner) bool) []string {
 	owner, crl := crlOwner(obs.cfg), obs.crl
+	revoked := append(planned(v), serials(crlRows(obs, ca.dropped))...)
 	if !covers(owner) || v.plan.Refused() {
-		return onCRL(crl)
+		return refused(crl, revoked)
 	}
 	if obs.crlErr != nil {
 		v.fail(owner, obs.crlErr)
-		return onCRL(crl)
+		return refused(crl, revoked)
 	}
-	t := newTask(owner, append(crlFindings(v, obs, ca), coded(Mode, modes(crl.fileFacts))...))
+	t := newTask(owner, slices.Concat(crlFindings(obs, ca, revoked), learnt(obs), coded(Mode, modes(crl.fileFacts))))
 	blocked := crlBlocked(obs, ca)
 	if blocked != nil {
 		v.fail(owner, blocked)
@@ -36,29 +38,55 @@ func judgeCRL(v *verdict, obs *Observed, ca issuer, covers func(Owner) bool) []s
 		if blocked == nil {
 			v.add(nil)
 		}
-		return onCRL(crl)
+		return refused(crl, revoked)
 	}
 	if !t.makes[kindCRL] {
 		v.add(t)
-		return onCRL(crl)
+		return refused(crl, revoked)
 	}
 	if ca.err != nil {
-		return onCRL(crl)
+		return refused(crl, revoked)
 	}
 	next := obs.now.Add(obs.cfg.CA.CRLValidity).Truncate(time.Second)
 	t.step.NotAfter = &next
 	v.add(t)
-	listed := planned(v)
-	for _, r := range crlRows(obs) {
-		listed = append(listed, r.Serial)
+	return refused(obs.kept(), revoked)
+}
+
+// kept are the CRLs that stay as they are when the file is made anew, because
+// their CA's key cannot be opened.
+func (obs *Observed) kept() crlFacts {
+	c := crlFacts{lists: map[string]*x509.RevocationList{}}
+	for _, g := range obs.ca.past() {
+		if list := obs.crl.lists[g.public]; list != nil && g.blocked() {
+			c.lists[g.public] = list
+		}
 	}
-	slices.Sort(listed)
-	return slices.Compact(listed)
+	return c
+}
+
+// refused are the serials that a site must refuse: what the database says, and
+// what the CRL in place still lists. It does not wait for a CRL that cannot be
+// read or signed.
+func refused(crl crlFacts, revoked []string) []string {
+	out := append(onCRL(crl), revoked...)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// learnt takes revocations over for good that only the CRL tells of. Kept there
+// alone they would be lost with the file.
+func learnt(obs *Observed) []finding {
+	if obs.learnt == 0 {
+		return nil
+	}
+	return []finding{{Reason: Reason{Code: Revoked, Message: fmt.Sprintf("the CRL lists %s that %s does not say: they are taken over", plural(obs.learnt, "revocation"), indexName)},
+		action: Repair, makes: []string{kindDB}}}
 }
 
 // crlFindings compares the CRLs with the CAs that are trusted after this plan,
 // and with the revocations.
-func crlFindings(v *verdict, obs *Observed, ca issuer) []finding {
+func crlFindings(obs *Observed, ca issuer, revoked []string) []finding {
 	var findings []finding
 	find := func(code Code, action Action, format string, args ...any) {
 		findings = append(findings, finding{Reason: Reason{Code: code, Message: fmt.Sprintf(format, args...)}, action: action, makes: []string{kindCRL}})
@@ -98,7 +126,7 @@ func crlFindings(v *verdict, obs *Observed, ca issuer) []finding {
 			find(Upstream, Reissue, "it holds the CRL of a CA that is trusted no longer")
 		}
 	}
-	if n := len(pendingRevocations(v, obs)); n > 0 {
+	if n := len(pending(crl, revoked)); n > 0 {
 		find(Revoked, Reissue, "%s not on it yet", is(n, "revoked certificate"))
 	}
 	return findings
@@ -157,8 +185,12 @@ func coded(code Code, findings []finding) []finding {
 }
 
 // crlRows are the revoked rows that the next CRL lists. Those of a CA that is
-// trusted no longer are on none: nobody gets in with them anyway.
-func crlRows(obs *Observed) []cadb.Row {
+// trusted no longer are on none: nobody gets in with them anyway. dropped says
+// that this very run leaves the current CA behind.
+func crlRows(obs *Observed, dropped bool) []cadb.Row {
+	if len(obs.ca.gens) == 0 {
+		return nil
+	}
 	last := obs.now
 	for _, list := range obs.crl.lists {
 		if list.ThisUpdate.Before(last) {
@@ -169,34 +201,48 @@ func crlRows(obs *Observed) []cadb.Row {
 	for _, g := range obs.ca.signing() {
 		signing[g.public] = true
 	}
+	if dropped {
+		delete(signing, obs.ca.gens[len(obs.ca.gens)-1].public)
+	}
 	return slices.DeleteFunc(obs.db.revokedRows(last), func(r cadb.Row) bool {
-		public, known := obs.issuers[r.Serial]
-		return known && !signing[public]
+		return !signing[obs.signerOf(r)]
 	})
 }
+
+// signerOf is the identity of the CA key that has issued a row, and on whose CRL
+// it belongs.
+func (obs *Observed) signerOf(r cadb.Row) string {
+	if public, ok := obs.issuers[r.Serial]; ok {
+		return public
+	}
+	for _, g := range obs.ca.gens {
+		if r.Owner == unknownOwner(g) {
+			return g.public
+		}
+	}
+	return obs.ca.gens[len(obs.ca.gens)-1].public
+}
+
+// unknownOwner stands in the owner's place of a certificate that only a
+// generation's CRL tells of.
+func unknownOwner(g generation) string { return fmt.Sprintf("unknown.G%d", g.number) }
 
 // planned are the serials that this plan revokes.
 func planned(v *verdict) []string {
 	var out []string
 	for _, t := range v.tasks {
-		for _, r := range t.revokes {
-			out = append(out, r.Serial)
-		}
+		out = append(out, serials(t.revokes)...)
 	}
 	return out
 }
 
-// pendingRevocations are the serials that must go on the CRL and are not there.
-func pendingRevocations(v *verdict, obs *Observed) []string {
+// pending are the serials that must go on the CRL and are not there.
+func pending(crl crlFacts, revoked []string) []string {
 	on := map[string]bool{}
-	for _, s := range onCRL(obs.crl) {
+	for _, s := range onCRL(crl) {
 		on[s] = true
 	}
-	out := planned(v)
-	for _, r := range crlRows(obs) {
-		out = append(out, r.Serial)
-	}
-	return slices.DeleteFunc(out, func(s string) bool { return on[s] })
+	return slices.DeleteFunc(slices.Clone(revoked), func(s string) bool { return on[s] })
 }
 
 func onCRL(c crlFacts) []string {
@@ -227,20 +273,13 @@ func untouched(text []byte) bool {
 // siteText renders a site; revoked are the serials that it must refuse, trusted
 // is the number of CAs.
 func siteText(obs *Observed, site spec.Site, revoked []string, trusted int) []byte {
-	path := func(kind string, settings ...string) string {
-		for _, s := range settings {
-			if p := site.Values.String(s); p != "" {
-				return p
-			}
-		}
-		return filepath.Join(obs.cfg.Output, caFile(obs.cfg, kind))
-	}
+	path := func(kind string) string { return filepath.Join(obs.cfg.Output, caFile(obs.cfg, kind)) }
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d\n%s", obs.cfg.CA.Generation, trusted, strings.Join(revoked, "\n")))
 	return withDigest(site.Proxy.Render(render.Site{
 		Name:       site.Name,
 		Values:     site.Values,
-		ClientCA:   path(kindCrt, "deploy.client_ca", "client_ca"),
-		CRL:        path(kindCRL, "deploy.crl", "crl"),
+		ClientCA:   site.Values.ClientCA(path(kindCrt)),
+		CRL:        site.Values.CRL(path(kindCRL)),
 		CA:         obs.cfg.CA.Name,
 		Contact:    obs.cfg.CA.Subject.Email,
 		Revoked:    revoked,
@@ -264,7 +303,9 @@ func judgeSite(v *verdict, obs *Observed, ca issuer, s *siteFacts, revoked []str
 	case bytes.Equal(s.data, text):
 	case !untouched(s.data):
 		find(Damaged, Repair, s.name+" was edited by somebody else; the spec is the place for settings")
-	case bytes.Equal(s.data, siteText(obs, s.spec, onCRL(obs.crl), max(1, len(obs.trust())))):
+	case slices.ContainsFunc([][]string{onCRL(obs.crl), refused(obs.crl, serials(crlRows(obs, false)))}, func(before []string) bool {
+		return bytes.Equal(s.data, siteText(obs, s.spec, before, max(1, len(obs.trust()))))
+	}):
 		find(Upstream, Rebuild, "the CAs or the revocations give another text")
 	default:
 		find(SettingsChanged, Rebuild, "the settings give another text")

@@ -274,7 +274,7 @@ func overlapOver(v userView) []finding {
 	if len(old) == 0 {
 		return nil
 	}
-	return []finding{{Reason: Reason{Message: fmt.Sprintf("%s superseded for longer than the overlap of %s", have(len(old), "certificate"), days(*v.spec.Overlap)), Field: "overlap", Have: serials(old)},
+	return []finding{{Reason: Reason{Message: fmt.Sprintf("%s superseded for longer than the overlap of %s", have(len(old), "certificate"), days(*v.spec.Overlap)), Field: "overlap", Have: strings.Join(serials(old), " ")},
 		action: Revoke, revokes: old}}
 }
 
@@ -285,12 +285,12 @@ func have(n int, noun string) string {
 	return plural(n, noun) + " have been"
 }
 
-func serials(rows []cadb.Row) string {
+func serials(rows []cadb.Row) []string {
 	var out []string
 	for _, r := range rows {
 		out = append(out, r.Serial)
 	}
-	return strings.Join(out, " ")
+	return out
 }
 
 func userModes(v userView) []finding {
@@ -437,13 +437,13 @@ func judgeLeft(v *verdict, obs *Observed, l *leftFacts) {
 	f.revokes = slices.DeleteFunc(slices.Clone(l.rows), func(r cadb.Row) bool { return obs.needed(r) })
 	if n := len(f.revokes); n > 0 {
 		f.Message += "; " + plural(n, "certificate") + " will be revoked"
-		f.Field, f.Have = "serial", serials(f.revokes)
+		f.Field, f.Have = "serial", strings.Join(serials(f.revokes), " ")
 		if also := others(f.revokes, l.owner); len(also) > 0 {
 			f.Message += ", and with a shared serial what was issued before to " + also
 		}
 	}
 	if len(f.revokes) == 0 && len(f.removes) == 0 {
-		v.note(l.owner, true, "holds serial %s, which %s needs too: it is revoked when everybody has moved to a certificate of their own, or at once with --replace", serials(l.rows), others(l.rows, l.owner))
+		v.note(l.owner, true, "holds serial %s, which %s needs too: it is revoked when everybody has moved to a certificate of their own, or at once with --replace", strings.Join(serials(l.rows), " "), others(l.rows, l.owner))
 		v.add(nil)
 		return
 	}
