@@ -28,7 +28,7 @@ func checkNginx(v Values) []Problem {
 	out = append(out, checkPaths(v)...)
 	if v.Bool("session_resumption") {
 		out = append(out, Problem{Setting: "session_resumption", Warning: true, Summary: "Resumed sessions are not verified again",
-			Detail: "Until its TLS session ends, " + sessionTimeoutWords + " at most, a client is let in although its certificate has expired meanwhile. Revocations and a new CA take effect at once, because they rename the session cache."})
+			Detail: "Until its TLS session ends, " + sessionTimeoutWords + " at most, a client is let in although its certificate has expired meanwhile. Revocations and a new CA take effect at once, because they rename the session cache; so let the site be the first of its address, whose cache serves all sites there."})
 	}
 	for _, name := range v.Strings("server_name") {
 		if len(name) > longestHashed {

@@ -109,6 +109,7 @@ type lab struct {
 	dir    string
 	ca     *authority
 	master *exec.Cmd
+	extra  string // what NGINX was started with in the http block
 }
 
 func newLab(t *testing.T) *lab {
@@ -199,6 +200,7 @@ func (l *lab) test() {
 // start runs NGINX until the test ends.
 func (l *lab) start(extra string, sites ...Site) {
 	l.t.Helper()
+	l.extra = extra
 	l.config(extra, sites...)
 	l.test()
 	l.master = l.nginx()
@@ -227,7 +229,7 @@ func waitFor(t *testing.T, addr string) {
 // reload makes NGINX read changed sites and waits until new workers answer.
 func (l *lab) reload(sites ...Site) {
 	l.t.Helper()
-	l.config("", sites...)
+	l.config(l.extra, sites...)
 	l.test()
 	before := l.log("gracefully shutting down")
 	must(l.t, l.master.Process.Signal(syscall.SIGHUP))

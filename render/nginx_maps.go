@@ -202,3 +202,21 @@ func treeName(serial string, levels int) string {
 	}
 	return name
 }
+
+// resumed is what the map of resumed sessions adds to $ssl_client_verify.
+const resumed = ", resumed"
+
+// resumedMap refuses resumed sessions whose certificate a handshake might not
+// accept any more. They exist although this site keeps none: OpenSSL takes the
+// session cache of the address's first site, which may be somebody else's.
+func (s nginxSite) resumedMap(c *conf) {
+	c.gap()
+	c.comment("Set for a resumed session, which NGINX does not verify again, when its certificate",
+		"may be good no longer. There are such sessions where the first site on the same",
+		"address has an ssl_session_cache: it serves all sites there.")
+	source, refused := "$ssl_session_reused:$ssl_client_v_remain", "r:0"
+	if !s.mapped {
+		source, refused = "$ssl_session_reused:$ssl_client_verify", "r:SUCCESS"
+	}
+	s.mapping(c, source, "old", "", func() { c.set(refused, resumed) })
+}

@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -75,6 +76,15 @@ func (s nginxSite) page() string {
 	return pageHead + s.variable("page") + "\n<footer>" + contact + "</footer>\n</main>\n</body>\n</html>\n"
 }
 
+// resumedRefusal is for what [nginxSite.resumedMap] finds: without ssl_crl a
+// certificate in its last day or beyond, else one that may be on the CRL.
+func (s nginxSite) resumedRefusal() refusal {
+	if s.mapped {
+		return refusal{"SUCCESS" + resumed, "Your certificate has expired", "It has expired, or it will today. You need a new one to come in here."}
+	}
+	return refusal{"SUCCESS" + resumed, "Certificates cannot be checked now", notYourDoing}
+}
+
 func (s nginxSite) reasonMap(c *conf) {
 	c.gap()
 	c.comment("What a person who is refused reads.")
@@ -82,8 +92,13 @@ func (s nginxSite) reasonMap(c *conf) {
 	text := func(title, advice string) string {
 		return "<h1>" + title + "</h1>\n<p>" + suffix.Replace(advice) + "</p>"
 	}
-	s.mapping(c, "$ssl_client_verify", "page", text(otherTitle, otherAdvice), func() {
-		for _, r := range refusals {
+	source, all := "$ssl_client_verify", refusals
+	if !s.resumable {
+		source += s.variable("old")
+		all = append(slices.Clone(refusals), s.resumedRefusal())
+	}
+	s.mapping(c, source, "page", text(otherTitle, otherAdvice), func() {
+		for _, r := range all {
 			c.set(r.pattern, text(r.title, r.advice))
 		}
 	})

@@ -16,13 +16,14 @@ const (
 // nginxSite is a site with all that is derived from its values.
 type nginxSite struct {
 	Site
-	id       string
-	versions versions
-	exempt   []string
-	optional bool // clients without certificate get past the handshake
-	mapped   bool // revocation by map
-	listed   bool // revocation by ssl_crl
-	sni      bool // some server name can be named in a handshake
+	id        string
+	versions  versions
+	exempt    []string
+	optional  bool // clients without certificate get past the handshake
+	mapped    bool // revocation by map
+	listed    bool // revocation by ssl_crl
+	resumable bool // TLS sessions may be resumed
+	sni       bool // some server name can be named in a handshake
 }
 
 func newNginxSite(s Site) nginxSite {
@@ -32,6 +33,7 @@ func newNginxSite(s Site) nginxSite {
 	n.optional = v.String("verify") == "optional" || len(n.exempt) > 0
 	n.listed = v.String("revocation") == "crl" || v.String("revocation") == "both"
 	n.mapped = v.String("revocation") != "crl"
+	n.resumable = v.Bool("session_resumption")
 	for _, name := range v.Strings("server_name") {
 		_, err := parseIP(name)
 		n.sni = n.sni || err != nil
@@ -60,6 +62,9 @@ func renderNginx(site Site) []byte {
 	}
 	if s.mapped {
 		s.revokedMap(c)
+	}
+	if !s.resumable {
+		s.resumedMap(c)
 	}
 	s.reasonMap(c)
 	if s.Values.String("application") == "generic" {
@@ -151,7 +156,7 @@ func (s nginxSite) certificate() (chain, key string) {
 
 func (s nginxSite) sessions(c *conf) {
 	c.gap()
-	if s.Values.Bool("session_resumption") {
+	if s.resumable {
 		c.comment("A resumed session is not verified again. The cache's name changes with the CA and",
 			"with every revocation, which ends all sessions.")
 		c.set("ssl_session_cache", "shared:"+s.name(s.generation())+":10m")
@@ -202,6 +207,9 @@ func (s nginxSite) refusals(c *conf) {
 	}
 	if s.mapped {
 		c.refuse(s.variable("rev"), "495")
+	}
+	if !s.resumable {
+		c.refuse(s.variable("old"), "495")
 	}
 	c.comment("495 and 496 are NGINX's own for a bad and for no certificate; 497 is plain HTTP on",
 		"a TLS port.")

@@ -147,7 +147,7 @@ func TestSiteIDs(t *testing.T) {
 			t.Errorf("%q and %q are both %q", l, other, s.id)
 		}
 		seen[s.id] = l
-		for _, role := range []string{"sni", "path", "deny", "sn", "rev", "page", "ws"} {
+		for _, role := range []string{"sni", "path", "deny", "sn", "rev", "old", "page", "ws"} {
 			if n := s.name(role); len(n) > 22 || strings.Trim(n, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
 				t.Errorf("%q: variable %q", l, n)
 			}

@@ -2,6 +2,7 @@ package render
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"os/exec"
@@ -80,7 +81,7 @@ func TestRevocationEndsSessions(t *testing.T) {
 					nginx.Render = func(s Site) []byte { return zone.ReplaceAll(render(s), []byte("shared:kept:1m;")) }
 				}
 				l.start("", s)
-				user, other := l.session(s, version), l.session(s, version)
+				user, other := l.session(s, version, nil), l.session(s, version, nil)
 				for _, who := range []*session{user, other} {
 					if status, resumed := who.get(); status != 200 || resumed {
 						t.Fatalf("first request: status %d, resumed %v", status, resumed)
@@ -103,6 +104,49 @@ func TestRevocationEndsSessions(t *testing.T) {
 	}
 }
 
+// TestSessionsOfANeighbour: the first site of an address keeps sessions for all
+// sites there, and those of this one must not outlive a revocation or the
+// certificate. TLS 1.2 has no such sessions.
+func TestSessionsOfANeighbour(t *testing.T) {
+	later := func(c *x509.Certificate) { c.NotAfter = time.Now().Add(48 * time.Hour) }
+	for _, tt := range []struct {
+		revocation       string
+		lasting, lastDay int // status of a resumed session, by how long its certificate still lasts
+	}{
+		{"map", 200, 403},
+		{"both", 200, 403},
+		{"crl", 403, 403},
+	} {
+		t.Run(tt.revocation, func(t *testing.T) {
+			l := newLab(t)
+			s := l.site(Values{"revocation": tt.revocation, "upstream": []string{echo(t)}})
+			neighbour := fmt.Sprintf(`server { listen %s ssl default_server; server_name other.test; ssl_protocols TLSv1.2 TLSv1.3;
+				ssl_certificate %s; ssl_certificate_key %s;
+				ssl_session_cache shared:le_nginx_SSL:1m; ssl_session_timeout 1440m; ssl_session_tickets off; }`,
+				addrOf(s), l.path("server.crt"), l.path("server.key"))
+			l.start(neighbour, s)
+			user, lastDay := l.session(s, "-tls1_3", later), l.session(s, "-tls1_3", nil)
+			for _, c := range []struct {
+				who  *session
+				want int
+			}{{user, tt.lasting}, {lastDay, tt.lastDay}} {
+				if status, resumed := c.who.get(); status != 200 || resumed {
+					t.Fatalf("first request: status %d, resumed %v", status, resumed)
+				}
+				if status, resumed := c.who.get(); status != c.want || !resumed {
+					t.Errorf("second request: status %d, resumed %v, want %d", status, resumed, c.want)
+				}
+			}
+			s.Revoked, s.Generation = []string{serialOf(user.cert)}, "2"
+			l.write("ca.crl", l.ca.revocations(time.Hour, user.cert))
+			l.reload(s)
+			if status, resumed := user.get(); status != 403 || !resumed {
+				t.Errorf("revoked: status %d, resumed %v", status, resumed)
+			}
+		})
+	}
+}
+
 // session is an openssl client that keeps its TLS session in a file.
 type session struct {
 	l             *lab
@@ -111,8 +155,8 @@ type session struct {
 	file          string
 }
 
-func (l *lab) session(s Site, version string) *session {
-	cert := l.ca.issue(nil)
+func (l *lab) session(s Site, version string, change func(*x509.Certificate)) *session {
+	cert := l.ca.issue(change)
 	name := serialOf(cert)
 	l.write(name+".crt", pemCert(cert.Leaf))
 	l.write(name+".key", pemKey(l.t, cert))
