@@ -92,12 +92,9 @@ func sharedSerial(v userView) []finding {
 // needed reports whether a shared serial is still the only valid certificate
 // of an owner whom the spec lists.
 func (obs *Observed) needed(r cadb.Row) bool {
-	leaving := map[Owner]bool{}
-	for _, l := range obs.left {
-		leaving[l.owner] = true
-	}
-	return slices.ContainsFunc(rowOwners(r), func(o Owner) bool {
-		return isUser(o) && !leaving[o] && len(obs.db.valid(o, obs.now)) == 1
+	owners := rowOwners(r)
+	return len(owners) > 1 && slices.ContainsFunc(owners, func(o Owner) bool {
+		return isUser(o) && !obs.leaving[o] && len(obs.db.valid(o, obs.now)) == 1
 	})
 }
 

@@ -19,6 +19,7 @@ import (
 
 // session is one run over one output directory.
 type session struct {
+	ctx    context.Context
 	cfg    *spec.Config
 	opt    Options
 	dir    *outdir.Dir
@@ -28,20 +29,20 @@ type session struct {
 
 func newSession(ctx context.Context, cfg *spec.Config, opt Options, dir *outdir.Dir) *session {
 	opt.Now = opt.Now.UTC()
-	return &session{cfg: cfg, opt: opt, dir: dir, vault: newVault(ctx, cfg, opt.LookupEnv)}
+	return &session{ctx: ctx, cfg: cfg, opt: opt, dir: dir, vault: newVault(ctx, cfg, opt.LookupEnv)}
 }
 
 // NewPlan says what Apply would do. It changes no byte and takes no lock.
 func NewPlan(ctx context.Context, cfg *spec.Config, opt Options) (*Plan, error) {
+	if err := checkOnly(cfg, opt); err != nil {
+		return nil, err
+	}
 	dir, err := outdir.Open(cfg.Output)
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
 	obs, err := newSession(ctx, cfg, opt, dir).observe()
-	if err == nil {
-		err = checkOnly(obs, opt)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -50,16 +51,31 @@ func NewPlan(ctx context.Context, cfg *spec.Config, opt Options) (*Plan, error) 
 
 // checkOnly refuses owners that neither the spec nor the database knows: a
 // typing error would otherwise be a plan with nothing to do.
-func checkOnly(obs *Observed, opt Options) error {
-	known := map[Owner]bool{caOwner(obs.cfg): true, crlOwner(obs.cfg): true}
-	for _, u := range obs.cfg.Users {
-		known[userOwner(u.Name)] = true
+func checkOnly(cfg *spec.Config, opt Options) error {
+	known := map[Owner]bool{}
+	for _, owner := range Owners(cfg) {
+		known[owner] = true
 	}
-	for _, s := range obs.cfg.Sites {
-		known[siteOwner(s)] = true
-	}
+	var gone []Owner
 	for _, owner := range opt.Only {
-		if !known[owner] && len(obs.db.byOwner[owner]) == 0 {
+		if !known[owner] {
+			gone = append(gone, owner)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	dir, err := outdir.Open(cfg.Output)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	db, err := readDatabase(dir)
+	if err != nil {
+		return err
+	}
+	for _, owner := range gone {
+		if len(db.byOwner[owner]) == 0 {
 			return &UnknownOwnerError{Owner: owner}
 		}
 	}
@@ -70,6 +86,9 @@ func checkOnly(obs *Observed, opt Options) error {
 // stopped; what was finished before is in place and safe. A failed owner is
 // no error: it is in the report.
 func Apply(ctx context.Context, cfg *spec.Config, opt Options, w Watcher) (*Report, error) {
+	if err := checkOnly(cfg, opt); err != nil {
+		return nil, err
+	}
 	dir, err := outdir.Lock(ctx, cfg.Output, holder(opt.Command), opt.LockTimeout)
 	var locked *outdir.ErrLocked
 	if errors.As(err, &locked) {
@@ -81,9 +100,6 @@ func Apply(ctx context.Context, cfg *spec.Config, opt Options, w Watcher) (*Repo
 	defer dir.Close()
 	s := newSession(ctx, cfg, opt, dir)
 	obs, err := s.observe()
-	if err == nil {
-		err = checkOnly(obs, opt)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +107,9 @@ func Apply(ctx context.Context, cfg *spec.Config, opt Options, w Watcher) (*Repo
 	report := &Report{Plan: v.plan, Failures: v.plan.Failures}
 	if late, what := newestPast(obs); obs.now.Before(late.Add(-backdate)) && !opt.AcceptClock {
 		return nil, fmt.Errorf("the clock says %s, but %s is of %s: set the clock right, or say --accept-clock after a mishap", day(obs.now), what, day(late))
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	w.Planned(v.plan)
 	if v.plan.Refused() || v.plan.Empty() {
@@ -150,7 +169,8 @@ type executor struct {
 	signers map[string]crypto.Signer // keys of CAs that were opened, by their identity
 }
 
-// batchSize bounds what one crash can undo and what is held in memory.
+// batchSize is the number of users that are built and committed together: it
+// bounds what a crash can undo and what is held in memory.
 const batchSize = 256
 
 func (e *executor) now() time.Time { return e.obs.now }
@@ -185,7 +205,7 @@ func (e *executor) run(ctx context.Context, tasks []*task) error {
 	e.signers = map[string]crypto.Signer{}
 	e.trusted = e.obs.trust()
 	e.crl = e.obs.crl
-	var users, rest []*task
+	var users, left, rest []*task
 	for _, t := range tasks {
 		switch {
 		case t.ca != nil:
@@ -205,38 +225,41 @@ func (e *executor) run(ctx context.Context, tasks []*task) error {
 			}
 		case t.user != nil:
 			users = append(users, t)
+		case t.left != nil:
+			left = append(left, t)
 		default:
 			rest = append(rest, t)
 		}
 	}
-	for len(users) > 0 {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		part := users[:min(batchSize, len(users))]
-		users = users[len(part):]
-		done := make([]*built, len(part))
-		forEach(len(part), func(i int) { done[i] = e.buildUser(part[i]) })
-		if err := e.commit(done); err != nil {
-			return err
-		}
+	if err := e.batches(ctx, users, batchSize, e.buildUser); err != nil {
+		return err
 	}
-	for _, t := range rest {
+	// Each batch of those who leave writes the whole index anew.
+	if err := e.batches(ctx, left, 16*batchSize, e.buildLeft); err != nil {
+		return err
+	}
+	// The CRL lists what the batches before have revoked, and sites what it lists.
+	return e.batches(ctx, rest, 1, func(t *task) *built {
+		switch {
+		case t.site != nil:
+			return e.buildSite(t)
+		case t.makes[kindCRL]:
+			return e.buildCRL(t)
+		}
+		return &built{task: t}
+	})
+}
+
+// batches builds tasks on all cores and commits them, so many at a time. An
+// interrupt ends it between two batches; what was only built is forgotten.
+func (e *executor) batches(ctx context.Context, tasks []*task, size int, build func(*task) *built) error {
+	for part := range slices.Chunk(tasks, size) {
+		done := make([]*built, len(part))
+		forEach(ctx, len(part), func(i int) { done[i] = build(part[i]) })
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		var b *built
-		switch {
-		case t.left != nil:
-			b = e.buildLeft(t)
-		case t.site != nil:
-			b = e.buildSite(t)
-		case t.makes[kindCRL]:
-			b = e.buildCRL(t)
-		default:
-			b = &built{task: t}
-		}
-		if err := e.commit([]*built{b}); err != nil {
+		if err := e.commit(done); err != nil {
 			return err
 		}
 	}

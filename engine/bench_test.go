@@ -95,7 +95,7 @@ func bareWork(b *testing.B, cfg *spec.Config, path string) {
 	must(err)
 	batch := dir.Begin()
 	files := make([][5][]byte, len(cfg.Users))
-	forEach(len(cfg.Users), func(i int) {
+	forEach(context.Background(), len(cfg.Users), func(i int) {
 		u := cfg.Users[i]
 		pass := secret.Random()
 		key, err := u.Key.Generate()

@@ -189,6 +189,11 @@ func (e *executor) userFiles(t *task, b *built) error {
 	u := t.user
 	file := func(kind string) string { return userFile(e.s.cfg, u.spec.Name, kind) }
 	for _, f := range t.removes {
+		if u.asked != nil {
+			// The only copy of a key may be among them.
+			b.moves = append(b.moves, move{f.name, retiredName(e.s.dir, f.name)})
+			continue
+		}
 		b.after = append(b.after, f.name)
 	}
 	if len(t.makes) == 0 {
@@ -261,6 +266,9 @@ func (e *executor) userFiles(t *task, b *built) error {
 // chain is what a .p12 holds beside key and certificate: the CA certificate
 // that is current now.
 func (e *executor) chain(cert *x509.Certificate) ([]*x509.Certificate, error) {
+	if cert == nil {
+		return nil, errors.New("there is no certificate to put into a .p12")
+	}
 	for _, ca := range e.trusted {
 		if issuedByAny(cert, []*x509.Certificate{ca}) {
 			return []*x509.Certificate{ca}, nil

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"mtlsplan/internal/cadb"
 	"mtlsplan/internal/pki"
 	"mtlsplan/spec"
 )
@@ -70,17 +69,14 @@ func examineCSR(v *userView, obs *Observed) ([]finding, error) {
 	if other, twice := obs.keyHolder(u); twice {
 		return nil, fmt.Errorf("the request holds the same key as that of %s: whoever has one could be taken for the other; make a key for each", other)
 	}
+	if obs.db.givenUp(u.owner, u.key.public) {
+		return nil, errors.New("a certificate for this key was revoked, and the key cannot be used again: give a request with a new one")
+	}
 	if len(obs.db.issued[u.owner]) == 0 && !u.taken {
 		return []finding{{Reason: Reason{Code: Missing, Message: "the user has no certificate yet"}, action: Create, makes: u.fromKey()}}, nil
 	}
 	if f, err := findCert(v, obs); f != nil || err != nil {
 		return f, err
-	}
-	if v.cert == nil && v.crt.cert != nil && obs.db.knows(u.owner, v.crt.cert.Raw) {
-		v.cert = v.crt.cert
-	}
-	if v.state == cadb.Revoked && pki.PublicID(v.cert.PublicKey) == v.key.public {
-		return nil, errors.New("the certificate is revoked, and its key cannot be used again: give a request with a new key")
 	}
 	return ask(*v, userPolicies), nil
 }
@@ -93,11 +89,18 @@ func csrKeyChanged(v userView) []finding {
 	return []finding{{Reason: Reason{Message: "the request holds another key than the certificate", Field: "csr"}, action: Rekey, makes: v.fromKey()}}
 }
 
-// keyHolder finds another user of the spec with the same key.
+// keyHolder finds another user with the same key.
 func (obs *Observed) keyHolder(u *userFacts) (Owner, bool) {
-	for i := range obs.users {
-		if o := &obs.users[i]; o.owner != u.owner && o.key.public == u.key.public {
-			return o.owner, true
+	if obs.keys == nil {
+		obs.keys = map[string][]Owner{}
+		for i := range obs.users {
+			o := &obs.users[i]
+			obs.keys[o.key.public] = append(obs.keys[o.key.public], o.owner)
+		}
+	}
+	for _, owner := range obs.keys[u.key.public] {
+		if owner != u.owner {
+			return owner, true
 		}
 	}
 	return "", false

@@ -62,6 +62,11 @@ func readDatabase(dir *outdir.Dir) (*database, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s/%s: %w: restore it from a backup", dir.Path(), issuedName, err)
 	}
+	// A reader may meet an append that is under way. For a writer, which has
+	// carried out every journal, the tail is somebody else's work.
+	if whole != int64(len(issued.Data)) && dir.Writable() {
+		return nil, fmt.Errorf("%s/%s: the last entry is cut short: restore it from a backup", dir.Path(), issuedName)
+	}
 	for _, e := range entries {
 		db.issued[Owner(e.Owner)] = append(db.issued[Owner(e.Owner)], e.DER)
 	}
@@ -132,19 +137,42 @@ func (db *database) knows(owner Owner, der []byte) bool {
 }
 
 // newest returns the certificate most lately issued to an owner for a public
-// key that is neither revoked nor past its end; nil when there is none.
+// key that is neither revoked nor past its end; nil when there is none, also
+// when the key has been given up.
 func (db *database) newest(owner Owner, public string, now time.Time) *x509.Certificate {
-	list := db.issued[owner]
-	for i := len(list) - 1; i >= 0; i-- {
-		cert, err := x509.ParseCertificate(list[i])
-		if err != nil || pki.PublicID(cert.PublicKey) != public || now.After(cert.NotAfter) {
-			continue
-		}
-		if r := db.row(cert.SerialNumber); r != nil && r.State != cadb.Revoked {
-			return cert
+	var found *x509.Certificate
+	for _, cert := range db.issuedFor(owner, public) {
+		switch r := db.row(cert.SerialNumber); {
+		case r == nil:
+		case r.State == cadb.Revoked && r.Reason != superseded:
+			return nil
+		case r.State != cadb.Revoked && !now.After(cert.NotAfter):
+			found = cert
 		}
 	}
-	return nil
+	return found
+}
+
+// givenUp reports whether a certificate for the key was revoked for more than
+// having been renewed: such a key is not certified again.
+func (db *database) givenUp(owner Owner, public string) bool {
+	return slices.ContainsFunc(db.issuedFor(owner, public), func(c *x509.Certificate) bool {
+		r := db.row(c.SerialNumber)
+		return r != nil && r.State == cadb.Revoked && r.Reason != superseded
+	})
+}
+
+const superseded = "superseded"
+
+// issuedFor are the certificates issued to an owner for a public key, oldest first.
+func (db *database) issuedFor(owner Owner, public string) []*x509.Certificate {
+	var out []*x509.Certificate
+	for _, der := range db.issued[owner] {
+		if cert, err := x509.ParseCertificate(der); err == nil && pki.PublicID(cert.PublicKey) == public {
+			out = append(out, cert)
+		}
+	}
+	return out
 }
 
 // generations are the CA keys that certificates were issued for, oldest first.
@@ -231,6 +259,9 @@ func (db *database) issue(owner Owner, cert *x509.Certificate) {
 func (db *database) revoke(serial string, when time.Time, reason string) {
 	r := &db.rows[db.bySerial[serial]]
 	if r.State == cadb.Revoked {
+		if r.Reason == "" {
+			r.Reason = reason // index.txt has no word for every reason; the CRL has
+		}
 		return
 	}
 	r.State, r.Revoked, r.Reason = cadb.Revoked, when, reason
@@ -276,8 +307,7 @@ func (db *database) flush(b *outdir.Batch) {
 	db.newIssued, db.newLines, db.rewrite, db.newNumber = nil, nil, false, false
 }
 
-// revokedRows are the rows of user certificates that must not get in. An entry
-// stays until one CRL was made after its end (RFC 5280, section 3.3).
+// revokedRows are the rows that must not get in. An entry stays until one CRL was made after its end (RFC 5280, section 3.3).
 func (db *database) revokedRows(lastCRL time.Time) []cadb.Row {
 	var out []cadb.Row
 	for _, r := range db.rows {

@@ -73,10 +73,11 @@ type crlFacts struct {
 
 // passphrases are an owner's secrets, as far as they could be read.
 type passphrases struct {
-	now      secret.Value // empty: generated, and not made yet
-	previous secret.Value
-	err      error // why now could not be read
-	file     fileFacts
+	now         secret.Value // empty: generated, and not made yet
+	previous    secret.Value
+	err         error // why now could not be read
+	previousErr error
+	file        fileFacts
 }
 
 // generation is one CA key that the database knows, the first being 1.
@@ -110,6 +111,7 @@ type userFacts struct {
 	crt       crtFacts
 	p12       []p12Facts
 	stray     []fileFacts // files that the spec has no use for: a .p12 of a profile that is asked for no more
+	spent     bool        // a certificate for the key was revoked for more than having been renewed
 	asked     *pki.CSR    // the request that the user has made, of a csr user
 	taken     bool        // this run adopts what lies there
 	err       error
@@ -123,7 +125,9 @@ type leftFacts struct {
 	reason string     // for the CRL, by its RFC 5280 name
 	rows   []cadb.Row // valid and unexpired
 	files  []fileFacts
-	err    error
+	// unrecorded: the files are of somebody of whom the database knows nothing.
+	unrecorded bool
+	err        error
 }
 
 type siteFacts struct {
@@ -143,6 +147,8 @@ type Observed struct {
 	issuers     map[string]string // of serials, when there are several generations
 	users       []userFacts
 	left        []leftFacts
+	leaving     map[Owner]bool     // the owners of left
+	keys        map[string][]Owner // who has which key, when it was asked
 	crl         crlFacts
 	crlErr      error
 	learnt      int // revocations that the CRL lists and index.txt does not say

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
@@ -45,8 +46,9 @@ func (o *openings) id(data []byte, pass secret.Value) [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-// forEach calls f for every index on all cores.
-func forEach(n int, f func(int)) {
+// forEach calls f for every index on all cores, until ctx ends: then the rest is
+// left out.
+func forEach(ctx context.Context, n int, f func(int)) {
 	var wg sync.WaitGroup
 	next := make(chan int)
 	for range min(n, runtime.GOMAXPROCS(0)) {
@@ -56,7 +58,7 @@ func forEach(n int, f func(int)) {
 			}
 		})
 	}
-	for i := range n {
+	for i := 0; i < n && ctx.Err() == nil; i++ {
 		next <- i
 	}
 	close(next)
@@ -83,7 +85,10 @@ func (s *session) observe() (*Observed, error) {
 			obs.users = append(obs.users, userFacts{spec: u, owner: userOwner(u.Name)})
 		}
 	}
-	forEach(len(obs.users), func(i int) { obs.users[i] = o.user(obs.users[i].spec) })
+	forEach(s.ctx, len(obs.users), func(i int) { obs.users[i] = o.user(obs.users[i].spec) })
+	if err := s.ctx.Err(); err != nil {
+		return nil, err
+	}
 	if s.opt.Adopt {
 		for i := range obs.users {
 			obs.users[i].adopt(obs)
@@ -93,7 +98,11 @@ func (s *session) observe() (*Observed, error) {
 	o.past(obs)
 	obs.crl, obs.crlErr = o.crl(obs.ca)
 	obs.learn()
-	obs.left = o.left(obs, s.opt.covers)
+	obs.left = o.left(obs, s.opt)
+	obs.leaving = map[Owner]bool{}
+	for _, l := range obs.left {
+		obs.leaving[l.owner] = true
+	}
 	for _, site := range s.cfg.Sites {
 		f := siteFacts{spec: site, owner: siteOwner(site)}
 		f.fileFacts, f.err = o.file(kindSite, site.Proxy.File(site.Name, site.Values))
@@ -147,7 +156,7 @@ func (o *observer) passphrases(now, previous secret.Ref, passName string) (passp
 	p.file = factsOf(kindPass, pass)
 	p.now, p.err = o.vault.of(now, pass)
 	if !previous.IsZero() {
-		p.previous, _ = o.vault.of(previous, pass)
+		p.previous, p.previousErr = o.vault.of(previous, pass)
 	}
 	return p, nil
 }
@@ -284,15 +293,24 @@ func (o *observer) p12(kind, name string, profile pki.Profile, pass passphrases)
 
 // left finds the users that must have no valid certificate and still have
 // something: a row of the database, or files.
-func (o *observer) left(obs *Observed, covers func(Owner) bool) []leftFacts {
+func (o *observer) left(obs *Observed, opt Options) []leftFacts {
 	listed := map[Owner]bool{}
 	var out []leftFacts
 	add := func(l leftFacts) {
-		if !covers(l.owner) {
+		if !opt.covers(l.owner) {
 			return
 		}
+		name := strings.TrimPrefix(string(l.owner), "user.")
+		l.files, l.err = o.filesOf(name)
+		if l.unrecorded = len(l.files) > 0 && len(obs.db.issued[l.owner]) == 0; l.unrecorded && opt.Adopt {
+			// What was made by hand for somebody who must not get in: it takes
+			// a record to revoke it.
+			if c, err := o.crt(userFile(o.cfg, name, kindCrt)); err == nil && c.cert != nil && signedByAny(c.cert, obs.trust()) {
+				obs.db.issue(l.owner, c.cert)
+			}
+			l.unrecorded = false
+		}
 		l.rows = obs.db.valid(l.owner, obs.now)
-		l.files, l.err = o.filesOf(strings.TrimPrefix(string(l.owner), "user."))
 		if len(l.rows) > 0 || len(l.files) > 0 || l.err != nil {
 			out = append(out, l)
 		}

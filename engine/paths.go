@@ -54,6 +54,19 @@ func crlOwner(cfg *spec.Config) Owner { return Owner("crl." + cfg.CA.Name) }
 func userOwner(name string) Owner     { return Owner("user." + name) }
 func siteOwner(s spec.Site) Owner     { return Owner(s.Proxy.Name + "." + s.Name) }
 
+// Owners are all owners of a spec, in the order in which a plan treats them.
+func Owners(cfg *spec.Config) []Owner {
+	all := []Owner{caOwner(cfg)}
+	for _, u := range cfg.Users {
+		all = append(all, userOwner(u.Name))
+	}
+	all = append(all, crlOwner(cfg))
+	for _, s := range cfg.Sites {
+		all = append(all, siteOwner(s))
+	}
+	return all
+}
+
 // caFile and userFile are the only places that know the names of artefacts.
 func caFile(cfg *spec.Config, kind string) string {
 	if kind == kindPass {

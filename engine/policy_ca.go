@@ -134,18 +134,14 @@ func (ca *caFacts) past() []generation {
 	return out
 }
 
-// trust is what the certificate file should hold: the current CA, as it lies
-// there when it is recorded, and behind it what past generations are needed.
+// trust is what the certificate file should hold: the current CA, and behind it
+// what past generations are needed.
 func (obs *Observed) trust() []*x509.Certificate {
 	ca := &obs.ca
 	if len(ca.gens) == 0 {
 		return nil
 	}
-	now := ca.gens[len(ca.gens)-1]
-	out := []*x509.Certificate{now.cert}
-	if c := ca.crt.cert; c != nil && obs.db.knows(ca.owner, c.Raw) && pki.PublicID(c.PublicKey) == now.public {
-		out[0] = c
-	}
+	out := []*x509.Certificate{ca.gens[len(ca.gens)-1].cert}
 	for _, g := range ca.past() {
 		out = append(out, g.cert)
 	}
@@ -231,7 +227,7 @@ func examineCA(obs *Observed) ([]finding, error) {
 	switch {
 	case ca.err != nil:
 		return nil, ca.err
-	case ca.key.missing && len(db.rows) > 0:
+	case ca.key.missing && len(db.rows)+len(db.issued) > 0:
 		return refuse(Missing, "%s is gone, and certificates were issued with it: restore it from a backup; a new CA is never made as a side effect", ca.key.name), nil
 	case ca.key.missing && !ca.crt.missing:
 		return refuse(Unrecorded, "%s is there, but neither its key nor a record of it: move it away to have a new CA made, or restore %s", ca.crt.name, ca.key.name), nil
@@ -244,7 +240,8 @@ func examineCA(obs *Observed) ([]finding, error) {
 		if ca.spec.Passphrase.Kind == secret.Generate && ca.pass.file.missing {
 			makes = append(makes, kindPass)
 		}
-		return []finding{{Reason: Reason{Code: Missing, Message: "there is no CA yet"}, action: Create, makes: makes}}, nil
+		return append(coded(Mode, modes(ca.wide...)),
+			finding{Reason: Reason{Code: Missing, Message: "there is no CA yet"}, action: Create, makes: makes}), nil
 	case ca.key.opened == cannotBeOpened:
 		return refuse(Unreadable, "%s holds no key that can be read: restore it from a backup; it is never replaced", ca.key.name), nil
 	case len(ca.gens) == 0:

@@ -16,6 +16,8 @@ func errWrongPassphrase(k keyFacts, p passphrases, generated, hasPrevious bool) 
 	switch {
 	case generated && p.now.IsZero():
 		return fmt.Errorf("the generated passphrase %s is gone, and %s does not open without it: restore it from a backup, or name the passphrase as previous_passphrase", p.file.name, k.name)
+	case p.previousErr != nil:
+		return fmt.Errorf("the passphrase does not open %s, and previous_passphrase cannot be had: %w", k.name, p.previousErr)
 	case hasPrevious:
 		return fmt.Errorf("neither passphrase nor previous_passphrase opens %s; nothing was touched: name the one that it was made with as previous_passphrase", k.name)
 	}

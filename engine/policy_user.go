@@ -19,8 +19,9 @@ type userView struct {
 	*userFacts
 	now    time.Time
 	ca     issuer
-	cert   *x509.Certificate // the one in place when it is recorded, else what the database holds for the key; nil for none
+	cert   *x509.Certificate // what the database holds for the key, else the one in place when it is recorded; nil for none
 	known  []cadb.Row        // the user's valid and unexpired rows
+	old    []cadb.Row        // those of them that nobody needs: issued before cert, and to nobody else who has no other
 	state  cadb.State        // of cert
 	sole   bool              // cert is the one in place
 	shared []Owner           // whose cert's serial is
@@ -84,6 +85,15 @@ var userPolicies = []policy[userView]{
 	{Mode, userModes},
 }
 
+// keylessPolicies are asked of a user whose key has to be made first: of what
+// that does not touch.
+var keylessPolicies = []policy[userView]{
+	{Unrecorded, adopted},
+	{EncodingChanged, strayP12},
+	{PassphraseChanged, func(v userView) []finding { return strayPass(v.pass, v.spec.Passphrase) }},
+	{Mode, userModes},
+}
+
 // rekey makes a new key. The key of a csr user is the user's own: only the
 // certificate can be made anew.
 func rekey(u *userFacts, r Reason) []finding {
@@ -95,7 +105,7 @@ func rekey(u *userFacts, r Reason) []finding {
 
 // renew is rekey or reissue, as the spec has it for a renewal by time.
 func renew(u *userFacts, r Reason) []finding {
-	if u.spec.ReuseKey && !u.key.missing || u.asked != nil {
+	if u.asked != nil || u.spec.ReuseKey && !u.key.missing && !u.spent {
 		return []finding{{Reason: r, action: Reissue, makes: u.fromCert()}}
 	}
 	return rekey(u, r)
@@ -113,19 +123,24 @@ func certMissing(v userView) []finding {
 
 func certDamaged(v userView) []finding {
 	switch {
-	case v.crt.missing || v.sole || v.cert == nil && v.crt.cert != nil:
+	case v.crt.missing || v.sole:
+		return nil
+	case v.cert == nil && v.crt.cert != nil && !issuedByAny(v.crt.cert, v.ca.trusted):
 		return nil // of a foreign certificate issuerChanged speaks
 	case v.cert != nil:
 		return []finding{{Reason: Reason{Message: v.crt.name + " is not the certificate that was issued; the database holds that one"}, action: Repair, makes: []string{kindCrt}}}
 	}
-	return renew(v.userFacts, Reason{Message: v.crt.name + " cannot be read, and the database holds no valid certificate for the key"})
+	return renew(v.userFacts, Reason{Message: v.crt.name + " cannot be read or was altered, and the database holds no valid certificate for the key"})
 }
 
 func certRevoked(v userView) []finding {
-	if v.cert == nil || v.state != cadb.Revoked {
-		return nil
+	switch {
+	case v.cert != nil && v.state == cadb.Revoked:
+		return rekey(v.userFacts, Reason{Message: "the certificate is revoked in the CA database, and the spec still lists the user", Field: "serial", Have: pki.SerialHex(v.cert.SerialNumber)})
+	case v.spent:
+		return rekey(v.userFacts, Reason{Message: "a certificate for the key is revoked in the CA database, and the spec still lists the user"})
 	}
-	return rekey(v.userFacts, Reason{Message: "the certificate is revoked in the CA database, and the spec still lists the user", Field: "serial", Have: pki.SerialHex(v.cert.SerialNumber)})
+	return nil
 }
 
 func issuerChanged(v userView) []finding {
@@ -265,17 +280,15 @@ func overlapOver(v userView) []finding {
 	if v.now.Before(over) {
 		return nil
 	}
-	var old []cadb.Row
-	for _, r := range v.known {
-		if r.Serial != pki.SerialHex(v.cert.SerialNumber) {
-			old = append(old, r)
-		}
-	}
-	if len(old) == 0 {
+	if len(v.old) == 0 {
 		return nil
 	}
-	return []finding{{Reason: Reason{Message: fmt.Sprintf("%s superseded for longer than the overlap of %s", have(len(old), "certificate"), days(*v.spec.Overlap)), Field: "overlap", Have: strings.Join(serials(old), " ")},
-		action: Revoke, revokes: old}}
+	r := Reason{Message: fmt.Sprintf("%s superseded for longer than the overlap of %s", have(len(v.old), "certificate"), days(*v.spec.Overlap)),
+		Field: "overlap", Have: strings.Join(serials(v.old), " ")}
+	if also := others(v.old, v.owner); also != "" {
+		r.Message += "; with a shared serial this also ends what was issued before to " + also
+	}
+	return []finding{{Reason: r, action: Revoke, revokes: v.old}}
 }
 
 func have(n int, noun string) string {
@@ -304,18 +317,25 @@ func userModes(v userView) []finding {
 // judgeUser decides on one user.
 func judgeUser(v *verdict, obs *Observed, ca issuer, u *userFacts, opt Options) {
 	view := userView{userFacts: u, now: obs.now, ca: ca, known: obs.db.valid(u.owner, obs.now)}
+	replace := slices.Contains(opt.Replace, u.owner)
 	findings, err := examineUser(&view, obs)
+	if err == nil && replace && u.asked != nil && len(obs.db.issuedFor(u.owner, u.key.public)) > 0 {
+		err = errors.New("the key is the user's own, and the request still holds the one to be replaced: give a request with a new key first")
+	}
 	if err != nil {
+		if replace {
+			err = fmt.Errorf("%w; to shut the user out now, set revoked in the spec", err)
+		}
 		v.fail(u.owner, err)
 		return
 	}
-	if slices.Contains(opt.Replace, u.owner) && !isRefusal(findings) {
+	if replace && !isRefusal(findings) {
 		f := rekey(u, Reason{Code: ReplaceAsked, Message: "--replace asks for a new key", Field: "reason", Want: opt.Reason})
 		f[0].revokes = view.known
 		if also := others(view.known, u.owner); len(also) > 0 {
 			f[0].Message += "; its serial is shared, so this also ends what was issued before to " + also
 		}
-		if u.spec.Passphrase.Kind == secret.Generate {
+		if u.spec.Passphrase.Kind == secret.Generate && u.asked == nil {
 			f[0].makes = append(f[0].makes, kindPass)
 		}
 		findings = append(findings, f...)
@@ -327,8 +347,8 @@ func judgeUser(v *verdict, obs *Observed, ca issuer, u *userFacts, opt Options) 
 		return
 	}
 	t.user, t.cert = u, view.cert
-	t.reason = "superseded"
-	if slices.Contains(opt.Replace, u.owner) {
+	t.reason = superseded
+	if replace {
 		t.reason = opt.Reason
 	}
 	if t.newCert && t.step.Action != Refuse {
@@ -355,7 +375,7 @@ func examineUser(v *userView, obs *Observed) ([]finding, error) {
 	u := v.userFacts
 	recorded := len(obs.db.issued[u.owner]) > 0
 	p12There := slices.ContainsFunc(u.p12, func(p p12Facts) bool { return !p.missing })
-	there := !u.key.missing || !u.crt.missing || !u.csr.missing || p12There
+	there := !u.key.missing || !u.crt.missing || !u.csr.missing || p12There || u.spec.CSR != "" && len(u.stray) > 0
 	switch {
 	case u.err != nil:
 		return nil, u.err
@@ -370,17 +390,14 @@ func examineUser(v *userView, obs *Observed) ([]finding, error) {
 	case u.key.opened == opensNeither:
 		return nil, errWrongPassphrase(u.key, u.pass, u.spec.Passphrase.Kind == secret.Generate, !u.spec.PreviousPassphrase.IsZero())
 	case u.key.missing:
-		if u.taken {
-			return append(adopted(*v), rekey(u, Reason{Code: Missing, Message: u.key.name + " is not there"})...), nil
-		}
-		makes := u.fromKey()
+		f := finding{Reason: Reason{Code: Missing, Message: u.key.name + " is gone"}, action: Rekey, makes: u.fromKey()}
 		if u.spec.Passphrase.Kind == secret.Generate && u.pass.file.missing {
-			makes = append(makes, kindPass)
+			f.makes = append(f.makes, kindPass)
 		}
 		if !there && len(v.known) == 0 {
-			return []finding{{Reason: Reason{Code: Missing, Message: "the user has no key and no certificate yet"}, action: Create, makes: makes}}, nil
+			f.Message, f.action = "the user has no key and no certificate yet", Create
 		}
-		return []finding{{Reason: Reason{Code: Missing, Message: u.key.name + " is gone"}, action: Rekey, makes: makes}}, nil
+		return append(ask(*v, keylessPolicies), f), nil
 	}
 	if f, err := findCert(v, obs); f != nil || err != nil {
 		return f, err
@@ -388,15 +405,20 @@ func examineUser(v *userView, obs *Observed) ([]finding, error) {
 	return ask(*v, userPolicies), nil
 }
 
-// findCert finds the user's certificate: the one in place when it is recorded,
-// else what the database holds for the key.
+// findCert finds the user's certificate: what the database holds for the key,
+// or, when that is nothing valid, the one in place. An older one in place of
+// the newest is a damaged file.
 func findCert(v *userView, obs *Observed) ([]finding, error) {
 	u := v.userFacts
 	v.cert = obs.db.newest(u.owner, v.key.public, v.now)
+	u.spent = obs.db.givenUp(u.owner, v.key.public)
 	switch c := u.crt.cert; {
 	case c == nil:
 	case obs.db.knows(u.owner, c.Raw):
-		v.cert, v.sole = c, true
+		if v.cert == nil {
+			v.cert = c
+		}
+		v.sole = v.cert.Equal(c)
 	case v.cert == nil && signedByAny(c, v.ca.trusted) && !u.taken:
 		return []finding{{Reason: Reason{Code: Unrecorded, Message: u.crt.name + " was issued by the CA, but the CA database knows nothing of it: move it away"}, action: Refuse}}, nil
 	}
@@ -408,6 +430,14 @@ func findCert(v *userView, obs *Observed) ([]finding, error) {
 		return nil, errors.New("the certificate is in " + issuedName + " and not in " + indexName + ": restore the database from a backup")
 	}
 	v.state, v.shared = r.State, rowOwners(*r)
+	for _, k := range v.known {
+		if k.Serial == r.Serial {
+			break // rows are in the order of issue
+		}
+		if !obs.needed(k) {
+			v.old = append(v.old, k)
+		}
+	}
 	return nil, nil
 }
 
@@ -426,6 +456,11 @@ func userNotes(v *verdict, view userView) {
 func judgeLeft(v *verdict, obs *Observed, l *leftFacts) {
 	if l.err != nil {
 		v.fail(l.owner, l.err)
+		return
+	}
+	if l.unrecorded {
+		v.add(newTask(l.owner, []finding{{Reason: Reason{Code: Unrecorded,
+			Message: "files of the user are there, of which the CA database knows nothing, so that nothing can be revoked: say --adopt to take them over, or move them away"}, action: Refuse}}))
 		return
 	}
 	message := "the spec lists the user no more"

@@ -57,7 +57,7 @@ func (v *vault) open(r secret.Ref) (secret.Value, error) {
 			err = secret.Check(value)
 		}
 		if err != nil {
-			err = fmt.Errorf("passphrase from %s: %w", r, err)
+			err = fmt.Errorf("passphrase: %w", err)
 		}
 		entry.value, entry.err = value, err
 	})

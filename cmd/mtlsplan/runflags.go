@@ -63,7 +63,7 @@ func (a *app) options(cfg *spec.Config, f runFlags, command string) (engine.Opti
 		}
 		opt.Now = at
 	}
-	known := owners(cfg)
+	known := engine.Owners(cfg)
 	for _, name := range f.only {
 		owner := engine.Owner(name)
 		if !slices.Contains(known, owner) && !strings.HasPrefix(name, "user.") {
@@ -76,7 +76,7 @@ func (a *app) options(cfg *spec.Config, f runFlags, command string) (engine.Opti
 
 // noSuchOwner names those that may have been meant.
 func noSuchOwner(flag string, owner engine.Owner, cfg *spec.Config) error {
-	return fmt.Errorf("%s %q: no such owner in %s%s", flag, owner, cfg.File, didYouMean(closest(string(owner), owners(cfg))))
+	return fmt.Errorf("%s %q: no such owner in %s%s", flag, owner, cfg.File, didYouMean(closest(string(owner), engine.Owners(cfg))))
 }
 
 // unknownOwner is noSuchOwner for what the engine did not find either.
@@ -107,12 +107,20 @@ func (f runFlags) replacement(opt *engine.Options, cfg *spec.Config, known []eng
 		switch {
 		case !slices.Contains(known, owner):
 			return noSuchOwner("--replace", owner, cfg)
+		case len(f.only) > 0 && !slices.Contains(f.only, name):
+			return fmt.Errorf("--replace %s: --only leaves it out, so nothing would be replaced: add --only %s", name, name)
+		case revoked(cfg, name):
+			return fmt.Errorf("--replace %s: the spec says that the user is revoked: take that out first", name)
 		case !strings.HasPrefix(name, "user."):
 			return fmt.Errorf("--replace %s: only users can be replaced; a CA key is replaced by raising generation in its block", name)
 		}
 		opt.Replace = append(opt.Replace, owner)
 	}
 	return nil
+}
+
+func revoked(cfg *spec.Config, owner string) bool {
+	return slices.ContainsFunc(cfg.Users, func(u spec.User) bool { return "user."+u.Name == owner && u.Revoked != "" })
 }
 
 // parseDate reads a DATE: YYYY-MM-DD, which is midnight UTC, or RFC 3339.
@@ -125,18 +133,6 @@ func parseDate(text string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("--at %q: give YYYY-MM-DD (midnight UTC) or RFC 3339, as in 2027-01-31T08:00:00Z", text)
 }
 
-// owners are all owners of a spec, in its order.
-func owners(cfg *spec.Config) []engine.Owner {
-	all := []engine.Owner{engine.Owner("ca." + cfg.CA.Name), engine.Owner("crl." + cfg.CA.Name)}
-	for _, u := range cfg.Users {
-		all = append(all, engine.Owner("user."+u.Name))
-	}
-	for _, s := range cfg.Sites {
-		all = append(all, engine.Owner(s.Proxy.Name+"."+s.Name))
-	}
-	return all
-}
-
 // completeOwners lists the owners of the spec that a half-typed command line
 // names, as far as it can be loaded.
 func (a *app) completeOwners(args []string) []string {
@@ -145,7 +141,7 @@ func (a *app) completeOwners(args []string) []string {
 		return nil
 	}
 	var names []string
-	for _, o := range owners(cfg) {
+	for _, o := range engine.Owners(cfg) {
 		names = append(names, string(o))
 	}
 	return names

@@ -127,8 +127,8 @@ func FormatIndex(rows []Row) []byte {
 		revoked := ""
 		if r.State == Revoked {
 			revoked = formatTime(r.Revoked)
-			if r.Reason != "" {
-				revoked += "," + toOpenSSL(r.Reason)
+			if reason := toOpenSSL(r.Reason); reason != "" {
+				revoked += "," + reason
 			}
 		}
 		fmt.Fprintf(&b, "%c\t%s\t%s\t%s\t%s\t%s\n", r.State, formatTime(r.NotAfter), revoked, r.Serial, r.Owner, r.Subject)
@@ -136,10 +136,14 @@ func FormatIndex(rows []Row) []byte {
 	return b.Bytes()
 }
 
-// toOpenSSL gives the name by which OpenSSL knows a reason.
+// toOpenSSL gives the name by which OpenSSL knows a reason: none for what its
+// `ca` command would not read.
 func toOpenSSL(reason string) string {
-	if reason == "cACompromise" {
+	switch reason {
+	case "cACompromise":
 		return "CACompromise"
+	case "privilegeWithdrawn", "aACompromise":
+		return ""
 	}
 	return reason
 }

@@ -23,7 +23,7 @@ func FormatIssued(e Issued) []byte {
 
 var (
 	begin = []byte("-----BEGIN " + pemType + "-----\n")
-	end   = []byte("-----END " + pemType + "-----\n")
+	end   = []byte("-----END " + pemType + "-----") // an editor may have taken the last line end away
 )
 
 // ParseIssued reads issued.pem. whole is the length of what could be read: an
@@ -36,7 +36,7 @@ func ParseIssued(data []byte) (entries []Issued, whole int64, err error) {
 		if stop < 0 {
 			break
 		}
-		entry := rest[:stop+len(end)]
+		entry := rest[:min(stop+len(end)+1, len(rest))]
 		start := bytes.Index(entry, begin)
 		if start < 0 {
 			return nil, 0, damaged(whole)

@@ -79,6 +79,9 @@ func (d *Dir) Path() string { return d.path }
 // Exists reports whether there is a directory.
 func (d *Dir) Exists() bool { return d.root != nil }
 
+// Writable reports whether the directory is locked for writing.
+func (d *Dir) Writable() bool { return d.lock != nil }
+
 // Interrupted reports whether a committed batch of an earlier run is waiting to
 // be finished. A reader sees the directory as if it were.
 func (d *Dir) Interrupted() bool { return len(d.pending) > 0 }
