@@ -7,6 +7,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // known fails for an error that callers cannot tell apart.
@@ -97,6 +99,7 @@ func FuzzParseCSR(f *testing.F) {
 func FuzzParseSubject(f *testing.F) {
 	f.Add(subjectDER(f, caName))
 	f.Add(rawName(f, []pair{{cn, tagBMP, "\x00a"}, {"1.2.3", 4, "b"}}))
+	f.Add(rawName(f, []pair{{cn, cbasn1.UTF8String, "\u009b31m"}, {cn, cbasn1.T61String, "\x85"}}))
 	f.Fuzz(func(t *testing.T, der []byte) {
 		s, rest, err := ParseSubject(der)
 		for _, text := range append(rest, NameString(der), NameOneLine(der), opensslName(der)) {

@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/youmark/pkcs8"
@@ -114,9 +115,9 @@ func InspectKey(data []byte) (KeyInfo, error) {
 		return KeyInfo{}, err
 	}
 	if isTraditional(block) {
-		name, _, ok := strings.Cut(block.Headers["DEK-Info"], ",")
-		if !ok || !printable(name) {
-			return KeyInfo{}, damaged("the PEM header DEK-Info names no cipher")
+		name, err := traditionalCipher(block)
+		if err != nil {
+			return KeyInfo{}, err
 		}
 		return KeyInfo{Encoding: "PEM " + name, Iterations: 1}, nil
 	}
@@ -144,6 +145,13 @@ func OpenKey(data []byte, pass secret.Value) (crypto.Signer, error) {
 	plain := block.Bytes
 	switch {
 	case isTraditional(block):
+		name, err := traditionalCipher(block)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(traditionalCiphers, name) {
+			return nil, unsupported("it is encrypted with the cipher " + name)
+		}
 		//lint:ignore SA1019 deprecated for what it protects; keys made by "openssl genrsa -des3" must be readable
 		plain, err = x509.DecryptPEMBlock(block, []byte(pass.Reveal()))
 		if errors.Is(err, x509.IncorrectPasswordError) {
@@ -195,6 +203,17 @@ func keyBlock(data []byte) (*pem.Block, error) {
 
 func isTraditional(b *pem.Block) bool {
 	return strings.HasPrefix(b.Headers["Proc-Type"], "4,ENCRYPTED")
+}
+
+// traditionalCiphers are those that [x509.DecryptPEMBlock] knows.
+var traditionalCiphers = []string{"DES-CBC", "DES-EDE3-CBC", "AES-128-CBC", "AES-192-CBC", "AES-256-CBC"}
+
+func traditionalCipher(b *pem.Block) (string, error) {
+	name, _, ok := strings.Cut(b.Headers["DEK-Info"], ",")
+	if !ok || !printable(name) {
+		return "", damaged("the PEM header DEK-Info names no cipher")
+	}
+	return name, nil
 }
 
 // parsePlainKey reads PKCS #8, PKCS #1 or SEC 1 by what is in it and not by

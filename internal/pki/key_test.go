@@ -98,6 +98,7 @@ func TestKeysOfOpenSSL(t *testing.T) {
 		{"traditional RSA, plain", []string{"rsa", "-in", rsa, "-traditional"}, KeyInfo{"plain", 0}, nil},
 		{"traditional RSA, 3DES", []string{"rsa", "-in", rsa, "-traditional", "-des3", "-passout", "pass:pw"}, KeyInfo{"PEM DES-EDE3-CBC", 1}, nil},
 		{"traditional RSA, AES", []string{"rsa", "-in", rsa, "-traditional", "-aes256", "-passout", "pass:pw"}, KeyInfo{"PEM AES-256-CBC", 1}, nil},
+		{"traditional RSA, Camellia", []string{"rsa", "-in", rsa, "-traditional", "-camellia256", "-passout", "pass:pw"}, KeyInfo{"PEM CAMELLIA-256-CBC", 1}, ErrUnsupported},
 		{"traditional EC, plain", []string{"ec", "-in", ec}, KeyInfo{"plain", 0}, nil},
 		{"traditional EC, AES", []string{"ec", "-in", ec, "-aes128", "-passout", "pass:pw"}, KeyInfo{"PEM AES-128-CBC", 1}, nil},
 	} {

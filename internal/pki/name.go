@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -194,11 +195,15 @@ const (
 	tagBMP       = cbasn1.Tag(30)
 )
 
-func (a attribute) typeName() string {
-	if n, ok := shortNames[a.oid.String()]; ok {
+func (a attribute) typeName() string { return nameOf(a.oid, shortNames) }
+
+// nameOf is the name of an object identifier, itself when it has none.
+func nameOf(oid asn1.ObjectIdentifier, names map[string]string) string {
+	text := oid.String()
+	if n, ok := names[text]; ok {
 		return n
 	}
-	return a.oid.String()
+	return text
 }
 
 // NameString prints a DER name for people, in its order, as "openssl x509
@@ -254,7 +259,7 @@ func (a attribute) quoted(set charset) string {
 		case c < 0x20 || c == 0x7f, c >= 0x80 && (set == escaped || (r == utf8.RuneError && size == 1)):
 			fmt.Fprintf(&b, `\%02X`, c)
 			size = 1
-		case c >= 0x80 && invisible(r):
+		case c >= 0x80 && (unicode.IsControl(r) || invisible(r)):
 			for _, c := range text[i : i+size] {
 				fmt.Fprintf(&b, `\%02X`, c)
 			}

@@ -118,6 +118,7 @@ func TestNamesAsOpenSSLPrintsThem(t *testing.T) {
 		{"edges", rawName(t, one(pair{cn, cbasn1.UTF8String, " a "}), one(pair{"2.5.4.10", cbasn1.UTF8String, "#b#"})), ""},
 		{"slashes", rawName(t, one(pair{cn, cbasn1.UTF8String, "x/emailAddress=admin@b+c"})), ""},
 		{"control characters", rawName(t, one(pair{cn, cbasn1.UTF8String, "a\x00\x1b[31m\nb\x7f"})), `CN = a\00\1B[31m\0Ab\7F`},
+		{"C1 control characters", rawName(t, one(pair{cn, cbasn1.UTF8String, "a\u009b31mb"})), `CN = a\C2\9B31mb`},
 		{"bidirectional", rawName(t, one(pair{cn, cbasn1.UTF8String, "a\u202eb"})), `CN = a\E2\80\AEb`},
 		{"Latin-1", rawName(t, one(pair{cn, cbasn1.T61String, "M\xfcller"})), "CN = Müller"},
 		{"BMPString", rawName(t, one(pair{cn, tagBMP, "\x00O\x20\xac"})), "CN = O€"},

@@ -216,7 +216,9 @@ func (s *scheme) readScrypt(in cryptobyte.String) bool {
 
 func saneIterations(n int) bool { return n >= 1 && n <= maxIterations }
 
-// open decrypts; the error is [ErrPassphrase], [ErrDamaged] or [ErrUnsupported].
+// open decrypts. It is not left to youmark/pkcs8, which panics at an IV or at
+// data of a wrong length, and to which an altered key and a wrong passphrase
+// are one. The error is [ErrPassphrase], [ErrDamaged] or [ErrUnsupported].
 func (e encrypted) open(pass []byte) ([]byte, error) {
 	s := e.scheme
 	if s.other != "" {

@@ -5,7 +5,9 @@
 // What it issues follows RFC 5280 where crypto/x509 would sign nearly
 // anything: the DN's order, string types and upper bounds, basicConstraints,
 // key usages and key identifiers are all set here. The cryptography itself is
-// the standard library's and that of go-pkcs12 and youmark/pkcs8.
+// the standard library's and that of go-pkcs12 and youmark/pkcs8; only how an
+// encrypted key is opened is written here, on the standard library's ciphers
+// (see [encrypted.open]).
 package pki
 
 import (

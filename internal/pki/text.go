@@ -44,7 +44,7 @@ func WriteText(w io.Writer, cert *x509.Certificate) error {
 			if e.Critical {
 				critical = "critical"
 			}
-			p.line(12, "%s: %s", extensionName(e.Id), critical)
+			p.line(12, "%s: %s", nameOf(e.Id, extensionNames), critical)
 			for _, l := range extensionText(e.Id, e.Value) {
 				p.line(16, "%s", l)
 			}
@@ -151,13 +151,6 @@ var algorithmNames = map[string]string{
 	"1.3.101.113":            "ED448",
 }
 
-func nameOfAlgorithm(oid asn1.ObjectIdentifier) string {
-	if n, ok := algorithmNames[oid.String()]; ok {
-		return n
-	}
-	return oid.String()
-}
-
 // algorithmName reads the signature algorithm of a signed DER structure.
 func algorithmName(der []byte) string {
 	in := cryptobyte.String(der)
@@ -167,7 +160,7 @@ func algorithmName(der []byte) string {
 		!seq.ReadASN1(&alg, cbasn1.SEQUENCE) || !alg.ReadASN1ObjectIdentifier(&oid) {
 		return "unknown"
 	}
-	return nameOfAlgorithm(oid)
+	return nameOf(oid, algorithmNames)
 }
 
 func publicKeyAlgorithm(cert *x509.Certificate) string {
@@ -177,5 +170,5 @@ func publicKeyAlgorithm(cert *x509.Certificate) string {
 	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) || !seq.ReadASN1(&alg, cbasn1.SEQUENCE) || !alg.ReadASN1ObjectIdentifier(&oid) {
 		return "unknown"
 	}
-	return nameOfAlgorithm(oid)
+	return nameOf(oid, algorithmNames)
 }

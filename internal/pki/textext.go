@@ -45,13 +45,6 @@ var purposeNames = map[string]string{
 	"1.3.6.1.4.1.311.20.2.2": "Microsoft Smartcard Login",
 }
 
-func extensionName(oid asn1.ObjectIdentifier) string {
-	if n, ok := extensionNames[oid.String()]; ok {
-		return n
-	}
-	return oid.String()
-}
-
 // extensionTexts print the content of an extension in lines; false: it is not
 // what it should be.
 var extensionTexts = map[string]func(cryptobyte.String) ([]string, bool){
@@ -146,11 +139,7 @@ func textPurposes(in cryptobyte.String) ([]string, bool) {
 		if !seq.ReadASN1ObjectIdentifier(&oid) {
 			return nil, false
 		}
-		name, ok := purposeNames[oid.String()]
-		if !ok {
-			name = oid.String()
-		}
-		names = append(names, name)
+		names = append(names, nameOf(oid, purposeNames))
 	}
 	return []string{strings.Join(names, ", ")}, true
 }

@@ -1,7 +1,6 @@
 package pki
 
 import (
-	"bytes"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -195,7 +194,7 @@ func authorityKeyIDText(cert *x509.Certificate) string {
 		return withCritical(e, "unreadable")
 	}
 	if there {
-		parts = append(parts, "keyid:"+hex.EncodeToString(bytes.Clone(keyid)))
+		parts = append(parts, "keyid:"+hex.EncodeToString(keyid))
 	}
 	if !seq.Empty() {
 		parts = append(parts, "issuer and serial number")
