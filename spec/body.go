@@ -199,17 +199,25 @@ func (l *loader) label(b *hclsyntax.Block, seen map[string]hcl.Range) (string, b
 	case len(b.Labels) > 1:
 		l.error(b.LabelRanges[1], "More than one name", fmt.Sprintf("This block has exactly one name: %s.", example(b.Type)))
 		return "", false
-	case !nameForm.MatchString(b.Labels[0]):
-		l.error(b.LabelRanges[0], "Unusable name",
-			`A name becomes part of file names. It has at most 64 characters out of A-Z, a-z, 0-9 and . _ @ + -, and begins with a letter, a digit or "_".`)
+	case !l.claim(b.Labels[0], b.LabelRanges[0], "block", seen):
 		return "", false
 	}
-	key := strings.ToLower(b.Labels[0])
-	if first, taken := seen[key]; taken {
-		l.error(b.LabelRanges[0], "Name used twice",
-			fmt.Sprintf("The block %s has this name already. Files are named after it, so that names must differ in more than upper and lower case.", place(first)))
-		return "", false
-	}
-	seen[key] = b.LabelRanges[0]
 	return b.Labels[0], true
+}
+
+// claim reports whether a name can be given to a block or user.
+func (l *loader) claim(name string, at hcl.Range, what string, seen map[string]hcl.Range) bool {
+	if !nameForm.MatchString(name) {
+		l.error(at, "Unusable name",
+			`A name becomes part of file names. It has at most 64 characters out of A-Z, a-z, 0-9 and . _ @ + -, and begins with a letter, a digit or "_".`)
+		return false
+	}
+	key := strings.ToLower(name)
+	if first, taken := seen[key]; taken {
+		l.error(at, "Name used twice",
+			fmt.Sprintf("The %s %s has this name already. Files are named after it, so that names must differ in more than upper and lower case.", what, place(first)))
+		return false
+	}
+	seen[key] = at
+	return true
 }

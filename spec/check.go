@@ -96,8 +96,8 @@ func (l *loader) checkEncryption(u User, pass said[secret.Ref], key said[pki.Key
 	if !slices.Contains(u.P12, pki.Compat) {
 		return
 	}
-	if rounds.set && u.KDFIterations < iterationsCompat && !l.weak[rounds.at.Start.Byte] {
-		l.weak[rounds.at.Start.Byte] = true
+	if rounds.set && u.KDFIterations < iterationsCompat && !l.weak[rounds.at] {
+		l.weak[rounds.at] = true
 		l.error(rounds.at, "Too few iterations",
 			fmt.Sprintf(`With the .p12 profile "compat" at least %d are needed: its ciphers are old, and the passphrase is all that protects the key.`, iterationsCompat))
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/secret"
 )
@@ -34,12 +36,23 @@ func using[T any](l *loader, part string, v said[T]) said[T] {
 }
 
 func (l *loader) is(v value, want kind, example string) bool {
-	if v.kind == want {
+	if v.kind == want || v.kind == cell && want == text {
 		return true
 	}
-	l.error(v.at, "Wrong kind of value", fmt.Sprintf("This is %s, but %s belongs here: %s.", v.kind, want, example))
+	detail := fmt.Sprintf("This is %s, but %s belongs here", v.kind, want)
+	switch {
+	case l.inSpec(v.at): // the example is in the language of a spec
+		detail += ": " + example
+	case v.kind == cell && want == number:
+		detail = "A number belongs here, digits and nothing else"
+	case v.kind == cell:
+		detail = capital(want.String()) + " belongs here"
+	}
+	l.error(v.at, "Wrong kind of value", detail+".")
 	return false
 }
+
+func (l *loader) inSpec(at hcl.Range) bool { return at.Filename == l.cfg.File }
 
 func (l *loader) string(v value) (none said[string]) {
 	if !l.is(v, text, `put it in double quotes`) {
@@ -53,14 +66,14 @@ func (l *loader) string(v value) (none said[string]) {
 }
 
 func (l *loader) boolean(v value) (none said[bool]) {
-	if !l.is(v, boolean, "write true or false, without quotes") {
+	if v = v.as(boolean); !l.is(v, boolean, "write true or false, without quotes") {
 		return none
 	}
 	return say(v.yes, v.at)
 }
 
 func (l *loader) integer(v value, low, high int64) (none said[int]) {
-	if !l.is(v, number, "write digits without quotes") {
+	if v = v.as(number); !l.is(v, number, "write digits without quotes") {
 		return none
 	}
 	n, exact := v.number.Int64()
@@ -132,7 +145,7 @@ func (l *loader) path(v value) (none said[string]) {
 		l.error(v.at, "Not a path", "A path cannot contain a NUL.")
 		return none
 	case s.value == "~" || strings.HasPrefix(s.value, "~/"):
-		l.error(v.at, "Home directory in a path", `Only a shell replaces "~", and none reads this. Write the path from "/", or relative to this file.`)
+		l.error(v.at, "Home directory in a path", `Only a shell replaces "~", and none reads this. Write the path from "/", or relative to the spec.`)
 		return none
 	}
 	return say(l.absolute(s.value), v.at)
@@ -162,7 +175,7 @@ func (l *loader) keyType(v value) (none said[pki.KeyType]) {
 }
 
 func (l *loader) profiles(v value) (none said[[]pki.Profile]) {
-	if !l.is(v, list, `put the names in brackets, as in ["compat"]`) {
+	if v = v.as(list); !l.is(v, list, `put the names in brackets, as in ["compat"]`) {
 		return none
 	}
 	if len(v.list) == 0 {
@@ -224,13 +237,16 @@ func (l *loader) reason(v value) (none said[string]) {
 
 var rosterEndings = []string{".csv", ".yaml", ".yml", ".json"}
 
+// rosterFile is the path as it is written, because that is how it is shown.
 func (l *loader) rosterFile(v value) (none said[string]) {
-	p := l.path(v)
-	if p.set && !slices.Contains(rosterEndings, strings.ToLower(filepath.Ext(p.value))) {
+	if !l.path(v).set {
+		return none
+	}
+	if !slices.Contains(rosterEndings, strings.ToLower(filepath.Ext(v.text))) {
 		l.error(v.at, "Unknown kind of roster", "The ending of a roster's file tells what is in it: "+orList(rosterEndings)+".")
 		return none
 	}
-	return p
+	return say(v.text, v.at)
 }
 
 var (
@@ -274,11 +290,15 @@ func (l *loader) secretRef(v value) (none said[secret.Ref]) {
 		}
 		ref = secret.Ref{Kind: secret.Command, Command: args, Dir: l.cfg.Dir}
 	case "generate":
-		if !l.is(m.value, boolean, "write generate = true") {
-			return none
+		yes := l.boolean(m.value)
+		if yes.set && !yes.value {
+			detail := "To have no passphrase generated, say where it is instead"
+			if l.inSpec(m.at) {
+				detail += ": " + secretForms
+			}
+			l.error(m.value.at, "No source", detail+".")
 		}
-		if !m.value.yes {
-			l.error(m.value.at, "No source", "To have no passphrase generated, say where it is instead: "+secretForms+".")
+		if !yes.value {
 			return none
 		}
 		ref = secret.Ref{Kind: secret.Generate}
@@ -296,7 +316,12 @@ func (l *loader) secretRef(v value) (none said[secret.Ref]) {
 // arguments reads a program with its arguments.
 func (l *loader) arguments(v value) ([]string, bool) {
 	const example = `a program and its arguments, as in ["pass", "show", "mtls/mmuser"]; no shell reads them`
-	if !l.is(v, list, example) {
+	if v.kind == cell && strings.ContainsAny(v.text, `"'\`) {
+		l.error(v.at, "Quotes in a command", `The words are separated by blanks and nothing else: no shell reads them, so quotes and backslashes have no effect. `+
+			`Use words without blanks, or a list of words in a YAML or JSON roster or in a user block.`)
+		return nil, false
+	}
+	if v = v.as(list); !l.is(v, list, example) {
 		return nil, false
 	}
 	var args []string

@@ -51,7 +51,7 @@ func (l *loader) config(text []byte) {
 	l.readSites(l.kinds)
 	l.checkCA()
 	l.checkSubject(l.defaults.subject, l.defaults.subject.subject())
-	l.people = people{emails: make(map[string]hcl.Range, count), names: map[pki.Subject]hcl.Range{}}
+	l.people = newPeople(count)
 	l.users = make(map[string]hcl.Range, count)
 	l.cfg.Users = make([]User, 0, count)
 	l.readUsers()
@@ -60,8 +60,8 @@ func (l *loader) config(text []byte) {
 		l.readUsers()
 	})
 	slices.SortFunc(l.cfg.Users, func(a, b User) int { return cmp.Compare(a.Origin.Start.Byte, b.Origin.Start.Byte) })
-	l.checkSiteFiles()
 	l.readRosters(l.kinds["roster"])
+	l.checkSiteFiles()
 	l.readGuard(l.kinds["guard"])
 	l.refuseUnsupported()
 	l.giveAdvice()
@@ -217,13 +217,13 @@ func (l *loader) tooEarly(validity, renew said[time.Duration], v time.Duration) 
 	switch {
 	case !validity.set:
 		length += ", where nothing is said,"
-	case validity.at.Start.Byte > renew.at.Start.Byte:
+	case l.src.compare(validity.at, renew.at) > 0:
 		at = validity.at
 		lead += ", " + place(renew.at) + ","
 	default:
 		length += ", " + place(validity.at) + ","
 	}
-	pair := [2]int{validity.at.Start.Byte, renew.at.Start.Byte}
+	pair := [2]hcl.Range{validity.at, renew.at}
 	if l.early[pair] {
 		return
 	}
@@ -301,19 +301,6 @@ func (l *loader) addUser(s *settings) {
 		l.checkEncryption(u, pass, s.key.or(d.key), rounds)
 	}
 	l.cfg.Users = append(l.cfg.Users, u)
-}
-
-func (l *loader) readRosters(found []*hclsyntax.Block) {
-	seen := map[string]hcl.Range{}
-	for _, b := range found {
-		s := settings{}
-		l.label(b, seen)
-		l.readBlock(b, inRoster, "A roster block", &s)
-		if !s.file.set && !tried(b.Body, "file") {
-			l.missing(s.header, "Roster without a file", `A roster names its list: file = "staff.csv".`)
-		}
-		l.uses("roster", s.header)
-	}
 }
 
 func (l *loader) readGuard(found []*hclsyntax.Block) {

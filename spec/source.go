@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -19,6 +20,8 @@ type Sources struct {
 
 type source struct {
 	text   []byte
+	order  int         // in which the files are read
+	exact  bool        // hidden has every secret, so that there is none to be looked for
 	hidden []hcl.Range // in the order of the file
 	blocks []span      // in the order of the file
 }
@@ -29,7 +32,30 @@ type span struct {
 	title      string
 }
 
-// Snippet is one line of source text and the part of it that is meant.
+func (s *Sources) add(name string, text []byte) *source {
+	f := &source{text: text, order: len(s.files)}
+	s.files[name] = f
+	return f
+}
+
+// compare orders places: the spec comes first, then its rosters.
+func (s *Sources) compare(a, b hcl.Range) int {
+	if a.Filename != b.Filename {
+		if c := cmp.Compare(s.files[a.Filename].order, s.files[b.Filename].order); c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(a.Start.Byte, b.Start.Byte)
+}
+
+// hide keeps a part of a file from being shown.
+func (s *Sources) hide(r hcl.Range) {
+	f := s.files[r.Filename]
+	f.hidden = append(f.hidden, r)
+}
+
+// Snippet is one line of source text, of a very long one the neighbourhood, and
+// the part of it that is meant.
 type Snippet struct {
 	Text       string
 	Start, End int      // byte offsets of the part in Text
@@ -59,12 +85,36 @@ func (s *Sources) Snippet(r hcl.Range) (Snippet, bool) {
 		}
 		snip.Hidden = append(snip.Hidden, [2]int{part(h.Start.Byte), part(h.End.Byte)})
 	}
-	snip.Hidden = append(snip.Hidden, looksSecret(line)...)
-	if start > 0 {
+	if !f.exact {
+		snip.Hidden = append(snip.Hidden, looksSecret(line)...)
+	}
+	if start > 0 && !f.exact {
 		snip.Hidden = append(snip.Hidden, insideSecret(f.text[bytes.LastIndexByte(f.text[:start-1], '\n')+1:start], line)...)
 	}
 	snip.Hidden = merge(snip.Hidden)
-	return snip, true
+	return snip.near(), true
+}
+
+// nearby is how much of a line is kept on each side of the part that is meant,
+// in bytes: more than anybody shows. A whole file may be one line.
+const nearby = 4 << 10
+
+func (s Snippet) near() Snippet {
+	from, to := max(0, s.Start-nearby), min(len(s.Text), s.Start+nearby)
+	for from > 0 && !utf8.RuneStart(s.Text[from]) {
+		from--
+	}
+	for to < len(s.Text) && !utf8.RuneStart(s.Text[to]) {
+		to++
+	}
+	inside := func(offset int) int { return max(0, min(offset, to)-from) }
+	out := Snippet{Text: s.Text[from:to], Start: inside(s.Start), End: inside(s.End)}
+	for _, h := range s.Hidden {
+		if h[1] > from && h[0] < to {
+			out.Hidden = append(out.Hidden, [2]int{inside(h[0]), inside(h[1])})
+		}
+	}
+	return out
 }
 
 // merge sorts ranges and joins those that touch.
@@ -103,7 +153,7 @@ func (s *Sources) file(name string) *source {
 }
 
 var (
-	secretName   = regexp.MustCompile(`(?i)(pass|secret|pwd|credential|challenge)[\w.-]*"?[ \t]*[=:][ \t]*`)
+	secretName   = regexp.MustCompile(`(?i)(pass|secret|pwd|credential|challenge)([\w.-]*)"?[ \t]*[=:][ \t]*`)
 	secretOpen   = regexp.MustCompile(`(?i)(pass|secret|pwd|credential|challenge)[\w.-]*"?[ \t]*=[ \t]*[\[{(]\s*$`)
 	lineName     = regexp.MustCompile(`^[ \t]*"?([\w.-]*)"?[ \t]*[=:]?[ \t]*`)
 	secretMember = regexp.MustCompile(`("?)([\w.-]+)"?[ \t]*[=:][ \t]*`)
@@ -114,37 +164,65 @@ var (
 // It goes by the text alone, for lines that could not be parsed and for names
 // that the language does not have.
 func looksSecret(line []byte) [][2]int {
-	m := secretName.FindIndex(line)
-	if m == nil {
-		if m = secretLabel.FindIndex(line); m == nil {
+	end := len(bytes.TrimRight(line, " \t"))
+	at := 0
+	for {
+		m := secretName.FindSubmatchIndex(line[at:])
+		if m == nil {
+			break
+		}
+		name := string(line[at+m[4] : at+m[5]])
+		at = min(at+m[1], end)
+		if slices.ContainsFunc(secretPlaces, func(p string) bool { return strings.HasSuffix(name, "."+p) }) {
+			continue
+		}
+		value := line[at:end]
+		if len(value) == 0 {
 			return nil
 		}
-		return [][2]int{{m[1] - 1, len(line)}}
-	}
-	end := len(bytes.TrimRight(line, " \t"))
-	value := line[min(m[1], end):end]
-	if len(value) == 0 {
-		return nil
-	}
-	if value[0] != '{' {
-		return [][2]int{{m[1], end}}
-	}
-	at := 1
-	for _, member := range secretMember.FindAllSubmatchIndex(value, -1) {
-		name := string(value[member[4]:member[5]])
-		switch {
-		case slices.Contains(secretPlaces, name):
-			at = member[1]
-		case member[2] < member[3]: // a name in quotes could be anything
-			return [][2]int{{m[1] + member[0], end}}
-		default:
-			return [][2]int{{m[1] + member[1], end}}
+		if value[0] != '{' {
+			return [][2]int{{at, end}}
 		}
+		value = value[:closingBrace(value)]
+		if from, found := otherMember(value); found {
+			return [][2]int{{at + from, end}}
+		}
+		at += len(value)
 	}
-	if at == 1 && strings.Trim(string(value), "{} \t") != "" {
-		return [][2]int{{m[1] + 1, end}}
+	if m := secretLabel.FindIndex(line[at:]); m != nil {
+		return [][2]int{{at + m[1] - 1, len(line)}}
 	}
 	return nil
+}
+
+// closingBrace is the offset behind the brace that closes the one at the
+// beginning, the end where there is none.
+func closingBrace(text []byte) int {
+	quoted := false
+	for i, c := range text {
+		switch {
+		case c == '"':
+			quoted = !quoted
+		case c == '}' && !quoted:
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// otherMember finds in braces what does not name a place.
+func otherMember(value []byte) (from int, found bool) {
+	members := secretMember.FindAllSubmatchIndex(value, -1)
+	for _, m := range members {
+		switch {
+		case slices.Contains(secretPlaces, string(value[m[4]:m[5]])):
+		case m[2] < m[3]: // a name in quotes could be anything
+			return m[0], true
+		default:
+			return m[1], true
+		}
+	}
+	return 1, len(members) == 0 && strings.Trim(string(value), "{} \t") != ""
 }
 
 // insideSecret does the same for the line that follows an opening brace.

@@ -112,6 +112,10 @@ type people struct {
 	names  map[pki.Subject]hcl.Range // of users without an e-mail; with one, the address tells
 }
 
+func newPeople(count int) people {
+	return people{make(map[string]hcl.Range, count), map[pki.Subject]hcl.Range{}}
+}
+
 func (l *loader) checkPeople(u User, email said[string]) {
 	if ca := l.cfg.CA.Subject; strings.EqualFold(u.Subject.CommonName, ca.CommonName) && foldSubject(u.Subject) == foldSubject(ca) {
 		l.error(u.Origin, "Subject of the CA", "This user's DN is that of the CA. A certificate whose subject is also its issuer passes for the end of the chain. Give the user another common name.")

@@ -5,7 +5,6 @@ import "github.com/hashicorp/hcl/v2"
 // unsupported are the parts of the language that are read and checked but not
 // yet acted on, with what is said of them. Without its row, a part is in use.
 var unsupported = map[string]string{
-	"roster": "This version does not load rosters. Write every user as a user block.",
 	"deploy": "This version does not put sites into place. Without the deploy block, the site is rendered into the output directory.",
 }
 

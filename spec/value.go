@@ -2,6 +2,8 @@ package spec
 
 import (
 	"math/big"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -9,7 +11,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// value is a literal of a spec with its place.
+// value is a literal of a spec, or what a roster says, with its place.
 type value struct {
 	at      hcl.Range
 	kind    kind
@@ -34,10 +36,34 @@ const (
 	boolean
 	list
 	object
+	cell // of a roster: text that stands for whatever belongs there
 )
 
 func (k kind) String() string {
-	return [...]string{"a text", "a number", "true or false", "a list", "an object"}[k]
+	return [...]string{"a text", "a number", "true or false", "a list", "an object", "a text"}[k]
+}
+
+var wholeNumber = regexp.MustCompile(`^-?[0-9]{1,18}$`)
+
+// as is v as a value of the kind that belongs there, when v is a cell that can
+// be read so; a list is separated by blanks.
+func (v value) as(want kind) value {
+	if v.kind != cell {
+		return v
+	}
+	switch {
+	case want == boolean && (v.text == "true" || v.text == "false"):
+		v.kind, v.yes = boolean, v.text == "true"
+	case want == number && wholeNumber.MatchString(v.text):
+		n, _ := strconv.ParseInt(v.text, 10, 64)
+		v.kind, v.number = number, new(big.Float).SetInt64(n)
+	case want == list:
+		v.kind = list
+		for word := range strings.FieldsSeq(v.text) {
+			v.list = append(v.list, value{at: v.at, kind: cell, text: word})
+		}
+	}
+	return v
 }
 
 // literal reads an expression that stands for itself. Everything that would

@@ -143,6 +143,9 @@ func specDocs(p page) {
 			rows = append(rows, []string{a.Name, a.Default, strings.TrimSpace(a.Doc + " " + a.Unsupported)})
 		}
 		p.table([]string{"attribute", "default", "meaning"}, rows)
+		if b.Name == "roster" {
+			rosterDocs(p)
+		}
 	}
 	for _, proxy := range render.Proxies {
 		p.heading(3, proxy.Name+" NAME")

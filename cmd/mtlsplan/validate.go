@@ -15,7 +15,8 @@ func (a *app) validateCmd() *cobra.Command {
 		Use:   "validate [FILE]",
 		Short: "Check a spec",
 		Long: `Checks a spec and reports every problem in it, each with its place and what to
-do. Nothing but the spec is read: no passphrase, no output directory.
+do. Nothing but the spec and its rosters is read: no passphrase, no output
+directory.
 
 Exits with 0 when the spec is valid, with 10 when it is not. With --format json
 or yaml the problems go to standard output as a document.`,

@@ -1,0 +1,327 @@
+package spec
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// column is one thing that a roster can say of a user.
+type column struct {
+	name  string
+	row   *attribute // nil: the user's name
+	place string     // of a secret: env, file, command or generate
+}
+
+// columns are all of them: the attributes of a user block, those of a subject,
+// and the places of secrets, behind a dot.
+var columns = func() []*column {
+	out := []*column{{name: "name"}}
+	for i := range attributes {
+		a := &attributes[i]
+		switch {
+		case a.in&inUser != 0 && a.secret:
+			for _, p := range placesOf(a) {
+				out = append(out, &column{a.name + "." + p, a, p})
+			}
+		case a.in&inUser != 0:
+			out = append(out, &column{a.name, a, ""})
+		}
+		if a.in&inSubject != 0 {
+			out = append(out, &column{"subject." + a.name, a, ""})
+		}
+	}
+	return out
+}()
+
+// placesOf are where a secret can be. A generated challenge password nobody
+// knows.
+func placesOf(a *attribute) []string {
+	if a.name == "challenge_password" {
+		return slices.DeleteFunc(slices.Clone(secretPlaces), func(p string) bool { return p == "generate" })
+	}
+	return secretPlaces
+}
+
+var columnByName = func() map[string]*column {
+	out := map[string]*column{}
+	for _, c := range columns {
+		out[c.name] = c
+	}
+	return out
+}()
+
+// RosterColumns are the names of all columns that a roster can have.
+func RosterColumns() []string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.name
+	}
+	return names
+}
+
+// row is the user that is being read. It is used again for the next, because
+// 100,000 of them would be much to throw away.
+type row struct {
+	at       hcl.Range
+	name     value
+	said     map[*column]hcl.Range // in YAML and JSON, where a name can come twice
+	settings settings
+	secrets  []secretCell
+}
+
+type secretCell struct {
+	row   *attribute
+	value value // an object with the one place
+}
+
+func (r *roster) begin(at hcl.Range) {
+	r.count++
+	r.user.at, r.user.name = at, value{at: at, kind: cell}
+	r.user.settings = settings{}
+	r.user.secrets = r.user.secrets[:0]
+	clear(r.user.said)
+}
+
+// cell takes what one column says of the user. What is empty is not said.
+func (r *roster) cell(c *column, v value) {
+	if v.kind == cell && c.row != nil {
+		if v.text == "" {
+			return
+		}
+		if !r.trimmed(v) {
+			if c.place != "" {
+				r.src.hide(v.at)
+			}
+			return
+		}
+	}
+	switch {
+	case c.row == nil:
+		r.user.name = v
+	case c.place != "":
+		r.secretCell(c, v)
+	default:
+		c.row.read(r.loader, &r.user.settings, v)
+	}
+}
+
+// trimmed reports blanks around a cell, which no value has on purpose.
+func (r *roster) trimmed(v value) bool {
+	if strings.TrimSpace(v.text) == v.text {
+		return true
+	}
+	r.error(v.at, "Blank around a value", "This begins or ends with a blank, which is part of the value. Remove it.")
+	return false
+}
+
+func (r *roster) secretCell(c *column, v value) {
+	for _, s := range r.user.secrets {
+		if s.row == c.row {
+			r.error(v.at, "Two sources of one secret",
+				fmt.Sprintf("A secret has exactly one source, and this user has %s.%s %s already. Leave one of the two empty.", c.row.name, s.value.members[0].name, place(s.value.at)))
+			return
+		}
+	}
+	r.user.secrets = append(r.user.secrets, secretCell{c.row, value{at: v.at, kind: object, members: []member{{c.place, v.at, v}}}})
+}
+
+// end completes the user, if it can be told who that is.
+func (r *roster) end() {
+	u := &r.user
+	for _, s := range u.secrets {
+		s.row.read(r.loader, &u.settings, s.value)
+	}
+	name := u.name
+	switch {
+	case name.kind == cell && name.text == "":
+		r.error(name.at, "User without a name", "Every user has a name. Give one; if nobody is meant here, remove what is left of the user.")
+		return
+	case !r.is(name, text, "put it in double quotes"), !r.trimmed(name):
+		return
+	}
+	if r.claim(name.text, name.at, "user", r.users) {
+		u.settings.name, u.settings.header = name.text, name.at
+		r.addUser(&u.settings)
+	}
+}
+
+// object takes a user of YAML or JSON.
+func (r *roster) object(v value) {
+	if v.kind != object {
+		r.count++
+		r.error(v.at, "Not a user", "Each user in the list is a set of attributes, with at least a name.")
+		return
+	}
+	r.begin(v.at)
+	if r.user.said == nil {
+		r.user.said = map[*column]hcl.Range{}
+	}
+	r.members("", v)
+	r.end()
+}
+
+func (r *roster) members(prefix string, v value) {
+	var nested []string
+	for _, m := range v.members {
+		name := prefix + m.name
+		if m.value.kind == object && prefix == "" && hasParts(name) {
+			if slices.Contains(nested, name) {
+				r.error(m.at, "Attribute given twice", fmt.Sprintf("This user has %s already. Put all that it says in one place.", name))
+				r.src.hide(m.value.at)
+				continue
+			}
+			nested = append(nested, name)
+			r.members(name+".", m.value)
+			continue
+		}
+		c := r.column(name, m.at)
+		if c == nil {
+			r.src.hide(m.value.at)
+			continue
+		}
+		if first, twice := r.user.said[c]; twice {
+			r.error(m.at, "Attribute given twice", fmt.Sprintf("This user has %s already, %s. Remove one of the two.", name, place(first)))
+			continue
+		}
+		r.user.said[c] = m.at
+		r.cell(c, m.value)
+	}
+}
+
+// hasParts reports whether a name begins columns with a dot.
+func hasParts(name string) bool {
+	a := rows[inUser][name]
+	return name == "subject" || a != nil && a.secret
+}
+
+// unknownColumn is a name that means nothing, reported once in a roster.
+type unknownColumn struct {
+	at     hcl.Range
+	others int
+}
+
+// column returns nil for what is none. The cells of that must not be shown:
+// they could be anything.
+func (r *roster) column(name string, at hcl.Range) *column {
+	if c := columnByName[name]; c != nil {
+		return c
+	}
+	r.guarded = true
+	if u := r.unknown[name]; u != nil {
+		u.others++
+	} else {
+		r.unknown[name] = &unknownColumn{at: at}
+	}
+	return nil
+}
+
+func (r *roster) reportUnknown() {
+	for _, name := range slices.Sorted(maps.Keys(r.unknown)) {
+		u := r.unknown[name]
+		summary, detail := unknownName(name, r.called)
+		whose := "user"
+		if r.called == "column" {
+			whose = "column"
+		}
+		if u.others > 0 {
+			detail += fmt.Sprintf(" It is the same with %s.", count(u.others, "other "+whose))
+		}
+		r.error(u.at, summary, detail)
+	}
+}
+
+// unknownName says what is wrong with the name of a column.
+func unknownName(name, called string) (summary, detail string) {
+	a := rows[inUser][name]
+	near := nearColumn(name)
+	switch {
+	case name == "":
+		return "Nameless " + called, fmt.Sprintf("A %s has a name. If this one is empty, remove it.", called)
+	case strings.TrimSpace(name) != name:
+		return "Blank around a name", fmt.Sprintf("The name of this %s begins or ends with a blank. Remove it.", called)
+	case a != nil && a.secret, near == "" && looksSecret([]byte(name+" = x")) != nil:
+		return "Secret in a spec", "A spec never holds a secret, and neither do its rosters: they are copied, printed and kept under version control. Say where the secret is, " +
+			secretColumns(name, called) + "."
+	case name == "subject":
+		return "Unknown " + called, "A subject has parts: " + strings.Join(namesBelow("subject."), ", ") + "."
+	case near != "":
+		return "Unknown " + called, fmt.Sprintf("There is no %s %q. Did you mean %q?", called, name, near)
+	}
+	return "Unknown " + called, fmt.Sprintf("There is no %s %q. Remove it, or name it as one of these: %s.", called, cut(name), strings.Join(columnFamilies(), ", "))
+}
+
+// columnFamilies are the names of the columns, those behind a dot as one.
+func columnFamilies() []string {
+	var out []string
+	for _, n := range RosterColumns() {
+		if before, _, dotted := strings.Cut(n, "."); dotted {
+			n = before + ".*"
+		}
+		if !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// secretColumns lists the places of a secret.
+func secretColumns(name, called string) string {
+	a := rows[inUser][name]
+	if a == nil || !a.secret {
+		name = "passphrase"
+	}
+	names := namesBelow(name + ".")
+	last := len(names) - 1
+	return "with the " + called + " " + strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+func namesBelow(prefix string) []string {
+	var names []string
+	for _, n := range RosterColumns() {
+		if strings.HasPrefix(n, prefix) {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+// nearColumn is what was probably meant, "" when nothing is near.
+func nearColumn(name string) string {
+	if len(name) > 64 {
+		return ""
+	}
+	if s := suggest(name, RosterColumns()); s != "" {
+		return s
+	}
+	before, behind, dotted := strings.Cut(name, ".")
+	if !dotted {
+		before, behind = "subject", name
+	}
+	for _, secret := range secretAttributes() {
+		if dotted && suggest(before, []string{secret}) != "" {
+			return prefixed(secret, suggest(behind, placesOf(rows[inUser][secret])))
+		}
+	}
+	if suggest(before, []string{"subject"}) == "" {
+		return ""
+	}
+	return prefixed("subject", suggest(behind, attributeNames(inSubject)))
+}
+
+func prefixed(before, behind string) string {
+	if behind == "" {
+		return ""
+	}
+	return before + "." + behind
+}
+
+func cut(s string) string {
+	if r := []rune(s); len(r) > 64 {
+		return string(r[:64]) + "…"
+	}
+	return s
+}

@@ -1,0 +1,251 @@
+package spec
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+)
+
+// yamlList is a roster in YAML: a list of mappings. What lets one place of a
+// file say something about another is refused.
+type yamlList struct {
+	*roster
+	lines yamlCursor
+}
+
+func (r *roster) yaml() {
+	l := yamlList{r, yamlCursor{text: r.text, line: 1, column: 1}}
+	in := yaml.NewDecoder(bytes.NewReader(r.text))
+	doc, err := nextDocument(in)
+	switch {
+	case errors.Is(err, io.EOF):
+		return
+	case err != nil:
+		l.malformed(err)
+		return
+	}
+	for _, root := range doc.Content {
+		l.list(root)
+	}
+	doc, err = nextDocument(in)
+	switch {
+	case errors.Is(err, io.EOF):
+	case err != nil:
+		l.malformed(err)
+	default:
+		at := l.lines.offset(doc.Line, doc.Column)
+		l.unparsed(at, l.endOfLine(at), "Several documents in a roster", `A roster is one list. Remove the "---" between the lists, so that they are one.`)
+	}
+}
+
+// nextDocument is the library's, but for its panics: it has some for malformed
+// text.
+func nextDocument(in *yaml.Decoder) (doc *yaml.Node, err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("yaml: it is malformed")
+		}
+	}()
+	doc = &yaml.Node{}
+	return doc, in.Decode(doc)
+}
+
+func (l *yamlList) list(root *yaml.Node) {
+	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" && l.plain(root) {
+		return
+	}
+	if root.Kind != yaml.SequenceNode {
+		at := l.start(root)
+		l.unparsed(at, l.endOfLine(at), "Not a list", notAList+` "- name: mmuser".`)
+		return
+	}
+	if !l.plain(root) {
+		return
+	}
+	for i, node := range root.Content {
+		root.Content[i] = nil // a large roster is not held twice
+		if user, ok := l.value(node, rosterDepth); ok {
+			l.object(user)
+		} else {
+			l.count++
+		}
+	}
+}
+
+func (l *yamlList) start(n *yaml.Node) int { return l.lines.offset(n.Line, n.Column) }
+
+func (l *yamlList) endOfLine(at int) int {
+	if n := bytes.IndexByte(l.text[at:], '\n'); n >= 0 {
+		return at + len(bytes.TrimRight(l.text[at:at+n], " \t\r"))
+	}
+	return len(l.text)
+}
+
+// plain reports whether a node says what it says here and now.
+func (l *yamlList) plain(n *yaml.Node) bool {
+	if n.Kind != yaml.AliasNode && n.Anchor == "" && n.Style&yaml.TaggedStyle == 0 && n.Tag != "!!merge" {
+		return true
+	}
+	l.indirect(l.start(n))
+	return false
+}
+
+func (l *yamlList) indirect(at int) {
+	l.unparsed(at, l.endOfLine(at), "Alias, anchor or tag in a roster",
+		`"&", "*", "<<" and "!" make YAML say at one place what holds at another. Write every value where it belongs; what holds for all belongs into the defaults of the spec. Text that begins with such a character stands in quotes.`)
+}
+
+// value converts a node. Null is as good as an empty text: it says nothing.
+func (l *yamlList) value(n *yaml.Node, depth int) (value, bool) {
+	if !l.plain(n) {
+		return value{}, false
+	}
+	start := l.start(n)
+	if depth == 0 {
+		l.unparsed(start, l.endOfLine(start), "Nested too deeply", "No roster needs so many lists and mappings in one another. Is this the right file?")
+		return value{}, false
+	}
+	v := value{kind: cell}
+	end, good := start+1, true
+	switch n.Kind {
+	case yaml.ScalarNode:
+		if end, good = l.scalarEnd(n, start); !good {
+			l.multiline(start, end)
+			return v, false
+		}
+		if n.Tag != "!!null" {
+			v.text = n.Value
+		}
+	case yaml.SequenceNode:
+		v.kind = list
+		for _, c := range n.Content {
+			e, ok := l.value(c, depth-1)
+			v.list, good, end = append(v.list, e), good && ok, e.at.End.Byte
+		}
+	case yaml.MappingNode:
+		v.kind = object
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			name, nameOK := l.value(n.Content[i], depth-1)
+			if nameOK && name.kind != cell {
+				nameOK = false
+				l.error(name.at, "Not a name", `On the left of ":" stands a plain name.`)
+			}
+			m, ok := l.value(n.Content[i+1], depth-1)
+			good, end = good && nameOK && ok, m.at.End.Byte
+			v.members = append(v.members, member{name.text, name.at, m})
+		}
+	}
+	v.at = l.span(start, end)
+	return v, good
+}
+
+// scalarEnd finds where the text of a node ends, which the library does not
+// tell, false where it is not on the line on which it begins.
+func (l *yamlList) scalarEnd(n *yaml.Node, start int) (int, bool) {
+	rest := l.text[start:]
+	switch {
+	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
+	case n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0:
+		if m := quotedText.Find(rest); m != nil {
+			return start + len(m), true
+		}
+	case bytes.HasPrefix(rest, []byte(n.Value)):
+		return start + len(n.Value), true
+	}
+	return l.endOfLine(start), false
+}
+
+var quotedText = regexp.MustCompile(`^("(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\n]|'')*')`)
+
+// multiline refuses text of several lines. Where it ends is not known, so when
+// it could be a secret nothing behind it is shown any more.
+func (l *yamlList) multiline(start, end int) {
+	at := l.span(start, end)
+	if l.guarded || l.suspect() {
+		l.src.hide(l.span(start, len(l.text)))
+	}
+	l.error(at, "Text of several lines", "Every value stands on one line, behind its name.")
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: (?:line ([0-9]+): )?(.*)$`)
+
+// yamlProblems say in our words what the library says, by how that begins.
+var yamlProblems = []struct {
+	library         string
+	line            int // to be added to the library's
+	summary, detail string
+}{
+	{"did not find expected '-' indicator", 1, "Indentation that does not fit", `This line is not in line with what stands above. Each user begins with "- ", and the attributes of one user stand below each other.`},
+	{"did not find expected key", 1, "Indentation that does not fit", `This line is not in line with what stands above, or follows text in quotes that end too early. The attributes of one user stand below each other.`},
+	{"did not find expected ',' or", 1, "Bracket that is never closed", "The bracket that opens here has no end, or a comma is missing in it."},
+	{"did not find expected node content", 1, "Value missing", "Here stands a value. One that begins with a special character stands in quotes."},
+	{"did not find expected <document start>", 1, "Text behind the list", "A roster is one list of users, and it ends above."},
+	{"mapping values are not allowed", 0, "Colon that does not fit", `A value with ": " in it stands in quotes, and a name ends with ":" on the line above, too.`},
+	{"found a tab character", 0, "Tab in front of a line", "YAML is indented with spaces. Replace the tab."},
+	{"found character that cannot start", 0, "Character that needs quotes", "A value that begins with one of @ ` % or a tab stands in quotes."},
+	{"found unexpected end of stream", 0, "Quote that is never closed", "The quotes that open here have no end. Close them. If the end of the file is missing, get the whole file."},
+	{"could not find expected ':'", 0, "Name without a colon", `Each attribute is a name, a colon and a value, as in "name: mmuser".`},
+	{"found unknown escape character", 0, "Unknown escape", `In double quotes, a backslash begins an escape. Double it, or use single quotes.`},
+}
+
+// malformed reports a problem of the library, whose text could quote the
+// roster.
+func (l *yamlList) malformed(err error) {
+	m := yamlLine.FindStringSubmatch(err.Error())
+	line, problem := 1, ""
+	if m != nil {
+		line, _ = strconv.Atoi(m[1])
+		problem = m[2]
+	}
+	if name, ok := strings.CutPrefix(problem, "unknown anchor '"); ok {
+		name, _, _ = strings.Cut(name, "'")
+		l.indirect(max(0, bytes.Index(l.text, []byte("*"+name))))
+		return
+	}
+	summary, detail := "Malformed YAML", "Here or a little above, this is not YAML. Each user begins with \"- \", and the attributes of one user, each NAME: VALUE, stand below each other."
+	for _, p := range yamlProblems {
+		if strings.HasPrefix(problem, p.library) {
+			line += p.line
+			summary, detail = p.summary, p.detail
+			break
+		}
+	}
+	at := l.lines.offset(max(1, line), 1)
+	at += blanks(l.text[at:], " \t")
+	l.unparsed(at, l.endOfLine(at), summary, detail)
+}
+
+// yamlCursor turns the library's places into offsets, going forward only. Its
+// lines also end where Unicode has ends of lines that are none in HCL.
+type yamlCursor struct {
+	text                 []byte
+	passed, line, column int
+}
+
+func (c *yamlCursor) offset(line, column int) int {
+	for c.passed < len(c.text) && (c.line < line || c.line == line && c.column < column) {
+		r, n := utf8.DecodeRune(c.text[c.passed:])
+		switch r {
+		case '\r':
+			if bytes.HasPrefix(c.text[c.passed:], []byte("\r\n")) {
+				n = 2
+			}
+			fallthrough
+		case '\n', '\u0085', '\u2028', '\u2029':
+			if c.line == line { // a place behind the end of its line
+				return c.passed
+			}
+			c.line, c.column = c.line+1, 1
+		default:
+			c.column++
+		}
+		c.passed += n
+	}
+	return c.passed
+}
