@@ -37,7 +37,6 @@ type Report struct {
 	Plan     *Plan
 	Done     []Step
 	Failures []Failure // those of the plan, too
-	Repairs  []string  `json:"-"` // modes of db/ and other housekeeping, for people
 }
 
 // LockedError says that another run holds the output directory.

@@ -128,9 +128,10 @@ func (e *executor) buildCA(t *task) (*built, error) {
 }
 
 // pastKey is what is kept of a key that a rollover replaces: the file as it is,
-// unless a passphrase that is about to go is all that opens it.
+// unless a passphrase that is about to go is all that opens it, or it is not
+// encrypted as it should be.
 func (e *executor) pastKey(ca *caFacts, pass secret.Value) ([]byte, error) {
-	if ca.key.opened != opensPrevious {
+	if ca.key.opened != opensPrevious && ca.key.info.Encoding == pki.KeyEncoding {
 		return ca.key.data, nil
 	}
 	return e.underNewPassphrase(ca.key, ca, pass)

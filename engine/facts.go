@@ -98,7 +98,9 @@ type caFacts struct {
 	crt   crtFacts
 	wide  []fileFacts // directories and database files that are wider than they may be
 	taken bool        // this run adopts it
-	err   error       // a file that cannot be read: nothing can be said of the CA
+	// interrupted: a batch was committed that nobody has finished yet.
+	interrupted bool
+	err         error // a file that cannot be read: nothing can be said of the CA
 }
 
 type userFacts struct {
@@ -140,20 +142,20 @@ type siteFacts struct {
 // Observed is everything that the output directory holds, as far as the spec
 // and the CA database are concerned with it.
 type Observed struct {
-	now         time.Time
-	cfg         *spec.Config
-	db          *database
-	ca          caFacts
-	issuers     map[string]string // of serials, when there are several generations
-	users       []userFacts
-	left        []leftFacts
-	leaving     map[Owner]bool     // the owners of left
-	keys        map[string][]Owner // who has which key, when it was asked
-	crl         crlFacts
-	crlErr      error
-	learnt      int // revocations that the CRL lists and index.txt does not say
-	sites       []siteFacts
-	interrupted bool
+	now      time.Time
+	cfg      *spec.Config
+	db       *database
+	ca       caFacts
+	issuers  map[string]string // of serials, when there are several generations
+	users    []userFacts
+	left     []leftFacts
+	leaving  map[Owner]bool     // the owners of left
+	keys     map[string][]Owner // who has which key, when it was asked
+	crl      crlFacts
+	crlErr   error
+	learnt   int // revocations that the CRL lists and index.txt does not say
+	sites    []siteFacts
+	adopting bool
 }
 
 func factsOf(kind string, f outdir.File) fileFacts {

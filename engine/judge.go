@@ -59,7 +59,6 @@ type task struct {
 	left *leftFacts
 	site *siteFacts
 	cert *x509.Certificate // the certificate that stays, nil for none
-	text []byte            // of a site
 }
 
 // newTask makes a task of findings: the strongest action, all reasons.
@@ -153,9 +152,6 @@ func judge(obs *Observed, opt Options) *verdict {
 	if v.cut > 0 {
 		v.note(ca.owner, true, "certificates of %s are cut to the CA's end, %s: renew the CA before then (its renew_before decides when)",
 			plural(v.cut, "user"), day(ca.notAfter))
-	}
-	if obs.interrupted {
-		v.note("", false, "an earlier run was interrupted; apply finishes first what that one had begun, and this plan counts it as done")
 	}
 	if late, what := newestPast(obs); obs.now.Before(late.Add(-backdate)) && !opt.AcceptClock {
 		v.note("", true, "the clock says %s, but %s is of %s: apply will refuse to go on; set the clock right, or say --accept-clock after a mishap", day(obs.now), what, day(late))

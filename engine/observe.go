@@ -68,18 +68,13 @@ func forEach(ctx context.Context, n int, f func(int)) {
 // observe reads what the directory holds. An error means that nothing can be
 // judged; what concerns one owner is in that owner's facts.
 func (s *session) observe() (*Observed, error) {
-	db, err := readDatabase(s.dir)
-	if err != nil {
-		return nil, err
-	}
-	o := &observer{dir: s.dir, cfg: s.cfg, db: db, vault: s.vault, opened: &s.opened}
-	obs := &Observed{now: s.opt.Now, cfg: s.cfg, db: db, interrupted: s.dir.Interrupted()}
+	o := &observer{dir: s.dir, cfg: s.cfg, vault: s.vault, opened: &s.opened}
+	obs := &Observed{now: s.opt.Now, cfg: s.cfg, adopting: s.opt.Adopt}
+	var err error
 	if obs.ca, err = o.ca(); err != nil {
 		return nil, err
 	}
-	if s.opt.Adopt && s.opt.covers(obs.ca.owner) {
-		obs.ca.adopt(db)
-	}
+	obs.ca.interrupted = s.dir.Interrupted()
 	for _, u := range s.cfg.Users {
 		if u.Revoked == "" && s.opt.covers(userOwner(u.Name)) {
 			obs.users = append(obs.users, userFacts{spec: u, owner: userOwner(u.Name)})
@@ -88,6 +83,16 @@ func (s *session) observe() (*Observed, error) {
 	forEach(s.ctx, len(obs.users), func(i int) { obs.users[i] = o.user(obs.users[i].spec) })
 	if err := s.ctx.Err(); err != nil {
 		return nil, err
+	}
+	// The database comes after the files: a writer beside us records first, so
+	// that whatever was seen of a certificate is in it.
+	db, err := readDatabase(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	o.db, obs.db, obs.ca.gens = db, db, db.generations(obs.ca.owner)
+	if s.opt.Adopt && s.opt.covers(obs.ca.owner) {
+		obs.ca.adopt(db)
 	}
 	if s.opt.Adopt {
 		for i := range obs.users {
@@ -117,7 +122,7 @@ func (o *observer) file(kind, name string) (fileFacts, error) {
 }
 
 func (o *observer) ca() (caFacts, error) {
-	ca := caFacts{spec: o.cfg.CA, owner: caOwner(o.cfg), gens: o.db.generations(caOwner(o.cfg))}
+	ca := caFacts{spec: o.cfg.CA, owner: caOwner(o.cfg)}
 	var errs [3]error
 	ca.pass, errs[0] = o.passphrases(ca.spec.Passphrase, ca.spec.PreviousPassphrase, caFile(o.cfg, kindPass))
 	ca.key, errs[1] = o.key(caFile(o.cfg, kindKey), &ca.pass)

@@ -42,6 +42,12 @@ func (is issuer) count() int {
 }
 
 var caPolicies = []policy[caView]{
+	{Interrupted, func(v caView) []finding {
+		if !v.interrupted {
+			return nil
+		}
+		return []finding{{Reason: Reason{Message: "a run is at work, or was interrupted: what it has begun counts as done here, and apply finishes it first"}, action: Repair, makes: []string{kindDB}}}
+	}},
 	{Unrecorded, caAdopted},
 	{KeyChanged, caRollover},
 	{Missing, func(v caView) []finding {

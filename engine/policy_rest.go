@@ -96,6 +96,9 @@ func crlFindings(obs *Observed, ca issuer, revoked []string) []finding {
 	case crl.missing:
 		find(Missing, Create, "there is no CRL yet")
 		return findings
+	case crl.damaged && obs.blank():
+		findings = append(findings, finding{Reason: Reason{Code: Unrecorded, Message: crl.name + " is there, and the CA database knows nothing of it: move it away, or say --adopt to have it written over"}, action: Refuse})
+		return findings
 	case crl.damaged:
 		find(Damaged, Repair, "%s cannot be read, or no CA that the database knows has signed it", crl.name)
 		return findings
@@ -245,6 +248,10 @@ func pending(crl crlFacts, revoked []string) []string {
 	return slices.DeleteFunc(slices.Clone(revoked), func(s string) bool { return on[s] })
 }
 
+// blank reports whether mtlsplan has never worked in the directory, so that a
+// file in it is somebody else's.
+func (obs *Observed) blank() bool { return !obs.adopting && len(obs.db.issued) == 0 }
+
 func onCRL(c crlFacts) []string {
 	var out []string
 	for _, list := range c.lists {
@@ -301,6 +308,8 @@ func judgeSite(v *verdict, obs *Observed, ca issuer, s *siteFacts, revoked []str
 	case s.missing:
 		find(Missing, Create, s.name+" is not there")
 	case bytes.Equal(s.data, text):
+	case obs.blank() && !untouched(s.data):
+		findings = append(findings, finding{Reason: Reason{Code: Unrecorded, Message: s.name + " is there, and mtlsplan has not written it: move it away, or say --adopt to have it written over"}, action: Refuse})
 	case !untouched(s.data):
 		find(Damaged, Repair, s.name+" was edited by somebody else; the spec is the place for settings")
 	case slices.ContainsFunc([][]string{onCRL(obs.crl), refused(obs.crl, serials(crlRows(obs, false)))}, func(before []string) bool {
@@ -313,7 +322,7 @@ func judgeSite(v *verdict, obs *Observed, ca issuer, s *siteFacts, revoked []str
 	findings = append(findings, coded(Mode, modes(s.fileFacts))...)
 	t := newTask(s.owner, findings)
 	if t != nil {
-		t.site, t.text = s, text
+		t.site = s
 	}
 	v.add(t)
 }

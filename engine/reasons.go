@@ -20,6 +20,7 @@ const (
 	Revoked           Code = "revoked"
 	Unrecorded        Code = "unrecorded"
 	Unreadable        Code = "unreadable"
+	Interrupted       Code = "interrupted"
 	Removed           Code = "removed"
 	ReplaceAsked      Code = "replace-asked"
 	OverlapOver       Code = "overlap-over"
@@ -55,6 +56,7 @@ var codes = []CodeDoc{
 	{EncodingChanged, "rebuild", "The container is encoded otherwise than the spec asks: iterations, cipher or .p12 profile."},
 	{SettingsChanged, "rebuild", "The site's settings give another text."},
 	{Upstream, "rebuild", "Something that the file was made from has changed."},
+	{Interrupted, "repair", "A run was interrupted behind its point of no return; apply finishes what it has begun."},
 	{Damaged, "repair", "The file cannot be read or was altered; it is made again from key and database."},
 	{Mode, "repair", "The file's permission bits are wider than they may be."},
 }

@@ -43,9 +43,6 @@ const journalName = "journal"
 // Begin starts an empty batch.
 func (d *Dir) Begin() *Batch { return &Batch{d: d} }
 
-// Empty reports whether the batch would change nothing.
-func (b *Batch) Empty() bool { return len(b.ops) == 0 }
-
 // Put replaces or creates a file.
 func (b *Batch) Put(name string, data []byte, mode fs.FileMode) {
 	if from := b.stageFile(data, mode); b.err == nil {

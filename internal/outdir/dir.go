@@ -76,9 +76,6 @@ func Open(dir string) (*Dir, error) {
 // Path is the directory's path as it was opened.
 func (d *Dir) Path() string { return d.path }
 
-// Exists reports whether there is a directory.
-func (d *Dir) Exists() bool { return d.root != nil }
-
 // Writable reports whether the directory is locked for writing.
 func (d *Dir) Writable() bool { return d.lock != nil }
 

@@ -24,7 +24,7 @@ type Apply struct {
 	layout *layout
 	groups map[engine.Owner]*progress
 	order  []*progress
-	failed []engine.Failure
+	failed map[engine.Failure]bool
 }
 
 // progress is how far a folded group is.
@@ -97,7 +97,10 @@ func (v *Apply) show(done []engine.Step) {
 
 // Failed writes the failure at once.
 func (v *Apply) Failed(f engine.Failure) {
-	v.failed = append(v.failed, f)
+	if v.failed == nil {
+		v.failed = map[engine.Failure]bool{}
+	}
+	v.failed[f] = true
 	Failures(v.Err, v.ErrStyle, []engine.Failure{f})
 }
 
@@ -107,15 +110,12 @@ func (v *Apply) End(r *engine.Report) {
 		v.flush(g)
 	}
 	for _, f := range r.Failures {
-		if !slices.Contains(v.failed, f) {
+		if !v.failed[f] {
 			v.Failed(f)
 		}
 	}
 	if v.Quiet {
 		return
-	}
-	for _, text := range r.Repairs {
-		fmt.Fprintln(v.Err, "note: "+Clean(text))
 	}
 	if !r.Plan.Empty() {
 		fmt.Fprintln(v.Out)

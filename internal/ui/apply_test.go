@@ -36,11 +36,11 @@ func TestApplyShowsStepsAsTheyAreDone(t *testing.T) {
 	failure := engine.Failure{Owner: "user.mmuser", Message: "wrong passphrase"}
 	v.Failed(failure)
 	out.Reset()
-	v.End(&engine.Report{Plan: plan, Done: plan.Steps[:1], Failures: []engine.Failure{failure, {Owner: "user.ann", Message: "late"}}, Repairs: []string{"db/: mode"}})
+	v.End(&engine.Report{Plan: plan, Done: plan.Steps[:1], Failures: []engine.Failure{failure, {Owner: "user.ann", Message: "late"}}})
 	if want := "\nApplied: 1 created, 2 failed, 2 not done, 12 unchanged.\n"; out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}
-	wantTalk := "warning: ca.mattermost: cut\nnote: by the way\nuser.mmuser: wrong passphrase\nuser.ann: late\nnote: db/: mode\n"
+	wantTalk := "warning: ca.mattermost: cut\nnote: by the way\nuser.mmuser: wrong passphrase\nuser.ann: late\n"
 	if talk.String() != wantTalk {
 		t.Errorf("got\n%swant\n%s", talk.String(), wantTalk)
 	}
@@ -97,7 +97,7 @@ func TestQuietApplyWritesFailuresOnly(t *testing.T) {
 	plan.Notes = []engine.Note{{Message: "by the way"}}
 	v.Planned(plan)
 	v.Done(plan.Steps[0])
-	v.End(&engine.Report{Plan: plan, Done: plan.Steps[:1], Failures: []engine.Failure{{Owner: "user.ann", Message: "late"}}, Repairs: []string{"r"}})
+	v.End(&engine.Report{Plan: plan, Done: plan.Steps[:1], Failures: []engine.Failure{{Owner: "user.ann", Message: "late"}}})
 	if out.Len() > 0 || talk.String() != "user.ann: late\n" {
 		t.Errorf("out %q, talk %q", out.String(), talk.String())
 	}
