@@ -40,6 +40,9 @@ func main() {
 	// started would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// Who asks a second time means it: the next signal ends the process, which
+	// the next run can stand.
+	context.AfterFunc(ctx, stop)
 	code := run(ctx, os.Args[1:], process{os.Stdin, os.Stdout, os.Stderr, os.LookupEnv, time.Now})
 	stop()
 	os.Exit(code)
