@@ -3,6 +3,7 @@ package ui
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,23 @@ import (
 )
 
 var at = time.Date(2027, 1, 2, 3, 4, 5, 6, time.FixedZone("CET", 3600))
+
+// TestManyFailures: a passphrase that everybody lacks is told in time.
+func TestManyFailures(t *testing.T) {
+	v := &Apply{Out: io.Discard, Err: io.Discard}
+	report := &engine.Report{Plan: &engine.Plan{}}
+	v.Planned(report.Plan)
+	for i := range 100_000 {
+		f := engine.Failure{Owner: engine.Owner(fmt.Sprintf("user.u%06d", i)), Message: "environment variable X is not set"}
+		v.Failed(f)
+		report.Failures = append(report.Failures, f)
+	}
+	start := time.Now()
+	v.End(report)
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
 
 // samplePlan has one step of most actions.
 func samplePlan() *engine.Plan {
