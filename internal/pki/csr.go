@@ -179,7 +179,7 @@ func isPrintableString(s string) bool {
 }
 
 // ParseCSR reads one PEM PKCS #10 request and checks that it was signed with
-// the key that it names. The error is [ErrDamaged].
+// the key that it names. The error is [ErrDamaged] or [ErrUnsupported].
 func ParseCSR(data []byte) (*CSR, error) {
 	blocks, err := decodePEM(data, "certificate request", pemCSR, pemOldCSR)
 	if err != nil {
@@ -193,6 +193,10 @@ func ParseCSR(data []byte) (*CSR, error) {
 		return nil, damaged("it cannot be read: " + reason(err))
 	}
 	if err := r.CheckSignature(); err != nil {
+		_, insecure := errors.AsType[x509.InsecureAlgorithmError](err)
+		if insecure || errors.Is(err, x509.ErrUnsupportedAlgorithm) {
+			return nil, unsupported("its key or its signature is of a kind that TLS libraries refuse: make it with ECDSA or RSA and SHA-256")
+		}
 		return nil, damaged("it was not signed with the key that it holds")
 	}
 	challenge, err := readChallenge(r.RawTBSCertificateRequest)

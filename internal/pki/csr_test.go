@@ -99,6 +99,12 @@ func TestCSROfOthers(t *testing.T) {
 	if err != nil || !csr.Challenge.Equal(pass("secret1")) || len(csr.Emails) != 1 || NameString(csr.Subject) != "CN = mmuser" {
 		t.Fatalf("%+v, %v", csr, err)
 	}
+	for _, how := range [][]string{{"ed448"}, {"rsa:2048", "-md5"}} {
+		odd := openssl(t, append([]string{"req", "-new", "-nodes", "-keyout", d.put(t, "odd", nil), "-subj", "/CN=x", "-newkey"}, how...)...)
+		if _, err := ParseCSR(odd); !errors.Is(err, ErrUnsupported) {
+			t.Errorf("%v: %v", how, err)
+		}
+	}
 	for name, bad := range map[string][]byte{
 		"not signed with the key": alterDER(t, data, func(b []byte) { b[len(b)-1] ^= 1 }),
 		"other than":              append(bytes.Clone(data), EncodeCertificate([]byte{1})...),
