@@ -40,46 +40,52 @@ func checkNginx(v Values) []Problem {
 	return out
 }
 
+// lists are the settings in which no two entries may mean the same, with what
+// is equal for those that do.
+var lists = []struct {
+	name string
+	key  func(string) string
+}{
+	{"server_name", strings.ToLower},
+	{"upstream", upstreamKey},
+	{"exempt", strings.Clone},
+	{"listen", listenKey},
+	{"redirect_from", listenKey},
+}
+
 // duplicates finds entries that NGINX would refuse or that say nothing new.
 func duplicates(v Values) []Problem {
 	var out []Problem
-	for _, name := range []string{"server_name", "upstream", "exempt"} {
+	for _, l := range lists {
 		seen := map[string]string{}
-		for _, s := range v.Strings(name) {
-			key := s
-			if name != "exempt" {
-				key = strings.ToLower(s)
-			}
+		for _, s := range v.Strings(l.name) {
+			key := l.key(s)
 			if seen[key] != "" {
-				out = append(out, Problem{Setting: name, Summary: "Entry given twice",
-					Detail: fmt.Sprintf("%q and %q are the same. Remove one.", seen[key], s)})
+				out = append(out, Problem{Setting: l.name, Summary: "Entry given twice",
+					Detail: fmt.Sprintf("%q and %q are the same to NGINX. Remove one.", seen[key], s)})
 			}
 			seen[key] = s
 		}
 	}
-	tls := map[string]string{}
+	tls := map[string]bool{}
 	for _, s := range v.Strings("listen") {
-		key := listenKey(s)
-		if tls[key] != "" {
-			out = append(out, Problem{Setting: "listen", Summary: "Address given twice",
-				Detail: fmt.Sprintf("%q and %q are the same address to NGINX. Remove one.", tls[key], s)})
-		}
-		tls[key] = s
+		tls[listenKey(s)] = true
 	}
-	plain := map[string]string{}
 	for _, s := range v.Strings("redirect_from") {
-		key := listenKey(s)
-		if plain[key] != "" {
-			out = append(out, Problem{Setting: "redirect_from", Summary: "Address given twice",
-				Detail: fmt.Sprintf("%q and %q are the same address to NGINX. Remove one.", plain[key], s)})
-		}
-		plain[key] = s
-		if tls[key] != "" {
+		if tls[listenKey(s)] {
 			out = append(out, Problem{Setting: "redirect_from", Summary: "Address is used for TLS",
 				Detail: fmt.Sprintf("%q is in listen, too, so plain HTTP cannot be answered there. Name another port, or [] for no redirect; plain HTTP that reaches a TLS port is redirected in any case.", s)})
 		}
 	}
 	return out
+}
+
+// upstreamKey knows that hosts are named in any case, and sockets in one.
+func upstreamKey(s string) string {
+	if strings.HasPrefix(s, "unix:") {
+		return s
+	}
+	return strings.ToLower(s)
 }
 
 // listenKey is equal for the ways to write one address.
