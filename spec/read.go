@@ -44,9 +44,9 @@ func (l *loader) is(v value, want kind, example string) bool {
 	case l.inSpec(v.at): // the example is in the language of a spec
 		detail += ": " + example
 	case v.kind == cell && want == number:
-		detail = "A number belongs here, digits and nothing else"
+		detail = "Here belongs a number: digits and nothing else"
 	case v.kind == cell:
-		detail = capital(want.String()) + " belongs here"
+		detail = "Here belongs " + want.String()
 	}
 	l.error(v.at, "Wrong kind of value", detail+".")
 	return false

@@ -145,7 +145,7 @@ func (l *loader) readRoster(file, title string, text []byte) {
 	r.reportUnknown()
 	if r.count == 0 && len(l.diags) == before {
 		r.error(r.span(0, 0), "Empty roster",
-			"There is no user in this file, and an empty list is never taken for nobody: all who were in it would lose their access. If nobody is left in it, remove the roster block from the spec.")
+			"There is no user in this file. It is not taken for a list without users, because all who were in it would lose their access. If that is meant, remove the roster block from the spec.")
 	}
 }
 

@@ -94,7 +94,7 @@ func (t *csvTable) header(in *csv.Reader, cells []string) bool {
 	if !known(cells) {
 		at := t.span(first, last)
 		_, shown := t.cellAt(in, cells, 0)
-		t.src.hide(t.span(shown, last)) // it could be a user
+		t.src.hide(t.span(min(shown+1, last), last)) // it could be a user
 		t.error(at, "No header row", "The first row names the columns, as in name,email,passphrase.env, and none of these is known. Put such a row before the users.")
 		return false
 	}
@@ -113,7 +113,7 @@ func (t *csvTable) header(in *csv.Reader, cells []string) bool {
 	if !slices.Contains(t.head, columns[0]) {
 		t.wrong = true
 		if !t.misnamed() {
-			t.error(t.span(first, last), "No column name", "Every user has a name, so a roster needs a column name.")
+			t.error(t.span(first, last), "No column of names", "Every user needs a name, in a column that is called name.")
 		}
 	}
 	return true

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -114,8 +116,24 @@ func (r *roster) trimmed(v value) bool {
 	if strings.TrimSpace(v.text) == v.text {
 		return true
 	}
-	r.error(v.at, "Blank around a value", "This begins or ends with a blank, which is part of the value. Remove it.")
+	r.error(v.at, "Blank around a value", fmt.Sprintf("This begins or ends with %s, which would be part of the value. Remove it.", blankAround(v.text)))
 	return false
+}
+
+// blankAround names the outermost blank of a text, which may be one that looks
+// like another.
+func blankAround(s string) string {
+	blank, _ := utf8.DecodeRuneInString(s)
+	if !unicode.IsSpace(blank) {
+		blank, _ = utf8.DecodeLastRuneInString(s)
+	}
+	switch blank {
+	case ' ':
+		return "a blank"
+	case '\n', '\r':
+		return "a line end"
+	}
+	return fmt.Sprintf("the blank U+%04X", blank)
 }
 
 func (r *roster) secretCell(c *column, v value) {
@@ -138,7 +156,7 @@ func (r *roster) end() {
 	name := u.name
 	switch {
 	case name.kind == cell && name.text == "":
-		r.error(name.at, "User without a name", "Every user has a name. Give one; if nobody is meant here, remove what is left of the user.")
+		r.error(name.at, "User without a name", "Every user needs a name. If nobody is meant here, remove the entry.")
 		return
 	case !r.is(name, text, "put it in double quotes"), !r.trimmed(name):
 		return
@@ -238,11 +256,14 @@ func (r *roster) reportUnknown() {
 func unknownName(name, called string) (summary, detail string) {
 	a := rows[inUser][name]
 	near := nearColumn(name)
+	before, _, dotted := strings.Cut(name, ".")
 	switch {
 	case name == "":
 		return "Nameless " + called, fmt.Sprintf("A %s has a name. If this one is empty, remove it.", called)
 	case strings.TrimSpace(name) != name:
-		return "Blank around a name", fmt.Sprintf("The name of this %s begins or ends with a blank. Remove it.", called)
+		return "Blank around a name", fmt.Sprintf("The name of this %s begins or ends with %s. Remove it.", called, blankAround(name))
+	case dotted && near == "" && slices.Contains(secretAttributes(), before):
+		return "Unknown source", "A secret is in none but these places: " + strings.Join(namesBelow(before+"."), ", ") + "."
 	case a != nil && a.secret, near == "" && looksSecret([]byte(name+" = x")) != nil:
 		return "Secret in a spec", "A spec never holds a secret, and neither do its rosters: they are copied, printed and kept under version control. Say where the secret is, " +
 			secretColumns(name, called) + "."

@@ -181,12 +181,12 @@ var yamlProblems = []struct {
 	line            int // to be added to the library's
 	summary, detail string
 }{
-	{"did not find expected '-' indicator", 1, "Indentation that does not fit", `This line is not in line with what stands above. Each user begins with "- ", and the attributes of one user stand below each other.`},
+	{"did not find expected '-' indicator", 1, "Indentation that does not fit", `This line is not in line with what stands above, or goes on behind its end. Each user begins with "- ", and the attributes of one user stand below each other.`},
 	{"did not find expected key", 1, "Indentation that does not fit", `This line is not in line with what stands above, or follows text in quotes that end too early. The attributes of one user stand below each other.`},
 	{"did not find expected ',' or", 1, "Bracket that is never closed", "The bracket that opens here has no end, or a comma is missing in it."},
 	{"did not find expected node content", 1, "Value missing", "Here stands a value. One that begins with a special character stands in quotes."},
 	{"did not find expected <document start>", 1, "Text behind the list", "A roster is one list of users, and it ends above."},
-	{"mapping values are not allowed", 0, "Colon that does not fit", `A value with ": " in it stands in quotes, and a name ends with ":" on the line above, too.`},
+	{"mapping values are not allowed", 0, "Colon that does not fit", `A value with ": " in it stands in quotes. If there is none, a ":" is missing on the line above.`},
 	{"found a tab character", 0, "Tab in front of a line", "YAML is indented with spaces. Replace the tab."},
 	{"found character that cannot start", 0, "Character that needs quotes", "A value that begins with one of @ ` % or a tab stands in quotes."},
 	{"found unexpected end of stream", 0, "Quote that is never closed", "The quotes that open here have no end. Close them. If the end of the file is missing, get the whole file."},
@@ -218,6 +218,9 @@ func (l *yamlList) malformed(err error) {
 	}
 	at := l.lines.offset(max(1, line), 1)
 	at += blanks(l.text[at:], " \t")
+	if at == len(l.text) {
+		detail += " The file ends here: was it cut short?"
+	}
 	l.unparsed(at, l.endOfLine(at), summary, detail)
 }
 
