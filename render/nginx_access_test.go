@@ -196,7 +196,7 @@ func TestIdentityHeaders(t *testing.T) {
 			t.Run(fmt.Sprint(application, on), func(t *testing.T) {
 				l.t = t
 				s := l.site(Values{"application": application, "identity_headers": on, "exempt": []string{"/hooks/", "/api/v4/websocket"}, "upstream": []string{echo(t)}})
-				l.start("", s)
+				l.start("underscores_in_headers on;", s)
 				for _, path := range []string{"/", "/hooks/x", "/api/v4/websocket"} {
 					_, body := get(t, client(addrOf(s), "chat.test", user), "chat.test", path, own...)
 					cert, subject := headerLine(body, "x-ssl-client-cert"), headerLine(body, "x-ssl-client-cert-subject-dn")

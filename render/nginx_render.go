@@ -113,6 +113,8 @@ func (s nginxSite) tlsServer(c *conf) {
 	s.refusals(c)
 	c.gap()
 	c.set("add_header", "Strict-Transport-Security", "max-age=15768000", "always")
+	c.comment("To many applications X_SSL_Client_Cert is X-SSL-Client-Cert, and no client may send that.")
+	c.set("underscores_in_headers", "off")
 	s.locations(c)
 }
 

@@ -26,9 +26,17 @@ var (
 
 const maxHostName = 253 // RFC 1035, section 2.3.4, as text
 
-func isHost(s string) bool { return len(s) <= maxHostName && hostName.MatchString(s) }
+// isHost reports whether s is the name of a host, which never ends in a number
+// (RFC 1123, section 2.1): 256.1.1.1 is no name but a mistaken address.
+func isHost(s string) bool {
+	last := s[strings.LastIndexByte(s, '.')+1:]
+	return len(s) <= maxHostName && hostName.MatchString(s) && strings.Trim(last, "0123456789") != ""
+}
 
 func checkServerName(s string) error {
+	if addr, err := parseIP(s); err == nil && addr.Is4() {
+		return nil
+	}
 	if !isHost(strings.TrimPrefix(s, "*.")) {
 		return errors.New(`A server name is letters, digits, "-", "_" and dots, such as "chat.example.com", or "*." and such a name. Regular expressions are not taken, and a name in another alphabet is written in its "xn--" form.`)
 	}
@@ -73,6 +81,7 @@ func cutPort(s string) (host, port string, ok bool) {
 }
 
 // parseIP reads an IPv4 address, or an IPv6 address in brackets without zone.
+// ::ffff:192.0.2.1 is refused: NGINX cannot listen on an IPv4 address so written.
 func parseIP(s string) (netip.Addr, error) {
 	inner, bracketed := strings.CutPrefix(s, "[")
 	if bracketed {
@@ -82,7 +91,7 @@ func parseIP(s string) (netip.Addr, error) {
 	if err != nil {
 		return addr, err
 	}
-	if addr.Is6() != bracketed || addr.Zone() != "" {
+	if addr.Is6() != bracketed || addr.Is4In6() || addr.Zone() != "" {
 		return addr, errors.New("not an address that NGINX takes")
 	}
 	return addr, nil

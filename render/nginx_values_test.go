@@ -12,9 +12,9 @@ func TestRefusedValues(t *testing.T) {
 	always := []string{"", " ", "a b", "a;b", "a{", "}", "$host", `"a"`, "'a'", "`id`", `a\b`, "a\n", "a\r", "a\tb", "a\x00", "\x7f", "#a", "ü\u202e", "\xff"}
 	tests := map[string][]string{
 		"file":            {"/etc/nginx/x", "../x", "a/../b", "a//b", "a/", ".x", "db/index.txt", "secrets/x", "db", "ca.mattermost.key", "nginx/x.crt", "x.p12", "-x"},
-		"server_name":     {"~^x", "*", "*.", "*x.example", "a.*", ".example.com", "example.com.", "-a.example", "a..b", "_", "bücher.example", "http://x", "x:443", strings.Repeat("a", 64), strings.Repeat("a.", 127) + "a"},
-		"listen":          {"0", "65536", "0443", "443 ssl", "example.com:443", "192.0.2.1", "192.0.2.256:443", "[::]", "::1:443", "[::1%eth0]:443", "unix:/x", "[192.0.2.1]:443", "+443"},
-		"upstream":        {"127.0.0.1", "http://127.0.0.1:80", "127.0.0.1:8065 weight=2", "::1:80", "unix:x", "unix:/a:b", "unix:/a/../b", "host:", ":80", "a_:80/x"},
+		"server_name":     {"~^x", "*", "*.", "*x.example", "a.*", ".example.com", "example.com.", "-a.example", "a..b", "_", "256.1.1.1", "*.1", "bücher.example", "http://x", "x:443", strings.Repeat("a", 64), strings.Repeat("a.", 127) + "a"},
+		"listen":          {"0", "65536", "0443", "443 ssl", "example.com:443", "192.0.2.1", "192.0.2.256:443", "[::]", "::1:443", "[::1%eth0]:443", "unix:/x", "[192.0.2.1]:443", "[::ffff:192.0.2.1]:443", "+443"},
+		"upstream":        {"127.0.0.1", "http://127.0.0.1:80", "127.0.0.1:8065 weight=2", "::1:80", "unix:x", "unix:/a:b", "unix:/a/../b", "host:", ":80", "a_:80/x", "256.1.1.1:80", "1.2.3:80"},
 		"nginx_version":   {"1", "v1.22", "1.22.1.1", "1.x", "latest", "1.13.4", "1.10", "0.8.55", "1.13"},
 		"certificate":     {"x.pem", "./x", "/", "/a/", "/a//b", "/a/../b", "/a/./b", "data:x", "engine:x:y", "/a|b", "/a*"},
 		"certificate_key": {"x.pem"},
