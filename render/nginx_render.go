@@ -204,6 +204,11 @@ func (s nginxSite) refusals(c *conf) {
 	if s.sni {
 		c.refuse(s.variable("sni"), "421")
 	}
+	if s.versions.allSince(sinceEarlyData) {
+		c.comment("The first site on an address may turn early data on for all, which can be replayed;",
+			"after 425 a client sends it again behind the handshake (RFC 8470).")
+		c.refuse("$ssl_early_data", "425")
+	}
 	if len(s.exempt) > 0 {
 		c.refuse(s.variable("deny"), "496")
 	}

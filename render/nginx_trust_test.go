@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -119,8 +121,8 @@ func TestSessionsOfANeighbour(t *testing.T) {
 	} {
 		t.Run(tt.revocation, func(t *testing.T) {
 			l := newLab(t)
-			s := l.site(Values{"revocation": tt.revocation, "upstream": []string{echo(t)}})
-			neighbour := fmt.Sprintf(`server { listen %s ssl default_server; server_name other.test; ssl_protocols TLSv1.2 TLSv1.3;
+			s := l.site(Values{"revocation": tt.revocation, "upstream": []string{echo(t)}, "nginx_version": "1.22"})
+			neighbour := fmt.Sprintf(`server { listen %s ssl default_server; server_name other.test; ssl_protocols TLSv1.2 TLSv1.3; ssl_early_data on;
 				ssl_certificate %s; ssl_certificate_key %s;
 				ssl_session_cache shared:le_nginx_SSL:1m; ssl_session_timeout 1440m; ssl_session_tickets off; }`,
 				addrOf(s), l.path("server.crt"), l.path("server.key"))
@@ -137,6 +139,11 @@ func TestSessionsOfANeighbour(t *testing.T) {
 					t.Errorf("second request: status %d, resumed %v, want %d", status, resumed, c.want)
 				}
 			}
+			early := *user
+			early.early, early.addr = true, slowAnswers(t, user.addr)
+			if status, resumed := early.get(); status != 425 || !resumed {
+				t.Errorf("early data: status %d, resumed %v", status, resumed)
+			}
 			s.Revoked, s.Generation = []string{serialOf(user.cert)}, "2"
 			l.write("ca.crl", l.ca.revocations(time.Hour, user.cert))
 			l.reload(s)
@@ -147,12 +154,37 @@ func TestSessionsOfANeighbour(t *testing.T) {
 	}
 }
 
+// slowAnswers passes a connection on and holds back what the server says, so
+// that the client cannot end the handshake before its early data is answered.
+func slowAnswers(t *testing.T, addr string) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		client, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer client.Close()
+		server, err := net.Dial("tcp", addr)
+		if err != nil {
+			return
+		}
+		defer server.Close()
+		go io.Copy(server, client)
+		time.Sleep(500 * time.Millisecond)
+		io.Copy(client, server)
+	}()
+	return l.Addr().String()
+}
+
 // session is an openssl client that keeps its TLS session in a file.
 type session struct {
 	l             *lab
 	cert          *tls.Certificate
 	addr, version string
 	file          string
+	early         bool // sends the request before the handshake is over
 }
 
 func (l *lab) session(s Site, version string, change func(*x509.Certificate)) *session {
@@ -160,7 +192,7 @@ func (l *lab) session(s Site, version string, change func(*x509.Certificate)) *s
 	name := serialOf(cert)
 	l.write(name+".crt", pemCert(cert.Leaf))
 	l.write(name+".key", pemKey(l.t, cert))
-	return &session{l, cert, addrOf(s), version, l.path(name)}
+	return &session{l: l, cert: cert, addr: addrOf(s), version: version, file: l.path(name)}
 }
 
 // get offers the session that the last call was given.
@@ -171,8 +203,14 @@ func (s *session) get() (status int, resumed bool) {
 	if _, err := os.Stat(s.file + ".session"); err == nil {
 		args = append(args, "-sess_in", s.file+".session")
 	}
+	const request = "GET / HTTP/1.1\r\nHost: chat.test\r\nConnection: close\r\n\r\n"
+	input := request
+	if s.early {
+		s.l.write("request", []byte(request))
+		args, input = append(args, "-early_data", s.l.path("request")), ""
+	}
 	cmd := exec.Command("openssl", args...)
-	cmd.Stdin = strings.NewReader("GET / HTTP/1.1\r\nHost: chat.test\r\nConnection: close\r\n\r\n")
+	cmd.Stdin = strings.NewReader(input)
 	out, err := cmd.CombinedOutput()
 	must(s.l.t, err)
 	_, answer, ok := strings.Cut(string(out), "HTTP/1.1 ")
