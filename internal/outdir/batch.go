@@ -287,16 +287,16 @@ func (d *Dir) append(o op) error {
 	if err != nil {
 		return err
 	}
-	f, err := d.root.OpenFile(o.Name, os.O_WRONLY|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, o.Mode)
+	if err := d.refuseOdd(o.Name); err != nil {
+		return err
+	}
+	f, err := d.root.OpenFile(o.Name, os.O_WRONLY|os.O_CREATE|syscall.O_NONBLOCK, o.Mode)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return err
-	}
-	if err := plain(info); err != nil {
 		return err
 	}
 	if info.Size() < o.At {
@@ -317,7 +317,7 @@ func (d *Dir) append(o op) error {
 // write creates a file that must not exist, with its mode from the first
 // moment on, whatever the umask.
 func (d *Dir) write(name string, data []byte, mode fs.FileMode) error {
-	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, mode&ModeSecret)
+	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode&ModeSecret)
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.join(name), bare(err))
 	}
@@ -372,11 +372,23 @@ func (d *Dir) mkdir(dir string, mode fs.FileMode) error {
 
 // chmod works on a descriptor: Root.Chmod would follow a link swapped in.
 func (d *Dir) chmod(name string, mode fs.FileMode) error {
-	f, err := d.root.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	there, err := d.root.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if !there.IsDir() {
+		if err := plain(there); err != nil {
+			return err
+		}
+	}
+	f, err := d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !os.SameFile(there, info) {
+		return errors.Join(err, errors.New("somebody has replaced it while its mode was changed: run again"))
+	}
 	return f.Chmod(mode)
 }
 

@@ -140,7 +140,7 @@ func (d *Dir) readPlain(name, from string) (File, error) {
 		file.Missing = true
 		return file, nil
 	}
-	f, info, err := d.openRegular(from)
+	f, info, err := d.openRegular(from, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		file.Missing = true
 		return file, nil
@@ -159,24 +159,28 @@ func (d *Dir) readPlain(name, from string) (File, error) {
 	return file, nil
 }
 
-// openRegular opens a plain file with one link, without following a link and
-// without hanging on a fifo.
-func (d *Dir) openRegular(name string) (*os.File, fs.FileInfo, error) {
-	f, err := d.root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+// openRegular opens a plain file with one link. os.Root follows links that stay
+// within it, whatever the flags say, so that what was opened is compared with
+// what lies there.
+func (d *Dir) openRegular(name string, flag int) (*os.File, fs.FileInfo, error) {
+	there, err := d.root.Lstat(filepath.FromSlash(name))
+	if err == nil {
+		err = plain(there)
+	}
 	if err != nil {
-		// What a link in the place of a file fails with depends on where it points.
-		if info, statErr := d.root.Lstat(filepath.FromSlash(name)); statErr == nil && info.Mode()&fs.ModeSymlink != 0 {
-			return nil, nil, plain(info)
-		}
+		return nil, nil, bare(err)
+	}
+	f, err := d.root.OpenFile(filepath.FromSlash(name), flag|syscall.O_NONBLOCK, 0)
+	if err != nil {
 		return nil, nil, bare(err)
 	}
 	info, err := f.Stat()
-	if err == nil {
-		err = plain(info)
+	if err == nil && !os.SameFile(there, info) {
+		err = errors.New("somebody has replaced this file while it was read: run again")
 	}
 	if err != nil {
 		f.Close()
-		return nil, nil, err
+		return nil, nil, bare(err)
 	}
 	return f, info, nil
 }
@@ -193,6 +197,8 @@ func plain(info fs.FileInfo) error {
 
 func kindOf(m fs.FileMode) string {
 	switch {
+	case m.IsRegular():
+		return "plain file"
 	case m.IsDir():
 		return "directory"
 	case m&fs.ModeSymlink != 0:
@@ -246,17 +252,33 @@ func (d *Dir) List(name string) ([]string, error) {
 func (d *Dir) join(name string) string { return path.Join(filepath.ToSlash(d.path), name) }
 
 // bare takes the operation and the path off an error, which our message names
-// in its own way.
+// in its own way, and says what can be done about it.
 func bare(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pe.Err
+	} else if le, ok := errors.AsType[*os.LinkError](err); ok {
+		err = le.Err
 	}
-	var le *os.LinkError
-	if errors.As(err, &le) {
-		return le.Err
+	for _, r := range remedies {
+		if err == r.err {
+			return fmt.Errorf("%w: %s", err, r.remedy)
+		}
 	}
 	return err
+}
+
+var remedies = []struct {
+	err    error
+	remedy string
+}{
+	{syscall.EROFS, "make it writable, or name another directory with --output"},
+	{syscall.ENOSPC, "make room (df and df -i tell whether bytes or inodes are short) and run again; what was there before is whole"},
+	{syscall.EDQUOT, "the quota is used up: make room and run again; what was there before is whole"},
+	{syscall.EACCES, "run as the owner of the directory"},
+	{syscall.EPERM, "run as the owner of the directory"},
+	{syscall.ENOTDIR, "a file lies where a directory has to be: move it away"},
+	{syscall.EMFILE, "raise the limit of open files (ulimit -n) and run again"},
+	{syscall.EIO, "the disk fails: look at the kernel's log before you run again"},
 }
 
 // FileMode returns the permission bits of a plain file; exists is false for

@@ -62,13 +62,12 @@ func (d *Dir) acquire(ctx context.Context, holder string, timeout time.Duration)
 	if err := d.mkdir(DB, ModePrivate); err != nil {
 		return err
 	}
-	f, err := d.root.OpenFile(lockName, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, ModeSecret)
-	if err != nil {
+	if err := d.refuseOdd(lockName); err != nil {
 		return fmt.Errorf("%s: %w", d.join(lockName), bare(err))
 	}
-	if info, err := f.Stat(); err != nil || plain(info) != nil {
-		f.Close()
-		return fmt.Errorf("%s: %w", d.join(lockName), errors.Join(err, plain(info)))
+	f, err := d.root.OpenFile(lockName, os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK, ModeSecret)
+	if err != nil {
+		return fmt.Errorf("%s: %w", d.join(lockName), bare(err))
 	}
 	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()

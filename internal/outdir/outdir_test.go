@@ -217,9 +217,10 @@ func TestSecondWriterIsTold(t *testing.T) {
 
 func TestOddFilesAreRefused(t *testing.T) {
 	for name, plant := range map[string]func(string) error{
-		"symbolic link": func(p string) error { return os.Symlink("/etc/hostname", p) },
-		"hard link":     func(p string) error { _ = os.WriteFile(p+".2", []byte("x"), 0o600); return os.Link(p+".2", p) },
-		"directory":     func(p string) error { return os.Mkdir(p, 0o755) },
+		"symbolic link":        func(p string) error { return os.Symlink("/etc/hostname", p) },
+		"symbolic link inside": func(p string) error { _ = os.WriteFile(p+".2", []byte("x"), 0o600); return os.Symlink("a.crt.2", p) },
+		"hard link":            func(p string) error { _ = os.WriteFile(p+".2", []byte("x"), 0o600); return os.Link(p+".2", p) },
+		"directory":            func(p string) error { return os.Mkdir(p, 0o755) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := lockTemp(t)
@@ -235,6 +236,25 @@ func TestOddFilesAreRefused(t *testing.T) {
 				t.Error("replaced without a word")
 			}
 		})
+	}
+}
+
+func TestStrayInStageIsSwept(t *testing.T) {
+	d := lockTemp(t)
+	d.Close()
+	for _, name := range []string{"db/stage/file", "db/stage/dir/file"} {
+		file := filepath.Join(d.Path(), name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w, err := Lock(context.Background(), d.Path(), "test", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if names, _ := w.List(stageDir); len(names) != 0 {
+		t.Errorf("left in %s: %v", stageDir, names)
 	}
 }
 

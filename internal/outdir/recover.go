@@ -64,12 +64,12 @@ func (d *Dir) eachStage(f func(stage string, ops []op) error) error {
 	}
 	for _, name := range names {
 		stage := stageDir + "/" + name
-		_, exists, err := d.DirMode(stage)
-		if err != nil {
-			return err
-		}
-		if !exists {
-			continue // a live writer has finished it
+		if _, isDir, err := d.DirMode(stage); err != nil || !isDir {
+			// Finished by a live writer, or something else that nobody needs here.
+			if err := f(stage, nil); err != nil {
+				return err
+			}
+			continue
 		}
 		file, err := d.Read(stage + "/" + journalName)
 		if err != nil {
