@@ -163,10 +163,11 @@ func (l *yamlList) scalarEnd(n *yaml.Node, start int) (int, bool) {
 
 var quotedText = regexp.MustCompile(`^("(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\n]|'')*')`)
 
-// multiline refuses text of several lines. Where it ends is not known, so when
-// it could be a secret nothing behind it is shown any more.
+// multiline refuses text of several lines. It could be a secret, and where it
+// ends is not known: in a file that speaks of some, nothing behind it is shown.
 func (l *yamlList) multiline(start, end int) {
 	at := l.span(start, end)
+	l.src.hide(at)
 	if l.guarded || l.suspect() {
 		l.src.hide(l.span(start, len(l.text)))
 	}
