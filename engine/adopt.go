@@ -25,12 +25,14 @@ func (ca *caFacts) adopt(db *database) {
 }
 
 func (u *userFacts) adopt(obs *Observed) {
-	there := !u.key.missing || !u.crt.missing || !u.csr.missing
-	if len(obs.db.issued[u.owner]) > 0 || !there || u.err != nil {
+	if u.err != nil {
 		return
 	}
-	u.taken = true
-	if c := u.crt.cert; c != nil && signedByAny(c, obs.trust()) {
+	there := !u.key.missing || !u.crt.missing || !u.csr.missing
+	c := u.crt.cert
+	ours := c != nil && obs.db.holder(c) == "" && signedByAny(c, obs.trust())
+	u.lost = len(obs.db.issued[u.owner]) > 0
+	if u.taken = there && (ours || !u.lost); ours {
 		obs.db.issue(u.owner, c)
 	}
 }
@@ -60,7 +62,11 @@ func (u *userFacts) describe() string {
 	if i := slices.IndexFunc(u.p12, func(p p12Facts) bool { return !p.missing }); i >= 0 {
 		parts = append(parts, "a .p12 ("+u.p12[i].info.Encoding+")")
 	}
-	return "made by hand: " + strings.Join(parts, ", ")
+	origin := "made by hand: "
+	if u.lost {
+		origin = "issued by the CA and lost from its database: "
+	}
+	return origin + strings.Join(parts, ", ")
 }
 
 func describeCert(c crtFacts) string {

@@ -332,12 +332,6 @@ func retiredName(dir *outdir.Dir, name string) string {
 func (e *executor) buildCRL(t *task) *built {
 	b := &built{task: t}
 	entries := e.crlEntries()
-	var above *big.Int
-	for _, list := range e.obs.crl.lists {
-		if above == nil || above.Cmp(list.Number) < 0 {
-			above = list.Number
-		}
-	}
 	var text []byte
 	for _, ca := range e.trusted {
 		public := pki.PublicID(ca.PublicKey)
@@ -351,7 +345,7 @@ func (e *executor) buildCRL(t *task) *built {
 			return b
 		}
 		der, err := pki.SignCRL(pki.CRLRequest{
-			Number: e.obs.db.takeNumber(above), ThisUpdate: e.now().Add(-backdate), NextUpdate: *t.step.NotAfter, Entries: entries[public],
+			Number: e.obs.db.takeNumber(), ThisUpdate: e.now().Add(-backdate), NextUpdate: *t.step.NotAfter, Entries: entries[public],
 		}, ca, key)
 		if err != nil {
 			b.err = err

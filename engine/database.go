@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"strings"
@@ -220,6 +221,32 @@ func (db *database) issuers(gens []generation) map[string]string {
 	return out
 }
 
+// holder is whom a certificate was issued to, "" when it is not on record.
+func (db *database) holder(cert *x509.Certificate) Owner {
+	if r := db.row(cert.SerialNumber); r != nil {
+		for _, owner := range rowOwners(*r) {
+			if db.knows(owner, cert.Raw) {
+				return owner
+			}
+		}
+	}
+	return ""
+}
+
+// keyOwner is another user whom a certificate for the key was issued to, "" when
+// there is none, or when the owner had one too. It reads every certificate.
+func (db *database) keyOwner(public string, owner Owner) Owner {
+	if len(db.issuedFor(owner, public)) > 0 {
+		return ""
+	}
+	for _, other := range slices.Sorted(maps.Keys(db.issued)) {
+		if isUser(other) && len(db.issuedFor(other, public)) > 0 {
+			return other
+		}
+	}
+	return ""
+}
+
 // fresh returns a serial that was never used.
 func (db *database) fresh() *big.Int {
 	for {
@@ -268,16 +295,22 @@ func (db *database) revoke(serial string, when time.Time, reason string) {
 	db.rewrite = true
 }
 
-// takeNumber returns a CRL number that was never used: above the recorded one
-// and above that of the CRL in place, which may be from another backup.
-func (db *database) takeNumber(above *big.Int) *big.Int {
+// takeNumber returns a CRL number that was never used.
+func (db *database) takeNumber() *big.Int {
 	n := db.number
-	if above != nil && n.Cmp(above) <= 0 {
-		n = new(big.Int).Add(above, big.NewInt(1))
-	}
 	db.number = new(big.Int).Add(n, big.NewInt(1))
 	db.newNumber = true
 	return n
+}
+
+// passNumber goes on from the number of a CRL that is there, and reports whether
+// that is news: the recorded one may be from an older backup.
+func (db *database) passNumber(used *big.Int) bool {
+	if used == nil || db.number.Cmp(used) > 0 {
+		return false
+	}
+	db.number, db.newNumber = new(big.Int).Add(used, big.NewInt(1)), true
+	return true
 }
 
 // flush adds to a batch what the database has learnt since the last flush. In

@@ -116,6 +116,7 @@ type userFacts struct {
 	spent     bool        // a certificate for the key was revoked for more than having been renewed
 	asked     *pki.CSR    // the request that the user has made, of a csr user
 	taken     bool        // this run adopts what lies there
+	lost      bool        // what is adopted was issued by the CA, and is gone from its database
 	err       error
 }
 
@@ -129,6 +130,7 @@ type leftFacts struct {
 	files  []fileFacts
 	// unrecorded: the files are of somebody of whom the database knows nothing.
 	unrecorded bool
+	lost       string // a certificate of the CA's among the files that the database does not know
 	err        error
 }
 
@@ -153,7 +155,8 @@ type Observed struct {
 	keys     map[string][]Owner // who has which key, when it was asked
 	crl      crlFacts
 	crlErr   error
-	learnt   int // revocations that the CRL lists and index.txt does not say
+	learnt   int  // revocations that the CRL lists and index.txt does not say
+	behind   bool // the next CRL would have had the number of one in place, or a lower one
 	sites    []siteFacts
 	adopting bool
 }

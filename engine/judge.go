@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/x509"
 	"fmt"
 	"slices"
@@ -61,12 +62,15 @@ type task struct {
 	cert *x509.Certificate // the certificate that stays, nil for none
 }
 
-// newTask makes a task of findings: the strongest action, all reasons.
+// newTask makes a task of findings: the strongest action, all reasons, first of
+// all those for which it is refused.
 func newTask(owner Owner, findings []finding) *task {
 	if len(findings) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(findings, func(a, b finding) int { return strength[a.Code] - strength[b.Code] })
+	slices.SortStableFunc(findings, func(a, b finding) int {
+		return cmp.Or(boolInt(b.action == Refuse)-boolInt(a.action == Refuse), strength[a.Code]-strength[b.Code])
+	})
 	t := &task{step: Step{Owner: owner}, makes: map[string]bool{}}
 	for _, f := range findings {
 		t.step.Reasons = append(t.step.Reasons, f.Reason)

@@ -307,13 +307,17 @@ func (o *observer) left(obs *Observed, opt Options) []leftFacts {
 		}
 		name := strings.TrimPrefix(string(l.owner), "user.")
 		l.files, l.err = o.filesOf(name)
-		if l.unrecorded = len(l.files) > 0 && len(obs.db.issued[l.owner]) == 0; l.unrecorded && opt.Adopt {
-			// What was made by hand for somebody who must not get in: it takes
-			// a record to revoke it.
-			if c, err := o.crt(userFile(o.cfg, name, kindCrt)); err == nil && c.cert != nil && signedByAny(c.cert, obs.trust()) {
+		l.unrecorded = len(l.files) > 0 && len(obs.db.issued[l.owner]) == 0 && !opt.Adopt
+		if slices.ContainsFunc(l.files, func(f fileFacts) bool { return f.kind == kindCrt }) {
+			// What was made by hand for somebody who must not get in, or was
+			// lost from the database: it takes a record to revoke it.
+			switch c, err := o.crt(userFile(o.cfg, name, kindCrt)); {
+			case err != nil || c.cert == nil || obs.db.holder(c.cert) != "" || !signedByAny(c.cert, obs.trust()):
+			case opt.Adopt:
 				obs.db.issue(l.owner, c.cert)
+			default:
+				l.lost = c.name
 			}
-			l.unrecorded = false
 		}
 		l.rows = obs.db.valid(l.owner, obs.now)
 		if len(l.rows) > 0 || len(l.files) > 0 || l.err != nil {
@@ -380,6 +384,7 @@ func (obs *Observed) learn() {
 		if list == nil {
 			continue
 		}
+		obs.behind = obs.db.passNumber(list.Number) || obs.behind
 		for _, e := range list.RevokedCertificateEntries {
 			serial, reason := pki.SerialHex(e.SerialNumber), pki.ReasonName(e.ReasonCode)
 			if obs.db.row(e.SerialNumber) == nil {

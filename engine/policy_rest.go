@@ -21,8 +21,12 @@ import (
 // when the plan is done.
 func judgeCRL(v *verdict, obs *Observed, ca issuer, covers func(Owner) bool) []string {
 	owner, crl := crlOwner(obs.cfg), obs.crl
-	revoked := append(planned(v), serials(crlRows(obs, ca.dropped))...)
-	if !covers(owner) || v.plan.Refused() {
+	revoked := serials(crlRows(obs, ca.dropped))
+	if v.plan.Refused() {
+		return refused(crl, revoked) // what it would revoke stays
+	}
+	revoked = append(revoked, planned(v)...)
+	if !covers(owner) {
 		return refused(crl, revoked)
 	}
 	if obs.crlErr != nil {
@@ -74,14 +78,20 @@ func refused(crl crlFacts, revoked []string) []string {
 	return slices.Compact(out)
 }
 
-// learnt takes revocations over for good that only the CRL tells of. Kept there
-// alone they would be lost with the file.
+// learnt takes over for good what only the CRL tells. Kept there alone it would
+// be lost with the file.
 func learnt(obs *Observed) []finding {
-	if obs.learnt == 0 {
-		return nil
+	var out []finding
+	add := func(code Code, format string, args ...any) {
+		out = append(out, finding{Reason: Reason{Code: code, Message: fmt.Sprintf(format, args...)}, action: Repair, makes: []string{kindDB}})
 	}
-	return []finding{{Reason: Reason{Code: Revoked, Message: fmt.Sprintf("the CRL lists %s that %s does not say: they are taken over", plural(obs.learnt, "revocation"), indexName)},
-		action: Repair, makes: []string{kindDB}}}
+	if obs.learnt > 0 {
+		add(Revoked, "the CRL lists %s that %s does not say: they are taken over", plural(obs.learnt, "revocation"), indexName)
+	}
+	if obs.behind {
+		add(Damaged, "%s does not come after the CRL in place: it is set to %s", numberName, strings.TrimSpace(string(cadb.FormatNumber(obs.db.number))))
+	}
+	return out
 }
 
 // crlFindings compares the CRLs with the CAs that are trusted after this plan,
@@ -115,6 +125,9 @@ func crlFindings(obs *Observed, ca issuer, revoked []string) []finding {
 		}
 		if g.blocked() {
 			continue // said once, as a failure
+		}
+		if list.Number == nil || len(list.AuthorityKeyId) == 0 {
+			find(UsageChanged, Reissue, "the CRL has no number or does not say whose it is; some readers refuse that")
 		}
 		due := list.NextUpdate.Add(-obs.cfg.CA.CRLRenewBefore)
 		switch {

@@ -24,6 +24,8 @@ type userView struct {
 	old    []cadb.Row        // those of them that nobody needs: issued before cert, and to nobody else who has no other
 	state  cadb.State        // of cert
 	sole   bool              // cert is the one in place
+	crtOf  Owner             // whose the one in place is, when it is another's
+	keyOf  Owner             // whose the key is, when it is another's
 	shared []Owner           // whose cert's serial is
 }
 
@@ -130,6 +132,9 @@ func certDamaged(v userView) []finding {
 	case v.cert != nil:
 		return []finding{{Reason: Reason{Message: v.crt.name + " is not the certificate that was issued; the database holds that one"}, action: Repair, makes: []string{kindCrt}}}
 	}
+	if v.crtOf != "" {
+		return renew(v.userFacts, Reason{Message: fmt.Sprintf("%s is the certificate of %s, and the database holds no valid one for the key", v.crt.name, v.crtOf)})
+	}
 	return renew(v.userFacts, Reason{Message: v.crt.name + " cannot be read or was altered, and the database holds no valid certificate for the key"})
 }
 
@@ -172,6 +177,9 @@ func issuedBy(cert, ca *x509.Certificate) bool {
 }
 
 func keyMismatch(v userView) []finding {
+	if v.keyOf != "" && v.asked == nil {
+		return rekey(v.userFacts, Reason{Message: fmt.Sprintf("%s is the key of %s", v.key.name, v.keyOf)})
+	}
 	if v.cert == nil || pki.PublicID(v.cert.PublicKey) == v.key.public || v.asked != nil {
 		return nil
 	}
@@ -419,10 +427,14 @@ func findCert(v *userView, obs *Observed) ([]finding, error) {
 			v.cert = c
 		}
 		v.sole = v.cert.Equal(c)
-	case v.cert == nil && signedByAny(c, v.ca.trusted) && !u.taken:
-		return []finding{{Reason: Reason{Code: Unrecorded, Message: u.crt.name + " was issued by the CA, but the CA database knows nothing of it: move it away"}, action: Refuse}}, nil
+	default:
+		v.crtOf = obs.db.holder(c)
+		if v.crtOf == "" && signedByAny(c, v.ca.trusted) {
+			return unrecorded(u.crt.name + " was issued by the CA, but the CA database knows nothing of it"), nil
+		}
 	}
 	if v.cert == nil {
+		v.keyOf = obs.db.keyOwner(v.key.public, u.owner)
 		return nil, nil
 	}
 	r := obs.db.row(v.cert.SerialNumber)
@@ -430,15 +442,21 @@ func findCert(v *userView, obs *Observed) ([]finding, error) {
 		return nil, errors.New("the certificate is in " + issuedName + " and not in " + indexName + ": restore the database from a backup")
 	}
 	v.state, v.shared = r.State, rowOwners(*r)
-	for _, k := range v.known {
-		if k.Serial == r.Serial {
-			break // rows are in the order of issue
-		}
+	// Rows are in the order of issue. One that has ended is not among them, and
+	// has superseded nothing that is.
+	current := slices.IndexFunc(v.known, func(k cadb.Row) bool { return k.Serial == r.Serial })
+	for _, k := range v.known[:max(0, current)] {
 		if !obs.needed(k) {
 			v.old = append(v.old, k)
 		}
 	}
 	return nil, nil
+}
+
+// unrecorded refuses to go on beside a certificate of ours that the database has
+// lost: what is not recorded cannot be revoked.
+func unrecorded(what string) []finding {
+	return []finding{{Reason: Reason{Code: Unrecorded, Message: what + ": restore a newer database, or say --adopt to take it over"}, action: Refuse}}
 }
 
 func signedByAny(cert *x509.Certificate, cas []*x509.Certificate) bool {
@@ -458,7 +476,11 @@ func judgeLeft(v *verdict, obs *Observed, l *leftFacts) {
 		v.fail(l.owner, l.err)
 		return
 	}
-	if l.unrecorded {
+	switch {
+	case l.lost != "":
+		v.add(newTask(l.owner, unrecorded(l.lost+" was issued by the CA, but the CA database knows nothing of it, so that it cannot be revoked")))
+		return
+	case l.unrecorded:
 		v.add(newTask(l.owner, []finding{{Reason: Reason{Code: Unrecorded,
 			Message: "files of the user are there, of which the CA database knows nothing, so that nothing can be revoked: say --adopt to take them over, or move them away"}, action: Refuse}}))
 		return
