@@ -17,7 +17,7 @@ type Config struct {
 	Dir    string // its directory, absolute; what a relative path in it is relative to
 	Output string // the output directory, absolute
 	CA     CA
-	Users  []User // in the order of the file
+	Users  []User // in the order of the spec, then of its rosters
 	Sites  []Site
 	Guard  Guard
 }
@@ -41,7 +41,7 @@ type CA struct {
 // User is one person or device with what the defaults and the CA left to it.
 type User struct {
 	Name               string
-	Origin             hcl.Range
+	Origin             hcl.Range   // of the block's header, in a roster of the name
 	Subject            pki.Subject // complete: CN, e-mail and what is inherited
 	Key                pki.KeyType
 	Validity           time.Duration

@@ -10,8 +10,8 @@ import (
 )
 
 // Load reads and checks a spec. It reports every problem that it finds, in the
-// order of the file; each has a range. When one of them is an error, the
-// Config is nil. The Sources are for showing the problems.
+// order of the spec and then of its rosters; each has a range. When one of them
+// is an error, the Config is nil. The Sources are for showing the problems.
 //
 // The only files that are read are the spec itself and its rosters: whether a
 // passphrase can be had is not part of it.

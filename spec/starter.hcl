@@ -45,6 +45,11 @@ user "build-server" {
   key = "rsa-2048"
 }
 
+# Many users are better kept in a list: CSV, YAML or JSON.
+# roster "staff" {
+#   file = "staff.csv" # name,email
+# }
+
 # The site for NGINX, written to nginx/example in the output directory.
 nginx "example" {
   server_name = ["www.example.com"]
