@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"maps"
 	"math/big"
@@ -55,18 +56,9 @@ func readDatabase(dir *outdir.Dir) (*database, error) {
 		db.rewrite = true
 	}
 
-	issued, err := dir.Read(issuedName)
-	if err != nil {
-		return nil, err
-	}
-	entries, whole, err := cadb.ParseIssued(issued.Data)
+	entries, whole, err := readIssued(dir)
 	if err != nil {
 		return nil, fmt.Errorf("%s/%s: %w: restore it from a backup", dir.Path(), issuedName, err)
-	}
-	// A reader may meet an append that is under way. For a writer, which has
-	// carried out every journal, the tail is somebody else's work.
-	if whole != int64(len(issued.Data)) && dir.Writable() {
-		return nil, fmt.Errorf("%s/%s: the last entry is cut short: restore it from a backup", dir.Path(), issuedName)
 	}
 	for _, e := range entries {
 		db.issued[Owner(e.Owner)] = append(db.issued[Owner(e.Owner)], e.DER)
@@ -88,6 +80,27 @@ func readDatabase(dir *outdir.Dir) (*database, error) {
 		}
 	}
 	return db, nil
+}
+
+// readIssued reads issued.pem. A reader may meet an append that is under way,
+// which is over after a moment; for a writer, which has carried out every
+// journal, a tail is somebody else's work.
+func readIssued(dir *outdir.Dir) (entries []cadb.Issued, whole int64, err error) {
+	for range 5 {
+		file, err := dir.Read(issuedName)
+		if err != nil {
+			return nil, 0, err
+		}
+		entries, whole, err = cadb.ParseIssued(file.Data)
+		if err != nil || whole == int64(len(file.Data)) {
+			return entries, whole, err
+		}
+		if dir.Writable() {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return nil, 0, errors.New("the last entry is cut short")
 }
 
 func (db *database) addRow(r cadb.Row) {
@@ -174,6 +187,18 @@ func (db *database) issuedFor(owner Owner, public string) []*x509.Certificate {
 		}
 	}
 	return out
+}
+
+// otherCA is a CA in whose name certificates were issued here, "" for none but
+// this one.
+func (db *database) otherCA(ca Owner) Owner {
+	var other Owner
+	for owner := range db.issued {
+		if strings.HasPrefix(string(owner), "ca.") && owner != ca && (other == "" || owner < other) {
+			other = owner
+		}
+	}
+	return other
 }
 
 // generations are the CA keys that certificates were issued for, oldest first.

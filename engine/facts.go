@@ -52,6 +52,7 @@ type csrFacts struct {
 type crtFacts struct {
 	fileFacts
 	cert   *x509.Certificate // nil when missing or damaged; of a CA the newest
+	alone  bool              // the file holds cert and nothing else
 	others []*x509.Certificate
 }
 
@@ -158,6 +159,7 @@ type Observed struct {
 	learnt   int  // revocations that the CRL lists and index.txt does not say
 	behind   bool // the next CRL would have had the number of one in place, or a lower one
 	sites    []siteFacts
+	orphans  []string // sites of ours that the spec names no more
 	adopting bool
 }
 

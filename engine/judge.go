@@ -91,6 +91,7 @@ func newTask(owner Owner, findings []finding) *task {
 		t.revokes = append(t.revokes, f.revokes...)
 	}
 	t.step.Artefacts = sortKinds(t.step.Artefacts)
+	t.step.Generated = t.makes[kindPass]
 	return t
 }
 
@@ -152,6 +153,9 @@ func judge(obs *Observed, opt Options) *verdict {
 		for i := range v.plan.Steps {
 			v.plan.Steps[i].Reimport = false
 		}
+	}
+	for _, name := range obs.orphans {
+		v.note("", true, "%s was written by mtlsplan, and the spec has no such site any more: a proxy that still reads it does not hear of revocations; remove it", name)
 	}
 	if v.cut > 0 {
 		v.note(ca.owner, true, "certificates of %s are cut to the CA's end, %s: renew the CA before then (its renew_before decides when)",

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -17,6 +18,7 @@ import (
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/secret"
+	"mtlsplan/render"
 	"mtlsplan/spec"
 )
 
@@ -113,7 +115,28 @@ func (s *session) observe() (*Observed, error) {
 		f.fileFacts, f.err = o.file(kindSite, site.Proxy.File(site.Name, site.Values))
 		obs.sites = append(obs.sites, f)
 	}
-	return obs, nil
+	return obs, o.orphans(obs)
+}
+
+// orphans finds sites that mtlsplan has written and the spec names no more.
+// They are left alone, since a proxy may still read them.
+func (o *observer) orphans(obs *Observed) error {
+	for _, proxy := range render.Proxies {
+		names, err := o.dir.List(proxy.Name)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			name = proxy.Name + "/" + name
+			if slices.ContainsFunc(obs.sites, func(s siteFacts) bool { return s.name == name }) {
+				continue
+			}
+			if f, err := o.dir.Read(name); err == nil && untouched(f.Data) {
+				obs.orphans = append(obs.orphans, name)
+			}
+		}
+	}
+	return nil
 }
 
 func (o *observer) file(kind, name string) (fileFacts, error) {
@@ -134,7 +157,11 @@ func (o *observer) ca() (caFacts, error) {
 			return ca, err
 		}
 		if exists && mode&^outdir.ModePrivate != 0 {
-			ca.wide = append(ca.wide, fileFacts{kind: kindDB, name: name, mode: mode})
+			kind := kindDB
+			if name == "secrets" {
+				kind = kindPass
+			}
+			ca.wide = append(ca.wide, fileFacts{kind: kind, name: name, mode: mode})
 		}
 	}
 	names, err := o.dir.List(outdir.DB)
@@ -213,6 +240,7 @@ func (o *observer) crt(name string) (crtFacts, error) {
 	}
 	if certs, err := pki.ParseCertificates(c.data); err == nil && len(certs) > 0 {
 		c.cert, c.others = certs[0], certs[1:]
+		c.alone = bytes.Equal(c.data, pki.EncodeCertificate(c.cert.Raw))
 	}
 	return c, nil
 }
@@ -235,8 +263,9 @@ func (o *observer) user(u spec.User) userFacts {
 		f.csr.csr, _ = pki.ParseCSR(f.csr.data)
 	}
 	if f.pass.err == nil && !u.ChallengePassword.IsZero() {
-		f.challenge, f.pass.err = o.vault.of(u.ChallengePassword, outdir.File{Missing: true})
-		if f.pass.err == nil && f.challenge.Equal(f.pass.now) {
+		if f.challenge, f.pass.err = o.vault.open(u.ChallengePassword); f.pass.err != nil {
+			f.pass.err = fmt.Errorf("challenge password: %w", f.pass.err)
+		} else if f.challenge.Equal(f.pass.now) {
 			f.pass.err = errors.New("the challenge password equals the key's passphrase, and a CSR is not encrypted: give another one")
 		}
 	}

@@ -44,6 +44,7 @@ type Step struct {
 	Artefacts []string   `json:"artefacts" yaml:"artefacts,flow"` // kinds: key csr crt p12 modern.p12 crl site pass
 	Reasons   []Reason   `json:"reasons" yaml:"reasons"`
 	NotAfter  *time.Time `json:"not_after,omitempty" yaml:"not_after,omitempty"` // of the certificate or CRL that the step makes
+	Generated bool       `json:"-" yaml:"-"`                                     // a passphrase is generated
 	Reimport  bool       `json:"reimport,omitempty" yaml:"reimport,omitempty"`   // the user must import a new .p12
 }
 

@@ -27,6 +27,7 @@ type issuer struct {
 	trusted   []*x509.Certificate // who may have issued a certificate
 	notBefore time.Time
 	notAfter  time.Time // of the CA certificate after this plan
+	refused   bool      // the plan holds a refusal of the CA
 	rolled    bool      // this plan makes a new generation
 	dropped   bool      // and nobody depends on the one before
 	err       error     // why nothing can be issued now
@@ -198,6 +199,7 @@ func judgeCA(v *verdict, obs *Observed, covers func(Owner) bool) issuer {
 		}
 	}
 	if t == nil || !t.newCert || !covers(ca.owner) {
+		is.refused = t != nil && t.step.Action == Refuse
 		if len(is.trusted) > 0 {
 			is.notBefore, is.notAfter = is.trusted[0].NotBefore, is.trusted[0].NotAfter
 		} else if is.err == nil {
@@ -233,6 +235,8 @@ func examineCA(obs *Observed) ([]finding, error) {
 	switch {
 	case ca.err != nil:
 		return nil, ca.err
+	case len(ca.gens) == 0 && db.otherCA(ca.owner) != "":
+		return refuse(Unrecorded, "the directory belongs to %s: put that name back into the ca block, or name another output", db.otherCA(ca.owner)), nil
 	case ca.key.missing && len(db.rows)+len(db.issued) > 0:
 		return refuse(Missing, "%s is gone, and certificates were issued with it: restore it from a backup; a new CA is never made as a side effect", ca.key.name), nil
 	case ca.key.missing && !ca.crt.missing:

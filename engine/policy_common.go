@@ -21,6 +21,9 @@ func errWrongPassphrase(k keyFacts, p passphrases, generated, hasPrevious bool) 
 	case hasPrevious:
 		return fmt.Errorf("neither passphrase nor previous_passphrase opens %s; nothing was touched: name the one that it was made with as previous_passphrase", k.name)
 	}
+	if !generated && !p.file.missing {
+		return fmt.Errorf("the passphrase does not open %s; nothing was touched: a generated one lies in %s; to go over from it, say previous_passphrase = { generate = true }", k.name, p.file.name)
+	}
 	return fmt.Errorf("the passphrase does not open %s; nothing was touched: correct it, or name the one that the key was made with as previous_passphrase", k.name)
 }
 
@@ -62,7 +65,7 @@ func strayPass(p passphrases, source secret.Ref) []finding {
 
 // widest is the widest mode that a file or directory may have.
 func widest(f fileFacts) fs.FileMode {
-	if f.kind == kindDB && (f.name == outdir.DB || f.name == "secrets") {
+	if f.name == outdir.DB || f.name == "secrets" {
 		return outdir.ModePrivate
 	}
 	return kindMode(f.kind)

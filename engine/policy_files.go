@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
 )
 
@@ -94,13 +95,21 @@ func p12Encoding(v userView) []finding {
 		case p.missing || p.opened == cannotBeOpened:
 			return nil
 		case p.info.Profile != p.profile:
-			return &Reason{Message: p.name + " has another profile than the spec asks for", Field: "p12", Have: p.info.Encoding, Want: string(p.profile)}
+			return &Reason{Message: p.name + " has another profile than the spec asks for", Field: "p12", Have: profileName(p.info), Want: string(p.profile)}
 		case p.info.Iterations != v.spec.KDFIterations:
 			return &Reason{Message: p.name + " has another kdf_iterations than the spec asks for", Field: "kdf_iterations",
 				Have: fmt.Sprint(p.info.Iterations), Want: fmt.Sprint(v.spec.KDFIterations)}
 		}
 		return nil
 	}, Rebuild)
+}
+
+// profileName is the profile that a file has, or its encoding where it is none of ours.
+func profileName(info pki.P12Info) string {
+	if info.Profile != "" {
+		return string(info.Profile)
+	}
+	return info.Encoding
 }
 
 // p12Upstream compares what is inside with what lies beside it. The CA
@@ -114,6 +123,8 @@ func p12Upstream(v userView) []finding {
 	}, Rebuild)
 }
 
+// strayP12 finds files that the spec has no use for: a .p12 of a profile that is
+// asked for no more; of a csr user also a key of ours.
 func strayP12(v userView) []finding {
 	if len(v.stray) == 0 {
 		return nil
@@ -122,10 +133,9 @@ func strayP12(v userView) []finding {
 	for _, f := range v.stray {
 		names = append(names, f.name)
 	}
-	var want []string
-	for _, p := range v.spec.P12 {
-		want = append(want, string(p))
+	message := strings.Join(names, ", ") + ": the spec asks for no such file; it is removed"
+	if v.spec.CSR != "" {
+		message = strings.Join(names, ", ") + ": the user makes the key; what was made before moves to " + outdir.DB + "/retired"
 	}
-	return []finding{{Reason: Reason{Message: strings.Join(names, ", ") + ": the spec has no use for it", Field: "p12", Want: strings.Join(want, " ")},
-		action: Rebuild, removes: v.stray}}
+	return []finding{{Reason: Reason{Message: message, Field: "p12"}, action: Rebuild, removes: v.stray}}
 }

@@ -312,6 +312,10 @@ func judgeSite(v *verdict, obs *Observed, ca issuer, s *siteFacts, revoked []str
 		v.fail(s.owner, s.err)
 		return
 	}
+	if ca.err != nil && obs.ca.crt.missing {
+		v.fail(s.owner, fmt.Errorf("%w; the site would name a CA file that is not there", ca.err))
+		return
+	}
 	text := siteText(obs, s.spec, revoked, ca.count())
 	var findings []finding
 	find := func(code Code, action Action, message string) {

@@ -360,6 +360,9 @@ func judgeUser(v *verdict, obs *Observed, ca issuer, u *userFacts, opt Options) 
 		t.reason = opt.Reason
 	}
 	if t.newCert && t.step.Action != Refuse {
+		if ca.refused {
+			return // the refusal says it for everybody
+		}
 		if ca.err != nil {
 			v.fail(u.owner, ca.err)
 			return
@@ -387,6 +390,8 @@ func examineUser(v *userView, obs *Observed) ([]finding, error) {
 	switch {
 	case u.err != nil:
 		return nil, u.err
+	case !recorded && len(v.known) > 0:
+		return nil, fmt.Errorf("%s lists certificates of the user that %s does not hold: restore the database from a backup", indexName, issuedName)
 	case there && !recorded && !u.taken:
 		return []finding{{Reason: Reason{Code: Unrecorded, Message: u.describe() + ", of which the CA database knows nothing: say --adopt to take it over, or move it away to have the user made anew"}, action: Refuse}}, nil
 	case u.asked != nil:
@@ -426,7 +431,7 @@ func findCert(v *userView, obs *Observed) ([]finding, error) {
 		if v.cert == nil {
 			v.cert = c
 		}
-		v.sole = v.cert.Equal(c)
+		v.sole = v.cert.Equal(c) && u.crt.alone
 	default:
 		v.crtOf = obs.db.holder(c)
 		if v.crtOf == "" && signedByAny(c, v.ca.trusted) {

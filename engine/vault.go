@@ -41,7 +41,7 @@ func newVault(ctx context.Context, cfg *spec.Config, lookup func(string) (string
 	return v
 }
 
-// open returns the passphrase of a source that is not generated.
+// open returns the secret of a source that is not generated.
 func (v *vault) open(r secret.Ref) (secret.Value, error) {
 	id := fmt.Sprintf("%d\x00%s\x00%s\x00%q\x00%s", r.Kind, r.Env, r.File, r.Command, r.Dir)
 	v.mu.Lock()
@@ -56,9 +56,6 @@ func (v *vault) open(r secret.Ref) (secret.Value, error) {
 		if err == nil {
 			err = secret.Check(value)
 		}
-		if err != nil {
-			err = fmt.Errorf("passphrase: %w", err)
-		}
 		entry.value, entry.err = value, err
 	})
 	return entry.value, entry.err
@@ -68,7 +65,11 @@ func (v *vault) open(r secret.Ref) (secret.Value, error) {
 // generated passphrase that was never made is empty, without an error.
 func (v *vault) of(r secret.Ref, pass outdir.File) (secret.Value, error) {
 	if r.Kind != secret.Generate {
-		return v.open(r)
+		value, err := v.open(r)
+		if err != nil {
+			err = fmt.Errorf("passphrase: %w", err)
+		}
+		return value, err
 	}
 	if pass.Missing {
 		return secret.Value{}, nil

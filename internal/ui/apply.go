@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 
 	"mtlsplan/engine"
 )
@@ -84,7 +83,7 @@ func (v *Apply) flush(g *progress) {
 func (v *Apply) show(done []engine.Step) {
 	v.layout.group(done)
 	first := done[0]
-	if !slices.Contains(first.Artefacts, "pass") {
+	if !first.Generated {
 		return
 	}
 	path := v.Passphrase(first.Owner)

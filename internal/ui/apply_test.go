@@ -51,7 +51,7 @@ func TestApplyFoldsWhatPlanFolds(t *testing.T) {
 	v := newApply(&out, &talk)
 	steps := many(30)
 	for i := range steps {
-		steps[i].Artefacts = []string{"pass", "crt", "p12"}
+		steps[i].Artefacts, steps[i].Generated = []string{"pass", "crt", "p12"}, true
 	}
 	v.Planned(&engine.Plan{Steps: steps})
 	for _, s := range steps[:29] {

@@ -36,7 +36,7 @@ func samplePlan() *engine.Plan {
 		At:        at,
 		Unchanged: 12,
 		Steps: []engine.Step{
-			{Owner: "ca.mattermost", Action: engine.Create, Artefacts: []string{"pass", "key", "crt"},
+			{Owner: "ca.mattermost", Action: engine.Create, Artefacts: []string{"pass", "key", "crt"}, Generated: true,
 				Reasons: []engine.Reason{{Code: engine.Missing, Message: "there is no CA yet"}}},
 			{Owner: "user.mmuser", Action: engine.Rekey, Artefacts: []string{"key", "csr", "crt", "p12"}, Reimport: true,
 				Reasons: []engine.Reason{
@@ -45,7 +45,7 @@ func samplePlan() *engine.Plan {
 						Have: "C=US, ST=Maryland, L=Meade, O=Mattermost, OU=Smarttotem, CN=mmuser",
 						Want: "C=US, ST=Maryland, L=Fort Meade, O=Mattermost, OU=Smarttotem, CN=mmuser"},
 				}},
-			{Owner: "user.ann", Action: engine.Create, Artefacts: []string{"pass", "key", "csr", "crt", "p12"}, Reimport: true,
+			{Owner: "user.ann", Action: engine.Create, Artefacts: []string{"pass", "key", "csr", "crt", "p12"}, Generated: true, Reimport: true,
 				Reasons: []engine.Reason{{Code: engine.Missing, Message: "there are no files yet"}}},
 			{Owner: "crl.mattermost", Action: engine.Rebuild, Artefacts: []string{"crl"},
 				Reasons: []engine.Reason{{Code: engine.Expiring, Message: "it ends in 9 days", Want: "10 days before"}}},
