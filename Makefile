@@ -1,9 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help build test race golden docs lint fuzz bench
+.PHONY: help build install test race golden docs lint fuzz bench
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME    := 20s
+PREFIX      ?= /usr/local
 
 # nginx is in /usr/sbin, which is not on everybody's path.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -12,7 +13,11 @@ help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1	\2/p' Makefile | expand -t 10
 
 build: ## build ./mtlsplan
-	go build -trimpath -o mtlsplan ./cmd/mtlsplan
+	go build -trimpath -buildvcs=auto -o mtlsplan ./cmd/mtlsplan
+
+install: build ## install the program and its manual page under PREFIX (/usr/local)
+	install -D -m 0755 mtlsplan $(DESTDIR)$(PREFIX)/bin/mtlsplan
+	install -D -m 0644 docs/mtlsplan.1 $(DESTDIR)$(PREFIX)/share/man/man1/mtlsplan.1
 
 test: ## install what the tests need, then run all of them
 	@.ci/tools

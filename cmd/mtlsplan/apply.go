@@ -40,6 +40,7 @@ finishes what was begun.`,
 		},
 	}
 	a.addRunFlags(cmd, &flags)
+	cmd.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "print nothing when there is nothing to do, and no warnings; for cron")
 	return cmd
 }
 
@@ -60,6 +61,9 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options) er
 	}
 	report, err := engine.Apply(cmd.Context(), cfg, opt, watcher)
 	bar.Close()
+	if a.quiet && report != nil && report.Plan != nil && report.Plan.Empty() && len(report.Failures) == 0 && err == nil {
+		return nil
+	}
 	if report != nil && report.Plan != nil {
 		view.End(report)
 		if a.format != "text" {

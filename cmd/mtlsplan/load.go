@@ -13,7 +13,9 @@ import (
 // and puts --output into place.
 func (a *app) loadSpec(file string) (*spec.Config, error) {
 	cfg, src, diags := spec.Load(file)
-	a.explain(src, diags)
+	if !a.quiet || diags.HasErrors() {
+		a.explain(src, diags)
+	}
 	if diags.HasErrors() {
 		return nil, exitError{exitInvalid, nil}
 	}

@@ -19,6 +19,7 @@ type app struct {
 	started time.Time // now, read once
 	output  string    // --output: instead of the spec's, relative to where one stands
 	format  string    // --format: text, json or yaml
+	quiet   bool      // --quiet of apply: no warnings of the spec, nothing where there is nothing to do
 }
 
 // exitError ends a run with a code. A nil err means that everything there is
@@ -64,7 +65,12 @@ certificate and a password-protected .p12; the CRL; and the proxy's site.`,
 	root.SetErr(a.stderr)
 	root.PersistentFlags().StringVar(&a.output, "output", "", "use this output `DIR` instead of the spec's")
 	root.PersistentFlags().StringVar(&a.format, "format", "text", "`FORMAT` of answers: text, json or yaml")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	root.Version = thisBuild().String()
+	root.SetVersionTemplate("{{.Version}}")
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Flags().Changed("output") && a.output == "" {
+			return errors.New("--output is empty: give a directory; an empty variable in a script would have meant the spec's own")
+		}
 		switch a.format {
 		case "text", "json", "yaml":
 			return nil

@@ -128,12 +128,16 @@ func remedy(err error) string {
 	return "name a file that holds the passphrase"
 }
 
+// commandTime is how long a program may take: enough for a person to type a
+// PIN, and an end to a lock that would keep every later run out.
+const commandTime = 5 * time.Minute
+
 func (r Ref) readCommand(ctx context.Context, hide []string) ([]byte, error) {
 	if len(r.Command) == 0 || r.Command[0] == "" {
 		return nil, errors.New("command: no program is named: name one")
 	}
 	// A program that ignores the broken pipe is stopped by the overflow.
-	running, stop := context.WithCancel(ctx)
+	running, stop := context.WithTimeout(ctx, commandTime)
 	defer stop()
 	out := &bounded{overflow: stop}
 	cmd := exec.CommandContext(running, r.Command[0], r.Command[1:]...)
@@ -146,6 +150,8 @@ func (r Ref) readCommand(ctx context.Context, hide []string) ([]byte, error) {
 	switch {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%s: %w", r, ctx.Err())
+	case errors.Is(running.Err(), context.DeadlineExceeded):
+		return nil, fmt.Errorf("%s did not end within %s: run it by hand in %s to see what it waits for", r, commandTime, r.Dir)
 	case out.full:
 		return nil, errTooLong
 	case err == nil:
