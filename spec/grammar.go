@@ -121,7 +121,7 @@ var attributes = append([]attribute{
 	{"challenge_password", inUser, func(l *loader, s *settings, v value) { s.challengePassword = l.secretRef(v) }, true,
 		"none", "Where the PKCS #9 challenge password of the CSR is. A CSR is not encrypted."},
 	{"p12", inDefaults | inUser, func(l *loader, s *settings, v value) { s.p12 = l.profiles(v) }, false,
-		"`[\"compat\"]`", "Encodings of the .p12: `compat` (3DES + SHA-1, opens everywhere), `modern` (AES-256 + SHA-256). The first gives X.p12."},
+		"`[\"compat\"]`", "Encodings of the .p12: `compat` (3DES + SHA-1, opens everywhere), `modern` (AES-256 + SHA-256). The first gives X.p12, a second X.PROFILE.p12."},
 	{"kdf_iterations", inCA | inDefaults | inUser, func(l *loader, s *settings, v value) { s.kdfIterations = l.integer(v, 1000, 5_000_000) }, false,
 		"`2048` with a generated passphrase, else `600000`", "Rounds of the key derivation, of the key file and every .p12. 1000 to 5000000, for `compat` at least 2048."},
 	{"generation", inCA, func(l *loader, s *settings, v value) { s.generation = l.generation(v) }, false,

@@ -36,7 +36,7 @@ func documentDocs(p page) {
 		{"at", "What stood for now."},
 		{"steps", "List of `owner`, `action`, `artefacts`, `reasons`, `not_after` (of the certificate or CRL that the step makes) and " +
 			"`reimport` (true: the user must import a new .p12)."},
-		{"steps[].artefacts", "What the step writes: `pass`, `key`, `csr`, `crt`, `p12`, `modern.p12`, `crl`, `site`, `db`."},
+		{"steps[].artefacts", "What the step writes: `pass`, `key`, `csr`, `crt`, `p12`, of a second profile `modern.p12` or `compat.p12`, `crl`, `site`, `db`. A `pass` that is removed is named too."},
 		{"steps[].reasons", "List of `code`, `message`, and where they say more `field`, `have` and `want`; strongest first."},
 		{"summary", "Number of steps by action, for each action that occurs, and always `unchanged` (owners) and `reimports` (users who must import a new .p12)."},
 		{"notes", "List of `owner`, `warning` and `message`: what to know, and what changes nothing."},
@@ -74,7 +74,8 @@ func fileDocs(p page) {
 		{"USER-NAME.key", "0600", "The user's key, encrypted PKCS #8."},
 		{"USER-NAME.csr", "0644", "The certificate signing request."},
 		{"USER-NAME.crt", "0644", "The certificate."},
-		{"USER-NAME.p12", "0600", "Key, certificate and CA certificate for the user to import."},
+		{"USER-NAME.p12", "0600", "Key, certificate and CA certificate for the user to import, in the first profile of `p12`."},
+		{"USER-NAME.modern.p12", "0600", "The same in a second profile; USER-NAME.compat.p12 when `modern` is the first."},
 		{"nginx/SITE", "0644", "The rendered site."},
 		{"secrets/", "0700", "Generated passphrases, one a file: `ca.NAME.pass`, `USER-NAME.pass`."},
 		{"db/", "0700", "The CA database, in OpenSSL's own formats, and `issued.pem`: every certificate ever issued. Keep it: it cannot be made again."},
