@@ -28,6 +28,7 @@ type database struct {
 	indexSize  int64 // what an append to index.txt goes behind
 	issuedSize int64
 	newIssued  []byte // entries not yet in a batch
+	unended    bool   // issued.pem lacks its last line end
 	newLines   []byte // rows not yet in a batch
 	rewrite    bool   // a row has changed: index.txt is written anew
 	newNumber  bool
@@ -56,14 +57,9 @@ func readDatabase(dir *outdir.Dir) (*database, error) {
 		db.rewrite = true
 	}
 
-	entries, whole, err := readIssued(dir)
-	if err != nil {
+	if err := db.readIssued(dir); err != nil {
 		return nil, fmt.Errorf("%s/%s: %w: restore it from a backup", dir.Path(), issuedName, err)
 	}
-	for _, e := range entries {
-		db.issued[Owner(e.Owner)] = append(db.issued[Owner(e.Owner)], e.DER)
-	}
-	db.issuedSize = whole
 
 	attr, err := dir.Read(attrName)
 	if err != nil {
@@ -85,22 +81,29 @@ func readDatabase(dir *outdir.Dir) (*database, error) {
 // readIssued reads issued.pem. A reader may meet an append that is under way,
 // which is over after a moment; for a writer, which has carried out every
 // journal, a tail is somebody else's work.
-func readIssued(dir *outdir.Dir) (entries []cadb.Issued, whole int64, err error) {
+func (db *database) readIssued(dir *outdir.Dir) error {
 	for range 5 {
 		file, err := dir.Read(issuedName)
 		if err != nil {
-			return nil, 0, err
+			return err
 		}
-		entries, whole, err = cadb.ParseIssued(file.Data)
-		if err != nil || whole == int64(len(file.Data)) {
-			return entries, whole, err
+		entries, whole, err := cadb.ParseIssued(file.Data)
+		if err != nil {
+			return err
+		}
+		if whole == int64(len(file.Data)) {
+			for _, e := range entries {
+				db.issued[Owner(e.Owner)] = append(db.issued[Owner(e.Owner)], e.DER)
+			}
+			db.issuedSize, db.unended = whole, whole > 0 && file.Data[whole-1] != '\n'
+			return nil
 		}
 		if dir.Writable() {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return nil, 0, errors.New("the last entry is cut short")
+	return errors.New("the last entry is cut short")
 }
 
 func (db *database) addRow(r cadb.Row) {
@@ -342,6 +345,9 @@ func (db *database) passNumber(used *big.Int) bool {
 // the batch's journal it stands before every file outside db/.
 func (db *database) flush(b *outdir.Batch) {
 	if len(db.newIssued) > 0 {
+		if db.unended {
+			db.newIssued, db.unended = append([]byte("\n"), db.newIssued...), false
+		}
 		b.Append(issuedName, db.issuedSize, db.newIssued, outdir.ModeSecret)
 		db.issuedSize += int64(len(db.newIssued))
 	}

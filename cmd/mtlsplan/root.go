@@ -67,6 +67,7 @@ certificate and a password-protected .p12; the CRL; and the proxy's site.`,
 	root.PersistentFlags().StringVar(&a.format, "format", "text", "`FORMAT` of answers: text, json or yaml")
 	root.Version = thisBuild().String()
 	root.SetVersionTemplate("{{.Version}}")
+	root.Flags().Bool("version", false, "print the version")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if cmd.Flags().Changed("output") && a.output == "" {
 			return errors.New("--output is empty: give a directory; an empty variable in a script would have meant the spec's own")

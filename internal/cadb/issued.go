@@ -36,7 +36,11 @@ func ParseIssued(data []byte) (entries []Issued, whole int64, err error) {
 		if stop < 0 {
 			break
 		}
-		entry := rest[:min(stop+len(end)+1, len(rest))]
+		stop += len(end)
+		if stop < len(rest) && rest[stop] == '\n' {
+			stop++
+		}
+		entry := rest[:stop]
 		start := bytes.Index(entry, begin)
 		if start < 0 {
 			return nil, 0, damaged(whole)
