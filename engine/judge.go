@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"mtlsplan/internal/cadb"
-	"mtlsplan/spec"
 )
 
 // backdate is how far notBefore, thisUpdate and a revocation date lie before
@@ -231,16 +230,3 @@ func guard(v *verdict, obs *Observed, opt Options) {
 }
 
 func isUser(o Owner) bool { return len(o) > 5 && o[:5] == "user." }
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// day writes a date for people; the time of day matters only around the date itself.
-func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
-
-// days writes a duration as the spec does.
-func days(d time.Duration) string { return spec.FormatDuration(d) }

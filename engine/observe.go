@@ -3,14 +3,10 @@ package engine
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
 	"errors"
-	"fmt"
-	"io/fs"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -29,23 +25,6 @@ type observer struct {
 	db     *database
 	vault  *vault
 	opened *openings
-}
-
-// openings remembers which container opened under which passphrase, so that a
-// file which this run has made or opened is not put through its key derivation
-// again. It lives as long as the process and holds no passphrase.
-type openings struct {
-	salt [32]byte
-	m    sync.Map // digest of container and passphrase → what was found
-}
-
-func (o *openings) id(data []byte, pass secret.Value) [32]byte {
-	h := sha256.New()
-	h.Write(o.salt[:])
-	inner := sha256.Sum256([]byte(pass.Reveal()))
-	h.Write(inner[:])
-	h.Write(data)
-	return [32]byte(h.Sum(nil))
 }
 
 // forEach calls f for every index on all cores, until ctx ends: then the rest is
@@ -245,146 +224,6 @@ func (o *observer) crt(name string) (crtFacts, error) {
 	return c, nil
 }
 
-func (o *observer) user(u spec.User) userFacts {
-	if u.CSR != "" {
-		return o.csrUser(u)
-	}
-	f := userFacts{spec: u, owner: userOwner(u.Name)}
-	file := func(kind string) string { return userFile(o.cfg, u.Name, kind) }
-	var errs [4]error
-	f.pass, errs[0] = o.passphrases(u.Passphrase, u.PreviousPassphrase, file(kindPass))
-	f.key, errs[1] = o.key(file(kindKey), &f.pass)
-	f.crt, errs[2] = o.crt(file(kindCrt))
-	f.csr.fileFacts, errs[3] = o.file(kindCSR, file(kindCSR))
-	if f.err = errors.Join(errs[:]...); f.err != nil {
-		return f
-	}
-	if !f.csr.missing {
-		f.csr.csr, _ = pki.ParseCSR(f.csr.data)
-	}
-	if f.pass.err == nil && !u.ChallengePassword.IsZero() {
-		if f.challenge, f.pass.err = o.vault.open(u.ChallengePassword); f.pass.err != nil {
-			f.pass.err = fmt.Errorf("challenge password: %w", f.pass.err)
-		} else if f.challenge.Equal(f.pass.now) {
-			f.pass.err = errors.New("the challenge password equals the key's passphrase, and a CSR is not encrypted: give another one")
-		}
-	}
-	f.csr.data, f.crt.data = nil, nil // a run over many users keeps what it has parsed
-	for i, profile := range u.P12 {
-		p, err := o.p12(p12Kind(i, profile), file(p12Kind(i, profile)), profile, f.pass)
-		p.data = nil
-		f.p12, f.err = append(f.p12, p), errors.Join(f.err, err)
-	}
-	for _, profile := range pki.Profiles {
-		kind := string(profile) + "." + kindP12
-		stray := len(u.P12) < 2 || p12Kind(1, u.P12[1]) != kind
-		if mode, exists := o.dir.FileMode(file(kind)); stray && exists {
-			f.stray = append(f.stray, fileFacts{kind: kind, name: file(kind), mode: mode})
-		}
-	}
-	return f
-}
-
-type openedKey struct{ key any }
-
-type openedP12 struct {
-	cert   []byte
-	public string
-}
-
-func (o *observer) p12(kind, name string, profile pki.Profile, pass passphrases) (p12Facts, error) {
-	file, err := o.file(kind, name)
-	p := p12Facts{fileFacts: file, profile: profile}
-	if err != nil || p.missing {
-		return p, err
-	}
-	if p.info, err = pki.InspectP12(p.data); err != nil {
-		p.opened = cannotBeOpened
-		return p, nil
-	}
-	if pass.err != nil || pass.now.IsZero() {
-		return p, nil
-	}
-	id := o.opened.id(p.data, pass.now)
-	if known, ok := o.opened.m.Load(id); ok {
-		found := known.(openedP12)
-		p.opened, p.cert, p.public = opensNow, found.cert, found.public
-		return p, nil
-	}
-	open, err := pki.OpenP12(p.data, pass.now)
-	switch {
-	case err == nil:
-		found := openedP12{open.Cert.Raw, pki.PublicID(open.Key.Public())}
-		o.opened.m.Store(id, found)
-		p.opened, p.cert, p.public = opensNow, found.cert, found.public
-	case errors.Is(err, pki.ErrPassphrase):
-		p.opened = opensNeither
-	default:
-		p.opened = cannotBeOpened
-	}
-	return p, nil
-}
-
-// left finds the users that must have no valid certificate and still have
-// something: a row of the database, or files.
-func (o *observer) left(obs *Observed, opt Options) []leftFacts {
-	listed := map[Owner]bool{}
-	var out []leftFacts
-	add := func(l leftFacts) {
-		if !opt.covers(l.owner) {
-			return
-		}
-		name := strings.TrimPrefix(string(l.owner), "user.")
-		l.files, l.err = o.filesOf(name)
-		l.unrecorded = len(l.files) > 0 && len(obs.db.issued[l.owner]) == 0 && !opt.Adopt
-		if slices.ContainsFunc(l.files, func(f fileFacts) bool { return f.kind == kindCrt }) {
-			// What was made by hand for somebody who must not get in, or was
-			// lost from the database: it takes a record to revoke it.
-			switch c, err := o.crt(userFile(o.cfg, name, kindCrt)); {
-			case err != nil || c.cert == nil || obs.db.holder(c.cert) != "" || !signedByAny(c.cert, obs.trust()):
-			case opt.Adopt:
-				obs.db.issue(l.owner, c.cert)
-			default:
-				l.lost = c.name
-			}
-		}
-		l.rows = obs.db.valid(l.owner, obs.now)
-		if len(l.rows) > 0 || len(l.files) > 0 || l.err != nil {
-			out = append(out, l)
-		}
-	}
-	for _, u := range o.cfg.Users {
-		listed[userOwner(u.Name)] = true
-		if u.Revoked != "" {
-			add(leftFacts{owner: userOwner(u.Name), code: Revoked, reason: u.Revoked})
-		}
-	}
-	for _, r := range obs.db.rows {
-		for _, owner := range rowOwners(r) {
-			if isUser(owner) && !listed[owner] {
-				listed[owner] = true
-				add(leftFacts{owner: owner, code: Removed, reason: "cessationOfOperation"})
-			}
-		}
-	}
-	return out
-}
-
-// filesOf are the files of a user, whatever the spec says of the user.
-func (o *observer) filesOf(name string) ([]fileFacts, error) {
-	if !spec.ValidName(name) {
-		return nil, fmt.Errorf("the CA database names an owner %q that can have no files", name)
-	}
-	var out []fileFacts
-	for _, kind := range []string{kindPass, kindKey, kindCSR, kindCrt, kindP12, "compat.p12", "modern.p12"} {
-		file := userFile(o.cfg, name, kind)
-		if mode, exists := o.dir.FileMode(file); exists {
-			out = append(out, fileFacts{kind: kind, name: file, mode: mode})
-		}
-	}
-	return out, nil
-}
-
 func (o *observer) crl(ca caFacts) (crlFacts, error) {
 	file, err := o.file(kindCRL, caFile(o.cfg, kindCRL))
 	c := crlFacts{fileFacts: file, lists: map[string]*x509.RevocationList{}}
@@ -454,5 +293,3 @@ func (o *observer) past(obs *Observed) {
 		}
 	}
 }
-
-func perm(m fs.FileMode) string { return fmt.Sprintf("%04o", m.Perm()) }
