@@ -104,9 +104,7 @@ func (e *executor) userFiles(t *task, b *built) error {
 		if key, err = u.spec.Key.Generate(); err != nil {
 			return err
 		}
-		for _, kind := range u.fromCert() {
-			b.before = append(b.before, file(kind))
-		}
+		b.before = u.present()
 	} else if key, err = unlock(u.key, u.pass); err != nil {
 		return err
 	}

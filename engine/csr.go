@@ -121,7 +121,7 @@ func (e *executor) csrFiles(t *task, b *built) error {
 		b.issued = append(b.issued, cert)
 	}
 	if t.newKey {
-		b.before = append(b.before, u.crt.name)
+		b.before = u.present()
 	}
 	if t.makes[kindCSR] {
 		b.put(kindCSR, u.csr.name, pki.EncodeCSR(u.asked.Raw))

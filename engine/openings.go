@@ -11,13 +11,11 @@ import (
 // file which this run has made or opened is not put through its key derivation
 // again. It lives as long as the process and holds no passphrase.
 type openings struct {
-	salt [32]byte
-	m    sync.Map // digest of container and passphrase → what was found
+	m sync.Map // digest of container and passphrase → what was found
 }
 
 func (o *openings) id(data []byte, pass secret.Value) [32]byte {
 	h := sha256.New()
-	h.Write(o.salt[:])
 	inner := sha256.Sum256([]byte(pass.Reveal()))
 	h.Write(inner[:])
 	h.Write(data)

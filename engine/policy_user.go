@@ -27,6 +27,21 @@ func (u *userFacts) fromKey() []string {
 	}
 	return slices.Concat([]string{kindKey, kindCSR, kindCrt}, u.p12Kinds())
 }
+
+// present are the names of the files made from the certificate that are there.
+func (u *userFacts) present() []string {
+	var out []string
+	if !u.crt.missing {
+		out = append(out, u.crt.name)
+	}
+	for _, p := range u.p12 {
+		if !p.missing {
+			out = append(out, p.name)
+		}
+	}
+	return out
+}
+
 func (u *userFacts) fromCert() []string { return append([]string{kindCrt}, u.p12Kinds()...) }
 
 // userPolicies are asked of every user who has a key.
