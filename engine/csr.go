@@ -2,12 +2,17 @@ package engine
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"errors"
 	"fmt"
 
 	"mtlsplan/internal/pki"
 	"mtlsplan/spec"
+
+	"github.com/titanous/rocacheck"
 )
 
 // A csr user has made the key. Only the request's public key is used: subject
@@ -51,14 +56,26 @@ func (o *observer) csrUser(u spec.User) userFacts {
 	return f
 }
 
-// weak refuses keys that nobody should be let in with.
+// weak refuses keys that nobody should be let in with: too short, of a curve
+// that TLS libraries do not take, or with the factors that Infineon's chips
+// made (ROCA, CVE-2017-15361). Debian's weak keys of 2008 are not looked for:
+// there is no kept list of them to build upon.
 func weak(key crypto.PublicKey) error {
-	switch typ := pki.KeyTypeOf(key); typ {
-	case pki.RSA2048, pki.RSA3072, pki.RSA4096, pki.ECDSAP256, pki.ECDSAP384, pki.Ed25519, "ecdsa-p521":
-	default:
-		if k, ok := key.(*rsa.PublicKey); !ok || k.N.BitLen() < 2048 {
-			return fmt.Errorf("holds a key of type %s, which TLS libraries refuse today: make one of %v", typ, pki.KeyTypes)
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		if k.N.BitLen() < 2048 {
+			return fmt.Errorf("holds a key of %d bits, which TLS libraries refuse today: make one of 2048 bits or more", k.N.BitLen())
 		}
+		if rocacheck.IsWeak(k) {
+			return errors.New("holds a key that its public part gives away (ROCA, CVE-2017-15361): make one elsewhere than in the chip that made it")
+		}
+	case *ecdsa.PublicKey:
+		if k.Curve != elliptic.P256() && k.Curve != elliptic.P384() && k.Curve != elliptic.P521() {
+			return fmt.Errorf("holds a key on the curve %s, which TLS libraries refuse today: take P-256 or P-384", k.Curve.Params().Name)
+		}
+	case ed25519.PublicKey:
+	default:
+		return fmt.Errorf("holds a key of type %s, which TLS libraries refuse today: make one of rsa-2048 or ecdsa-p256", pki.KeyTypeOf(key))
 	}
 	return nil
 }
