@@ -77,24 +77,27 @@ func (l *loader) readAttribute(row *attribute, attr *hclsyntax.Attribute, s *set
 }
 
 // secretShape reports whether a secret's attribute at least looks like the
-// place of one, and hides everything in it that could be the secret itself.
+// place of one, and hides everything else.
 func (l *loader) secretShape(row *attribute, expr hclsyntax.Expression) bool {
-	obj, ok := expr.(*hclsyntax.ObjectConsExpr)
-	if !ok {
-		l.src.hide(expr.Range())
-		if unparsed(expr) {
-			return false
-		}
+	l.hideUnlessPlace(expr)
+	if _, ok := expr.(*hclsyntax.ObjectConsExpr); ok {
+		return true
+	}
+	if !unparsed(expr) {
 		l.error(expr.Range(), "Secret in a spec",
 			"A spec never holds a secret: it is copied, printed and kept under version control. Say where the secret is: "+forms(row)+".")
-		return false
 	}
-	for _, item := range obj.Items {
-		if !slices.Contains(secretPlaces, hcl.ExprAsKeyword(item.KeyExpr)) {
-			l.src.hide(item.ValueExpr.Range())
-		}
+	return false
+}
+
+func (l *loader) hideUnlessPlace(expr hclsyntax.Expression) {
+	at := expr.Range()
+	if at.End.Byte <= at.Start.Byte { // of what could not be parsed
+		return
 	}
-	return true
+	if text := l.src.files[l.cfg.File].text; isPlace(text[at.Start.Byte:at.End.Byte]) == 0 {
+		l.src.hide(at)
+	}
 }
 
 func forms(row *attribute) string {
@@ -106,9 +109,7 @@ func forms(row *attribute) string {
 
 func (l *loader) unknownAttribute(attr *hclsyntax.Attribute, what string, attrs, blocks []string) {
 	if looksSecret([]byte(attr.Name+" = x")) != nil || slices.ContainsFunc(secretAttributes(), func(n string) bool { return suggest(attr.Name, []string{n}) != "" }) {
-		if _, ok := attr.Expr.(*hclsyntax.ObjectConsExpr); !ok {
-			l.src.hide(attr.Expr.Range())
-		}
+		l.hideUnlessPlace(attr.Expr)
 	}
 	if slices.Contains(blocks, attr.Name) {
 		l.error(attr.NameRange, "Block with an equals sign", fmt.Sprintf(`%s is a block. Write %s, without "=".`, attr.Name, example(attr.Name)))

@@ -114,8 +114,11 @@ func (l *loader) finish() {
 	slices.SortStableFunc(l.diags, func(a, b *hcl.Diagnostic) int {
 		return cmp.Or(l.src.compare(*a.Subject, *b.Subject), cmp.Compare(a.Severity, b.Severity))
 	})
+	if len(l.diags) > 0 {
+		l.src.hideSecrets(l.cfg.File)
+	}
 	for _, f := range l.src.files {
-		slices.SortFunc(f.hidden, func(a, b hcl.Range) int { return cmp.Compare(a.Start.Byte, b.Start.Byte) })
+		f.hidden = joined(f.hidden)
 		slices.SortFunc(f.blocks, func(a, b span) int { return cmp.Compare(a.start, b.start) })
 	}
 }

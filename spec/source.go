@@ -21,7 +21,7 @@ type Sources struct {
 type source struct {
 	text   []byte
 	order  int         // in which the files are read
-	exact  bool        // hidden has every secret, so that there is none to be looked for
+	exact  bool        // hidden has every secret, so that there is none to be looked for line by line
 	hidden []hcl.Range // in the order of the file
 	blocks []span      // in the order of the file
 }
@@ -88,9 +88,6 @@ func (s *Sources) Snippet(r hcl.Range) (Snippet, bool) {
 	if !f.exact {
 		snip.Hidden = append(snip.Hidden, looksSecret(line)...)
 	}
-	if start > 0 && !f.exact {
-		snip.Hidden = append(snip.Hidden, insideSecret(f.text[bytes.LastIndexByte(f.text[:start-1], '\n')+1:start], line)...)
-	}
 	snip.Hidden = merge(snip.Hidden)
 	return snip.near(), true
 }
@@ -154,8 +151,6 @@ func (s *Sources) file(name string) *source {
 
 var (
 	secretName   = regexp.MustCompile(`(?i)(pass|secret|pwd|credential|challenge)([\w.-]*)"?[ \t]*[=:][ \t]*`)
-	secretOpen   = regexp.MustCompile(`(?i)(pass|secret|pwd|credential|challenge)[\w.-]*"?[ \t]*=[ \t]*[\[{(]\s*$`)
-	lineName     = regexp.MustCompile(`^[ \t]*"?([\w.-]*)"?[ \t]*[=:]?[ \t]*`)
 	secretMember = regexp.MustCompile(`("?)([\w.-]+)"?[ \t]*[=:][ \t]*`)
 	secretLabel  = regexp.MustCompile(`(?i)(pass|secret|pwd|credential|challenge)[\w.-]*[ \t]+"`)
 )
@@ -223,16 +218,4 @@ func otherMember(value []byte) (from int, found bool) {
 		}
 	}
 	return 1, len(members) == 0 && strings.Trim(string(value), "{} \t") != ""
-}
-
-// insideSecret does the same for the line that follows an opening brace.
-func insideSecret(before, line []byte) [][2]int {
-	if !secretOpen.Match(before) {
-		return nil
-	}
-	m := lineName.FindSubmatchIndex(line)
-	if m[1] == len(line) || slices.Contains(secretPlaces, string(line[m[2]:m[3]])) {
-		return nil
-	}
-	return [][2]int{{m[1], len(line)}}
 }

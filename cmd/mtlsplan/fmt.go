@@ -28,7 +28,10 @@ func (a *app) fmtCmd() *cobra.Command {
 it changed. Only blanks change.
 
 With --check no file is changed, and the exit code is 2 when one would be. A
-file that is not HCL is left as it is and gives 10.`,
+file that is not HCL is left as it is and gives 10.
+
+With --diff, "(hidden)" stands for what could be a passphrase that somebody
+wrote into the file; patch takes the diff of any other file.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				args = []string{defaultSpec}
@@ -87,11 +90,12 @@ func (a *app) fmtFile(file string, f formatting) (changed bool, err error) {
 			return false, err
 		}
 	}
-	if !f.diff {
+	before, after := spec.Mask(old), spec.Mask(text)
+	if !f.diff || bytes.Equal(before, after) {
 		_, err = fmt.Fprintln(a.stdout, ui.Clean(file))
 		return true, err
 	}
-	return true, ui.Diff(a.stdout, file, old, text)
+	return true, ui.Diff(a.stdout, file, before, after)
 }
 
 // rewrite replaces a file's content by rename, so that it is never partly
