@@ -81,9 +81,9 @@ func (s *session) observe() (*Observed, error) {
 		}
 	}
 	obs.issuers = db.issuers(obs.ca.gens)
-	o.past(obs)
 	obs.crl, obs.crlErr = o.crl(obs.ca)
 	obs.learn()
+	o.past(obs)
 	obs.left = o.left(obs, s.opt)
 	obs.leaving = map[Owner]bool{}
 	for _, l := range obs.left {
@@ -247,12 +247,17 @@ func (o *observer) crl(ca caFacts) (crlFacts, error) {
 // an adopted CA, or because the database is from an older backup. What was
 // revoked once stays revoked.
 func (obs *Observed) learn() {
-	for _, g := range obs.ca.gens {
+	for _, list := range obs.crl.lists {
+		obs.behind = obs.db.passNumber(list.Number) || obs.behind
+	}
+	for i, g := range obs.ca.gens {
 		list := obs.crl.lists[g.public]
 		if list == nil {
+			if newest := obs.crl.lists[obs.ca.gens[len(obs.ca.gens)-1].public]; i < len(obs.ca.gens)-1 && newest != nil && obs.behind && !obs.crl.damaged {
+				obs.leaveBehind(g, newest.ThisUpdate)
+			}
 			continue
 		}
-		obs.behind = obs.db.passNumber(list.Number) || obs.behind
 		for _, e := range list.RevokedCertificateEntries {
 			serial, reason := pki.SerialHex(e.SerialNumber), pki.ReasonName(e.ReasonCode)
 			if obs.db.row(e.SerialNumber) == nil {
@@ -262,6 +267,18 @@ func (obs *Observed) learn() {
 				obs.learnt++
 			}
 			obs.db.revoke(serial, e.RevocationTime.UTC(), reason)
+		}
+	}
+}
+
+// leaveBehind revokes what the database says to be valid of a generation that
+// has left since: it left because nobody had a valid certificate of it, and its
+// CRL, which would list them, left with it.
+func (obs *Observed) leaveBehind(g generation, left time.Time) {
+	for _, r := range obs.db.rows {
+		if r.State != cadb.Revoked && obs.now.Before(r.NotAfter) && isUser(Owner(r.Owner)) && obs.issuers[r.Serial] == g.public {
+			obs.learnt++
+			obs.db.revoke(r.Serial, left.Add(-time.Second).UTC(), "")
 		}
 	}
 }

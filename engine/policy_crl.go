@@ -80,7 +80,7 @@ func learnt(obs *Observed) []finding {
 		out = append(out, finding{Reason: Reason{Code: code, Message: fmt.Sprintf(format, args...)}, action: Repair, makes: []string{kindDB}})
 	}
 	if obs.learnt > 0 {
-		add(Revoked, "the CRL lists %s that %s does not say: they are taken over", plural(obs.learnt, "revocation"), indexName)
+		add(Revoked, "the CRL tells of %s of which %s does not: taken over", plural(obs.learnt, "revocation"), indexName)
 	}
 	if obs.behind {
 		add(Damaged, "%s does not come after the CRL in place: it is set to %s", numberName, strings.TrimSpace(string(cadb.FormatNumber(obs.db.number))))
