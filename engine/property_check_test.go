@@ -1,0 +1,269 @@
+package engine
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/pki"
+	"mtlsplan/spec"
+)
+
+// memory is what must never be forgotten, whatever happens to the directory.
+type memory struct {
+	serials map[string]string     // ever issued, with the certificate
+	revoked map[string]revocation // by serial
+	numbers map[string]*big.Int   // the highest CRL number, by the CA's key identifier
+}
+
+type revocation struct {
+	end    time.Time
+	issuer string // key identifier
+}
+
+func newMemory() memory {
+	return memory{map[string]string{}, map[string]revocation{}, map[string]*big.Int{}}
+}
+
+// records are the CA database and the CRLs, read without the engine.
+type records struct {
+	rows   []cadb.Row
+	issued []cadb.Issued
+	raw    []byte // of issued.pem
+	crls   map[string]*x509.RevocationList
+}
+
+func (w *world) records() records {
+	w.t.Helper()
+	var r records
+	index, _ := os.ReadFile(w.out("db/index.txt"))
+	r.raw, _ = os.ReadFile(w.out("db/issued.pem"))
+	var err error
+	r.rows, err = cadb.ParseIndex(index)
+	w.check(err)
+	r.issued, _, err = cadb.ParseIssued(r.raw)
+	w.check(err)
+	r.crls = map[string]*x509.RevocationList{}
+	text, _ := os.ReadFile(w.out("ca.m.crl"))
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if list, err := x509.ParseRevocationList(block.Bytes); err == nil {
+			r.crls[hex.EncodeToString(list.AuthorityKeyId)] = list
+		}
+	}
+	return r
+}
+
+func (r records) row(serial string) *cadb.Row {
+	for i := range r.rows {
+		if r.rows[i].Serial == serial {
+			return &r.rows[i]
+		}
+	}
+	return nil
+}
+
+func (r records) newest(owner string) *x509.Certificate {
+	for _, e := range slices.Backward(r.issued) {
+		if e.Owner == owner {
+			cert, _ := x509.ParseCertificate(e.DER)
+			return cert
+		}
+	}
+	return nil
+}
+
+// lives reports whether a row is a certificate that gets its owner in. An older
+// copy of the database may say so of one that the CRL lists.
+func (w *world) lives(r cadb.Row) bool {
+	_, revoked := w.memory.revoked[r.Serial]
+	return !revoked && r.State != cadb.Revoked && w.now.Before(r.NotAfter)
+}
+
+func (w *world) active(r records) map[string]bool {
+	users := map[string]bool{}
+	for _, row := range r.rows {
+		if strings.HasPrefix(row.Owner, "user.") && w.lives(row) {
+			users[row.Owner] = true
+		}
+	}
+	return users
+}
+
+// wouldLose counts the active users that the spec gives nothing.
+func (w *world) wouldLose(cfg *spec.Config) int {
+	lost := w.active(w.records())
+	for _, u := range cfg.Users {
+		if u.Revoked == "" {
+			delete(lost, "user."+u.Name)
+		}
+	}
+	return len(lost)
+}
+
+// guardLimit is how many users a run may leave without a certificate.
+func guardLimit(cfg *spec.Config, opt Options, active int) int {
+	limit := max(1, active/10)
+	if m := cfg.Guard.MaxRevocations; m != nil {
+		limit = *m
+	}
+	return max(limit, opt.Allow)
+}
+
+// ownerOf says whose a file is, and of which kind; "" when nobody's.
+func (w *world) ownerOf(cfg *spec.Config, name string) (Owner, string) {
+	for _, kind := range []string{kindKey, kindCrt, kindPass} {
+		if name == caFile(cfg, kind) {
+			return "ca.m", kind
+		}
+	}
+	if name == caFile(cfg, kindCRL) {
+		return "crl.m", kindCRL
+	}
+	for _, user := range names {
+		for _, kind := range []string{kindPass, kindKey, kindCSR, kindCrt, kindP12, "compat.p12", "modern.p12"} {
+			if name == userFile(cfg, user, kind) {
+				return userOwner(user), kind
+			}
+		}
+	}
+	if s := cfg.Sites[0]; name == s.Proxy.File(s.Name, s.Values) {
+		return siteOwner(s), kindSite
+	}
+	return "", ""
+}
+
+// checkEffects compares what has changed with what the plan has announced:
+// nothing else, and nothing less.
+func (w *world) checkEffects(r run) {
+	w.t.Helper()
+	announced := map[Owner][]string{}
+	for _, s := range r.report.Done {
+		announced[s.Owner] = slices.Clone(s.Artefacts)
+	}
+	for _, name := range visible(changes(r.before, r.after)) {
+		if strings.HasPrefix(name, "db/") {
+			continue
+		}
+		owner, kind := w.ownerOf(r.cfg, name)
+		if owner == "" {
+			if r.after[name].mode.IsDir() {
+				continue
+			}
+			w.t.Fatalf("%s is nobody's and has changed", name)
+		}
+		i := slices.Index(announced[owner], kind)
+		if i < 0 {
+			w.t.Fatalf("%s has changed, and no step says so: %s", name, summary(r.report))
+		}
+		announced[owner] = slices.Delete(announced[owner], i, i+1)
+	}
+	for owner, kinds := range announced {
+		if kinds = slices.DeleteFunc(kinds, func(k string) bool { return k == kindDB }); len(kinds) > 0 {
+			w.t.Fatalf("%s: %v was announced and has not changed: %s", owner, kinds, summary(r.report))
+		}
+	}
+}
+
+// checkRecords compares the database before and after a run.
+func (w *world) checkRecords(r run, was records) {
+	w.t.Helper()
+	is := w.records()
+	if !bytes.HasPrefix(is.raw, was.raw) {
+		w.t.Fatal("issued.pem was not appended to")
+	}
+	for i, row := range was.rows {
+		now := is.rows[i]
+		if now.Serial != row.Serial || row.State == cadb.Revoked && now != row {
+			w.t.Fatalf("index.txt: %+v has become %+v", row, now)
+		}
+	}
+	seen := map[string]bool{}
+	for _, row := range is.rows {
+		if seen[row.Serial] {
+			w.t.Fatalf("serial %s stands in index.txt twice", row.Serial)
+		}
+		seen[row.Serial] = true
+	}
+	for _, e := range is.issued[len(was.issued):] {
+		cert, err := x509.ParseCertificate(e.DER)
+		w.check(err)
+		serial := pki.SerialHex(cert.SerialNumber)
+		if before, ok := w.memory.serials[serial]; ok && before != string(e.DER) {
+			w.t.Fatalf("serial %s was issued twice", serial)
+		}
+		w.memory.serials[serial] = string(e.DER)
+		if row := is.row(serial); row == nil || !slices.Contains(rowOwners(*row), Owner(e.Owner)) || !row.NotAfter.Equal(cert.NotAfter) {
+			w.t.Fatalf("%s %s is in issued.pem, and in index.txt there is %+v", e.Owner, serial, row)
+		}
+	}
+	w.remember(is)
+	w.checkRevocations(was, is)
+	lost := 0
+	for owner := range w.active(was) {
+		if !w.active(is)[owner] {
+			lost++
+		}
+	}
+	if limit := guardLimit(r.cfg, r.opt, len(w.active(was))); lost > limit {
+		w.t.Fatalf("%d users have lost access, and the guard lets %d", lost, limit)
+	}
+}
+
+// remember takes every revocation into the memory, with whose CRL it is on.
+func (w *world) remember(is records) {
+	issuers := map[string]string{}
+	for _, e := range is.issued {
+		if cert, err := x509.ParseCertificate(e.DER); err == nil {
+			issuers[pki.SerialHex(cert.SerialNumber)] = hex.EncodeToString(cert.AuthorityKeyId)
+		}
+	}
+	for _, row := range is.rows {
+		if _, known := w.memory.revoked[row.Serial]; row.State == cadb.Revoked && !known {
+			w.memory.revoked[row.Serial] = revocation{row.NotAfter, issuers[row.Serial]}
+		}
+	}
+}
+
+// checkRevocations: what was revoked stays so in the database, and on the CRL
+// for as long as its CA is trusted and it would be valid; and numbers rise.
+func (w *world) checkRevocations(was, is records) {
+	w.t.Helper()
+	for serial, m := range w.memory.revoked {
+		if !w.now.Before(m.end) {
+			continue
+		}
+		if row := is.row(serial); row == nil || row.State != cadb.Revoked {
+			w.t.Fatalf("%s was revoked, and index.txt says %+v", serial, row)
+		}
+	}
+	for ca, list := range is.crls {
+		before := was.crls[ca]
+		if before != nil && bytes.Equal(before.Raw, list.Raw) {
+			continue
+		}
+		if last := w.memory.numbers[ca]; last != nil && list.Number.Cmp(last) <= 0 {
+			w.t.Fatalf("a CRL has number %d after %d", list.Number, last)
+		}
+		w.memory.numbers[ca] = list.Number
+		if before == nil {
+			continue
+		}
+		for _, e := range before.RevokedCertificateEntries {
+			serial := pki.SerialHex(e.SerialNumber)
+			if m := w.memory.revoked[serial]; w.now.Before(m.end) && !lists(list, e.SerialNumber) {
+				w.t.Fatalf("%s has left the CRL before its end", serial)
+			}
+		}
+	}
+}
+
+func lists(list *x509.RevocationList, serial *big.Int) bool {
+	return slices.ContainsFunc(list.RevokedCertificateEntries, func(e x509.RevocationListEntry) bool { return e.SerialNumber.Cmp(serial) == 0 })
+}

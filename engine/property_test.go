@@ -1,0 +1,331 @@
+package engine
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"flag"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"mtlsplan/internal/cadb"
+)
+
+// defaultChecks is how many histories a plain run plays. More with
+// -rapid.checks or RAPID_CHECKS.
+const defaultChecks = "15"
+
+// TestAnyHistory plays histories of edits, time, damage and runs, and checks
+// after every run what must hold whatever happened before.
+func TestAnyHistory(t *testing.T) {
+	configure(t)
+	rapid.Check(t, func(t *rapid.T) {
+		dir, err := os.MkdirTemp(fastDir(), "mtlsplan-history-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		w := newWorld(t, dir)
+		w.settle()
+		t.Repeat(map[string]func(*rapid.T){
+			"edit": w.acts(w.edit), "edit more": w.acts(w.edit), "edit much": w.acts(w.edit),
+			"wait":    w.acts(w.wait),
+			"damage":  w.acts(w.damage),
+			"apply":   w.acts(w.run),
+			"only":    w.acts(w.only),
+			"replace": w.acts(w.replace),
+			"restore": w.acts(w.restore),
+			"backup":  w.acts(w.keepBackup),
+			"wrong":   w.acts(w.wrongPassphrase),
+		})
+		w.settle()
+		w.checkWithOpenSSL()
+	})
+}
+
+// configure sets how much rapid does, unless the caller has said it.
+func configure(t *testing.T) {
+	said := map[string]bool{}
+	flag.Visit(func(f *flag.Flag) { said[f.Name] = true })
+	for name, value := range map[string]string{"rapid.checks": defaultChecks, "rapid.nofailfile": "true"} {
+		variable := strings.ToUpper(strings.ReplaceAll(name, ".", "_"))
+		if os.Getenv(variable) != "" || said[name] {
+			continue
+		}
+		if err := flag.Set(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// fastDir is where files are not on a disk, "" where there is no such place.
+func fastDir() string {
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		return "/dev/shm"
+	}
+	return ""
+}
+
+// acts runs an action with the draws of its own call.
+func (w *world) acts(f func(*rapid.T)) func(*rapid.T) {
+	return func(t *rapid.T) {
+		w.t = t
+		f(t)
+	}
+}
+
+func (w *world) edit(t *rapid.T) {
+	name := rapid.SampledFrom(slices.Sorted(maps.Keys(edits))).Draw(t, "edit")
+	edits[name](t, &w.spec, &w.applied)
+}
+
+func (w *world) wait(t *rapid.T) {
+	w.now = w.now.Add(rapid.SampledFrom(timeSteps).Draw(t, "time"))
+}
+
+func (w *world) run(*rapid.T) { w.settle() }
+
+// only runs for some owners: the files of the others stay as they are.
+func (w *world) only(t *rapid.T) {
+	cfg := w.load()
+	all := []Owner{"ca.m", "crl.m", "nginx.m"}
+	for _, u := range cfg.Users {
+		all = append(all, userOwner(u.Name))
+	}
+	opt := w.options()
+	opt.Only = rapid.SliceOfNDistinct(rapid.SampledFrom(all), 1, len(all), rapid.ID[Owner]).Draw(t, "owners")
+	r := w.apply(opt)
+	for _, name := range visible(changes(r.before, r.after)) {
+		if owner, _ := w.ownerOf(cfg, name); owner != "" && !slices.Contains(opt.Only, owner) {
+			t.Fatalf("--only %v has changed %s", opt.Only, name)
+		}
+	}
+	if refusals(r.report.Plan) != nil {
+		return
+	}
+	for _, owner := range opt.Only {
+		failed := slices.ContainsFunc(r.report.Failures, func(f Failure) bool { return f.Owner == owner })
+		switch name, isUser := strings.CutPrefix(string(owner), "user."); {
+		case failed:
+		case owner == "ca.m":
+			w.applied.ca = w.spec.ca
+		case isUser && w.applied.user(name) != nil:
+			w.applied.put(*w.spec.user(name))
+		case isUser:
+			w.applied.users = append(slices.Clone(w.applied.users), *w.spec.user(name))
+		}
+	}
+}
+
+// replace gives some users new keys; what they had is revoked for the reason.
+func (w *world) replace(t *rapid.T) {
+	w.settle()
+	u := w.spec.someone(t)
+	owner := userOwner(u.name)
+	opt := w.options()
+	opt.Replace = []Owner{owner}
+	opt.Reason = rapid.SampledFrom([]string{"superseded", "keyCompromise"}).Draw(t, "reason")
+	before := w.records()
+	r := w.apply(opt)
+	if len(r.report.Failures) > 0 {
+		if u.attributes["csr"] == "" {
+			t.Fatalf("--replace fails: %v", r.report.Failures)
+		}
+		return
+	}
+	if u.attributes["revoked"] != "" {
+		return
+	}
+	after := w.records()
+	for _, row := range before.rows {
+		if row.Owner != string(owner) || !w.lives(row) {
+			continue
+		}
+		if now := after.row(row.Serial); now.State != cadb.Revoked || now.Reason != opt.Reason {
+			t.Fatalf("--replace %s --reason %s leaves %s %c %s", owner, opt.Reason, now.Serial, now.State, now.Reason)
+		}
+	}
+	if u.attributes["csr"] == "" && before.newest(string(owner)) != nil && after.newest(string(owner)) != nil &&
+		string(before.newest(string(owner)).RawSubjectPublicKeyInfo) == string(after.newest(string(owner)).RawSubjectPublicKeyInfo) {
+		t.Fatalf("--replace %s keeps the key", owner)
+	}
+}
+
+// wrongPassphrase takes a passphrase away from a directory that has settled:
+// whoever needs it fails, and nothing is touched.
+func (w *world) wrongPassphrase(t *rapid.T) {
+	w.settle()
+	name := rapid.SampledFrom([]string{"ONE", "TWO", "CA1", "CA2"}).Draw(t, "variable")
+	right := w.env[name]
+	if delete(w.env, name); rapid.Bool().Draw(t, "set") {
+		w.env[name] = "not-the-passphrase"
+	}
+	var want []Owner
+	if w.spec.ca.passphrase == env(name) {
+		want = append(want, "ca.m", "crl.m")
+	}
+	for _, u := range w.spec.users {
+		if u.passphrase == env(name) && u.attributes["csr"] == "" && u.attributes["revoked"] == "" {
+			want = append(want, userOwner(u.name))
+		}
+	}
+	r := w.apply(w.options())
+	w.env[name] = right
+	var have []Owner
+	for _, f := range r.report.Failures {
+		have = append(have, f.Owner)
+	}
+	slices.Sort(have)
+	slices.Sort(want)
+	if !slices.Equal(have, want) {
+		t.Fatalf("without the right %s fail %v, not %v", name, have, want)
+	}
+	if diff := changes(r.before, r.after); len(diff) > 0 {
+		t.Fatalf("without the right %s, %v was touched", name, diff)
+	}
+}
+
+// damages are what happens to a file, but for what needs another one.
+var damages = map[string]func(w *world, path string, data []byte) error{
+	"delete":   func(_ *world, path string, _ []byte) error { return os.Remove(path) },
+	"empty":    func(_ *world, path string, _ []byte) error { return os.Truncate(path, 0) },
+	"truncate": func(_ *world, path string, data []byte) error { return os.Truncate(path, int64(len(data)/2)) },
+	"widen":    func(_ *world, path string, _ []byte) error { return os.Chmod(path, 0o666) },
+	"narrow":   func(_ *world, path string, _ []byte) error { return os.Chmod(path, 0o400) },
+	"alter": func(_ *world, path string, data []byte) error {
+		data[len(data)*4/5] ^= 1
+		return os.WriteFile(path, data, 0o600)
+	},
+	"append": func(_ *world, path string, data []byte) error {
+		return os.WriteFile(path, append(data, "more\n"...), 0o600)
+	},
+	"directory": func(_ *world, path string, _ []byte) error {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+		return os.Mkdir(path, 0o755)
+	},
+	"link": func(w *world, path string, _ []byte) error {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+		return os.Symlink(filepath.Join(w.dir, "mtlsplan.hcl"), path)
+	},
+}
+
+func (w *world) damage(t *rapid.T) {
+	var files []string
+	for name, f := range w.snapshot() {
+		if f.mode.IsRegular() && !strings.HasPrefix(name, "db/") && name != "ca.m.key" {
+			files = append(files, name)
+		}
+	}
+	slices.Sort(files)
+	name := rapid.SampledFrom(files).Draw(t, "file")
+	data, err := os.ReadFile(w.out(name))
+	w.check(err)
+	info, err := os.Stat(w.out(name))
+	w.check(err)
+	kinds := append(slices.Sorted(maps.Keys(damages)), "old", "swap")
+	kind := rapid.SampledFrom(kinds).Draw(t, "damage")
+	var other []byte
+	switch kind {
+	case "old":
+		if len(w.old[name]) == 0 {
+			t.Skip("no older copy")
+		}
+		other = rapid.SampledFrom(w.old[name]).Draw(t, "copy")
+	case "swap":
+		files = slices.DeleteFunc(files, func(n string) bool { return n == name || path.Ext(n) != path.Ext(name) })
+		if len(files) == 0 {
+			t.Skip("nothing to swap with")
+		}
+		other, err = os.ReadFile(w.out(rapid.SampledFrom(files).Draw(t, "with")))
+		w.check(err)
+	}
+	if other != nil {
+		w.check(os.WriteFile(w.out(name), other, 0o600))
+	} else if len(data) > 0 || kind == "delete" {
+		w.check(damages[kind](w, w.out(name), slices.Clone(data)))
+	}
+	o, again := w.damaged[name]
+	if !again {
+		o = original{data: data, mode: info.Mode().Perm()}
+	}
+	o.now = w.snapshot()[name]
+	w.damaged[name] = o
+}
+
+// keepBackup copies db/ as it is.
+func (w *world) keepBackup(*rapid.T) {
+	w.settle()
+	w.backup = w.database()
+}
+
+// database is every file below db/ but the lock.
+func (w *world) database() map[string]original {
+	out := map[string]original{}
+	for name, f := range w.snapshot() {
+		if strings.HasPrefix(name, "db/") && f.mode.IsRegular() {
+			data, err := os.ReadFile(w.out(name))
+			w.check(err)
+			out[name] = original{data: data, mode: f.mode.Perm()}
+		}
+	}
+	return out
+}
+
+// restore puts an older copy of db/ back. The run either complains, and then the
+// newer one is found after all, or goes on without forgetting a revocation.
+func (w *world) restore(t *rapid.T) {
+	if w.backup == nil {
+		t.Skip("no backup")
+	}
+	w.settle()
+	newer := w.database()
+	put := func(files map[string]original) {
+		w.check(os.RemoveAll(w.out("db")))
+		w.check(os.Mkdir(w.out("db"), 0o700))
+		for name, o := range files {
+			w.write(w.out(name), o.data, o.mode)
+		}
+	}
+	put(w.backup)
+	opt := w.options()
+	opt.Adopt = rapid.Bool().Draw(t, "adopt")
+	r := w.apply(opt)
+	if refusals(r.report.Plan) != nil || len(r.report.Failures) > 0 {
+		put(newer)
+	}
+	w.settle()
+}
+
+// requests are two requests of each user, who keeps the keys.
+var requests = sync.OnceValue(func() map[string][]byte {
+	out := map[string][]byte{}
+	for _, name := range names {
+		for _, n := range []string{"1", "2"} {
+			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+			if err != nil {
+				panic(err)
+			}
+			der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "root"}}, key)
+			if err != nil {
+				panic(err)
+			}
+			out[name+n] = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
+		}
+	}
+	return out
+})
