@@ -30,6 +30,10 @@ func checkNginx(v Values) []Problem {
 		out = append(out, Problem{Setting: "session_resumption", Warning: true, Summary: "Resumed sessions are not verified again",
 			Detail: "Until its TLS session ends, " + sessionTimeoutWords + " at most, a client is let in although its certificate has expired meanwhile. Revocations and a new CA take effect at once, because they rename the session cache; so let the site be the first of its address, whose cache serves all sites there."})
 	}
+	if v.Bool("session_resumption") && v.String("revocation") == "crl" {
+		out = append(out, Problem{Setting: "session_resumption", Summary: "Revoked users with a session stay in",
+			Detail: `With revocation = "crl" a revocation is seen in handshakes only, and a resumed session has none: another site on the address may keep it. Set revocation to "map" or "both", which ask on every request, or leave session_resumption out.`})
+	}
 	for _, name := range v.Strings("server_name") {
 		if len(name) > longestHashed {
 			out = append(out, Problem{Setting: "server_name", Warning: true, Summary: "Long server name",

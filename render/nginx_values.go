@@ -44,6 +44,9 @@ func checkServerName(s string) error {
 }
 
 func checkListen(s string) error {
+	if farPort(s) {
+		return errPort
+	}
 	if _, _, err := splitListen(s); err != nil {
 		return errors.New(`An address to listen on is a port from 1 to 65535, or an IP address and a port, such as "443", "192.0.2.1:443" or "[::]:443". Parameters such as "ssl" are added by the renderer.`)
 	}
@@ -91,10 +94,25 @@ func parseIP(s string) (netip.Addr, error) {
 	if err != nil {
 		return addr, err
 	}
-	if addr.Is6() != bracketed || addr.Is4In6() || addr.Zone() != "" {
+	if addr.Is6() != bracketed || addr.Is4In6() || addr.Zone() != "" ||
+		strings.HasSuffix(inner, "::") && strings.Count(inner, ":") == 8 { // to NGINX, "::" is more than one group
 		return addr, errors.New("not an address that NGINX takes")
 	}
 	return addr, nil
+}
+
+var errPort = errors.New("The port is out of range: ports are the numbers from 1 to 65535.")
+
+// farPort reports whether s would be an address with a port if the port were
+// another number.
+func farPort(s string) bool {
+	digits := s[strings.LastIndexByte(s, ':')+1:]
+	if _, err := parsePort(digits); err == nil || strings.Trim(digits, "0123456789") != "" || strings.HasPrefix(digits, "0") && strings.Trim(digits, "0") != "" || digits == "" {
+		return false
+	}
+	host := strings.TrimSuffix(s, digits)
+	_, _, err := splitListen(host + "1")
+	return err == nil || isHostPort(host+"1")
 }
 
 func parsePort(s string) (int, error) {
@@ -115,6 +133,8 @@ func checkUpstream(s string) error {
 		}
 	} else if isHostPort(s) {
 		return nil
+	} else if farPort(s) {
+		return errPort
 	}
 	return errors.New(`A server of the application is a host and a port, or a socket: "127.0.0.1:8065", "[::1]:8065", "app.internal:8065" or "unix:/run/app.sock". A scheme such as "http://" and parameters are not taken.`)
 }

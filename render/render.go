@@ -30,6 +30,11 @@ type Proxy struct {
 	// other. It is called with defaults in place.
 	Check func(Values) []Problem
 
+	// CheckAll finds what no single site shows: sites that would be in each
+	// other's way on one host. It is called with those that are right in
+	// themselves.
+	CheckAll func([]Named) []SiteProblem
+
 	// Render writes the complete site. It is pure: the same site gives the
 	// same bytes.
 	Render func(Site) []byte
@@ -78,6 +83,18 @@ type Problem struct {
 	Summary string // terse, without user-chosen names
 	Detail  string // what, why and what to do, in full sentences
 	Warning bool   // true: the site can be rendered all the same
+}
+
+// Named are the settings of a site and its label.
+type Named struct {
+	Name   string
+	Values Values
+}
+
+// SiteProblem is a contradiction between sites.
+type SiteProblem struct {
+	Site    int // whose setting to point at, by its place among those that were checked
+	Problem     // without Setting it is about the site as such
 }
 
 // Site is everything that decides a rendered file.

@@ -147,6 +147,12 @@ func (l *loader) path(v value) (none said[string]) {
 	case s.value == "~" || strings.HasPrefix(s.value, "~/"):
 		l.error(v.at, "Home directory in a path", `Only a shell replaces "~", and none reads this. Write the path from "/", or relative to the spec.`)
 		return none
+	case strings.Contains(s.value, "$"):
+		l.error(v.at, "Variable in a path", `Only a shell replaces "$" and a name, and none reads this. Write the path itself, without "$", from "/" or relative to the spec.`)
+		return none
+	case filepath.Clean(s.value) == "/":
+		l.error(v.at, "Root directory", "This is the directory of the whole system. Name a place of its own below it.")
+		return none
 	}
 	return say(l.absolute(s.value), v.at)
 }

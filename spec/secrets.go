@@ -17,8 +17,8 @@ import (
 // last character, the place of one.
 
 var (
-	secretWord = regexp.MustCompile(`(?i)(?:pass|secret|pwd|credential|challenge)[\w.-]*"?[ \t]*(?:[=:][ \t]*|[{\[("'])`)
-	secretHead = regexp.MustCompile(`(?i)(?:^|\{)[ \t]*"?[\w.-]*(?:pass|secret|pwd|credential|challenge)[\w.-]*"?(?:[ \t]*[=:]?[ \t]*$|[ \t]+)`)
+	secretWord = regexp.MustCompile(`(?i)(?:pass|secret|pwd|credential|challenge)[\w.-]*(?:"?[ \t]*(?:[=:][ \t]*|[{\[(])|[ \t]+["'])`)
+	secretHead = regexp.MustCompile(`(?i)(?:^|\{)[ \t]*"?[\w.-]*(?:pass|secret|pwd|credential|challenge)[\w.-]*(?:"?[ \t]*[=:]?[ \t]*$|"?[ \t]+|["'])`)
 	lineStart  = regexp.MustCompile(`^[ \t]*(?:([A-Za-z_][\w-]*)[ \t]*=[ \t]*[^=\s]|([A-Za-z_][\w-]*)[ \t]*(?:"[^"]*"[ \t]*)?\{)`)
 	heredocEnd = regexp.MustCompile(`^<<-?([\w-]+)[ \t]*\r?$`)
 

@@ -17,6 +17,7 @@ func (l *loader) readSites(kinds map[string][]*hclsyntax.Block) {
 		for _, b := range kinds[p.Name] {
 			l.readSite(p, b, seen)
 		}
+		l.checkSites(p)
 	}
 	for _, site := range l.cfg.Sites {
 		l.identityHeaders = l.identityHeaders || site.Values.Bool("identity_headers")
@@ -32,7 +33,7 @@ type siteReader struct {
 }
 
 func (l *loader) readSite(p *render.Proxy, b *hclsyntax.Block, seen map[string]hcl.Range) {
-	before := len(l.diags)
+	before, missing := len(l.diags), len(l.absent)
 	r := siteReader{l, render.Values{}, map[string]hcl.Range{}, b.DefRange()}
 	name, ok := l.label(b, seen)
 	what := "A block of type " + p.Name
@@ -52,6 +53,9 @@ func (l *loader) readSite(p *render.Proxy, b *hclsyntax.Block, seen map[string]h
 	}
 	if len(l.diags) == before { // a contradiction may be due to a value that was reported
 		r.check(p)
+		if ok && len(l.absent) == missing {
+			l.sound = append(l.sound, namedSite{name, r})
+		}
 	}
 	if ok {
 		l.cfg.Sites = append(l.cfg.Sites, Site{Name: name, Origin: b.DefRange(), Proxy: p, Values: r.values})
@@ -146,15 +150,41 @@ func (r siteReader) check(p *render.Proxy) {
 		return
 	}
 	for _, problem := range p.Check(r.values) {
-		at, ok := r.places[problem.Setting]
-		if !ok {
-			at = r.header
-		}
-		severity := hcl.DiagError
-		if problem.Warning {
-			severity = hcl.DiagWarning
-		}
-		r.diags = append(r.diags, &hcl.Diagnostic{Severity: severity, Summary: problem.Summary, Detail: problem.Detail, Subject: &at})
+		r.report(problem)
+	}
+}
+
+func (r siteReader) report(problem render.Problem) {
+	at, ok := r.places[problem.Setting]
+	if !ok {
+		at = r.header
+	}
+	severity := hcl.DiagError
+	if problem.Warning {
+		severity = hcl.DiagWarning
+	}
+	r.diags = append(r.diags, &hcl.Diagnostic{Severity: severity, Summary: problem.Summary, Detail: problem.Detail, Subject: &at})
+}
+
+// namedSite is a site of which every value could be read.
+type namedSite struct {
+	name string
+	siteReader
+}
+
+// checkSites asks the proxy for contradictions between its sites.
+func (l *loader) checkSites(p *render.Proxy) {
+	sites := l.sound
+	l.sound = nil
+	if p.CheckAll == nil {
+		return
+	}
+	named := make([]render.Named, len(sites))
+	for i, s := range sites {
+		named[i] = render.Named{Name: s.name, Values: s.values}
+	}
+	for _, problem := range p.CheckAll(named) {
+		sites[problem.Site].report(problem.Problem)
 	}
 }
 

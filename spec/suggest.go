@@ -37,7 +37,6 @@ var otherNames = map[string]string{
 	"exec":             "command",
 	"variable":         "env",
 	"environment":      "env",
-	"rsa":              "rsa-4096",
 	"rsa2048":          "rsa-2048",
 	"ecdsa":            "ecdsa-p256",
 	"ec":               "ecdsa-p256",
@@ -63,11 +62,24 @@ func suggest(given string, names []string) string {
 		if other := otherNames[lower]; other == name {
 			return name
 		}
-		if d := levenshtein.Distance(lower, strings.ToLower(name), nil); d < bestDistance {
+		if d := distance(lower, strings.ToLower(name)); d < bestDistance {
 			best, bestDistance = name, d
 		}
 	}
 	return best
+}
+
+// distance is that of Levenshtein, where two neighbours that changed places
+// count once.
+func distance(a, b string) int {
+	if len(a) == len(b) {
+		for i := 1; i < len(a); i++ {
+			if a[i] != a[i-1] && a[:i-1]+a[i:i+1]+a[i-1:i]+a[i+1:] == b {
+				return 1
+			}
+		}
+	}
+	return levenshtein.Distance(a, b, nil)
 }
 
 // orList is "a", "b" or "c".
