@@ -12,7 +12,7 @@ import (
 // than any spec could is not parsed at all.
 const (
 	maxDepth     = 50  // brackets, strings and templates in one another; a spec needs 5
-	maxOperators = 200 // operators and template markers in one expression; a spec needs none
+	maxOperators = 200 // operators, template markers, "$", "%" and lines of a heredoc in one expression; a spec needs none
 )
 
 // tooDeep returns the offset at which src goes beyond maxDepth or
@@ -136,7 +136,17 @@ func (s *nesting) quoted() {
 		s.open = s.open[:len(s.open)-1]
 	case (c == '$' || c == '%') && s.template(c):
 	default:
+		s.sign(c)
 		s.pos++
+	}
+}
+
+// sign counts a "$" or "%" that opens nothing: the parser takes a text apart at
+// each, as it does at the lines of a heredoc, in time that grows with the square
+// of their number.
+func (s *nesting) sign(c byte) {
+	if c == '$' || c == '%' {
+		s.operators++
 	}
 }
 
@@ -193,13 +203,18 @@ func (s *nesting) heredoc() {
 				return
 			}
 			top.startOfLine = true
+			s.operators++
 			return
 		case (c == '$' || c == '%') && s.template(c):
 			if s.open[len(s.open)-1] == '$' {
 				return
 			}
 		default:
+			s.sign(c)
 			s.pos++
+			if s.exceeded() {
+				return
+			}
 		}
 	}
 }
