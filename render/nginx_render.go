@@ -194,9 +194,11 @@ func (s nginxSite) clients(c *conf) {
 	c.set("ssl_verify_depth", "1")
 	c.comment("What the http block trusts for other purposes must not let clients in here.")
 	c.set("ssl_trusted_certificate", "")
+	crl := "" // nor may a CRL of the http block, which is of other CAs, keep clients out
 	if s.listed {
-		c.set("ssl_crl", s.CRL)
+		crl = s.CRL
 	}
+	c.set("ssl_crl", crl)
 }
 
 func (s nginxSite) refusals(c *conf) {

@@ -221,3 +221,11 @@ func (s *session) get() (status int, resumed bool) {
 	must(s.l.t, err)
 	return status, strings.Contains(string(out), "\nReused, ")
 }
+
+// TestListOfOthers: a CRL that the http block has for other CAs is not asked,
+// not even read, by a site that refuses by the map.
+func TestListOfOthers(t *testing.T) {
+	l := newLab(t)
+	l.config("ssl_crl nowhere.crl;", l.site(nil))
+	l.test()
+}
