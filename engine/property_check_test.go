@@ -203,15 +203,16 @@ func (w *world) checkRecords(r run, was records) {
 			w.t.Fatalf("%s %s is in issued.pem, and in index.txt there is %+v", e.Owner, serial, row)
 		}
 	}
+	active := w.active(was) // as it was known before this run
 	w.remember(is)
 	w.checkRevocations(was, is)
 	lost := 0
-	for owner := range w.active(was) {
+	for owner := range active {
 		if !w.active(is)[owner] {
 			lost++
 		}
 	}
-	if limit := guardLimit(r.cfg, r.opt, len(w.active(was))); lost > limit {
+	if limit := guardLimit(r.cfg, r.opt, len(active)); lost > limit {
 		w.t.Fatalf("%d users have lost access, and the guard lets %d", lost, limit)
 	}
 }

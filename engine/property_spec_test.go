@@ -102,15 +102,21 @@ func keysOf(m map[string]string) func(func(string) bool) {
 	}
 }
 
+// firstSpec is where histories begin: with what takes long to come about.
 func firstSpec() specModel {
 	return specModel{
 		ca: caModel{
 			generation: 1,
-			attributes: map[string]string{"key": `"ecdsa-p256"`, "kdf_iterations": "1000"},
+			attributes: map[string]string{"key": `"ecdsa-p256"`, "kdf_iterations": "1000", "validity": `"1200d"`},
 			subject:    map[string]string{"organization": `"Mattermost"`, "common_name": `"example.mattermost.com"`},
 		},
-		users: []userModel{{name: "ann"}, {name: "bob"}},
-		site:  map[string]string{"server_name": `["example.mattermost.com"]`, "upstream": `["127.0.0.1:8065"]`},
+		users: []userModel{
+			{name: "ann", attributes: map[string]string{"overlap": `"9d"`, "email": `"ann@mattermost.com"`}},
+			{name: "bob", attributes: map[string]string{"reuse_key": "true", "validity": `"5y"`}},
+			{name: "cyd", passphrase: env("ONE")},
+			{name: "dan", passphrase: env("ONE")},
+		},
+		site: map[string]string{"server_name": `["example.mattermost.com"]`, "upstream": `["127.0.0.1:8065"]`},
 	}
 }
 
@@ -194,6 +200,16 @@ var edits = map[string]func(t *rapid.T, s, applied *specModel){
 	"a user leaves": func(t *rapid.T, s, _ *specModel) {
 		name := s.someone(t).name
 		s.users = slices.DeleteFunc(slices.Clone(s.users), func(u userModel) bool { return u.name == name })
+	},
+	"several users leave": func(t *rapid.T, s, _ *specModel) {
+		stay := rapid.SliceOfN(rapid.Bool(), len(s.users), len(s.users)).Draw(t, "stay")
+		var users []userModel
+		for i, u := range s.users {
+			if stay[i] {
+				users = append(users, u)
+			}
+		}
+		s.users = users
 	},
 	"a user changes": func(t *rapid.T, s, _ *specModel) {
 		u := s.someone(t)
