@@ -161,18 +161,16 @@ func (t *csvTable) row(in *csv.Reader, cells []string) {
 // is in which column, nothing of it is shown when one of them may be secret.
 func (t *csvTable) miscounted(in *csv.Reader, cells []string) {
 	first, _ := t.cellAt(in, cells, 0)
-	start, end := t.cellAt(in, cells, len(cells)-1)
+	_, end := t.cellAt(in, cells, len(cells)-1)
+	start := end
 	summary := "Too few cells in a row"
 	detail := fmt.Sprintf("The header has %s and this row %s. An empty cell is what is between two commas.", count(len(t.head), "column"), count(len(cells), "cell"))
 	if len(cells) > len(t.head) {
 		start, _ = t.cellAt(in, cells, len(t.head))
 		summary = "Too many cells in a row"
 		detail = fmt.Sprintf("The header has %s and this row %s. A cell with a comma in it stands in double quotes.", count(len(t.head), "column"), count(len(cells), "cell"))
-	} else {
-		start = end
-		if end == len(t.text) {
-			detail += " The file ends here: was it cut short?"
-		}
+	} else if end == len(t.text) {
+		detail += " The file ends here: was it cut short?"
 	}
 	at := t.span(start, end)
 	if t.hidden {
