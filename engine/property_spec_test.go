@@ -88,7 +88,11 @@ func (s specModel) hcl() string {
 	if s.guard != "" {
 		block("guard", map[string]string{"max_revocations": s.guard}, nil)
 	}
-	block(`nginx "m"`, s.site, nil)
+	site := s.site
+	if site["revocation"] == `"crl"` {
+		site = set(site, "session_resumption", "") // the two exclude one another
+	}
+	block(`nginx "m"`, site, nil)
 	return b.String()
 }
 
