@@ -5,6 +5,7 @@ package cadb
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math/big"
 	"strings"
@@ -26,6 +27,7 @@ type Row struct {
 	NotAfter time.Time
 	Revoked  time.Time // zero unless State is Revoked
 	Reason   string    // RFC 5280 name; "" for unspecified
+	Written  string    // the reason as OpenSSL wrote it, where it says more: "keyTime,20260301120000Z"
 	Serial   string    // upper-case hex in whole bytes
 	Owner    string    // in the file-name column, which OpenSSL never reads
 	Subject  string    // as X509_NAME_oneline prints it
@@ -77,7 +79,10 @@ func parseRow(text string) (Row, error) {
 			return Row{}, err
 		}
 		// holdInstruction, keyTime and CAkeyTime carry a second value.
-		row.Reason, _, _ = strings.Cut(reason, ",")
+		var more bool
+		if row.Reason, _, more = strings.Cut(reason, ","); more {
+			row.Written = reason
+		}
 		if name, ok := opensslReasons[row.Reason]; ok {
 			row.Reason = name
 		}
@@ -127,7 +132,7 @@ func FormatIndex(rows []Row) []byte {
 		revoked := ""
 		if r.State == Revoked {
 			revoked = formatTime(r.Revoked)
-			if reason := toOpenSSL(r.Reason); reason != "" {
+			if reason := cmp.Or(r.Written, toOpenSSL(r.Reason)); reason != "" {
 				revoked += "," + reason
 			}
 		}
@@ -142,7 +147,7 @@ func toOpenSSL(reason string) string {
 	switch reason {
 	case "cACompromise":
 		return "CACompromise"
-	case "privilegeWithdrawn", "aACompromise":
+	case "privilegeWithdrawn", "aACompromise", "unspecified":
 		return ""
 	}
 	return reason
