@@ -37,6 +37,26 @@ func (u *userFacts) adopt(obs *Observed) {
 	}
 }
 
+// adoptRest records the certificates of users whom --only leaves out. Nothing of
+// theirs is touched, but a serial that they share must be known to be theirs
+// too, before somebody revokes it.
+func (o *observer) adoptRest(obs *Observed, opt Options) error {
+	for _, u := range o.cfg.Users {
+		owner := userOwner(u.Name)
+		if opt.covers(owner) || len(obs.db.issued[owner]) > 0 {
+			continue
+		}
+		c, err := o.crt(userFile(o.cfg, u.Name, kindCrt))
+		if err != nil {
+			return err
+		}
+		if c.cert != nil && signedByAny(c.cert, obs.trust()) {
+			obs.db.issue(owner, c.cert)
+		}
+	}
+	return nil
+}
+
 // adopted says what was found. It is a reason of its own: with nothing else to
 // mend, recording it is all there is to do.
 func adopted(v userView) []finding {

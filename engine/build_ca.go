@@ -132,7 +132,7 @@ func (e *executor) buildCRL(t *task) *built {
 			return b
 		}
 		der, err := pki.SignCRL(pki.CRLRequest{
-			Number: e.obs.db.takeNumber(), ThisUpdate: e.now().Add(-backdate), NextUpdate: *t.step.NotAfter, Entries: entries[public],
+			Number: e.obs.db.takeNumber(e.now()), ThisUpdate: e.now().Add(-backdate), NextUpdate: *t.step.NotAfter, Entries: entries[public],
 		}, ca, key)
 		if err != nil {
 			b.err = err

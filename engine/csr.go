@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"slices"
 
 	"mtlsplan/internal/pki"
 	"mtlsplan/spec"
@@ -85,6 +86,9 @@ func examineCSR(v *userView, obs *Observed) ([]finding, error) {
 	u := v.userFacts
 	if other, twice := obs.keyHolder(u); twice {
 		return nil, fmt.Errorf("the request holds the same key as that of %s: whoever has one could be taken for the other; make a key for each", other)
+	}
+	if slices.ContainsFunc(obs.ca.gens, func(g generation) bool { return g.public == u.key.public }) {
+		return nil, errors.New("the request holds the key of the CA: make a key for the user")
 	}
 	if obs.db.givenUp(u.owner, u.key.public) {
 		return nil, errors.New("a certificate for this key was revoked, and the key cannot be used again: give a request with a new one")

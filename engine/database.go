@@ -34,6 +34,8 @@ type database struct {
 	newNumber  bool
 	hasAttr    bool
 	hasNumber  bool
+	numberLost bool    // crlnumber is gone, and was there
+	lost       []Owner // whose certificates stand in issued.pem and not in index.txt
 }
 
 func readDatabase(dir *outdir.Dir) (*database, error) {
@@ -75,6 +77,13 @@ func readDatabase(dir *outdir.Dir) (*database, error) {
 			return nil, fmt.Errorf("%s/%s: %w: restore it from a backup", dir.Path(), numberName, err)
 		}
 	}
+	db.numberLost = !db.hasNumber && len(db.rows) > 0
+	for owner, list := range db.issued {
+		if len(list) > len(db.byOwner[owner]) {
+			db.lost = append(db.lost, owner)
+		}
+	}
+	slices.Sort(db.lost)
 	return db, nil
 }
 
@@ -323,8 +332,12 @@ func (db *database) revoke(serial string, when time.Time, reason string) {
 	db.rewrite = true
 }
 
-// takeNumber returns a CRL number that was never used.
-func (db *database) takeNumber() *big.Int {
+// takeNumber returns a CRL number that was never used. Where both crlnumber and
+// the CRL are lost, it goes on from the time: numbers must not fall.
+func (db *database) takeNumber(now time.Time) *big.Int {
+	if db.numberLost {
+		db.number, db.numberLost = big.NewInt(now.Unix()), false
+	}
 	n := db.number
 	db.number = new(big.Int).Add(n, big.NewInt(1))
 	db.newNumber = true
@@ -334,6 +347,7 @@ func (db *database) takeNumber() *big.Int {
 // passNumber goes on from the number of a CRL that is there, and reports whether
 // that is news: the recorded one may be from an older backup.
 func (db *database) passNumber(used *big.Int) bool {
+	db.numberLost = db.numberLost && used == nil
 	if used == nil || db.number.Cmp(used) > 0 {
 		return false
 	}

@@ -153,6 +153,13 @@ func judge(obs *Observed, opt Options) *verdict {
 			v.plan.Steps[i].Reimport = false
 		}
 	}
+	for _, u := range obs.cfg.Users {
+		for _, i := range obs.db.byOwner[userOwner(u.Name)] {
+			if r := obs.db.rows[i]; u.Revoked != "" && r.State == cadb.Revoked && r.Reason != "" && r.Reason != u.Revoked && r.Reason != superseded && obs.now.Before(r.NotAfter) {
+				v.note(userOwner(u.Name), false, "was revoked for %s; a reason is not changed afterwards", r.Reason)
+			}
+		}
+	}
 	for _, name := range obs.orphans {
 		v.note("", true, "%s was written by mtlsplan, and the spec has no such site any more: a proxy that still reads it does not hear of revocations; remove it", name)
 	}

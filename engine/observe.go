@@ -79,6 +79,9 @@ func (s *session) observe() (*Observed, error) {
 		for i := range obs.users {
 			obs.users[i].adopt(obs)
 		}
+		if err := o.adoptRest(obs, s.opt); err != nil {
+			return nil, err
+		}
 	}
 	obs.issuers = db.issuers(obs.ca.gens)
 	obs.crl, obs.crlErr = o.crl(obs.ca)

@@ -239,6 +239,8 @@ func examineCA(obs *Observed) ([]finding, error) {
 		return refuse(Unrecorded, "the directory belongs to %s: put that name back into the ca block, or name another output", db.otherCA(ca.owner)), nil
 	case ca.key.missing && len(db.rows)+len(db.issued) > 0:
 		return refuse(Missing, "%s is gone, and certificates were issued with it: restore it from a backup; a new CA is never made as a side effect", ca.key.name), nil
+	case len(db.lost) > 0:
+		return refuse(Missing, "%s does not list what %s holds, of %s: whom it says nothing of could not be kept out; restore the database from a backup", indexName, issuedName, joined(db.lost)), nil
 	case ca.key.missing && !ca.crt.missing:
 		return refuse(Unrecorded, "%s is there, but neither its key nor a record of it: move it away to have a new CA made, or restore %s", ca.crt.name, ca.key.name), nil
 	case ca.key.missing && ca.pass.err != nil:
@@ -254,6 +256,8 @@ func examineCA(obs *Observed) ([]finding, error) {
 			finding{Reason: Reason{Code: Missing, Message: "there is no CA yet"}, action: Create, makes: makes}), nil
 	case ca.key.opened == cannotBeOpened:
 		return refuse(Unreadable, "%s holds no key that can be read: restore it from a backup; it is never replaced", ca.key.name), nil
+	case len(ca.gens) == 0 && obs.adopting:
+		return refuse(Unrecorded, "%s was made by hand too, and has to be taken over first: say --only %s as well", ca.key.name, ca.owner), nil
 	case len(ca.gens) == 0:
 		return refuse(Unrecorded, "%s is there, and beside it %s, of which the CA database knows nothing: say --adopt to take over what was made by hand, or restore %s from a backup", ca.key.name, describeCert(ca.crt), issuedName), nil
 	case ca.pass.err != nil:

@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/x509"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 	"time"
@@ -98,7 +99,11 @@ func crlFindings(obs *Observed, ca issuer, revoked []string) []finding {
 	crl := obs.crl
 	switch {
 	case crl.missing:
-		find(Missing, Create, "there is no CRL yet")
+		text := "there is no CRL yet"
+		if obs.db.number.Cmp(big.NewInt(1)) > 0 {
+			text = crl.name + " is gone"
+		}
+		find(Missing, Create, "%s", text)
 		return findings
 	case crl.damaged && obs.blank():
 		findings = append(findings, finding{Reason: Reason{Code: Unrecorded, Message: crl.name + " is there, and the CA database knows nothing of it: move it away, or say --adopt to have it written over"}, action: Refuse})
@@ -173,6 +178,9 @@ func crlBlocked(obs *Observed, ca issuer) error {
 		return fmt.Errorf("%w; %s", ca.err, until(public))
 	}
 	for _, g := range obs.ca.past() {
+		if g.key.missing {
+			return fmt.Errorf("%s is gone, which signs the CRL of generation %d: restore it from a backup; %s", g.key.name, g.number, until(g.public))
+		}
 		if g.blocked() {
 			return fmt.Errorf("neither passphrase nor previous_passphrase of the CA opens %s, which signs the CRL of generation %d; %s", g.key.name, g.number, until(g.public))
 		}

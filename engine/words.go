@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"mtlsplan/internal/cadb"
@@ -21,6 +22,18 @@ func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
 // days writes a duration as the spec does.
 func days(d time.Duration) string { return spec.FormatDuration(d) }
+
+// joined names owners, the first three of many.
+func joined(owners []Owner) string {
+	var out []string
+	for _, o := range owners[:min(3, len(owners))] {
+		out = append(out, string(o))
+	}
+	if n := len(owners) - len(out); n > 0 {
+		return strings.Join(out, ", ") + fmt.Sprintf(" and %d more", n)
+	}
+	return strings.Join(out, ", ")
+}
 
 func is(n int, noun string) string {
 	if n == 1 {
