@@ -1,17 +1,18 @@
 package engine
 
 import (
+	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"flag"
 	"maps"
 	"os"
-	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -48,6 +49,7 @@ func TestAnyHistory(t *testing.T) {
 			"damage": w.acts(w.damage), "damage more": w.acts(w.damage),
 			"apply":   w.acts(w.run),
 			"only":    w.acts(w.only),
+			"stop":    w.acts(w.interrupt),
 			"replace": w.acts(w.replace),
 			"restore": w.acts(w.restore),
 			"backup":  w.acts(w.keepBackup),
@@ -138,6 +140,44 @@ func (w *world) only(t *rapid.T) {
 	}
 }
 
+// stopper ends a run after some of its steps, as a signal does.
+type stopper struct {
+	quiet
+	left int
+	stop context.CancelFunc
+}
+
+func (s *stopper) Done(Step) {
+	if s.left--; s.left <= 0 {
+		s.stop()
+	}
+}
+
+// interrupt stops a run. What it has put into place is on record, and the next
+// run does the rest.
+func (w *world) interrupt(t *rapid.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	cfg, was := w.load(), w.records()
+	_, err := Apply(ctx, cfg, w.options(), &stopper{left: rapid.IntRange(1, 4).Draw(t, "steps"), stop: stop})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	w.checkRecords(run{cfg: cfg, opt: w.options()}, was)
+	is := w.records()
+	for _, u := range cfg.Users {
+		data, err := os.ReadFile(w.out(u.Name + "-m.crt"))
+		block, _ := pem.Decode(data)
+		if _, damaged := w.damaged[u.Name+"-m.crt"]; err != nil || block == nil || damaged {
+			continue
+		}
+		if !slices.ContainsFunc(is.issued, func(e cadb.Issued) bool { return bytes.Equal(e.DER, block.Bytes) }) {
+			t.Fatalf("the certificate of %s is in place and not on record", u.Name)
+		}
+	}
+	w.settle()
+}
+
 // replace gives some users new keys; what they had is revoked for the reason.
 func (w *world) replace(t *rapid.T) {
 	w.settle()
@@ -204,121 +244,6 @@ func (w *world) wrongPassphrase(t *rapid.T) {
 	if diff := changes(r.before, r.after); len(diff) > 0 {
 		t.Fatalf("without the right %s, %v was touched", name, diff)
 	}
-}
-
-// damages are what happens to a file, but for what needs another one.
-var damages = map[string]func(w *world, path string, data []byte) error{
-	"delete":   func(_ *world, path string, _ []byte) error { return os.Remove(path) },
-	"empty":    func(_ *world, path string, _ []byte) error { return os.Truncate(path, 0) },
-	"truncate": func(_ *world, path string, data []byte) error { return os.Truncate(path, int64(len(data)/2)) },
-	"widen":    func(_ *world, path string, _ []byte) error { return os.Chmod(path, 0o666) },
-	"narrow":   func(_ *world, path string, _ []byte) error { return os.Chmod(path, 0o400) },
-	"alter": func(_ *world, path string, data []byte) error {
-		data[len(data)*4/5] ^= 1
-		return os.WriteFile(path, data, 0o600)
-	},
-	"append": func(_ *world, path string, data []byte) error {
-		return os.WriteFile(path, append(data, "more\n"...), 0o600)
-	},
-	"directory": func(_ *world, path string, _ []byte) error {
-		if err := os.Remove(path); err != nil {
-			return err
-		}
-		return os.Mkdir(path, 0o755)
-	},
-	"link": func(w *world, path string, _ []byte) error {
-		if err := os.Remove(path); err != nil {
-			return err
-		}
-		return os.Symlink(filepath.Join(w.dir, "mtlsplan.hcl"), path)
-	},
-}
-
-func (w *world) damage(t *rapid.T) {
-	var files []string
-	for name, f := range w.snapshot() {
-		if f.mode.IsRegular() && !strings.HasPrefix(name, "db/") && name != "ca.m.key" {
-			files = append(files, name)
-		}
-	}
-	slices.Sort(files)
-	name := rapid.SampledFrom(files).Draw(t, "file")
-	data, err := os.ReadFile(w.out(name))
-	w.check(err)
-	info, err := os.Stat(w.out(name))
-	w.check(err)
-	kinds := append(slices.Sorted(maps.Keys(damages)), "old", "old", "old", "swap", "swap", "swap")
-	kind := rapid.SampledFrom(kinds).Draw(t, "damage")
-	var other []byte
-	switch kind {
-	case "old":
-		if len(w.old[name]) == 0 {
-			t.Skip("no older copy")
-		}
-		other = rapid.SampledFrom(w.old[name]).Draw(t, "copy")
-	case "swap":
-		files = slices.DeleteFunc(files, func(n string) bool { return n == name || path.Ext(n) != path.Ext(name) })
-		if len(files) == 0 {
-			t.Skip("nothing to swap with")
-		}
-		other, err = os.ReadFile(w.out(rapid.SampledFrom(files).Draw(t, "with")))
-		w.check(err)
-	}
-	if other != nil {
-		w.check(os.WriteFile(w.out(name), other, 0o600))
-	} else if len(data) > 0 || kind == "delete" {
-		w.check(damages[kind](w, w.out(name), slices.Clone(data)))
-	}
-	o, again := w.damaged[name]
-	if !again {
-		o = original{data: data, mode: info.Mode().Perm()}
-	}
-	o.now = w.snapshot()[name]
-	w.damaged[name] = o
-}
-
-// keepBackup copies db/ as it is.
-func (w *world) keepBackup(*rapid.T) {
-	w.settle()
-	w.backup = w.database()
-}
-
-// database is every file below db/ but the lock.
-func (w *world) database() map[string]original {
-	out := map[string]original{}
-	for name, f := range w.snapshot() {
-		if strings.HasPrefix(name, "db/") && f.mode.IsRegular() {
-			data, err := os.ReadFile(w.out(name))
-			w.check(err)
-			out[name] = original{data: data, mode: f.mode.Perm()}
-		}
-	}
-	return out
-}
-
-// restore puts an older copy of db/ back. The run either complains, and then the
-// newer one is found after all, or goes on without forgetting a revocation.
-func (w *world) restore(t *rapid.T) {
-	if w.backup == nil {
-		t.Skip("no backup")
-	}
-	w.settle()
-	newer := w.database()
-	put := func(files map[string]original) {
-		w.check(os.RemoveAll(w.out("db")))
-		w.check(os.Mkdir(w.out("db"), 0o700))
-		for name, o := range files {
-			w.write(w.out(name), o.data, o.mode)
-		}
-	}
-	put(w.backup)
-	opt := w.options()
-	opt.Adopt = rapid.Bool().Draw(t, "adopt")
-	r := w.apply(opt)
-	if refusals(r.report.Plan) != nil || len(r.report.Failures) > 0 {
-		put(newer)
-	}
-	w.settle()
 }
 
 // requests are two requests of each user, who keeps the keys.
