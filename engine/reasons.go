@@ -37,13 +37,13 @@ type CodeDoc struct {
 func Codes() []CodeDoc { return codes }
 
 var codes = []CodeDoc{
-	{Unrecorded, "refuse", "Files lie at mtlsplan's paths, but the CA database knows nothing of them."},
+	{Unrecorded, "refuse; adopt with --adopt", "Files lie at mtlsplan's paths, or a certificate that the CA has issued, but the CA database knows nothing of them."},
 	{Unreadable, "refuse", "The CA's key holds no key that can be read."},
 	{Removed, "retire; refuse beyond the guard", "The spec lists the user no more: every unexpired certificate is revoked and the files are retired."},
 	{ReplaceAsked, "rekey", "--replace asks for a new key and revokes what was issued before."},
 	{OverlapOver, "revoke", "A superseded certificate has outlived the overlap."},
-	{Revoked, "rekey; retire where the spec says revoked; reissue of a CRL", "The certificate is revoked in the CA database and the user is still listed; or the spec says revoked; or a revocation is not on the CRL yet."},
-	{KeyMismatch, "rekey; refuse for a CA", "Key and certificate do not belong together."},
+	{Revoked, "rekey; retire where the spec says revoked; reissue of a CRL; repair of the database", "The certificate is revoked in the CA database and the user is still listed; or the spec says revoked; or the CRL and the database do not tell of the same revocations."},
+	{KeyMismatch, "rekey; refuse for a CA", "Key and certificate do not belong together, or the key is another user's."},
 	{IssuerChanged, "rekey", "No CA in the CA certificate file has issued the certificate."},
 	{KeyChanged, "rekey", "The spec asks for another type of key."},
 	{SubjectChanged, "rekey", "The spec gives another distinguished name."},
@@ -51,13 +51,13 @@ var codes = []CodeDoc{
 	{Missing, "create, rekey, rebuild or repair; refuse for a CA key", "A file that should be there is not."},
 	{Expired, "rekey, or reissue with reuse_key; refuse for a CA", "The certificate or CRL is past its end."},
 	{Expiring, "rekey, or reissue with reuse_key and for a CA or CRL", "The certificate or CRL is within renew_before of its end."},
-	{UsageChanged, "reissue", "The certificate's extensions or signature differ from what would be issued today."},
+	{UsageChanged, "reissue", "The extensions or the signature of the certificate or CRL differ from what would be issued today."},
 	{PassphraseChanged, "rebuild", "The file opens with another passphrase than the spec's."},
 	{EncodingChanged, "rebuild", "The container is encoded otherwise than the spec asks: iterations, cipher or .p12 profile."},
 	{SettingsChanged, "rebuild", "The site's settings give another text."},
 	{Upstream, "rebuild", "Something that the file was made from has changed."},
 	{Interrupted, "repair", "A run was interrupted behind its point of no return; apply finishes what it has begun."},
-	{Damaged, "repair", "The file cannot be read or was altered; it is made again from key and database."},
+	{Damaged, "repair", "The file cannot be read or was altered; it is made again from key and database. Or the next CRL number is not above that of the CRL in place."},
 	{Mode, "repair", "The file's permission bits are wider than they may be."},
 }
 
