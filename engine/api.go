@@ -8,7 +8,7 @@ import (
 
 // Options are what a run is asked beside its spec.
 type Options struct {
-	Now         time.Time     // stands for now everywhere, also in what is issued
+	Now         time.Time     // taken for the present everywhere, also in what is issued
 	Only        []Owner       // the owners to act on; empty: all
 	LockTimeout time.Duration // how long to wait for another run; 0: not at all
 	Replace     []Owner       // users to rekey now, revoking what they have

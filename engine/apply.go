@@ -105,8 +105,8 @@ func Apply(ctx context.Context, cfg *spec.Config, opt Options, w Watcher) (*Repo
 	}
 	v := judge(obs, opt)
 	report := &Report{Plan: v.plan, Failures: v.plan.Failures}
-	if late, what := newestPast(obs); obs.now.Before(late.Add(-backdate)) && !opt.AcceptClock {
-		return nil, fmt.Errorf("the clock says %s, but %s is of %s: set the clock right, or say --accept-clock after a mishap", day(obs.now), what, day(late))
+	if v.clock != nil {
+		return nil, v.clock
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err

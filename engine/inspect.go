@@ -15,13 +15,8 @@ import (
 )
 
 // RenderSite writes a site as it would be with what the directory holds now.
-// The name may be empty when the spec has one site. It needs no passphrase and
-// no directory.
-func RenderSite(cfg *spec.Config, opt Options, name string) ([]byte, error) {
-	site, err := findSite(cfg, name)
-	if err != nil {
-		return nil, err
-	}
+// It needs no passphrase and no directory.
+func RenderSite(cfg *spec.Config, opt Options, site spec.Site) ([]byte, error) {
 	dir, err := outdir.Open(cfg.Output)
 	if err != nil {
 		return nil, err
@@ -45,34 +40,13 @@ func RenderSite(cfg *spec.Config, opt Options, name string) ([]byte, error) {
 	return siteText(obs, site, refused(obs.crl, serials(crlRows(obs, false))), max(1, len(obs.trust()))), nil
 }
 
-func findSite(cfg *spec.Config, name string) (spec.Site, error) {
-	var names []string
-	for _, s := range cfg.Sites {
-		if name == s.Name || name == string(siteOwner(s)) || name == "" && len(cfg.Sites) == 1 {
-			return s, nil
-		}
-		names = append(names, s.Name)
-	}
-	switch {
-	case len(names) == 0:
-		return spec.Site{}, fmt.Errorf("%s has no site to render: add an nginx block", cfg.File)
-	case name == "":
-		return spec.Site{}, fmt.Errorf("%s has several sites: name one of %s", cfg.File, strings.Join(names, ", "))
-	}
-	return spec.Site{}, fmt.Errorf("%s has no site %q: name one of %s", cfg.File, name, strings.Join(names, ", "))
-}
-
-// Inspect returns one owner in full: a user or the CA, by owner or by name.
-func Inspect(ctx context.Context, cfg *spec.Config, opt Options, name string) (*Details, error) {
+// Inspect returns one owner of the spec in full: a user or the CA.
+func Inspect(ctx context.Context, cfg *spec.Config, opt Options, owner Owner) (*Details, error) {
 	dir, err := outdir.Open(cfg.Output)
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
-	owner, err := findOwner(cfg, name)
-	if err != nil {
-		return nil, err
-	}
 	opt.Only = []Owner{owner}
 	obs, err := newSession(ctx, cfg, opt, dir).observe()
 	if err != nil {
@@ -123,26 +97,6 @@ func Inspect(ctx context.Context, cfg *spec.Config, opt Options, name string) (*
 	}
 	addPass(add, u.pass, u.spec.Passphrase)
 	return d, nil
-}
-
-func findOwner(cfg *spec.Config, name string) (Owner, error) {
-	var found []Owner
-	match := func(owner Owner, bare string) {
-		if name == string(owner) || name == bare {
-			found = append(found, owner)
-		}
-	}
-	match(caOwner(cfg), cfg.CA.Name)
-	for _, u := range cfg.Users {
-		match(userOwner(u.Name), u.Name)
-	}
-	switch len(found) {
-	case 1:
-		return found[0], nil
-	case 0:
-		return "", fmt.Errorf("%s has neither a user nor a CA %q", cfg.File, name)
-	}
-	return "", fmt.Errorf("%q is a CA and a user: say %s or %s", name, found[0], found[1])
 }
 
 func issuedDetail(r cadb.Row, now time.Time) IssuedDetail {

@@ -98,7 +98,8 @@ func newTask(owner Owner, findings []finding) *task {
 type verdict struct {
 	plan  *Plan
 	tasks []*task
-	cut   int // users whose certificate ends with the CA
+	clock error // why apply must not go on, nil for no reason
+	cut   int   // users whose certificate ends with the CA
 }
 
 func (v *verdict) add(t *task) {
@@ -167,10 +168,21 @@ func judge(obs *Observed, opt Options) *verdict {
 		v.note(ca.owner, true, "certificates of %s are cut to the CA's end, %s: renew the CA before then (its renew_before decides when)",
 			plural(v.cut, "user"), day(ca.notAfter))
 	}
-	if late, what := newestPast(obs); obs.now.Before(late.Add(-backdate)) && !opt.AcceptClock {
-		v.note("", true, "the clock says %s, but %s is of %s: apply will refuse to go on; set the clock right, or say --accept-clock after a mishap", day(obs.now), what, day(late))
+	if behind := clockBehind(obs); behind != nil && !opt.AcceptClock {
+		v.clock = behind
+		v.note("", true, "%v; apply goes no further than that", behind)
 	}
 	return v
+}
+
+// clockBehind says that now lies before what the directory records as its own
+// past: what would be issued would have ended, or not begun, elsewhere.
+func clockBehind(obs *Observed) error {
+	late, what := newestPast(obs)
+	if !obs.now.Before(late.Add(-backdate)) {
+		return nil
+	}
+	return fmt.Errorf("the clock says %s, but %s is of %s: set the clock right, or say --accept-clock after a mishap", day(obs.now), what, day(late))
 }
 
 // newestPast is the newest date that the directory records as its own past.

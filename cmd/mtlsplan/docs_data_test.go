@@ -33,7 +33,7 @@ func documentDocs(p page) {
 	keys := []string{"key", "meaning"}
 	p.heading(3, "plan and apply")
 	p.table(keys, [][]string{
-		{"at", "What stood for now."},
+		{"at", "The time that the plan was made for."},
 		{"steps", "List of `owner`, `action`, `artefacts`, `reasons`, `not_after` (of the certificate or CRL that the step makes) and " +
 			"`reimport` (true: the user must import a new .p12)."},
 		{"steps[].artefacts", "What the step writes: `pass`, `key`, `csr`, `crt`, `p12`, of a second profile `modern.p12` or `compat.p12`, `crl`, `site`, `db`. A `pass` that is removed is named too."},

@@ -39,7 +39,7 @@ an existing file, else NAME.`,
 			if err != nil {
 				return err
 			}
-			text, err := engine.RenderSite(cfg, opt, site.Name)
+			text, err := engine.RenderSite(cfg, opt, site)
 			if err != nil {
 				return err
 			}

@@ -41,7 +41,7 @@ user or the CA, as in mmuser or user.mmuser, mattermost or ca.mattermost.`,
 			if err != nil {
 				return err
 			}
-			details, err := engine.Inspect(cmd.Context(), cfg, opt, string(owner))
+			details, err := engine.Inspect(cmd.Context(), cfg, opt, owner)
 			if err != nil {
 				return interruption(cmd, err, "interrupted")
 			}
