@@ -18,6 +18,8 @@ import (
 	"path"
 	"path/filepath"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Modes of what lies in an output directory.
@@ -87,7 +89,9 @@ func (d *Dir) Interrupted() bool { return len(d.pending) > 0 }
 func (d *Dir) Close() error {
 	var errs []error
 	if d.lock != nil {
-		errs = append(errs, d.lock.Close())
+		// Closing alone would leave the lock to a child that another goroutine has
+		// forked and that has not come to its exec yet.
+		errs = append(errs, unix.Flock(int(d.lock.Fd()), unix.LOCK_UN), d.lock.Close())
 	}
 	if d.root != nil {
 		errs = append(errs, d.root.Close())
