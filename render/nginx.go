@@ -13,6 +13,7 @@ var nginx = &Proxy{
 	Check:    checkNginx,
 	CheckAll: checkNginxSites,
 	Render:   renderNginx,
+	ReadBack: readBackNginx,
 	Settings: []Setting{
 		{Name: "file", Type: String, Check: checkSiteFile,
 			Doc: "Where the site is written, relative to the output directory; nginx/NAME when not set."},

@@ -11,6 +11,7 @@ import (
 type conf struct {
 	buf   bytes.Buffer
 	depth int
+	tree  []directive // what was written, to compare with what is read back
 }
 
 // bareWord needs no quotes, and reads better without.
@@ -50,15 +51,17 @@ func (c *conf) words(args []string) {
 func (c *conf) set(args ...string) {
 	c.words(args)
 	c.buf.WriteString(";\n")
+	c.tree = append(c.tree, directive{args: args})
 }
 
 // block writes a directive with others inside.
 func (c *conf) block(body func(), args ...string) {
 	c.words(args)
 	c.buf.WriteString(" {\n")
-	c.depth++
+	outer := c.tree
+	c.depth, c.tree = c.depth+1, []directive{}
 	body()
-	c.depth--
+	c.depth, c.tree = c.depth-1, append(outer, directive{args: args, block: c.tree})
 	c.indent()
 	c.buf.WriteString("}\n")
 }

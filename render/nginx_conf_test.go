@@ -1,6 +1,7 @@
 package render
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,10 +10,14 @@ import (
 	"pgregory.net/rapid"
 )
 
-// directive is a node of a parsed configuration.
-type directive struct {
-	args  []string
-	block []directive
+// parseConf is parseNginx for a text that must be right.
+func parseConf(t rapid.TB, text []byte) []directive {
+	t.Helper()
+	ds, err := parseNginx(text)
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	return ds
 }
 
 func (d directive) walk(f func(args []string)) {
@@ -38,133 +43,6 @@ func shape(ds []directive) string {
 			b.WriteString("{" + shape(d.block) + "}")
 		}
 		b.WriteByte(' ')
-	}
-	return b.String()
-}
-
-// parseConf reads NGINX configuration as ngx_conf_read_token does: it is
-// written from the rules of that function and shares nothing with the writer.
-func parseConf(t rapid.TB, text []byte) []directive {
-	t.Helper()
-	p := &confParser{in: string(text)}
-	ds, err := p.directives(false)
-	if err != nil {
-		t.Fatalf("%v in\n%s", err, text)
-	}
-	return ds
-}
-
-type confParser struct {
-	in  string
-	pos int
-}
-
-func (p *confParser) directives(inner bool) ([]directive, error) {
-	out := []directive{}
-	var args []string
-	for {
-		arg, end, err := p.token()
-		if err != nil {
-			return nil, err
-		}
-		switch end {
-		case 'w':
-			args = append(args, arg)
-		case ';':
-			if len(args) == 0 {
-				return nil, fmt.Errorf("unexpected ; at %d", p.pos)
-			}
-			out = append(out, directive{args: args})
-			args = nil
-		case '{':
-			if len(args) == 0 {
-				return nil, fmt.Errorf("unexpected { at %d", p.pos)
-			}
-			block, err := p.directives(true)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, directive{args, block})
-			args = nil
-		case '}':
-			if !inner || len(args) > 0 {
-				return nil, fmt.Errorf("unexpected } at %d", p.pos)
-			}
-			return out, nil
-		case 0:
-			if inner || len(args) > 0 {
-				return nil, fmt.Errorf("unexpected end")
-			}
-			return out, nil
-		}
-	}
-}
-
-// token gives a word ('w'), one of ; { }, or 0 at the end.
-func (p *confParser) token() (string, byte, error) {
-	for p.pos < len(p.in) && strings.IndexByte(" \t\r\n", p.in[p.pos]) >= 0 {
-		p.pos++
-	}
-	if p.pos == len(p.in) {
-		return "", 0, nil
-	}
-	switch c := p.in[p.pos]; c {
-	case ';', '{', '}':
-		p.pos++
-		return "", c, nil
-	case '#':
-		for p.pos < len(p.in) && p.in[p.pos] != '\n' {
-			p.pos++
-		}
-		return p.token()
-	case '"', '\'':
-		return p.quoted(c)
-	}
-	start := p.pos
-	for p.pos < len(p.in) && strings.IndexByte(" \t\r\n;{", p.in[p.pos]) < 0 {
-		if p.in[p.pos] == '\\' {
-			p.pos++
-		}
-		p.pos++
-		if strings.HasSuffix(p.in[:min(p.pos, len(p.in))], "$") && p.pos < len(p.in) && p.in[p.pos] == '{' {
-			p.pos++
-		}
-	}
-	if p.pos >= len(p.in) {
-		return "", 0, fmt.Errorf("word without end")
-	}
-	return unescape(p.in[start:p.pos]), 'w', nil
-}
-
-func (p *confParser) quoted(quote byte) (string, byte, error) {
-	start := p.pos + 1
-	for p.pos = start; p.pos < len(p.in) && p.in[p.pos] != quote; p.pos++ {
-		if p.in[p.pos] == '\\' {
-			p.pos++
-		}
-	}
-	if p.pos+1 >= len(p.in) {
-		return "", 0, fmt.Errorf("quote without end")
-	}
-	word := p.in[start:p.pos]
-	p.pos++
-	if strings.IndexByte(" \t\r\n;{)", p.in[p.pos]) < 0 {
-		return "", 0, fmt.Errorf("unexpected %q behind a quote", p.in[p.pos])
-	}
-	return unescape(word), 'w', nil
-}
-
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+1 < len(s) {
-			if j := strings.IndexByte(`"'\trn`, s[i+1]); j >= 0 {
-				b.WriteByte("\"'\\\t\r\n"[j])
-				i++
-				continue
-			}
-		}
-		b.WriteByte(s[i])
 	}
 	return b.String()
 }
@@ -285,4 +163,34 @@ func TestSitesOfOtherFieldsKeepTheTree(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestReadBack: a text in which any one byte is another is refused, unless it
+// is one of a comment or of white space between directives.
+func TestReadBack(t *testing.T) {
+	site := plainSite(Values{"revocation": "both", "exempt": []string{"/hooks/"}})
+	text := nginx.Render(site)
+	if err := nginx.ReadBack(site, text); err != nil {
+		t.Fatal(err)
+	}
+	comment := false
+	for i, c := range text {
+		switch {
+		case c == '#' && bytes.TrimSpace(text[bytes.LastIndexByte(text[:i], '\n')+1:i]) == nil:
+			comment = true
+		case c == '\n':
+			comment = false
+		}
+		if comment || c <= ' ' {
+			continue
+		}
+		altered := bytes.Clone(text)
+		altered[i] ^= 1
+		if nginx.ReadBack(site, altered) == nil {
+			t.Errorf("byte %d, %q for %q, goes unnoticed behind %q", i, altered[i], c, text[max(0, i-40):i])
+		}
+		if nginx.ReadBack(site, text[:i]) == nil {
+			t.Errorf("an end after %d bytes goes unnoticed", i)
+		}
+	}
 }

@@ -41,7 +41,9 @@ func newNginxSite(s Site) nginxSite {
 	return n
 }
 
-func renderNginx(site Site) []byte {
+func renderNginx(site Site) []byte { return confOf(site).buf.Bytes() }
+
+func confOf(site Site) *conf {
 	s := newNginxSite(site)
 	c := &conf{}
 	c.comment("Written by mtlsplan: changes made here are overwritten.",
@@ -78,7 +80,7 @@ func renderNginx(site Site) []byte {
 	}
 	c.gap()
 	c.block(func() { s.tlsServer(c) }, "server")
-	return c.buf.Bytes()
+	return c
 }
 
 func (s nginxSite) redirectServer(c *conf) {

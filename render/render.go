@@ -38,6 +38,10 @@ type Proxy struct {
 	// Render writes the complete site. It is pure: the same site gives the
 	// same bytes.
 	Render func(Site) []byte
+
+	// ReadBack parses the text of a site, as the proxy would, and finds what
+	// in it is not what the settings ask for.
+	ReadBack func(site Site, text []byte) error
 }
 
 // Block is a nested block without a label, such as deploy.
