@@ -1,0 +1,179 @@
+//go:build linux && (amd64 || arm64)
+
+package killat
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestMain lets the tests run a program whose file-changing calls are known:
+// this very binary.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("KILLAT_PROGRAM"); dir != "" {
+		os.Exit(program(dir))
+	}
+	os.Exit(m.Run())
+}
+
+// steps is how often program makes a directory.
+const steps = 12
+
+// program makes directories 1 to 12, one after the other: eight from threads of
+// their own, two in a child, two here. What it writes to its standard streams
+// and to pipes is no change of a file.
+func program(dir string) int {
+	failed := 0
+	mkdir := func(n int) {
+		if err := os.Mkdir(filepath.Join(dir, strconv.Itoa(n)), 0o700); err != nil {
+			fmt.Println(err)
+			failed++
+		}
+	}
+	for n := 1; n <= 8; n++ {
+		done := onThread(n, mkdir)
+		<-done
+	}
+	out, err := exec.Command("sh", "-c", `mkdir "$0/9"; mkdir "$0/10"; echo done`, dir).Output()
+	if err != nil || string(out) != "done\n" {
+		failed++
+	}
+	mkdir(11)
+	mkdir(12)
+	fmt.Println("made", steps-failed)
+	if failed > 0 {
+		return 3
+	}
+	return 0
+}
+
+func onThread(n int, f func(int)) chan bool {
+	done := make(chan bool)
+	go func() {
+		runtime.LockOSThread() // never unlocked: each has a thread of its own
+		f(n)
+		done <- true
+	}()
+	return done
+}
+
+func strike(t *testing.T, s Strike) (dir, output string, r Result) {
+	t.Helper()
+	dir = t.TempDir()
+	var out bytes.Buffer
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "KILLAT_PROGRAM="+dir)
+	cmd.Stdout = &out
+	r, err := Run(cmd, s)
+	if err != nil {
+		t.Fatalf("this test needs ptrace, also in a container (docker run --cap-add SYS_PTRACE): %v", err)
+	}
+	return dir, out.String(), r
+}
+
+func made(t *testing.T, dir string) string {
+	t.Helper()
+	var names []string
+	for n := 1; n <= steps; n++ {
+		if _, err := os.Stat(filepath.Join(dir, strconv.Itoa(n))); err == nil {
+			names = append(names, strconv.Itoa(n))
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+func upTo(n int) string {
+	var names []string
+	for i := 1; i <= n; i++ {
+		names = append(names, strconv.Itoa(i))
+	}
+	return strings.Join(names, " ")
+}
+
+func TestCountsEveryCallOfAllThreadsAndChildren(t *testing.T) {
+	dir, out, r := strike(t, Strike{})
+	if r.Code != 0 || r.Killed || r.Fired || out != "made 12\n" {
+		t.Errorf("%+v, output %q", r, out)
+	}
+	if len(r.Calls) != steps {
+		t.Errorf("%d calls, want %d: %v", len(r.Calls), steps, r.Calls)
+	}
+	for i, c := range r.Calls {
+		if want := filepath.Join(dir, strconv.Itoa(i+1)); !strings.HasPrefix(c.Name, "mkdir") || c.File != want || !c.Done {
+			t.Errorf("call %d is %+v, want mkdir of %s", i+1, c, want)
+		}
+	}
+}
+
+func TestKillsAtEveryCall(t *testing.T) {
+	for k := 1; k <= steps; k++ {
+		for fault, want := range map[Fault]string{KillBefore: upTo(k - 1), KillAfter: upTo(k)} {
+			dir, out, r := strike(t, Strike{At: k, Fault: fault})
+			if have := made(t, dir); have != want {
+				t.Errorf("call %d, fault %d: made %s; want %s", k, fault, have, want)
+			}
+			if !r.Fired || !r.Killed || r.Code != -1 || len(r.Calls) != k || out != "" {
+				t.Errorf("call %d, fault %d: %+v, output %q", k, fault, r, out)
+			}
+		}
+	}
+	if _, _, r := strike(t, Strike{At: steps + 1, Fault: KillBefore}); r.Fired || r.Killed || len(r.Calls) != steps {
+		t.Errorf("behind the last call: %+v", r)
+	}
+}
+
+func TestFailsAtOneCallOrFromThereOn(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		s     Strike
+		made  string
+		lines int // messages of the program itself, not of its child
+	}{
+		{"lost", Strike{At: 3, Fault: FailLost, Errno: unix.ENOSPC}, "1 2 4 5 6 7 8 9 10 11 12", 1},
+		{"done", Strike{At: 3, Fault: FailDone, Errno: unix.ENOSPC}, upTo(steps), 1},
+		{"lost onwards", Strike{At: 8, Fault: FailLost, Errno: unix.ENOSPC, Onwards: true}, upTo(7), 3},
+		{"by file", Strike{At: 1, Fault: FailLost, Errno: unix.ENOSPC, Onwards: true,
+			Match: func(c Call) bool { return filepath.Base(c.File) == "5" }}, "1 2 3 4 6 7 8 9 10 11 12", 1},
+	} {
+		dir, out, r := strike(t, c.s)
+		if have := made(t, dir); have != c.made {
+			t.Errorf("%s: made %s; want %s", c.name, have, c.made)
+		}
+		if n := strings.Count(out, "no space left on device"); n != c.lines || !r.Fired || r.Killed || r.Code != 3 {
+			t.Errorf("%s: %+v, output %q", c.name, r, out)
+		}
+	}
+}
+
+// TestKnowsTheCalls runs a shell script, whose calls come from another program
+// than Go's runtime.
+func TestKnowsTheCalls(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.Command("sh", "-c", `echo a >f; echo b >>f; mv f g; chmod 600 g; ln g h; ln -s g i; rm h; true <g; echo x >/dev/null; echo x | cat; sync g`)
+	cmd.Dir = dir
+	r, err := Run(cmd, Strike{})
+	if err != nil || r.Code != 0 {
+		t.Fatal(r, err)
+	}
+	var have []string
+	for _, c := range r.Calls {
+		name := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(c.Name, "2"), "at"), "2")
+		if c.File == "/dev/null" {
+			continue
+		}
+		have = append(have, strings.TrimPrefix(name, "f")+" "+filepath.Base(c.File))
+	}
+	want := []string{"open f", "open f", "rename f", "chmod g", "link g", "symlink g", "unlink h", "sync g"}
+	if strings.Join(have, ", ") != strings.Join(want, ", ") {
+		t.Errorf("have %v\nwant %v", have, want)
+	}
+}
