@@ -9,28 +9,23 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"slices"
-	"strings"
-	"time"
 )
 
 // readLimit bounds what a file or a program may give: far above MaxLen, so
 // that a source which holds no passphrase is reported and not read for ever.
 const readLimit = 64 << 10
 
-// ownPrefix begins the names of the variables that are meant for mtlsplan.
-// No other program has business with them.
-const ownPrefix = "MTLSPLAN_"
-
 var errTooLong = errors.New("too long")
 
 // Read fetches the secret from a variable, a file or a program's standard
 // output. Of a file and of a program one trailing line end is dropped, a
 // carriage return with it. A program runs without a shell, in r.Dir, without
-// standard input, and never sees the variables in hide or those of mtlsplan
-// itself; what it says on standard error is discarded, because it may hold the
-// secret.
+// standard input, for five minutes at most; it gets the environment but for the
+// variables in hide and those that begin with MTLSPLAN_, and nothing beside its
+// own words as arguments; what it says on standard error is discarded, because
+// it may hold the secret. When ctx ends, so do the program and what it started;
+// at a terminal, where it may have to ask for a PIN, the program alone.
 //
 // The error names the source and what to do, and never what was read.
 // [Generate] and [None] have nothing to read from and are errors. Whether the
@@ -47,7 +42,7 @@ func (r Ref) Read(ctx context.Context, lookupEnv func(string) (string, bool), hi
 	case File:
 		b, err = r.readFile(ctx)
 	case Command:
-		b, err = r.readCommand(ctx, hide)
+		b, err = r.readCommand(ctx, hide, commandTime, onTerminal())
 	default:
 		return Value{}, fmt.Errorf("%s: not a source that can be read", r)
 	}
@@ -126,77 +121,6 @@ func remedy(err error) string {
 		return "let the user that runs mtlsplan read it"
 	}
 	return "name a file that holds the passphrase"
-}
-
-// commandTime is how long a program may take: enough for a person to type a
-// PIN, and an end to a lock that would keep every later run out.
-const commandTime = 5 * time.Minute
-
-func (r Ref) readCommand(ctx context.Context, hide []string) ([]byte, error) {
-	if len(r.Command) == 0 || r.Command[0] == "" {
-		return nil, errors.New("command: no program is named: name one")
-	}
-	// A program that ignores the broken pipe is stopped by the overflow.
-	running, stop := context.WithTimeout(ctx, commandTime)
-	defer stop()
-	out := &bounded{overflow: stop}
-	cmd := exec.CommandContext(running, r.Command[0], r.Command[1:]...)
-	cmd.Dir = r.Dir
-	cmd.Env = environment(os.Environ(), hide)
-	cmd.Stdout = out
-	// A child that the program left behind may keep the pipe open.
-	cmd.WaitDelay = 2 * time.Second
-	err := cmd.Run()
-	switch {
-	case ctx.Err() != nil:
-		return nil, fmt.Errorf("%s: %w", r, ctx.Err())
-	case errors.Is(running.Err(), context.DeadlineExceeded):
-		return nil, fmt.Errorf("%s did not end within %s: run it by hand in %s to see what it waits for", r, commandTime, r.Dir)
-	case out.full:
-		return nil, errTooLong
-	case err == nil:
-		return dropLineEnd(out.buf.Bytes()), nil
-	}
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return nil, fmt.Errorf("%s ended with %s: run it by hand in %s to see why", r, exit.ProcessState, r.Dir)
-	}
-	if errors.Is(err, exec.ErrWaitDelay) {
-		return nil, fmt.Errorf("%s left a process behind that keeps its output open: name a program that ends", r)
-	}
-	if e, ok := errors.AsType[*exec.Error](err); ok {
-		err = e.Err
-	}
-	return nil, fmt.Errorf("%s cannot be started: %w: install it, or name another source", r, cause(err))
-}
-
-// environment is what a program gets: env without the variables named in hide
-// and without mtlsplan's own.
-func environment(env, hide []string) []string {
-	kept := make([]string, 0, len(env))
-	for _, kv := range env {
-		name, _, _ := strings.Cut(kv, "=")
-		if !strings.HasPrefix(name, ownPrefix) && !slices.Contains(hide, name) {
-			kept = append(kept, kv)
-		}
-	}
-	return kept
-}
-
-// bounded keeps what is written up to readLimit and fails from there on. The
-// buffer is not embedded: io.Copy would find its ReadFrom, which has no bound.
-type bounded struct {
-	buf      bytes.Buffer
-	full     bool
-	overflow func()
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	if b.buf.Len()+len(p) > readLimit {
-		b.full = true
-		b.overflow()
-		return 0, errTooLong
-	}
-	return b.buf.Write(p)
 }
 
 func dropLineEnd(b []byte) []byte {
