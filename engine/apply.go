@@ -115,7 +115,7 @@ func Apply(ctx context.Context, cfg *spec.Config, opt Options, w Watcher) (*Repo
 	if v.plan.Refused() || v.plan.Empty() {
 		return report, nil
 	}
-	e := &executor{s: s, obs: obs, watch: w, report: report}
+	e := newExecutor(s, obs, w, report)
 	if err := e.run(ctx, v.tasks); err != nil {
 		return report, err
 	}
@@ -169,6 +169,27 @@ type executor struct {
 	signers map[string]crypto.Signer // keys of CAs that were opened, by their identity
 }
 
+func newExecutor(s *session, obs *Observed, w Watcher, report *Report) *executor {
+	return &executor{s: s, obs: obs, watch: w, report: report, trusted: obs.trust(), crl: obs.crl, signers: map[string]crypto.Signer{}}
+}
+
+// makerOf is what makes a task's artefacts; a task may have none to make.
+func (e *executor) makerOf(t *task) func(*built) error {
+	switch {
+	case t.ca != nil:
+		return e.buildCA
+	case t.user != nil:
+		return e.buildUser
+	case t.left != nil:
+		return e.buildLeft
+	case t.site != nil:
+		return e.buildSite
+	case t.makes[kindCRL]:
+		return e.buildCRL
+	}
+	return func(*built) error { return nil }
+}
+
 // batchSize is the number of users that are built and committed together: it
 // bounds what a crash can undo and what is held in memory.
 const batchSize = 256
@@ -202,9 +223,6 @@ func (e *executor) signer(public string) (crypto.Signer, error) {
 }
 
 func (e *executor) run(ctx context.Context, tasks []*task) error {
-	e.signers = map[string]crypto.Signer{}
-	e.trusted = e.obs.trust()
-	e.crl = e.obs.crl
 	var users, left, rest []*task
 	for _, t := range tasks {
 		switch {
@@ -216,9 +234,9 @@ func (e *executor) run(ctx context.Context, tasks []*task) error {
 					return fmt.Errorf("%s: %w", t.step.Owner, err)
 				}
 			}
-			b, err := e.buildCA(t)
-			if err != nil {
-				return fmt.Errorf("%s: %w", t.step.Owner, err)
+			b := e.build(t, true)
+			if b.err != nil {
+				return fmt.Errorf("%s: %w", t.step.Owner, b.err)
 			}
 			if err := e.commit([]*built{b}); err != nil {
 				return err
@@ -231,31 +249,23 @@ func (e *executor) run(ctx context.Context, tasks []*task) error {
 			rest = append(rest, t)
 		}
 	}
-	if err := e.batches(ctx, users, batchSize, e.buildUser); err != nil {
+	if err := e.batches(ctx, users, batchSize); err != nil {
 		return err
 	}
 	// Each batch of those who leave writes the whole index anew.
-	if err := e.batches(ctx, left, 16*batchSize, e.buildLeft); err != nil {
+	if err := e.batches(ctx, left, 16*batchSize); err != nil {
 		return err
 	}
 	// The CRL lists what the batches before have revoked, and sites what it lists.
-	return e.batches(ctx, rest, 1, func(t *task) *built {
-		switch {
-		case t.site != nil:
-			return e.buildSite(t)
-		case t.makes[kindCRL]:
-			return e.buildCRL(t)
-		}
-		return &built{task: t}
-	})
+	return e.batches(ctx, rest, 1)
 }
 
 // batches builds tasks on all cores and commits them, so many at a time. An
 // interrupt ends it between two batches; what was only built is forgotten.
-func (e *executor) batches(ctx context.Context, tasks []*task, size int, build func(*task) *built) error {
+func (e *executor) batches(ctx context.Context, tasks []*task, size int) error {
 	for part := range slices.Chunk(tasks, size) {
 		done := make([]*built, len(part))
-		forEach(ctx, len(part), func(i int) { done[i] = build(part[i]) })
+		forEach(ctx, len(part), func(i int) { done[i] = e.build(part[i], provenInFull(i, len(part))) })
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -264,6 +274,19 @@ func (e *executor) batches(ctx context.Context, tasks []*task, size int, build f
 		}
 	}
 	return nil
+}
+
+// build makes what one task asks for, in memory, and proves it.
+func (e *executor) build(t *task, full bool) *built {
+	b := &built{task: t, full: full}
+	err := e.makerOf(t)(b)
+	if err == nil {
+		err = b.selfCheck()
+	}
+	if err != nil {
+		return &built{task: t, err: err}
+	}
+	return b
 }
 
 // commit makes what was built durable and visible, and then tells of it. An

@@ -23,19 +23,21 @@ type built struct {
 	puts   []put
 	after  []string // files that go last
 	moves  []move   // files that go to db/retired
+	full   bool     // prove everything, see inFull
 	err    error    // the owner is left as it was
 }
 
 type put struct {
-	name string
-	data []byte
-	mode fs.FileMode
+	name  string
+	data  []byte
+	mode  fs.FileMode
+	proof proof
 }
 
 type move struct{ from, to string }
 
-func (b *built) put(kind, name string, data []byte) {
-	b.puts = append(b.puts, put{name, data, kindMode(kind)})
+func (b *built) put(kind, name string, data []byte, p proof) {
+	b.puts = append(b.puts, put{name, data, kindMode(kind), p})
 }
 
 // unlock opens a key file with the passphrase that opened it when it was observed.
@@ -57,31 +59,22 @@ func (b *built) newPassphrase(p passphrases) secret.Value {
 		return p.now
 	}
 	pass := secret.Random()
-	b.put(kindPass, p.file.name, []byte(pass.Reveal()+"\n"))
+	b.put(kindPass, p.file.name, []byte(pass.Reveal()+"\n"), provesPassphrase(pass))
 	return pass
 }
 
-// encryptKey remembers what it has made, so that the check after the run need
-// not derive the key again.
-func (e *executor) encryptKey(key crypto.Signer, pass secret.Value, iterations int) ([]byte, error) {
+// putKey encrypts a key and puts it.
+func (e *executor) putKey(b *built, name string, key crypto.Signer, pass secret.Value, iterations int) error {
 	data, err := pki.EncryptKey(key, pass, iterations)
 	if err == nil {
-		e.s.opened.m.Store(e.s.opened.id(data, pass), openedKey{key.Public()})
+		b.put(kindKey, name, data, e.provesKey(b, key.Public(), pass, iterations))
 	}
-	return data, err
+	return err
 }
 
 // buildUser makes what a user's task asks for.
-func (e *executor) buildUser(t *task) *built {
-	b := &built{task: t}
-	if err := e.userFiles(t, b); err != nil {
-		return &built{task: t, err: err}
-	}
-	return b
-}
-
-func (e *executor) userFiles(t *task, b *built) error {
-	u := t.user
+func (e *executor) buildUser(b *built) error {
+	t, u := b.task, b.task.user
 	file := func(kind string) string { return userFile(e.s.cfg, u.spec.Name, kind) }
 	for _, f := range t.removes {
 		if u.asked != nil {
@@ -122,21 +115,19 @@ func (e *executor) userFiles(t *task, b *built) error {
 		subject = cert.RawSubject
 	}
 	if t.makes[kindKey] {
-		data, err := e.encryptKey(key, pass, u.spec.KDFIterations)
-		if err != nil {
+		if err := e.putKey(b, file(kindKey), key, pass, u.spec.KDFIterations); err != nil {
 			return err
 		}
-		b.put(kindKey, file(kindKey), data)
 	}
 	if t.makes[kindCSR] {
 		der, err := pki.MakeCSR(subject, emails(u.spec.Subject), u.challenge, key)
 		if err != nil {
 			return err
 		}
-		b.put(kindCSR, file(kindCSR), pki.EncodeCSR(der))
+		b.put(kindCSR, file(kindCSR), pki.EncodeCSR(der), provesCSR(b, key.Public(), subject))
 	}
 	if t.makes[kindCrt] {
-		b.put(kindCrt, file(kindCrt), pki.EncodeCertificate(cert.Raw))
+		b.put(kindCrt, file(kindCrt), pki.EncodeCertificate(cert.Raw), e.provesUserCert(b, cert, key.Public()))
 	}
 	for _, p := range u.p12 {
 		if !t.makes[p.kind] {
@@ -150,8 +141,7 @@ func (e *executor) userFiles(t *task, b *built) error {
 		if err != nil {
 			return err
 		}
-		e.s.opened.m.Store(e.s.opened.id(data, pass), openedP12{cert.Raw, pki.PublicID(key.Public())})
-		b.put(p.kind, file(p.kind), data)
+		b.put(p.kind, file(p.kind), data, e.provesP12(b, p, cert, chain, pass, u.spec.KDFIterations))
 	}
 	return nil
 }
@@ -191,13 +181,13 @@ func (e *executor) issue(u *userFacts, public crypto.PublicKey, subject []byte, 
 }
 
 // buildLeft retires a user's files; the passphrase leaves after the key.
-func (e *executor) buildLeft(t *task) *built {
-	b := &built{task: t}
+func (e *executor) buildLeft(b *built) error {
+	t := b.task
 	slices.SortStableFunc(t.removes, func(a, c fileFacts) int { return boolInt(a.kind == kindPass) - boolInt(c.kind == kindPass) })
 	for _, f := range t.removes {
 		b.moves = append(b.moves, move{f.name, retiredName(e.s.dir, f.name)})
 	}
-	return b
+	return nil
 }
 
 func boolInt(b bool) int {
@@ -220,12 +210,12 @@ func retiredName(dir *outdir.Dir, name string) string {
 }
 
 // buildSite renders what the database says by now.
-func (e *executor) buildSite(t *task) *built {
-	b := &built{task: t}
-	if t.makes[kindSite] {
-		b.put(kindSite, t.site.name, siteText(e.obs, t.site.spec, refused(e.crl, serials(crlRows(e.obs, e.dropped))), len(e.trusted)))
+func (e *executor) buildSite(b *built) error {
+	if s := b.task.site; b.task.makes[kindSite] {
+		site := siteOf(e.obs, s.spec, refused(e.crl, serials(crlRows(e.obs, e.dropped))), len(e.trusted))
+		b.put(kindSite, s.name, withDigest(s.spec.Proxy.Render(site)), provesSite(s.spec.Proxy, site))
 	}
-	return b
+	return nil
 }
 
 // revoke takes a task's revocations into the database.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/x509"
 	"math/big"
@@ -10,8 +11,8 @@ import (
 )
 
 // buildCA makes what the CA's task asks for, and the CA that it leaves.
-func (e *executor) buildCA(t *task) (*built, error) {
-	ca, b := t.ca, &built{task: t}
+func (e *executor) buildCA(b *built) error {
+	t, ca := b.task, b.task.ca
 	for _, f := range t.removes {
 		b.after = append(b.after, f.name)
 	}
@@ -24,13 +25,13 @@ func (e *executor) buildCA(t *task) (*built, error) {
 		key, err = unlock(ca.key, ca.pass)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	trust := e.obs.trust()
 	if t.newCert {
 		cert, err := e.newCA(t, key)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		b.issued = append(b.issued, cert)
 		if len(trust) > 0 && (!t.newKey || e.dropped) {
@@ -39,57 +40,54 @@ func (e *executor) buildCA(t *task) (*built, error) {
 		trust = append([]*x509.Certificate{cert}, trust...)
 	}
 	if t.newKey && !ca.key.missing {
-		data, err := e.pastKey(ca, pass)
-		if err != nil {
-			return nil, err
+		if err := e.pastKey(b, ca, pass); err != nil {
+			return err
 		}
-		b.put(kindKey, pastKeyFile(e.s.cfg, len(ca.gens)), data)
 	}
 	if t.makes[kindKey] {
-		data, err := e.encryptKey(key, pass, ca.spec.KDFIterations)
-		if err != nil {
-			return nil, err
+		if err := e.putKey(b, ca.key.name, key, pass, ca.spec.KDFIterations); err != nil {
+			return err
 		}
-		b.put(kindKey, ca.key.name, data)
 	}
 	for _, g := range ca.past() {
 		if g.key.opened != opensPrevious {
 			continue
 		}
-		data, err := e.underNewPassphrase(g.key, ca, pass)
-		if err != nil {
-			return nil, err
+		if err := e.underNewPassphrase(b, g.key.name, g.key, pass); err != nil {
+			return err
 		}
-		b.put(kindKey, g.key.name, data)
 	}
 	if t.makes[kindCrt] {
 		var text []byte
 		for _, c := range trust {
 			text = append(text, pki.EncodeCertificate(c.Raw)...)
 		}
-		b.put(kindCrt, ca.crt.name, text)
+		b.put(kindCrt, ca.crt.name, text, provesCA(b, trust, key.Public()))
 	}
 	e.trusted = trust
 	e.signers[pki.PublicID(key.Public())] = key
-	return b, nil
+	return nil
 }
 
 // pastKey is what is kept of a key that a rollover replaces: the file as it is,
 // unless a passphrase that is about to go is all that opens it, or it is not
 // encrypted as it should be.
-func (e *executor) pastKey(ca *caFacts, pass secret.Value) ([]byte, error) {
+func (e *executor) pastKey(b *built, ca *caFacts, pass secret.Value) error {
+	name := pastKeyFile(e.s.cfg, len(ca.gens))
 	if ca.key.opened != opensPrevious && ca.key.info.Encoding == pki.KeyEncoding {
-		return ca.key.data, nil
+		b.put(kindKey, name, ca.key.data, provesMoved(bytes.Clone(ca.key.data)))
+		return nil
 	}
-	return e.underNewPassphrase(ca.key, ca, pass)
+	return e.underNewPassphrase(b, name, ca.key, pass)
 }
 
-func (e *executor) underNewPassphrase(k keyFacts, ca *caFacts, pass secret.Value) ([]byte, error) {
+func (e *executor) underNewPassphrase(b *built, name string, k keyFacts, pass secret.Value) error {
+	ca := b.task.ca
 	key, err := unlock(k, ca.pass)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return e.encryptKey(key, pass, ca.spec.KDFIterations)
+	return e.putKey(b, name, key, pass, ca.spec.KDFIterations)
 }
 
 // newCA signs the CA's own certificate: under the name that it has, byte for
@@ -116,33 +114,34 @@ func (e *executor) newCA(t *task, key crypto.Signer) (*x509.Certificate, error) 
 
 // buildCRL signs a CRL for every CA that is trusted, of what the database says
 // by now. A CA whose key cannot be opened keeps the CRL that it has.
-func (e *executor) buildCRL(t *task) *built {
-	b := &built{task: t}
+func (e *executor) buildCRL(b *built) error {
 	entries := e.crlEntries()
 	var text []byte
+	var signed []signedCRL
 	for _, ca := range e.trusted {
 		public := pki.PublicID(ca.PublicKey)
 		key, err := e.signer(public)
 		if err != nil {
 			if list := e.obs.crl.lists[public]; list != nil && len(text) > 0 {
 				text = append(text, pki.EncodeCRL(list.Raw)...)
+				signed = append(signed, signedCRL{ca: ca, kept: list.Raw})
 				continue
 			}
-			b.err = err
-			return b
+			return err
 		}
-		der, err := pki.SignCRL(pki.CRLRequest{
-			Number: e.obs.db.takeNumber(e.now()), ThisUpdate: e.now().Add(-backdate), NextUpdate: *t.step.NotAfter, Entries: entries[public],
-		}, ca, key)
+		request := pki.CRLRequest{
+			Number: e.obs.db.takeNumber(e.now()), ThisUpdate: e.now().Add(-backdate), NextUpdate: *b.task.step.NotAfter, Entries: entries[public],
+		}
+		der, err := pki.SignCRL(request, ca, key)
 		if err != nil {
-			b.err = err
-			return b
+			return err
 		}
 		text = append(text, pki.EncodeCRL(der)...)
+		signed = append(signed, signedCRL{ca: ca, request: request})
 	}
 	e.crl = e.obs.kept()
-	b.put(kindCRL, e.obs.crl.name, text)
-	return b
+	b.put(kindCRL, e.obs.crl.name, text, provesCRLs(signed))
+	return nil
 }
 
 // crlEntries are the entries of each CA's CRL, by the identity of its key.

@@ -31,12 +31,16 @@ func untouched(text []byte) bool {
 	return i >= 0 && bytes.Equal(withDigest(bytes.Clone(text[:i])), text)
 }
 
-// siteText renders a site; revoked are the serials that it must refuse, trusted
-// is the number of CAs.
 func siteText(obs *Observed, site spec.Site, revoked []string, trusted int) []byte {
+	return withDigest(site.Proxy.Render(siteOf(obs, site, revoked, trusted)))
+}
+
+// siteOf is what a site is rendered from; revoked are the serials that it must
+// refuse, trusted is the number of CAs.
+func siteOf(obs *Observed, site spec.Site, revoked []string, trusted int) render.Site {
 	path := func(kind string) string { return filepath.Join(obs.cfg.Output, caFile(obs.cfg, kind)) }
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d\n%s", obs.cfg.CA.Generation, trusted, strings.Join(revoked, "\n")))
-	return withDigest(site.Proxy.Render(render.Site{
+	return render.Site{
 		Name:       site.Name,
 		Values:     site.Values,
 		ClientCA:   site.Values.ClientCA(path(kindCrt)),
@@ -45,7 +49,7 @@ func siteText(obs *Observed, site spec.Site, revoked []string, trusted int) []by
 		Contact:    obs.cfg.CA.Subject.Email,
 		Revoked:    revoked,
 		Generation: hex.EncodeToString(sum[:8]),
-	}))
+	}
 }
 
 func judgeSite(v *verdict, obs *Observed, ca issuer, s *siteFacts, revoked []string) {

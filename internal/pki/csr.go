@@ -212,6 +212,18 @@ func ParseCSR(data []byte) (*CSR, error) {
 	}, nil
 }
 
+// LooksLikeCSR is [ParseCSR] without the check of the signature.
+func LooksLikeCSR(data []byte) error {
+	blocks, err := decodePEM(data, "certificate request", pemCSR)
+	if err != nil {
+		return err
+	}
+	if _, err := x509.ParseCertificateRequest(blocks[0]); err != nil {
+		return damaged("it cannot be read: " + reason(err))
+	}
+	return nil
+}
+
 // readChallenge finds the challengePassword, which crypto/x509 does not read.
 func readChallenge(tbs []byte) (secret.Value, error) {
 	bad := damaged("its attributes cannot be read")

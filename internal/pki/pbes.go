@@ -192,7 +192,8 @@ func (s *scheme) readPBKDF2(in cryptobyte.String) bool {
 	}
 	var alg cryptobyte.String
 	var oid asn1.ObjectIdentifier
-	if !in.ReadASN1(&alg, cbasn1.SEQUENCE) || !in.Empty() || !alg.ReadASN1ObjectIdentifier(&oid) {
+	if !in.ReadASN1(&alg, cbasn1.SEQUENCE) || !in.Empty() || !alg.ReadASN1ObjectIdentifier(&oid) ||
+		!alg.Empty() && !bytes.Equal(alg, []byte{5, 0}) { // NULL, as RFC 8018 has it
 		return false
 	}
 	for i := range prfs {
@@ -234,6 +235,12 @@ func (e encrypted) open(pass []byte) ([]byte, error) {
 	if err != nil {
 		return nil, damaged("its key derivation cannot be computed")
 	}
+	return e.decrypt(key)
+}
+
+// decrypt opens what a passphrase was derived to.
+func (e encrypted) decrypt(key []byte) ([]byte, error) {
+	s := e.scheme
 	block, err := s.cipher.make(key)
 	if err != nil {
 		return nil, damaged("its cipher cannot be set up")

@@ -1,0 +1,246 @@
+package engine
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/secret"
+	"mtlsplan/render"
+)
+
+// The self-check: before anything that was made can be seen, its bytes are
+// read back and must be what they were meant to be. A file comes with its
+// proof, so that none can be released without one. What fails is the owner's
+// failure, and nothing of it was written.
+
+// proof reads a file's bytes back and says what is wrong with them.
+type proof func(data []byte) error
+
+// inFull is up to how many users of one batch everything is proven in full.
+// Of a larger batch it is every sixteenth: opening each .p12 again would cost
+// half as much once more as making all that a user has, because its key
+// derivation cannot be done once for both. What is left out then is only that
+// opening and the checks of two signatures; every key is opened as it is
+// encrypted, whatever the batch.
+const (
+	inFull    = 64
+	oneOfMany = 16
+)
+
+func provenInFull(i, batch int) bool { return batch <= inFull || i%oneOfMany == 0 }
+
+// selfCheck proves all that a task has made.
+func (b *built) selfCheck() error {
+	for _, p := range b.puts {
+		if err := p.proof(p.data); err != nil {
+			return fmt.Errorf("%s was made and does not stand its check: %w; nothing of it was written: run again, and report this", p.name, err)
+		}
+	}
+	return nil
+}
+
+func provesPassphrase(pass secret.Value) proof {
+	return func(data []byte) error {
+		if !secret.Line(data).Equal(pass) {
+			return errors.New("it does not hold the passphrase")
+		}
+		return nil
+	}
+}
+
+func (e *executor) provesKey(b *built, public crypto.PublicKey, pass secret.Value, iterations int) proof {
+	return func(data []byte) error {
+		if info, err := pki.InspectKey(data); err != nil || info != (pki.KeyInfo{Encoding: pki.KeyEncoding, Iterations: iterations}) {
+			return errors.Join(errors.New("it is not encrypted as it should be"), err)
+		}
+		if b.full {
+			key, err := pki.OpenKey(data, pass)
+			if err != nil {
+				return err
+			}
+			if pki.PublicID(key.Public()) != pki.PublicID(public) {
+				return errors.New("it holds another key")
+			}
+		}
+		e.s.opened.m.Store(e.s.opened.id(data, pass), openedKey{public})
+		return nil
+	}
+}
+
+// provesMoved is of a key file that only changes its place.
+func provesMoved(before []byte) proof {
+	return func(data []byte) error {
+		if !bytes.Equal(data, before) {
+			return errors.New("it is not what it was")
+		}
+		return nil
+	}
+}
+
+// provesCSR is also of a request that a user has made, whose names are the user's own.
+func provesCSR(b *built, public crypto.PublicKey, subject []byte) proof {
+	return func(data []byte) error {
+		if !b.full {
+			return pki.LooksLikeCSR(data)
+		}
+		csr, err := pki.ParseCSR(data)
+		switch {
+		case err != nil:
+			return err
+		case pki.PublicID(csr.Public) != pki.PublicID(public):
+			return errors.New("it holds another key")
+		case subject != nil && !bytes.Equal(csr.Subject, subject):
+			return errors.New("it holds another subject")
+		}
+		return nil
+	}
+}
+
+// provesUserCert is of a certificate that is in place for the user: what this
+// run has issued must also meet the profile, under the CA that is current.
+func (e *executor) provesUserCert(b *built, cert *x509.Certificate, public crypto.PublicKey) proof {
+	return func(data []byte) error {
+		certs, err := pki.ParseCertificates(data)
+		if err != nil {
+			return err
+		}
+		read := certs[0]
+		switch {
+		case !bytes.Equal(read.Raw, cert.Raw) || !bytes.Equal(data, pki.EncodeCertificate(cert.Raw)):
+			return errors.New("it holds another certificate")
+		case pki.PublicID(read.PublicKey) != pki.PublicID(public):
+			return errors.New("it is for another key")
+		case len(b.issued) == 0:
+			return nil
+		}
+		ca := e.trusted[0]
+		if m := pki.UserUsage(read, ca); len(m) > 0 {
+			return fmt.Errorf("its %s is %s, not %s", m[0].Field, m[0].Have, m[0].Want)
+		}
+		if read.NotAfter.After(ca.NotAfter) || !read.NotBefore.Before(read.NotAfter) {
+			return errors.New("its validity is not within that of the CA")
+		}
+		if b.full {
+			return read.CheckSignatureFrom(ca)
+		}
+		return nil
+	}
+}
+
+func (e *executor) provesP12(b *built, p p12Facts, cert *x509.Certificate, chain []*x509.Certificate, pass secret.Value, iterations int) proof {
+	return func(data []byte) error {
+		if info, err := pki.InspectP12(data); err != nil || info.Profile != p.profile || info.Iterations != iterations {
+			return errors.Join(fmt.Errorf("it is not encrypted as profile %s is", p.profile), err)
+		}
+		public := pki.PublicID(cert.PublicKey)
+		if b.full {
+			open, err := pki.OpenP12(data, pass)
+			switch {
+			case err != nil:
+				return err
+			case pki.PublicID(open.Key.Public()) != public:
+				return errors.New("it holds another key")
+			case !open.Cert.Equal(cert):
+				return errors.New("it holds another certificate")
+			case !slices.EqualFunc(open.Chain, chain, (*x509.Certificate).Equal):
+				return errors.New("it holds another CA")
+			}
+		}
+		e.s.opened.m.Store(e.s.opened.id(data, pass), openedP12{cert.Raw, public})
+		return nil
+	}
+}
+
+// provesCA is of the trust file. What was adopted may differ from the profile;
+// what this run has issued may not.
+func provesCA(b *built, trust []*x509.Certificate, key crypto.PublicKey) proof {
+	return func(data []byte) error {
+		certs, err := pki.ParseCertificates(data)
+		if err != nil {
+			return err
+		}
+		if !slices.EqualFunc(certs, trust, (*x509.Certificate).Equal) {
+			return errors.New("it holds other certificates")
+		}
+		ca := certs[0]
+		if pki.PublicID(ca.PublicKey) != pki.PublicID(key) {
+			return errors.New("its first certificate is for another key")
+		}
+		if len(b.issued) == 0 {
+			return nil
+		}
+		if m := pki.CAUsage(ca); len(m) > 0 {
+			return fmt.Errorf("its %s is %s, not %s", m[0].Field, m[0].Have, m[0].Want)
+		}
+		return ca.CheckSignature(ca.SignatureAlgorithm, ca.RawTBSCertificate, ca.Signature)
+	}
+}
+
+// signedCRL is what one CRL of a file must be.
+type signedCRL struct {
+	ca      *x509.Certificate
+	request pki.CRLRequest
+	kept    []byte // DER of one that stays as it is, because its CA's key cannot be opened
+}
+
+func provesCRLs(want []signedCRL) proof {
+	return func(data []byte) error {
+		lists, err := pki.ParseCRLs(data)
+		if err != nil {
+			return err
+		}
+		if len(lists) != len(want) {
+			return fmt.Errorf("it holds %d CRLs, not %d", len(lists), len(want))
+		}
+		for i, list := range lists {
+			if err := want[i].check(list); err != nil {
+				return fmt.Errorf("CRL of %s: %w", pki.NameString(want[i].ca.RawSubject), err)
+			}
+		}
+		return nil
+	}
+}
+
+func (w signedCRL) check(list *x509.RevocationList) error {
+	if w.kept != nil {
+		if !bytes.Equal(list.Raw, w.kept) {
+			return errors.New("it is not the one that was in place")
+		}
+		return nil
+	}
+	r := w.request
+	switch {
+	case list.CheckSignatureFrom(w.ca) != nil:
+		return errors.New("the CA has not signed it")
+	case list.Number == nil || list.Number.Cmp(r.Number) != 0:
+		return errors.New("it has another number")
+	case !list.NextUpdate.After(list.ThisUpdate):
+		return errors.New("it ends before it begins")
+	case len(list.RevokedCertificateEntries) != len(r.Entries):
+		return fmt.Errorf("it lists %d certificates, not %d", len(list.RevokedCertificateEntries), len(r.Entries))
+	}
+	listed := make(map[string]int, len(r.Entries))
+	for _, e := range list.RevokedCertificateEntries {
+		listed[pki.SerialHex(e.SerialNumber)] = e.ReasonCode
+	}
+	for _, e := range r.Entries {
+		if code, ok := listed[pki.SerialHex(e.SerialNumber)]; !ok || code != e.ReasonCode {
+			return fmt.Errorf("serial %s is not on it as it should be", pki.SerialHex(e.SerialNumber))
+		}
+	}
+	return nil
+}
+
+func provesSite(proxy *render.Proxy, site render.Site) proof {
+	return func(data []byte) error {
+		if !untouched(data) {
+			return errors.New("its last line is not the digest of the rest")
+		}
+		return proxy.ReadBack(site, data)
+	}
+}
