@@ -66,7 +66,7 @@ func parseRow(text string) (Row, error) {
 		return Row{}, fmt.Errorf("state %q is none of V, R and E", col[0])
 	}
 	row.State = State(col[0][0])
-	if _, ok := new(big.Int).SetString(row.Serial, 16); !ok || len(row.Serial)%2 != 0 {
+	if row.Serial == "" || strings.Trim(row.Serial, hexDigits) != "" || len(row.Serial)%2 != 0 {
 		return Row{}, fmt.Errorf("serial %q is not hexadecimal in whole bytes", col[3])
 	}
 	var err error
@@ -89,6 +89,8 @@ func parseRow(text string) (Row, error) {
 	}
 	return row, nil
 }
+
+const hexDigits = "0123456789ABCDEF"
 
 // opensslReasons are the reasons that `openssl ca` writes with an extra value
 // under another name.
@@ -157,7 +159,7 @@ func toOpenSSL(reason string) string {
 func ParseNumber(data []byte) (*big.Int, error) {
 	text := strings.TrimSpace(string(data))
 	n, ok := new(big.Int).SetString(text, 16)
-	if !ok || n.Sign() < 0 || n.BitLen() > 159 {
+	if !ok || strings.Trim(strings.ToUpper(text), hexDigits) != "" || n.BitLen() > 159 {
 		return nil, fmt.Errorf("%q is no CRL number in hexadecimal", text)
 	}
 	return n, nil
