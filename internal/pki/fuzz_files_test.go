@@ -38,7 +38,7 @@ func FuzzParseCertificates(f *testing.F) {
 		known(t, err)
 		for _, c := range certs {
 			var out strings.Builder
-			within(t, 5*time.Second, func() { known(t, WriteText(&out, c)) })
+			within(t, 20*time.Second, func() { known(t, WriteText(&out, c)) })
 			if text := strings.ReplaceAll(out.String(), "\n", ""); safe(text) != text {
 				t.Errorf("its text steers a terminal: %q", text)
 			}
