@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
+	"slices"
 	"strconv"
-	"syscall"
 )
 
 // Batch is a set of changes that happens as a whole: after a crash the next
@@ -23,7 +24,7 @@ type Batch struct {
 	d     *Dir
 	stage string // the batch's own directory below db/stage, "" until something is staged
 	ops   []op
-	n     int
+	n     int // files staged
 	err   error
 }
 
@@ -74,10 +75,9 @@ func (b *Batch) stageFile(data []byte, mode fs.FileMode) string {
 		return ""
 	}
 	if b.stage == "" {
-		if b.err = b.d.mkdir(stageDir, ModePrivate); b.err != nil {
-			return ""
-		}
-		// A random name: what a killed run left can never be in the way.
+		// A random name: what a killed run left can never be in the way. A crash
+		// from here to the journal's rename leaves a directory without a journal,
+		// which the next writer sweeps: nothing has happened.
 		stage := stageDir + "/" + rand.Text()
 		if b.err = b.d.mkdir(stage, ModePrivate); b.err != nil {
 			return ""
@@ -92,6 +92,8 @@ func (b *Batch) stageFile(data []byte, mode fs.FileMode) string {
 
 // Commit makes the batch happen. After an error before the point of no return
 // nothing has changed; after one behind it the next writer finishes the batch.
+// The writer itself must not go on after an error: what it believes of the
+// directory may not be so.
 func (b *Batch) Commit() error {
 	if b.err == nil && len(b.ops) == 0 {
 		return nil
@@ -134,10 +136,11 @@ func (d *Dir) clear(ops []op) error {
 	return nil
 }
 
-// discard forgets a batch that was not committed.
+// discard forgets a batch that was not committed. Whatever of it fails is left
+// to the next writer: without a journal it sweeps, with one it finishes.
 func (b *Batch) discard() {
 	if b.stage != "" {
-		_ = b.d.root.RemoveAll(b.stage) // the next writer sweeps what is left
+		_ = b.d.drop(b.stage)
 	}
 }
 
@@ -154,24 +157,28 @@ func (b *Batch) writeJournal() error {
 	if err := b.d.syncTree(b.stage); err != nil {
 		return err
 	}
-	if err := b.d.root.Rename(tmp, b.stage+"/"+journalName); err != nil {
+	// The point of no return. A crash before it: swept. A crash behind it: the
+	// next writer releases the batch, and a reader sees it as released.
+	if err := b.d.disk.rename(tmp, b.stage+"/"+journalName); err != nil {
 		return fmt.Errorf("%s: %w", b.d.join(b.stage), bare(err))
 	}
-	return b.d.syncDirs(b.stage, stageDir)
+	// Until these return, power that fails may take the journal away again, and
+	// with it all of the batch. Only then may anything be released.
+	return b.d.sync(b.stage, stageDir, DB, ".")
 }
 
 // write creates a file that must not exist, with its mode from the first
-// moment on, whatever the umask.
+// moment on, whatever the umask. A crash leaves it empty, in part or whole, and
+// in a directory without a journal.
 func (d *Dir) write(name string, data []byte, mode fs.FileMode) error {
-	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode&ModeSecret)
-	if err != nil {
-		return fmt.Errorf("%s: %w", d.join(name), bare(err))
-	}
-	if _, err = f.Write(data); err == nil {
-		err = f.Chmod(mode)
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
+	f, err := d.disk.create(name, os.O_WRONLY|os.O_EXCL, mode&ModeSecret)
+	if err == nil {
+		if err = f.write(data, 0); err == nil {
+			err = f.chmod(mode)
+		}
+		if closeErr := f.f.Close(); err == nil {
+			err = closeErr
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.join(name), bare(err))
@@ -179,11 +186,10 @@ func (d *Dir) write(name string, data []byte, mode fs.FileMode) error {
 	return nil
 }
 
+// mkdirFor makes a directory that a file is to come to. The directory above is
+// to be made durable even if it is there: the run that made it may have died.
 func (d *Dir) mkdirFor(dir string, changed map[string]bool) error {
 	if dir == "." {
-		return nil
-	}
-	if _, err := d.root.Lstat(dir); err == nil {
 		return nil
 	}
 	changed[path.Dir(dir)] = true
@@ -199,26 +205,35 @@ func dirMode(dir string) fs.FileMode {
 	return ModeDir
 }
 
+// mkdir makes a directory, and those above it, unless it is there. A crash
+// between its two changes leaves a directory with less than its mode, which the
+// plan of the next run mends.
 func (d *Dir) mkdir(dir string, mode fs.FileMode) error {
+	if _, exists, err := d.DirMode(dir); err != nil || exists {
+		return err
+	}
 	if parent := path.Dir(dir); parent != "." {
 		if err := d.mkdir(parent, dirMode(parent)); err != nil {
 			return err
 		}
 	}
-	err := d.root.Mkdir(dir, mode)
-	if errors.Is(err, fs.ErrExist) {
+	err := d.disk.mkdir(dir, mode)
+	if errors.Is(err, fs.ErrExist) { // another run was faster
 		_, _, err := d.DirMode(dir)
 		return err
+	}
+	if err == nil {
+		err = d.chmod(dir, mode)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.join(dir), bare(err))
 	}
-	return d.chmod(dir, mode)
+	return nil
 }
 
 // chmod works on a descriptor: Root.Chmod would follow a link swapped in.
 func (d *Dir) chmod(name string, mode fs.FileMode) error {
-	there, err := d.root.Lstat(name)
+	there, err := d.disk.root.Lstat(name)
 	if err != nil {
 		return err
 	}
@@ -227,21 +242,15 @@ func (d *Dir) chmod(name string, mode fs.FileMode) error {
 			return err
 		}
 	}
-	f, err := d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := d.disk.open(name)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !os.SameFile(there, info) {
+	defer f.f.Close()
+	if info, err := f.f.Stat(); err != nil || !os.SameFile(there, info) {
 		return errors.Join(err, errors.New("somebody has replaced it while its mode was changed: run again"))
 	}
-	return f.Chmod(mode)
+	return f.chmod(mode)
 }
 
-func keys(m map[string]bool) []string {
-	out := make([]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	return out
-}
+func keys(m map[string]bool) []string { return slices.Collect(maps.Keys(m)) }

@@ -39,7 +39,7 @@ const stageDir = DB + "/stage"
 // empty one.
 type Dir struct {
 	path    string
-	root    *os.Root // nil while the directory does not exist
+	disk    disk
 	lock    *os.File // nil for a reader
 	pending view     // a committed batch that nobody has finished yet
 }
@@ -63,7 +63,7 @@ func Open(dir string) (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("output directory %s: %w", dir, bare(err))
 	}
-	d.root = root
+	d.disk.root = root
 	if err := d.checkOwner(); err != nil {
 		root.Close()
 		return nil, err
@@ -93,8 +93,8 @@ func (d *Dir) Close() error {
 		// forked and that has not come to its exec yet.
 		errs = append(errs, unix.Flock(int(d.lock.Fd()), unix.LOCK_UN), d.lock.Close())
 	}
-	if d.root != nil {
-		errs = append(errs, d.root.Close())
+	if d.disk.root != nil {
+		errs = append(errs, d.disk.root.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -102,7 +102,7 @@ func (d *Dir) Close() error {
 // checkOwner refuses a directory in which others could swap files between two
 // system calls of ours.
 func (d *Dir) checkOwner() error {
-	info, err := d.root.Stat(".")
+	info, err := d.disk.root.Stat(".")
 	if err != nil {
 		return fmt.Errorf("output directory %s: %w", d.path, bare(err))
 	}
@@ -140,11 +140,11 @@ func (d *Dir) Read(name string) (File, error) {
 // readPlain reads the file from and calls it name.
 func (d *Dir) readPlain(name, from string) (File, error) {
 	file := File{Name: name}
-	if d.root == nil {
+	if d.disk.root == nil {
 		file.Missing = true
 		return file, nil
 	}
-	f, info, err := d.openRegular(from, os.O_RDONLY)
+	f, info, err := d.openRegular(from)
 	if errors.Is(err, fs.ErrNotExist) {
 		file.Missing = true
 		return file, nil
@@ -166,18 +166,19 @@ func (d *Dir) readPlain(name, from string) (File, error) {
 // openRegular opens a plain file with one link. os.Root follows links that stay
 // within it, whatever the flags say, so that what was opened is compared with
 // what lies there.
-func (d *Dir) openRegular(name string, flag int) (*os.File, fs.FileInfo, error) {
-	there, err := d.root.Lstat(filepath.FromSlash(name))
+func (d *Dir) openRegular(name string) (*os.File, fs.FileInfo, error) {
+	there, err := d.disk.root.Lstat(filepath.FromSlash(name))
 	if err == nil {
 		err = plain(there)
 	}
 	if err != nil {
 		return nil, nil, bare(err)
 	}
-	f, err := d.root.OpenFile(filepath.FromSlash(name), flag|syscall.O_NONBLOCK, 0)
+	opened, err := d.disk.open(name)
 	if err != nil {
 		return nil, nil, bare(err)
 	}
+	f := opened.f
 	info, err := f.Stat()
 	if err == nil && !os.SameFile(there, info) {
 		err = errors.New("somebody has replaced this file while it was read: run again")
@@ -187,6 +188,12 @@ func (d *Dir) openRegular(name string, flag int) (*os.File, fs.FileInfo, error) 
 		return nil, nil, bare(err)
 	}
 	return f, info, nil
+}
+
+// isFile reports whether an open file is what lies at a path.
+func isFile(f *os.File, there fs.FileInfo) bool {
+	info, err := f.Stat()
+	return err == nil && os.SameFile(there, info)
 }
 
 func plain(info fs.FileInfo) error {
@@ -218,10 +225,10 @@ func kindOf(m fs.FileMode) string {
 // DirMode returns the permission bits of a directory below the output
 // directory; "." is the output directory itself.
 func (d *Dir) DirMode(name string) (mode fs.FileMode, exists bool, err error) {
-	if d.root == nil {
+	if d.disk.root == nil {
 		return 0, false, nil
 	}
-	info, err := d.root.Lstat(filepath.FromSlash(name))
+	info, err := d.disk.root.Lstat(filepath.FromSlash(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, false, nil
 	}
@@ -236,10 +243,10 @@ func (d *Dir) DirMode(name string) (mode fs.FileMode, exists bool, err error) {
 
 // List returns the names in a directory, sorted; none if it does not exist.
 func (d *Dir) List(name string) ([]string, error) {
-	if d.root == nil {
+	if d.disk.root == nil {
 		return nil, nil
 	}
-	entries, err := fs.ReadDir(d.root.FS(), name)
+	entries, err := fs.ReadDir(d.disk.root.FS(), name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -291,10 +298,10 @@ func (d *Dir) FileMode(name string) (mode fs.FileMode, exists bool) {
 	if entry, ok := d.pending[name]; ok && entry.removed {
 		return 0, false
 	}
-	if d.root == nil {
+	if d.disk.root == nil {
 		return 0, false
 	}
-	info, err := d.root.Lstat(filepath.FromSlash(name))
+	info, err := d.disk.root.Lstat(filepath.FromSlash(name))
 	if err != nil || !info.Mode().IsRegular() {
 		return 0, false
 	}

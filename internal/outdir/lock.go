@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,21 +26,10 @@ func (e *ErrLocked) Error() string { return "another run holds the lock: " + e.H
 // The lock is the kernel's, on a file that is never deleted: it cannot be
 // stale, and a pid that was reused cannot keep it.
 func Lock(ctx context.Context, dir, holder string, timeout time.Duration) (*Dir, error) {
-	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
-		return nil, fmt.Errorf("output directory %s: %w", dir, err)
-	}
-	if err := os.Mkdir(dir, ModeDir); err == nil {
-		if err := os.Chmod(dir, ModeDir); err != nil {
-			return nil, fmt.Errorf("output directory %s: %w", dir, bare(err))
-		}
-	} else if !errors.Is(err, fs.ErrExist) {
+	d := &Dir{path: dir, disk: disk{trace: traceOf(ctx)}}
+	if err := d.disk.makeRoot(dir); err != nil {
 		return nil, fmt.Errorf("output directory %s: %w", dir, bare(err))
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, fmt.Errorf("output directory %s: %w", dir, bare(err))
-	}
-	d := &Dir{path: dir, root: root}
 	if err := d.acquire(ctx, holder, timeout); err != nil {
 		d.Close()
 		return nil, err
@@ -55,6 +41,8 @@ func Lock(ctx context.Context, dir, holder string, timeout time.Duration) (*Dir,
 	return d, nil
 }
 
+// acquire takes the lock. A crash before it leaves at most an empty db/ and an
+// empty db/lock; one after it frees the lock.
 func (d *Dir) acquire(ctx context.Context, holder string, timeout time.Duration) error {
 	if err := d.checkOwner(); err != nil {
 		return err
@@ -65,10 +53,11 @@ func (d *Dir) acquire(ctx context.Context, holder string, timeout time.Duration)
 	if err := d.refuseOdd(lockName); err != nil {
 		return fmt.Errorf("%s: %w", d.join(lockName), bare(err))
 	}
-	f, err := d.root.OpenFile(lockName, os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK, ModeSecret)
+	lock, err := d.disk.create(lockName, os.O_RDWR, ModeSecret)
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.join(lockName), bare(err))
 	}
+	f := lock.f
 	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
 	for {
@@ -91,12 +80,15 @@ func (d *Dir) acquire(ctx context.Context, holder string, timeout time.Duration)
 		}
 	}
 	d.lock = f
+	if here, err := d.disk.root.Lstat(lockName); err != nil || !isFile(f, here) {
+		return fmt.Errorf("%s: somebody has replaced this file, so that its lock keeps nobody out: run again", d.join(lockName))
+	}
 	// What the file says is for people; the lock itself is the kernel's. So
 	// a crash between these two calls costs a name in a message.
-	if err := f.Truncate(0); err != nil {
+	if err := lock.truncate(0); err != nil {
 		return fmt.Errorf("%s: %w", d.join(lockName), bare(err))
 	}
-	if _, err := f.WriteAt([]byte(holder+"\n"), 0); err != nil {
+	if err := lock.write([]byte(holder+"\n"), 0); err != nil {
 		return fmt.Errorf("%s: %w", d.join(lockName), bare(err))
 	}
 	return nil

@@ -84,7 +84,7 @@ func TestCommittedBatchIsFinished(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, o := range b.ops[:died] {
-			if err := d.do(o, map[string]bool{}); err != nil {
+			if err := d.do(o, nil, map[string]bool{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -138,10 +138,7 @@ func TestReplayIsHarmless(t *testing.T) {
 			}
 			for _, died := range []int{first, second} {
 				for i, o := range b.ops[:died] {
-					if d.superseded(o, b.ops[i+1:]) {
-						continue
-					}
-					if err := d.do(o, map[string]bool{}); err != nil {
+					if err := d.do(o, b.ops[i+1:], map[string]bool{}); err != nil {
 						t.Fatal(err)
 					}
 				}

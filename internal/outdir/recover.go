@@ -3,6 +3,8 @@ package outdir
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
+	"slices"
 )
 
 // view says how a committed batch changes what a reader sees.
@@ -16,14 +18,15 @@ type viewEntry struct {
 }
 
 // recover finishes the batches that were committed and sweeps those that were
-// not. It is called under the lock.
+// not. It is called under the lock. A crash in it is like the one before it: the
+// next writer starts over, with less to do.
 func (d *Dir) recover() error {
 	return d.eachStage(func(stage string, ops []op) error {
 		if ops == nil {
-			if err := d.root.RemoveAll(stage); err != nil {
-				return fmt.Errorf("%s: %w", d.join(stage), bare(err))
+			if _, isDir, err := d.DirMode(stage); err != nil || !isDir {
+				return d.sweep(stage)
 			}
-			return nil
+			return d.drop(stage)
 		}
 		return d.release(stage, ops)
 	})
@@ -55,6 +58,11 @@ func (d *Dir) readPending() (view, error) {
 	return pending, err
 }
 
+// odd reports whether no writer can have asked for an operation.
+func (o op) odd() bool {
+	return o.At < 0 || o.Mode&^ModeDir != 0 || o.Name == "." || !fs.ValidPath(o.Name) || o.From != "" && !fs.ValidPath(o.From)
+}
+
 // eachStage calls f for each batch below db/stage with its journal, nil when it
 // was not committed.
 func (d *Dir) eachStage(f func(stage string, ops []op) error) error {
@@ -77,7 +85,7 @@ func (d *Dir) eachStage(f func(stage string, ops []op) error) error {
 		}
 		var ops []op
 		if !file.Missing {
-			if err := json.Unmarshal(file.Data, &ops); err != nil || ops == nil {
+			if err := json.Unmarshal(file.Data, &ops); err != nil || ops == nil || slices.ContainsFunc(ops, op.odd) {
 				return fmt.Errorf("%s: the journal of an interrupted run cannot be read; move the directory away and run apply again", d.join(stage))
 			}
 		}

@@ -3,53 +3,74 @@ package outdir
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"slices"
-	"syscall"
 )
 
 // release carries out a journal. A crash at any line of it leaves the journal
 // in place, so that the next writer starts over.
 func (d *Dir) release(stage string, ops []op) error {
-	dirs := map[string]bool{}
 	for _, db := range []bool{true, false} {
 		changed := map[string]bool{}
 		for i, o := range ops {
-			if isDB(o) != db || d.superseded(o, ops[i+1:]) {
+			if isDB(o) != db {
 				continue
 			}
-			if err := d.do(o, changed); err != nil {
+			// A crash between two operations: some are done. The files of an owner are
+			// released in an order in which those present belong together.
+			if err := d.do(o, ops[i+1:], changed); err != nil {
 				return fmt.Errorf("%s: %w", d.join(o.Name), bare(err))
 			}
 		}
-		if db && len(changed) > 0 {
-			// Durable before anything else becomes visible: a certificate
-			// at its final path is in the database (I1).
-			if err := d.syncDirs(keys(changed)...); err != nil {
+		// What concerns db/ is durable before anything else becomes visible: a
+		// certificate at its final path is in the database (I1). A crash between the
+		// two passes: recorded and not visible, and the journal makes it so.
+		if err := d.sync(keys(changed)...); err != nil {
+			return err
+		}
+	}
+	// All is in place and durable. A crash from here on: the journal is carried
+	// out again and changes nothing, or it is gone and the rest is swept.
+	return d.drop(stage)
+}
+
+// drop removes a batch's directory. The journal goes first, and durably: a
+// rest without it is swept, not replayed; one with it, but without all that it
+// names, would be carried out in part; and a journal that came back after a
+// power cut would undo later batches.
+func (d *Dir) drop(stage string) error {
+	if err := ignoreMissing(d.disk.remove(stage + "/" + journalName)); err != nil {
+		return fmt.Errorf("%s: %w", d.join(stage), bare(err))
+	}
+	// Needed even if the journal was missing: the run that removed it may have
+	// died before this line.
+	if err := d.sync(stage); err != nil {
+		return err
+	}
+	return d.sweep(stage)
+}
+
+// sweep removes what lies below db/stage, whatever it is. A crash leaves less.
+func (d *Dir) sweep(name string) error {
+	info, err := d.disk.root.Lstat(name)
+	if err == nil && info.IsDir() {
+		names, err := d.List(name)
+		if err != nil {
+			return err
+		}
+		for _, n := range names {
+			if err := d.sweep(name + "/" + n); err != nil {
 				return err
 			}
-			continue
-		}
-		for dir := range changed {
-			dirs[dir] = true
 		}
 	}
-	if err := d.syncDirs(keys(dirs)...); err != nil {
-		return err
+	if err == nil {
+		err = d.disk.remove(name)
 	}
-	// The journal goes first, and durably: a rest without it is swept, not
-	// replayed, and a journal that came back would undo later batches.
-	if err := d.root.Remove(stage + "/" + journalName); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s: %w", d.join(stage), bare(err))
-	}
-	if err := d.syncDirs(stage); err != nil {
-		return err
-	}
-	if err := d.root.RemoveAll(stage); err != nil {
-		return fmt.Errorf("%s: %w", d.join(stage), bare(err))
+	if err := ignoreMissing(err); err != nil {
+		return fmt.Errorf("%s: %w", d.join(name), bare(err))
 	}
 	return nil
 }
@@ -76,9 +97,11 @@ func (d *Dir) superseded(o op, later []op) bool {
 	})
 }
 
-// do carries out one operation. Doing the operations of a journal again, all of
-// them or any first part, ends where doing them once does.
-func (d *Dir) do(o op, changed map[string]bool) error {
+// do carries out one operation and notes what has to be made durable. Doing the
+// operations of a journal again, all of them or any first part, ends where doing
+// them once does; what an earlier pass has done is noted all the same, since it
+// may have died before it was durable.
+func (d *Dir) do(o op, later []op, changed map[string]bool) error {
 	dir := path.Dir(o.Name)
 	switch o.Do {
 	case "put":
@@ -89,31 +112,51 @@ func (d *Dir) do(o op, changed map[string]bool) error {
 			return err
 		}
 		changed[dir] = true
-		return ignoreMissing(d.root.Rename(o.From, o.Name))
+		return ignoreMissing(d.disk.rename(o.From, o.Name))
 	case "append":
 		changed[dir] = true
-		return d.append(o)
+		return d.append(o, changed)
 	case "remove":
 		changed[dir] = true
-		return ignoreMissing(d.root.Remove(o.Name))
+		if d.superseded(o, later) {
+			return nil
+		}
+		return ignoreMissing(d.disk.remove(o.Name))
 	case "move":
 		if err := d.mkdirFor(dir, changed); err != nil {
 			return err
 		}
 		changed[dir], changed[path.Dir(o.From)] = true, true
-		if err := d.root.Rename(o.From, o.Name); err != nil {
-			return ignoreMissing(err)
+		// A crash in between: what is about to go is private already. A power cut
+		// may keep the second without the first, so that the next pass asks again.
+		err := fs.ErrNotExist
+		if !d.superseded(o, later) {
+			if err = d.chmod(o.From, o.Mode); err == nil {
+				err = d.disk.rename(o.From, o.Name)
+			}
 		}
-		return d.chmod(o.Name, o.Mode)
+		if errors.Is(err, fs.ErrNotExist) {
+			return d.setMode(o, changed)
+		}
+		changed[o.Name] = true
+		return err
 	case "chmod":
-		return ignoreMissing(d.chmod(o.Name, o.Mode))
+		return d.setMode(o, changed)
 	}
 	return fmt.Errorf("a journal of another version of mtlsplan asks for %q: finish with that version", o.Do)
 }
 
+func (d *Dir) setMode(o op, changed map[string]bool) error {
+	err := d.chmod(o.Name, o.Mode)
+	if err == nil {
+		changed[o.Name] = true
+	}
+	return ignoreMissing(err)
+}
+
 // refuseOdd keeps a rename from replacing what is no file of ours.
 func (d *Dir) refuseOdd(name string) error {
-	info, err := d.root.Lstat(name)
+	info, err := d.disk.root.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -123,44 +166,40 @@ func (d *Dir) refuseOdd(name string) error {
 	return plain(info)
 }
 
-func (d *Dir) append(o op) error {
-	src, err := d.root.Open(o.From)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	data, err := io.ReadAll(src)
-	src.Close()
-	if err != nil {
+// append writes behind the size that the file had before, over whatever an
+// earlier pass has got there. A crash leaves a tail that is cut or missing; the
+// staged file stays until the journal is gone, so that the next pass has it all.
+func (d *Dir) append(o op, changed map[string]bool) error {
+	staged, err := d.readPlain(o.From, o.From)
+	if err != nil || staged.Missing {
 		return err
 	}
 	if err := d.refuseOdd(o.Name); err != nil {
 		return err
 	}
-	f, err := d.root.OpenFile(o.Name, os.O_WRONLY|os.O_CREATE|syscall.O_NONBLOCK, o.Mode)
+	f, err := d.disk.create(o.Name, os.O_WRONLY, o.Mode)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	info, err := f.Stat()
+	defer f.f.Close()
+	info, err := f.f.Stat()
 	if err != nil {
 		return err
 	}
 	if info.Size() < o.At {
 		return fmt.Errorf("is %d bytes long where %d were before: it was changed behind an interrupted run", info.Size(), o.At)
 	}
-	if err := f.Chmod(o.Mode); err != nil {
+	if err := f.chmod(o.Mode); err != nil {
 		return err
 	}
-	if err := f.Truncate(o.At); err != nil {
+	if err := f.truncate(o.At); err != nil {
 		return err
 	}
-	if _, err := f.WriteAt(data, o.At); err != nil {
+	if err := f.write(staged.Data, o.At); err != nil {
 		return err
 	}
-	return f.Sync()
+	changed[o.Name] = true
+	return nil
 }
 
 func ignoreMissing(err error) error {

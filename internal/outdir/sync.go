@@ -5,36 +5,42 @@ import (
 	"slices"
 )
 
-// syncDirs makes renames in directories durable.
-func (d *Dir) syncDirs(dirs ...string) error {
-	slices.Sort(dirs)
-	for _, dir := range slices.Compact(dirs) {
-		if err := d.syncOne(dir); err != nil {
+// sync makes files durable, and what was created, renamed and removed in
+// directories. After an error nothing read back can be trusted: the run ends.
+func (d *Dir) sync(names ...string) error {
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if len(names) >= barrierFrom {
+		return d.syncOne(".", (*file).syncfs)
+	}
+	for _, name := range names {
+		if err := d.syncOne(name, (*file).sync); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *Dir) syncOne(name string) error {
-	f, err := d.root.Open(name)
+func (d *Dir) syncOne(name string, how func(*file) error) error {
+	f, err := d.disk.open(name)
+	if err == nil {
+		defer f.f.Close()
+		err = how(f)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.join(name), bare(err))
 	}
-	defer f.Close()
-	if err := f.Sync(); err != nil {
-		// After a failed fsync nothing read back can be trusted.
-		return fmt.Errorf("%s: %w", d.join(name), bare(err))
-	}
 	return nil
 }
 
-// syncEach makes every file of a directory durable, one by one.
-func (d *Dir) syncEach(dir string, names []string) error {
-	for _, name := range names {
-		if err := d.syncOne(dir + "/" + name); err != nil {
-			return err
-		}
+// syncTree makes a directory and the files in it durable.
+func (d *Dir) syncTree(dir string) error {
+	names, err := d.List(dir)
+	if err != nil {
+		return err
 	}
-	return d.syncOne(dir)
+	for i, name := range names {
+		names[i] = dir + "/" + name
+	}
+	return d.sync(append(names, dir)...)
 }

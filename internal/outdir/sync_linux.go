@@ -1,7 +1,7 @@
 package outdir
 
 import (
-	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,23 +11,4 @@ import (
 // pages of everybody else on the file system.
 const barrierFrom = 24
 
-// syncTree makes a directory and the files in it durable. Since Linux 5.8
-// syncfs reports write-back errors.
-func (d *Dir) syncTree(dir string) error {
-	names, err := d.List(dir)
-	if err != nil {
-		return err
-	}
-	if len(names) < barrierFrom {
-		return d.syncEach(dir, names)
-	}
-	f, err := d.root.Open(dir)
-	if err != nil {
-		return fmt.Errorf("%s: %w", d.join(dir), bare(err))
-	}
-	defer f.Close()
-	if err := unix.Syncfs(int(f.Fd())); err != nil {
-		return fmt.Errorf("%s: syncfs: %w", d.join(dir), err)
-	}
-	return nil
-}
+func syncfs(f *os.File) error { return unix.Syncfs(int(f.Fd())) }

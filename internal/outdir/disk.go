@@ -1,0 +1,167 @@
+package outdir
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// disk is all that the package does to the file system: no other file of it
+// calls what changes anything there.
+type disk struct {
+	root  *os.Root // nil while the directory does not exist
+	trace Trace
+}
+
+// Change is one change of the file system.
+type Change struct {
+	Do   string      // mkdir, create, write, truncate, chmod, sync, syncfs, rename, remove
+	Name string      // relative to the output directory; that is "." and what holds it ".."
+	To   string      // rename: the new name
+	At   int64       // write: offset in bytes; truncate: the new size
+	Data []byte      // write
+	Mode fs.FileMode // mkdir, create: before the umask; chmod
+}
+
+// Trace stands between a writer and the file system: it is asked for each
+// change, in their order, and do makes the change. What it returns is what the
+// file system is taken to have answered.
+type Trace func(c Change, do func() error) error
+
+type traceKey struct{}
+
+// WithTrace makes Lock hand every change to trace.
+func WithTrace(ctx context.Context, trace Trace) context.Context {
+	return context.WithValue(ctx, traceKey{}, trace)
+}
+
+func traceOf(ctx context.Context) Trace {
+	trace, _ := ctx.Value(traceKey{}).(Trace)
+	return trace
+}
+
+func (k *disk) change(c Change, do func() error) error {
+	if k.trace == nil {
+		return do()
+	}
+	return k.trace(c, do)
+}
+
+// makeRoot makes the output directory and what is missing above it, and opens
+// it. A crash in here leaves empty directories, which the next run uses.
+func (k *disk) makeRoot(dir string) error {
+	if err := k.makeAbove(dir, dir, ModeDir); err != nil {
+		return err
+	}
+	var err error
+	k.root, err = os.OpenRoot(dir)
+	return err
+}
+
+func (k *disk) makeAbove(root, dir string, mode fs.FileMode) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := k.makeAbove(root, parent, 0o777); err != nil {
+			return err
+		}
+	}
+	name := func(of string) string {
+		rel, _ := filepath.Rel(root, of)
+		return filepath.ToSlash(rel)
+	}
+	err := k.change(Change{Do: "mkdir", Name: name(dir), Mode: mode}, func() error { return os.Mkdir(dir, mode) })
+	if errors.Is(err, fs.ErrExist) {
+		return nil // another run was faster, or OpenRoot says what it is instead
+	}
+	if err != nil {
+		return err
+	}
+	if dir == root {
+		// Whoever could swap it now holds the directory above, and so all of it.
+		if err := k.change(Change{Do: "chmod", Name: ".", Mode: mode}, func() error { return os.Chmod(dir, mode) }); err != nil {
+			return err
+		}
+	}
+	// A finished run must not vanish with its directory.
+	above, err := os.Open(parent)
+	if err != nil {
+		return err
+	}
+	defer above.Close()
+	return k.change(Change{Do: "sync", Name: name(parent)}, above.Sync)
+}
+
+func (k *disk) mkdir(name string, mode fs.FileMode) error {
+	return k.change(Change{Do: "mkdir", Name: name, Mode: mode}, func() error { return k.root.Mkdir(name, mode) })
+}
+
+func (k *disk) rename(from, to string) error {
+	return k.change(Change{Do: "rename", Name: from, To: to}, func() error { return k.root.Rename(from, to) })
+}
+
+func (k *disk) remove(name string) error {
+	return k.change(Change{Do: "remove", Name: name}, func() error { return k.root.Remove(name) })
+}
+
+// open opens for reading. It does not wait for the other end of a fifo.
+func (k *disk) open(name string) (*file, error) {
+	f, err := k.root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &file{f, k, name}, nil
+}
+
+// create opens for writing what flag says beside O_CREATE.
+func (k *disk) create(name string, flag int, mode fs.FileMode) (*file, error) {
+	var f *os.File
+	err := k.change(Change{Do: "create", Name: name, Mode: mode}, func() (err error) {
+		f, err = k.root.OpenFile(name, flag|os.O_CREATE|syscall.O_NONBLOCK, mode)
+		return err
+	})
+	if err != nil {
+		if f != nil {
+			f.Close()
+		}
+		return nil, err
+	}
+	return &file{f, k, name}, nil
+}
+
+// file is an open file, or a directory opened for reading.
+type file struct {
+	f    *os.File
+	disk *disk
+	name string
+}
+
+func (f *file) write(data []byte, at int64) error {
+	return f.disk.change(Change{Do: "write", Name: f.name, At: at, Data: data}, func() error {
+		_, err := f.f.WriteAt(data, at)
+		return err
+	})
+}
+
+func (f *file) truncate(size int64) error {
+	return f.disk.change(Change{Do: "truncate", Name: f.name, At: size}, func() error { return f.f.Truncate(size) })
+}
+
+func (f *file) chmod(mode fs.FileMode) error {
+	return f.disk.change(Change{Do: "chmod", Name: f.name, Mode: mode}, func() error { return f.f.Chmod(mode) })
+}
+
+func (f *file) sync() error {
+	return f.disk.change(Change{Do: "sync", Name: f.name}, f.f.Sync)
+}
+
+// syncfs makes all of the file system durable. Since Linux 5.8 it reports
+// write-back errors.
+func (f *file) syncfs() error {
+	return f.disk.change(Change{Do: "syncfs", Name: f.name}, func() error { return syncfs(f.f) })
+}
