@@ -1,0 +1,387 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"mtlsplan/internal/killat"
+)
+
+func init() {
+	scriptCommands["sweep"] = cmdSweep
+	scriptCommands["count-calls"] = cmdCountCalls
+	scriptCommands["strike"] = cmdStrike
+}
+
+// harm is one kind of fault, and the calls at which it is possible.
+type harm struct {
+	fault   killat.Fault
+	errno   syscall.Errno
+	onwards bool
+	calls   string // "" for all; else those for which the manual lists the errno
+}
+
+var harms = map[string]harm{
+	"kill-before": {fault: killat.KillBefore},
+	"kill-after":  {fault: killat.KillAfter},
+	"EIO":         {fault: killat.FailLost, errno: syscall.EIO},
+	"EIO-done":    {fault: killat.FailDone, errno: syscall.EIO},
+	"ENOSPC":      {fault: killat.FailLost, errno: syscall.ENOSPC, onwards: true, calls: "openat mkdirat write pwrite64 renameat fsync syncfs"},
+	"EROFS":       {fault: killat.FailLost, errno: syscall.EROFS, onwards: true, calls: "openat mkdirat renameat unlinkat fchmod ftruncate"},
+	"EMFILE":      {fault: killat.FailLost, errno: syscall.EMFILE, onwards: true, calls: "openat"},
+}
+
+func (h harm) at(k int) killat.Strike {
+	s := killat.Strike{At: k, Fault: h.fault, Errno: h.errno, Onwards: h.onwards}
+	if h.calls != "" {
+		s.Match = func(c killat.Call) bool { return has(h.calls, c.Name) }
+	}
+	return s
+}
+
+// needsPtrace is what a test says where programs cannot be traced. Nothing else
+// finds all points, so that it is never left out.
+const needsPtrace = "%v: this test strikes a program at its system calls; let it use ptrace (docker run --cap-add SYS_PTRACE)"
+
+// sweep SPEC DIR DATE HARM... copies DIR and applies SPEC to the copy as if it
+// were DATE, once for every file-changing system call of such a run, and does
+// harm at that call. Then it looks at what is left, lets the next run mend it,
+// and lets another one find nothing to do. It prints how many calls and points
+// there were.
+func cmdSweep(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 4 {
+		ts.Fatalf("usage: sweep SPEC DIR DATE HARM...")
+	}
+	s := &sweeper{
+		program: buildProgram(ts),
+		spec:    ts.MkAbs(args[0]), base: ts.MkAbs(args[1]), at: args[2],
+		work: memoryDir(ts),
+	}
+	reference := filepath.Join(s.work, "reference")
+	for range 2 {
+		ts.Check(copyTree(s.base, reference))
+		r, stdout, stderr, err := s.run(reference, killat.Strike{})
+		if err != nil {
+			ts.Fatalf(needsPtrace, err)
+		}
+		if r.Code != 0 {
+			ts.Fatalf("the run fails without any harm: exit %d\n%s%s", r.Code, stdout, stderr)
+		}
+		if s.calls != nil && len(s.calls) != len(r.Calls) {
+			ts.Fatalf("one run made %d calls and another %d", len(s.calls), len(r.Calls))
+		}
+		s.calls = r.Calls
+	}
+	var err error
+	s.want, err = shape(reference)
+	ts.Check(err)
+	fmt.Fprintf(ts.Stdout(), "%d file-changing calls\n", len(s.calls))
+	for _, name := range args[3:] {
+		h, ok := harms[name]
+		if !ok {
+			ts.Fatalf("no such harm: %s", name)
+		}
+		codes, err := s.sweep(name, h)
+		ts.Check(err)
+		fmt.Fprintf(ts.Stdout(), "%s at %s\n", name, codes)
+	}
+}
+
+type sweeper struct {
+	program        string
+	spec, base, at string
+	work           string
+	calls          []killat.Call
+	want           string // shape of a directory after an undisturbed run
+}
+
+// sweep does one kind of harm at every point, on all cores.
+func (s *sweeper) sweep(name string, h harm) (string, error) {
+	n := 0
+	match := h.at(1).Match
+	for _, c := range s.calls {
+		if match == nil && c.Name != "flock" || match != nil && match(c) {
+			n++
+		}
+	}
+	points := make(chan int)
+	var mu sync.Mutex
+	var errs []error
+	codes := map[int]int{}
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for k := range points {
+				code, err := s.point(name, h, k)
+				mu.Lock()
+				codes[code]++
+				if err != nil {
+					errs = append(errs, err)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for k := 1; k <= n; k++ {
+		points <- k
+	}
+	close(points)
+	wg.Wait()
+	text := fmt.Sprintf("%d points:", n)
+	for _, code := range []int{-1, 0, 1, 3} {
+		if codes[code] > 0 {
+			text += fmt.Sprintf(" %d %s,", codes[code], map[int]string{-1: "killed", 0: "ended with 0", 1: "with 1", 3: "with 3"}[code])
+		}
+	}
+	if len(errs) > 8 {
+		errs = append(errs[:8], fmt.Errorf("and %d more", len(errs)-8))
+	}
+	return strings.TrimSuffix(text, ","), errors.Join(errs...)
+}
+
+// run applies the spec under a strike.
+func (s *sweeper) run(dir string, strike killat.Strike) (killat.Result, string, string, error) {
+	var stdout, stderr bytes.Buffer
+	cmd := exec.Command(s.program, "apply", s.spec, "--output", dir, "--at", s.at)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	r, err := killat.Run(cmd, strike)
+	return r, stdout.String(), stderr.String(), err
+}
+
+// next is a later run: the same code, in this process.
+func (s *sweeper) next(dir, command string, more ...string) (int, string) {
+	var out bytes.Buffer
+	args := append([]string{command, s.spec, "--output", dir, "--at", s.at}, more...)
+	code := run(context.Background(), args, process{strings.NewReader(""), &out, &out, os.LookupEnv, time.Now})
+	return code, out.String()
+}
+
+// point does harm at one call and looks at everything that follows.
+func (s *sweeper) point(name string, h harm, k int) (code int, err error) {
+	dir := filepath.Join(s.work, fmt.Sprintf("%s.%d", name, k))
+	if err := copyTree(s.base, dir); err != nil {
+		return 0, err
+	}
+	r, stdout, stderr, err := s.run(dir, h.at(k))
+	if err != nil {
+		return 0, fmt.Errorf(needsPtrace, err)
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s at %d, %s: exit %d: %w\n%s%s", name, k, last(r.Calls), r.Code, err, stdout, stderr)
+			return
+		}
+		err = os.RemoveAll(dir)
+	}()
+	if !r.Fired {
+		return r.Code, errors.New("the run did not get there")
+	}
+	if err := s.honest(h, r, dir, stdout, stderr); err != nil {
+		return r.Code, err
+	}
+	if err := checkState(dir); err != nil {
+		return r.Code, err
+	}
+	if code, out := s.next(dir, "apply"); code != exitDone {
+		return r.Code, fmt.Errorf("the next run ends with %d: %s", code, out)
+	}
+	if err := checkState(dir); err != nil {
+		return r.Code, fmt.Errorf("after the next run: %w", err)
+	}
+	have, err := shape(dir)
+	if err == nil && have != s.want {
+		err = fmt.Errorf("the next run has led to\n%s\nwhere an undisturbed one leads to\n%s", have, s.want)
+	}
+	if err != nil {
+		return r.Code, err
+	}
+	before, err := snapshot(dir)
+	if err != nil {
+		return r.Code, err
+	}
+	if code, out := s.next(dir, "apply"); code != exitDone || !strings.Contains(out, "Nothing to do") {
+		return r.Code, fmt.Errorf("the run after the next ends with %d: %s", code, out)
+	}
+	after, err := snapshot(dir)
+	if err == nil && after != before {
+		err = fmt.Errorf("the run after the next has changed\n%s\nto\n%s", before, after)
+	}
+	return r.Code, err
+}
+
+var (
+	doneLine = regexp.MustCompile(`(?m)^[+~±-] +([a-z]+\.\S+)`)
+	message  = regexp.MustCompile(`(?m)^(mtlsplan|[a-z]+\.\S+): .+`)
+)
+
+// honest holds exit code and messages against what is there: a reader must find
+// nothing left of what was reported as done.
+func (s *sweeper) honest(h harm, r killat.Result, dir, stdout, stderr string) error {
+	code, out := s.next(dir, "plan", "--format", "json")
+	var plan struct {
+		Steps []struct{ Owner, Action string }
+	}
+	if err := json.Unmarshal([]byte(out), &plan); err != nil || code != exitDone {
+		return fmt.Errorf("a plan beside it ends with %d: %s", code, out)
+	}
+	for _, done := range doneLine.FindAllStringSubmatch(stdout, -1) {
+		for _, step := range plan.Steps {
+			if step.Owner == done[1] {
+				return fmt.Errorf("%s was reported as done, and the plan is to %s it", step.Owner, step.Action)
+			}
+		}
+	}
+	if strings.Contains(stderr, "goroutine ") {
+		return errors.New("it panicked")
+	}
+	switch {
+	case r.Killed:
+		if h.errno != 0 {
+			return errors.New("it was killed")
+		}
+	case r.Code == exitDone:
+		if len(plan.Steps) > 0 {
+			return fmt.Errorf("it ended with 0, and %d steps are left", len(plan.Steps))
+		}
+	case r.Code == exitFailure || r.Code == exitIncomplete:
+		if !message.MatchString(stderr) || !strings.Contains(stderr, h.errno.Error()) {
+			return fmt.Errorf("its message does not say %q", h.errno)
+		}
+	default:
+		return errors.New("this exit code is not for this")
+	}
+	return nil
+}
+
+func last(calls []killat.Call) string {
+	if len(calls) == 0 {
+		return "before the first call"
+	}
+	c := calls[len(calls)-1]
+	return c.Name + " " + filepath.Base(c.File)
+}
+
+// buildProgram builds the real program in the script's directory, once.
+func buildProgram(ts *testscript.TestScript, flags ...string) string {
+	program := ts.MkAbs(filepath.Join(ts.Getenv("WORK"), ".program", "mtlsplan"))
+	if _, err := os.Stat(program); err == nil {
+		return program
+	}
+	build := exec.Command("go", append(append([]string{"build"}, flags...), "-o", program, ".")...)
+	if out, err := build.CombinedOutput(); err != nil {
+		ts.Fatalf("go build: %v\n%s", err, out)
+	}
+	return program
+}
+
+// memoryDir is a directory on which fsync costs nothing, if there is one: what
+// a killed process leaves behind is the same everywhere.
+func memoryDir(ts *testscript.TestScript) string {
+	dir, err := os.MkdirTemp("/dev/shm", "mtlsplan-")
+	if err != nil {
+		dir, err = os.MkdirTemp(ts.Getenv("WORK"), "sweep-")
+	}
+	ts.Check(err)
+	ts.Defer(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// copyTree copies directories and plain files with their modes, to a place that
+// is made anew.
+func copyTree(from, to string) error {
+	if err := os.RemoveAll(to); err != nil {
+		return err
+	}
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, rel)
+		if d.IsDir() {
+			return errors.Join(os.Mkdir(target, 0o700), os.Chmod(target, info.Mode().Perm()))
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return errors.Join(os.WriteFile(target, data, 0o600), os.Chmod(target, info.Mode().Perm()))
+	})
+}
+
+// count-calls PROGRAM ARG... prints how many file-changing system calls a
+// program makes.
+func cmdCountCalls(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: count-calls PROGRAM ARG...")
+	}
+	r := struck(ts, io.Discard, killat.Strike{}, args)
+	if r.Code != 0 {
+		ts.Fatalf("exit code %d", r.Code)
+	}
+	fmt.Fprintln(ts.Stdout(), len(r.Calls))
+}
+
+// strike CODE ERRNO CALL PROGRAM ARG... runs a program in which every call of
+// this name fails, and wants the exit code.
+func cmdStrike(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 4 {
+		ts.Fatalf("usage: strike CODE ERRNO CALL PROGRAM ARG...")
+	}
+	errno, ok := errnos[args[1]]
+	if !ok {
+		ts.Fatalf("no such errno here: %s", args[1])
+	}
+	r := struck(ts, ts.Stdout(), killat.Strike{
+		At: 1, Fault: killat.FailLost, Errno: errno, Onwards: true,
+		Match: func(c killat.Call) bool { return c.Name == args[2] },
+	}, args[3:])
+	if !r.Fired {
+		ts.Fatalf("the program makes no such call: %s", args[2])
+	}
+	if strconv.Itoa(r.Code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", r.Code, args[0])
+	}
+}
+
+var errnos = map[string]syscall.Errno{"ENOLCK": syscall.ENOLCK, "EOPNOTSUPP": syscall.EOPNOTSUPP, "ENOSYS": syscall.ENOSYS, "EIO": syscall.EIO}
+
+// struck runs a program of the script under a strike.
+func struck(ts *testscript.TestScript, stdout io.Writer, strike killat.Strike, args []string) killat.Result {
+	program := args[0]
+	if program == "mtlsplan" {
+		program = buildProgram(ts)
+	}
+	cmd := exec.Command(program, args[1:]...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Stdout, cmd.Stderr = stdout, ts.Stderr()
+	r, err := killat.Run(cmd, strike)
+	if err != nil {
+		ts.Fatalf(needsPtrace, err)
+	}
+	return r
+}
