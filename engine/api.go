@@ -16,6 +16,7 @@ type Options struct {
 	Allow       int           // revocations allowed beyond the guard: --allow-revocations
 	Adopt       bool          // take over files that the CA database knows nothing of
 	AcceptClock bool          // go on although the clock is behind the directory's own past
+	Parallel    int           // how many owners are worked on at a time; less than 1: as many as there are cores
 	LookupEnv   func(string) (string, bool)
 	Command     string // for whoever finds the lock taken: "apply since 2026-11-23T16:00:00Z"
 }

@@ -95,7 +95,7 @@ func bareWork(b *testing.B, cfg *spec.Config, path string) {
 	must(err)
 	batch := dir.Begin()
 	files := make([][5][]byte, len(cfg.Users))
-	forEach(context.Background(), len(cfg.Users), func(i int) {
+	forEach(context.Background(), runtime.GOMAXPROCS(0), len(cfg.Users), func(i int) {
 		u := cfg.Users[i]
 		pass := secret.Random()
 		key, err := u.Key.Generate()

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -27,12 +26,12 @@ type observer struct {
 	opened *openings
 }
 
-// forEach calls f for every index on all cores, until ctx ends: then the rest is
-// left out.
-func forEach(ctx context.Context, n int, f func(int)) {
+// forEach calls f for every index, so many at a time, until ctx ends: then the
+// rest is left out.
+func forEach(ctx context.Context, workers, n int, f func(int)) {
 	var wg sync.WaitGroup
 	next := make(chan int)
-	for range min(n, runtime.GOMAXPROCS(0)) {
+	for range min(n, workers) {
 		wg.Go(func() {
 			for i := range next {
 				f(i)
@@ -61,7 +60,7 @@ func (s *session) observe() (*Observed, error) {
 			obs.users = append(obs.users, userFacts{spec: u, owner: userOwner(u.Name)})
 		}
 	}
-	forEach(s.ctx, len(obs.users), func(i int) { obs.users[i] = o.user(obs.users[i].spec) })
+	forEach(s.ctx, s.opt.Parallel, len(obs.users), func(i int) { obs.users[i] = o.user(obs.users[i].spec) })
 	if err := s.ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ type runFlags struct {
 	adopt       bool
 	lockTimeout time.Duration
 	acceptClock bool
+	parallel    int
 }
 
 func (a *app) addRunFlags(cmd *cobra.Command, f *runFlags) {
@@ -36,6 +37,7 @@ func (a *app) addRunFlags(cmd *cobra.Command, f *runFlags) {
 	flags.BoolVar(&f.adopt, "adopt", false, "take over files that were made by hand, of which the CA database knows nothing")
 	flags.DurationVar(&f.lockTimeout, "lock-timeout", 0, "`DURATION` to wait for another apply to end, as in 30s; a plan needs no lock and never waits")
 	flags.BoolVar(&f.acceptClock, "accept-clock", false, "go on without a warning although the clock is behind dates the directory has recorded")
+	flags.IntVar(&f.parallel, "parallel", 0, "work on `N` users at a time; 0 is as many as there are cores")
 	for _, name := range []string{"only", "replace"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			return a.completeOwners(args), cobra.ShellCompDirectiveNoFileComp
@@ -50,11 +52,15 @@ func (a *app) options(cfg *spec.Config, f runFlags, command string) (engine.Opti
 		LockTimeout: f.lockTimeout,
 		AcceptClock: f.acceptClock,
 		Adopt:       f.adopt,
+		Parallel:    f.parallel,
 		LookupEnv:   a.lookupEnv,
 		Command:     command + " since " + a.started.UTC().Format(time.RFC3339),
 	}
 	if f.lockTimeout < 0 {
 		return opt, fmt.Errorf("--lock-timeout %s: give a duration that is not negative, such as 30s", f.lockTimeout)
+	}
+	if f.parallel < 0 {
+		return opt, fmt.Errorf("--parallel %d: give the number of users to work on at a time", f.parallel)
 	}
 	if f.at != "" {
 		at, err := parseDate(f.at)
