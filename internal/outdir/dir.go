@@ -286,9 +286,10 @@ var remedies = []struct {
 	{syscall.ENOSPC, "make room (df and df -i tell whether bytes or inodes are short) and run again; what was there before is whole"},
 	{syscall.EDQUOT, "the quota is used up: make room and run again; what was there before is whole"},
 	{syscall.EACCES, "run as the owner of the directory"},
-	{syscall.EPERM, "run as the owner of the directory"},
+	{syscall.EPERM, "run as the owner of the directory; for whom it is forbidden as well, lsattr tells whether it was made immutable"},
 	{syscall.ENOTDIR, "a file lies where a directory has to be: move it away"},
 	{syscall.EMFILE, "raise the limit of open files (ulimit -n) and run again"},
+	{syscall.EFBIG, "raise the limit of file sizes (ulimit -f) and run again; what was there before is whole"},
 	{syscall.EIO, "the disk fails: look at the kernel's log before you run again"},
 }
 
