@@ -243,8 +243,9 @@ func (d *Dir) DirMode(name string) (mode fs.FileMode, exists bool, err error) {
 
 // List returns the names in a directory, sorted; none if it does not exist.
 func (d *Dir) List(name string) ([]string, error) {
-	if d.disk.root == nil {
-		return nil, nil
+	// Opening a fifo would wait for its other end.
+	if _, exists, err := d.DirMode(name); err != nil || !exists {
+		return nil, err
 	}
 	entries, err := fs.ReadDir(d.disk.root.FS(), name)
 	if errors.Is(err, fs.ErrNotExist) {
