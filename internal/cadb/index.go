@@ -121,7 +121,7 @@ func parseTime(s string) (time.Time, error) {
 
 func formatTime(t time.Time) string {
 	t = t.UTC()
-	if t.Year() < 2050 {
+	if t.Year() >= 1950 && t.Year() < 2050 {
 		return t.Format("060102150405Z")
 	}
 	return t.Format("20060102150405Z")
