@@ -30,14 +30,19 @@ func Lock(ctx context.Context, dir, holder string, timeout time.Duration) (*Dir,
 	if err := d.disk.makeRoot(dir); err != nil {
 		return nil, fmt.Errorf("output directory %s: %w", dir, bare(err))
 	}
+	held := false
+	defer func() {
+		if !held {
+			d.Close()
+		}
+	}()
 	if err := d.acquire(ctx, holder, timeout); err != nil {
-		d.Close()
 		return nil, err
 	}
 	if err := d.recover(); err != nil {
-		d.Close()
 		return nil, err
 	}
+	held = true
 	return d, nil
 }
 
