@@ -242,6 +242,9 @@ func (d *Dir) chmod(name string, mode fs.FileMode) error {
 			return err
 		}
 	}
+	if there.Mode().Perm() == mode {
+		return nil
+	}
 	f, err := d.disk.open(name)
 	if err != nil {
 		return err
