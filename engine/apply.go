@@ -35,16 +35,29 @@ func NewPlan(ctx context.Context, cfg *spec.Config, opt Options) (*Plan, error) 
 	if err := checkOnly(cfg, opt); err != nil {
 		return nil, err
 	}
+	for looks := 1; ; looks++ {
+		plan, moved, err := look(ctx, cfg, opt)
+		accuses := err != nil || plan.Refused() || len(plan.Failures) > 0
+		if !moved || !accuses && looks >= 3 || looks >= 10 {
+			return plan, err
+		}
+	}
+}
+
+// look makes a plan. Where a writer beside it has moved on meanwhile, the plan
+// may compare files and records of two moments: then it is worth another look,
+// above all when it accuses somebody.
+func look(ctx context.Context, cfg *spec.Config, opt Options) (plan *Plan, moved bool, err error) {
 	dir, err := outdir.Open(cfg.Output)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer dir.Close()
 	obs, err := newSession(ctx, cfg, opt, dir).observe()
 	if err != nil {
-		return nil, err
+		return nil, dir.Moved() && ctx.Err() == nil, err
 	}
-	return judge(obs, opt).plan, ctx.Err()
+	return judge(obs, opt).plan, dir.Moved() && ctx.Err() == nil, ctx.Err()
 }
 
 // checkOnly refuses owners that neither the spec nor the database knows: a

@@ -42,6 +42,7 @@ type Dir struct {
 	disk    disk
 	lock    *os.File // nil for a reader
 	pending view     // a committed batch that nobody has finished yet
+	opened  string   // a reader: the moment at which it was opened
 }
 
 // File is what was found at a path. A missing file is data, not an error.
@@ -68,6 +69,7 @@ func Open(dir string) (*Dir, error) {
 		root.Close()
 		return nil, err
 	}
+	d.opened = d.moment()
 	if d.pending, err = d.readPending(); err != nil {
 		root.Close()
 		return nil, err
