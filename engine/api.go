@@ -29,7 +29,7 @@ func (o Options) covers(owner Owner) bool {
 // Watcher hears what an apply does, from one goroutine at a time.
 type Watcher interface {
 	Planned(*Plan)  // once, before the first change; also of a plan that is refused
-	Done(Step)      // a step whose files are in place
+	Done([]Step)    // steps whose files are in place, made durable together
 	Failed(Failure) // an owner that is left as it was
 }
 

@@ -13,7 +13,7 @@ import (
 type quiet struct{}
 
 func (quiet) Planned(*Plan)  {}
-func (quiet) Done(Step)      {}
+func (quiet) Done([]Step)    {}
 func (quiet) Failed(Failure) {}
 
 func load(t testing.TB, text string) *spec.Config {

@@ -204,10 +204,15 @@ func (e *executor) commit(done []*built) error {
 	if err := batch.Commit(); err != nil {
 		return err
 	}
-	for _, b := range ok {
-		e.report.Done = append(e.report.Done, b.task.step)
-		e.watch.Done(b.task.step)
+	if len(ok) == 0 {
+		return nil
 	}
+	steps := make([]Step, len(ok))
+	for i, b := range ok {
+		steps[i] = b.task.step
+	}
+	e.report.Done = append(e.report.Done, steps...)
+	e.watch.Done(steps)
 	return nil
 }
 

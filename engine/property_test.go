@@ -147,7 +147,7 @@ type stopper struct {
 	stop context.CancelFunc
 }
 
-func (s *stopper) Done(Step) {
+func (s *stopper) Done([]Step) {
 	if s.left--; s.left <= 0 {
 		s.stop()
 	}

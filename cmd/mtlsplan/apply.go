@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -54,7 +55,8 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options) er
 		Passphrase: passphrasePath(cfg),
 	}
 	var watcher engine.Watcher = view
-	bar := &ui.Progress{Watcher: view, Terminal: a.stderr}
+	begin := time.Now() // for the time left on the bar; nothing is decided by it
+	bar := &ui.Progress{Watcher: view, Terminal: a.stderr, Elapsed: func() time.Duration { return time.Since(begin) }}
 	if ui.Interactive(a.stderr, a.lookupEnv) {
 		view.Out, view.Err = bar.Above(a.stdout), bar.Above(a.stderr)
 		watcher = bar

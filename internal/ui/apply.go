@@ -57,11 +57,17 @@ func (v *Apply) Planned(p *engine.Plan) {
 	}
 }
 
-// Done writes the step, or its group when this was the group's last.
-func (v *Apply) Done(s engine.Step) {
+// Done writes the steps, or their group when one was the group's last.
+func (v *Apply) Done(steps []engine.Step) {
 	if v.Quiet {
 		return
 	}
+	for _, s := range steps {
+		v.done(s)
+	}
+}
+
+func (v *Apply) done(s engine.Step) {
 	g := v.groups[s.Owner]
 	if g == nil {
 		v.show([]engine.Step{s})

@@ -28,7 +28,7 @@ func TestApplyShowsStepsAsTheyAreDone(t *testing.T) {
 	if out.Len() > 0 {
 		t.Errorf("printed before anything was done:\n%s", out.String())
 	}
-	v.Done(plan.Steps[0])
+	v.Done(plan.Steps[:1])
 	want := "+ ca.mattermost     create   pass key crt\n    there is no CA yet\n    passphrase in pki/secrets/ca.mattermost.pass\n"
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
@@ -55,7 +55,7 @@ func TestApplyFoldsWhatPlanFolds(t *testing.T) {
 	}
 	v.Planned(&engine.Plan{Steps: steps})
 	for _, s := range steps[:29] {
-		v.Done(s)
+		v.Done([]engine.Step{s})
 	}
 	if out.Len() > 0 {
 		t.Errorf("the group was printed before its end:\n%s", out.String())
@@ -69,7 +69,7 @@ func TestApplyFoldsWhatPlanFolds(t *testing.T) {
 	v = newApply(&out, &talk)
 	v.Planned(&engine.Plan{Steps: steps})
 	for _, s := range steps {
-		v.Done(s)
+		v.Done([]engine.Step{s})
 	}
 	if !strings.HasPrefix(out.String(), "~ 30 users  reissue  pass crt p12\n") {
 		t.Errorf("a group that is done was not printed:\n%s", out.String())
@@ -96,7 +96,7 @@ func TestQuietApplyWritesFailuresOnly(t *testing.T) {
 	plan := samplePlan()
 	plan.Notes = []engine.Note{{Message: "by the way"}}
 	v.Planned(plan)
-	v.Done(plan.Steps[0])
+	v.Done(plan.Steps[:1])
 	v.End(&engine.Report{Plan: plan, Done: plan.Steps[:1], Failures: []engine.Failure{{Owner: "user.ann", Message: "late"}}})
 	if out.Len() > 0 || talk.String() != "user.ann: late\n" {
 		t.Errorf("out %q, talk %q", out.String(), talk.String())
@@ -109,12 +109,12 @@ func TestProgressPassesEverythingOn(t *testing.T) {
 	var plain, out, talk, terminal bytes.Buffer
 	plan := samplePlan()
 	bare, view := newApply(&plain, &talk), newApply(&out, &talk)
-	bar := &Progress{Watcher: view, Terminal: &terminal}
+	bar := &Progress{Watcher: view, Terminal: &terminal, Elapsed: func() time.Duration { return 0 }}
 	view.Out, view.Err = bar.Above(&out), bar.Above(&talk)
 	for _, w := range []engine.Watcher{bare, bar} {
 		w.Planned(plan)
 		for _, s := range plan.Steps[1:] {
-			w.Done(s)
+			w.Done([]engine.Step{s})
 		}
 		w.Failed(engine.Failure{Owner: "ca.mattermost", Message: "m"})
 	}
@@ -128,6 +128,25 @@ func TestProgressPassesEverythingOn(t *testing.T) {
 	}
 	if !strings.Contains(terminal.String()[drawn:], "\r"+strings.Repeat(" ", 40)) {
 		t.Errorf("the bar is left behind: %q", terminal.String()[drawn:])
+	}
+}
+
+func TestTimeLeft(t *testing.T) {
+	for _, c := range []struct {
+		done, left int
+		spent      time.Duration
+		want       string
+	}{
+		{0, 100, time.Minute, ""},
+		{100, 0, time.Minute, ""},
+		{90, 10, time.Minute, ", some seconds left"},
+		{256, 2744, 4 * time.Second, ", about 40 s left"},
+		{1000, 99000, 2 * time.Second, ", about 3 min left"},
+		{1, 99, 10 * time.Minute, ", about 16.5 h left"},
+	} {
+		if got := timeLeft(c.done, c.left, c.spent); got != c.want {
+			t.Errorf("%d done, %d left after %s: %q, want %q", c.done, c.left, c.spent, got, c.want)
+		}
 	}
 }
 

@@ -1,7 +1,9 @@
 package ui
 
 import (
+	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -14,9 +16,13 @@ import (
 type Progress struct {
 	engine.Watcher
 	Terminal io.Writer
+	Elapsed  func() time.Duration // since any moment before the apply
 
 	bar   *progressbar.ProgressBar
 	drawn bool // since it was taken away last
+
+	left, done int           // steps of users
+	since      time.Duration // when the first of them could begin
 }
 
 // Above returns a writer to w that takes the bar away before it writes; the
@@ -42,26 +48,55 @@ func (v *Progress) Planned(p *engine.Plan) {
 	v.bar = progressbar.NewOptions(len(p.Steps),
 		progressbar.OptionSetWriter(v.Terminal),
 		progressbar.OptionSetDescription("applying"),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionSetElapsedTime(false),
 		progressbar.OptionSetWidth(30),
 		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "█", SaucerPadding: "░", BarStart: "", BarEnd: ""}),
 		progressbar.OptionShowCount(),
-		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetRenderBlankState(true),
 	)
 	v.drawn = true
+	v.since = v.Elapsed()
+	for _, s := range p.Steps {
+		if isUser(s.Owner) {
+			v.left++
+		}
+	}
 }
 
 // Done moves the bar on.
-func (v *Progress) Done(s engine.Step) {
-	v.Watcher.Done(s)
-	v.add()
+func (v *Progress) Done(steps []engine.Step) {
+	v.Watcher.Done(steps)
+	owners := make([]engine.Owner, len(steps))
+	for i, s := range steps {
+		owners[i] = s.Owner
+	}
+	v.add(owners...)
 }
 
 // Failed moves the bar on, too: nothing more will happen to that owner.
 func (v *Progress) Failed(f engine.Failure) {
 	v.Watcher.Failed(f)
-	v.add()
+	v.add(f.Owner)
+}
+
+// timeLeft goes by the users: one is like another, while the CA may take
+// longer than all of them.
+func timeLeft(done, left int, spent time.Duration) string {
+	if done == 0 || left == 0 {
+		return ""
+	}
+	t := time.Duration(float64(spent) / float64(done) * float64(left))
+	switch {
+	case t < 10*time.Second:
+		return ", some seconds left"
+	case t < 100*time.Second:
+		return fmt.Sprintf(", about %d s left", int(t.Seconds()+5)/10*10)
+	case t < 100*time.Minute:
+		return fmt.Sprintf(", about %d min left", int(t.Minutes()+0.5))
+	}
+	return fmt.Sprintf(", about %.1f h left", t.Hours())
 }
 
 // Close takes the bar away for good.
@@ -80,9 +115,21 @@ func (v *Progress) clear() {
 	v.drawn = false
 }
 
-func (v *Progress) add() {
-	if v.bar != nil {
-		_ = v.bar.Add(1)
-		v.drawn = true
+func (v *Progress) add(owners ...engine.Owner) {
+	if v.bar == nil {
+		return
 	}
+	now := v.Elapsed()
+	for _, owner := range owners {
+		if isUser(owner) {
+			v.done, v.left = v.done+1, v.left-1
+		} else if v.done == 0 {
+			v.since = now
+		}
+	}
+	v.bar.Describe("applying" + timeLeft(v.done, v.left, now-v.since))
+	_ = v.bar.Add(len(owners))
+	v.drawn = true
 }
+
+func isUser(owner engine.Owner) bool { return strings.HasPrefix(string(owner), "user.") }
