@@ -50,7 +50,8 @@ func (b *Batch) Put(name string, data []byte, mode fs.FileMode) {
 }
 
 // Append adds to the end of a file of the given size, which is created when
-// the size is 0. Whatever lies beyond that size, a torn tail, is cut off.
+// the size is 0. A file that has grown meanwhile by anything but a part of the
+// same data is an error, and left alone.
 func (b *Batch) Append(name string, size int64, data []byte, mode fs.FileMode) {
 	if from := b.stageFile(data, mode); b.err == nil {
 		b.ops = append(b.ops, op{Do: "append", Name: name, From: from, At: size, Mode: mode})

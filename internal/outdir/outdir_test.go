@@ -264,3 +264,46 @@ func TestOthersMayWrite(t *testing.T) {
 		t.Error("a directory that others can write to was opened")
 	}
 }
+
+// A torn append is completed. What is whole already is not taken away, for
+// certificates may be visible that it records; what somebody else has written
+// is neither cut off nor written over.
+func TestAppendAgain(t *testing.T) {
+	for _, c := range []struct{ there, want string }{
+		{"old\n", "old\nnew\n"},
+		{"old\nne", "old\nnew\n"},
+		{"old\n\x00\x00w", "old\nnew\n"},
+		{"old\nne\x00\x00\x00\x00", "old\nnew\n"},
+		{"old\nnew\n", "old\nnew\n"},
+		{"old\nnew\nmore\n", "old\nnew\nmore\n"},
+		{"old\nother\n", ""},
+		{"o", ""},
+	} {
+		var cut bool
+		ctx := WithTrace(context.Background(), func(c Change, do func() error) error {
+			cut = cut || c.Do == "truncate" && c.Name == "db/issued.pem" && c.At < 8
+			return do()
+		})
+		dir := filepath.Join(t.TempDir(), "out")
+		d, err := Lock(ctx, dir, "test", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := d.Begin()
+		b.Append("db/issued.pem", 4, []byte("new\n"), ModeSecret)
+		if err := errors.Join(b.writeJournal(), os.WriteFile(filepath.Join(dir, "db/issued.pem"), []byte(c.there), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		d.Close()
+		w, err := Lock(ctx, dir, "test", 0)
+		if have, _ := os.ReadFile(filepath.Join(dir, "db/issued.pem")); c.want == "" {
+			if err == nil || string(have) != c.there {
+				t.Errorf("%q: %v, and now %q", c.there, err, have)
+			}
+			continue
+		} else if err != nil || string(have) != c.want || cut {
+			t.Errorf("%q: %v, and now %q, cut %v", c.there, err, have, cut)
+		}
+		w.Close()
+	}
+}

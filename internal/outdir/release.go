@@ -1,8 +1,10 @@
 package outdir
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -166,9 +168,10 @@ func (d *Dir) refuseOdd(name string) error {
 	return plain(info)
 }
 
-// append writes behind the size that the file had before, over whatever an
-// earlier pass has got there. A crash leaves a tail that is cut or missing; the
-// staged file stays until the journal is gone, so that the next pass has it all.
+// append writes behind the size that the file had before. A crash leaves a tail
+// that is cut or missing; the staged file stays until the journal is gone, so
+// that the next pass has it all. What an earlier pass has got there is never
+// taken away again: certificates may be visible that it records (I1).
 func (d *Dir) append(o op, changed map[string]bool) error {
 	staged, err := d.readPlain(o.From, o.From)
 	if err != nil || staged.Missing {
@@ -177,7 +180,7 @@ func (d *Dir) append(o op, changed map[string]bool) error {
 	if err := d.refuseOdd(o.Name); err != nil {
 		return err
 	}
-	f, err := d.disk.create(o.Name, os.O_WRONLY, o.Mode)
+	f, err := d.disk.create(o.Name, os.O_RDWR, o.Mode)
 	if err != nil {
 		return err
 	}
@@ -186,20 +189,37 @@ func (d *Dir) append(o op, changed map[string]bool) error {
 	if err != nil {
 		return err
 	}
-	if info.Size() < o.At {
-		return fmt.Errorf("is %d bytes long where %d were before: it was changed behind an interrupted run", info.Size(), o.At)
+	if info.Mode().Perm() != o.Mode {
+		if err := f.chmod(o.Mode); err != nil {
+			return err
+		}
 	}
-	if err := f.chmod(o.Mode); err != nil {
+	changed[o.Name] = true
+	tail, err := io.ReadAll(io.NewSectionReader(f.f, o.At, max(0, info.Size()-o.At)))
+	if err != nil || bytes.HasPrefix(tail, staged.Data) {
 		return err
 	}
-	if err := f.truncate(o.At); err != nil {
-		return err
+	if info.Size() < o.At || !tornFrom(tail, staged.Data) {
+		return errors.New("was changed by somebody else after a run was interrupted: put back what it was then, from a backup or OpenSSL's copy that ends in .old, and run apply again")
 	}
 	if err := f.write(staged.Data, o.At); err != nil {
 		return err
 	}
-	changed[o.Name] = true
+	if end := o.At + int64(len(staged.Data)); info.Size() > end {
+		return f.truncate(end)
+	}
 	return nil
+}
+
+// tornFrom reports whether a tail is what a crash may leave of data: a part of
+// it, and zeros where the disk has not got the rest.
+func tornFrom(tail, data []byte) bool {
+	for i, c := range tail {
+		if c != 0 && (i >= len(data) || c != data[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 func ignoreMissing(err error) error {

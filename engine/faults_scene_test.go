@@ -1,0 +1,455 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"software.sslmate.com/src/go-pkcs12"
+
+	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/secret"
+)
+
+// tree is a directory in memory: what lies at each path.
+type tree map[string]node
+
+type node struct {
+	mode fs.FileMode // with fs.ModeDir
+	data string
+}
+
+func readTree(t testing.TB, root string) tree {
+	t.Helper()
+	out := tree{}
+	err := filepath.WalkDir(root, func(at string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		n := node{mode: info.Mode()}
+		if n.mode.IsRegular() {
+			data, err := os.ReadFile(at)
+			if err != nil {
+				return err
+			}
+			n.data = string(data)
+		}
+		name, err := filepath.Rel(root, at)
+		out[filepath.ToSlash(name)] = n
+		return err
+	})
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func (tr tree) write(t testing.TB, root string) {
+	t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(tr)) {
+		at, n := filepath.Join(root, name), tr[name]
+		var err error
+		if n.mode.IsDir() {
+			err = os.MkdirAll(at, 0o755)
+		} else {
+			err = os.WriteFile(at, []byte(n.data), 0o600)
+		}
+		if err == nil {
+			err = os.Chmod(at, n.mode.Perm())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// transient reports whether a path is no part of what a run makes.
+func transient(name string) bool {
+	return name == "db/lock" || name == "db/stage" || strings.HasPrefix(name, "db/stage/")
+}
+
+// begin makes what a scene begins with.
+func (w *world) begin() {
+	w.t.Helper()
+	r := run{cfg: w.load(), opt: w.options()}
+	var err error
+	if r.report, err = Apply(context.Background(), r.cfg, r.opt, quiet{}); err != nil || len(r.report.Failures) > 0 {
+		w.t.Fatalf("%v %+v", err, r.report)
+	}
+	w.checkRecords(r, records{})
+}
+
+// scene is a directory, and a run over it that does much at once.
+type scene struct {
+	name  string
+	start tree
+	world world // to be copied
+	adopt bool
+
+	was     records
+	reasons map[string]bool // "owner code", of the plan before anything was done
+	issued  []string        // whose certificates an undisturbed run issues, in order
+	shape   string          // what an undisturbed run comes to
+	changes []outdir.Change // what an undisturbed run does
+}
+
+// sceneMaker brings a directory, a spec and a clock to where the run begins.
+type sceneMaker struct {
+	name  string
+	adopt bool
+	make  func(w *world)
+}
+
+// scenes are what is tried with faults and with power cuts.
+var scenes = []sceneMaker{
+	// A user is renewed, one joins, one leaves, one is revoked, one gets another
+	// passphrase, one brings a request; a mode is mended, the CA's key is encrypted
+	// anew, the CRL signed and the site written.
+	{"everything", false, func(w *world) {
+		w.spec.users[0].attributes = set(w.spec.users[0].attributes, "validity", `"90d"`)
+		w.spec.users = append(w.spec.users, userModel{name: "fay"}, userModel{name: "gus"})
+		w.begin()
+		w.now = w.now.Add(80 * 24 * time.Hour)
+		s := &w.spec
+		s.users = slices.DeleteFunc(s.users, func(u userModel) bool { return u.name == "gus" })
+		change := func(name string, f func(u *userModel)) {
+			u := *s.user(name)
+			f(&u)
+			s.put(u)
+		}
+		change("bob", func(u *userModel) { u.attributes = set(u.attributes, "revoked", `"keyCompromise"`) })
+		change("cyd", func(u *userModel) { u.passphrase, u.previous = "", env("ONE") })
+		change("dan", func(u *userModel) {
+			u.passphrase, u.attributes = "", set(u.attributes, "csr", `"dan.1.csr"`)
+		})
+		s.users = append(s.users, userModel{name: "eve"})
+		s.ca.passphrase, s.ca.previous = env("CA1"), generate
+		s.site = set(s.site, "exempt", `["/hooks/"]`)
+		s.guard = "3"
+		w.check(os.Chmod(w.out("fay-m.key"), 0o644))
+	}},
+	{"rollover", false, func(w *world) {
+		w.spec.users = w.spec.users[:2]
+		w.begin()
+		w.now = w.now.Add(24 * time.Hour)
+		w.spec.ca.generation = 2
+		w.spec.ca.passphrase, w.spec.ca.previous = env("CA1"), generate
+		w.spec.users = append(slices.Clone(w.spec.users), userModel{name: "eve"})
+	}},
+	{"first run", false, func(w *world) { w.spec.users = w.spec.users[:3] }},
+	{"adoption", true, func(w *world) {
+		w.spec.users = w.spec.users[:3]
+		w.begin()
+		w.check(os.RemoveAll(w.out("db")))
+		w.memory = newMemory()
+		w.now = w.now.Add(24 * time.Hour)
+		w.spec.users = append(slices.Clone(w.spec.users), userModel{name: "eve"})
+	}},
+}
+
+// pointT says at which point a check has failed.
+type pointT struct {
+	testing.TB
+	point string
+}
+
+func (p *pointT) Fatalf(format string, args ...any) {
+	p.TB.Helper()
+	p.TB.Fatalf("%s: "+format, append([]any{p.point}, args...)...)
+}
+
+func (p *pointT) Fatal(args ...any) {
+	p.TB.Helper()
+	p.TB.Fatal(append([]any{p.point + ":"}, args...)...)
+}
+
+func (p *pointT) Logf(string, ...any) {}
+
+func newScene(t testing.TB, m sceneMaker) *scene {
+	t.Helper()
+	s := &scene{name: m.name, adopt: m.adopt}
+	w := &world{
+		dir: tempDir(t), now: time.Date(2031, 5, 6, 7, 8, 9, 500_000_000, time.UTC), spec: firstSpec(), applied: firstSpec(),
+		env:     map[string]string{"CHALLENGE1": "open-sesame", "CHALLENGE2": "shibboleth"},
+		damaged: map[string]original{}, old: map[string][][]byte{}, memory: newMemory(),
+	}
+	w.t = &pointT{t, s.name}
+	for _, v := range []string{"ONE", "TWO", "CA1", "CA2"} {
+		w.env[v] = "the-secret-of-" + v
+	}
+	for user, data := range requests() {
+		w.write(filepath.Join(w.dir, user[:3]+"."+user[3:]+".csr"), data, 0o600)
+	}
+	m.make(w)
+	s.start = readTree(t, w.dir)
+	s.world = *w
+	s.was = w.records()
+	w = s.open(t, "undisturbed") // sites name the directory that they are in
+	plan, err := NewPlan(context.Background(), w.load(), s.options(w))
+	w.check(err)
+	s.reasons = map[string]bool{}
+	for _, step := range plan.Steps {
+		for _, r := range step.Reasons {
+			s.reasons[fmt.Sprint(step.Owner, " ", r.Code)] = true
+		}
+	}
+	s.play(t, w)
+	return s
+}
+
+// play is the undisturbed run.
+func (s *scene) play(t testing.TB, w *world) {
+	t.Helper()
+	s.changes = nil
+	ctx := outdir.WithTrace(context.Background(), func(c outdir.Change, do func() error) error {
+		s.changes = append(s.changes, c)
+		return do()
+	})
+	if r, err := Apply(ctx, w.load(), s.options(w), quiet{}); err != nil || len(r.Failures) > 0 || r.Plan.Refused() || r.Plan.Empty() {
+		t.Fatalf("%s: an undisturbed run: %v %+v", s.name, err, r)
+	}
+	s.shape, s.issued = s.shapeOf(w), s.newOwners(w)
+}
+
+func tempDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(fastDir(), "mtlsplan-faults-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// open makes a copy of a scene to play in.
+func (s *scene) open(t testing.TB, point string) *world {
+	t.Helper()
+	w := s.world
+	w.t, w.dir = &pointT{t, s.name + ", " + point}, tempDir(t)
+	w.old, w.damaged = map[string][][]byte{}, map[string]original{}
+	w.memory = memory{maps.Clone(w.memory.serials), maps.Clone(w.memory.revoked), maps.Clone(w.memory.numbers)}
+	s.start.write(t, w.dir)
+	return &w
+}
+
+func (s *scene) options(w *world) Options {
+	opt := w.options()
+	opt.Adopt = s.adopt
+	return opt
+}
+
+// shapeOf is what a directory holds, but for what chance and time have chosen.
+func (s *scene) shapeOf(w *world) string {
+	var lines []string
+	for name, f := range w.snapshot() {
+		if !transient(name) {
+			lines = append(lines, fmt.Sprintf("%s %s", name, f.mode))
+		}
+	}
+	for _, row := range w.records().rows {
+		lines = append(lines, fmt.Sprintf("%s %c %s", row.Owner, row.State, row.Reason))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// newOwners are the owners of what issued.pem has got since the scene began.
+func (s *scene) newOwners(w *world) []string {
+	var out []string
+	for _, e := range w.records().issued[len(s.was.issued):] {
+		out = append(out, e.Owner)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// inspect checks a directory in which a run has ended in whatever way: what
+// lies there raw, and what a plan says of it.
+func (s *scene) inspect(w *world) tree {
+	w.t.Helper()
+	raw := readTree(w.t.(*pointT).TB, w.out(""))
+	s.checkTogether(w, raw)
+	for name, n := range raw {
+		if strings.HasSuffix(name, ".crt") && !strings.HasPrefix(name, "db/") {
+			s.checkRecorded(w, raw, name, n)
+		}
+	}
+	plan, err := NewPlan(context.Background(), w.load(), s.options(w))
+	w.check(err)
+	if plan.Refused() || len(plan.Failures) > 0 {
+		w.t.Fatalf("the next plan accuses: %+v", plan)
+	}
+	for _, step := range plan.Steps {
+		for _, r := range step.Reasons {
+			if reason := fmt.Sprint(step.Owner, " ", r.Code); r.Code != Interrupted && !s.reasons[reason] && !s.reasons["ca.m missing"] {
+				w.t.Fatalf("the next plan says %s: %s", reason, r.Message)
+			}
+		}
+	}
+	return raw
+}
+
+// checkRecorded is I1: a certificate that is visible is in the database. A
+// certificate that the scene began with and that nobody has adopted yet is not
+// ours.
+func (s *scene) checkRecorded(w *world, raw tree, name string, n node) {
+	w.t.Helper()
+	for block, rest := pem.Decode([]byte(n.data)); block != nil; block, rest = pem.Decode(rest) {
+		cert, err := x509.ParseCertificate(block.Bytes)
+		w.check(err)
+		text := string(pem.EncodeToMemory(block))
+		row := "\t" + pki.SerialHex(cert.SerialNumber) + "\t"
+		if strings.Contains(raw["db/issued.pem"].data, text) && strings.Contains(raw["db/index.txt"].data, row) {
+			continue
+		}
+		if !s.adopt || s.start["pki/"+name].data != n.data {
+			w.t.Fatalf("%s holds %s, which is not on record", name, pki.SerialHex(cert.SerialNumber))
+		}
+	}
+}
+
+// identities remembers whose keys files hold: the same ones come again and again.
+var identities sync.Map // sha256 of the file: public identity, and the certificate of a .p12
+
+type identity struct{ public, cert string }
+
+func identify(data string, passes []string) identity {
+	id := sha256.Sum256([]byte(data))
+	if known, ok := identities.Load(id); ok {
+		return known.(identity)
+	}
+	var found identity
+	for _, pass := range passes {
+		if found.public != "" || pass == "" {
+			continue
+		}
+		if key, err := pki.OpenKey([]byte(data), secret.New([]byte(pass))); err == nil {
+			found.public = pki.PublicID(key.Public())
+		} else if _, cert, _, err := pkcs12.DecodeChain([]byte(data), pass); err == nil {
+			found = identity{pki.PublicID(cert.PublicKey), base64.StdEncoding.EncodeToString(cert.Raw)}
+		}
+	}
+	if found.public != "" {
+		identities.Store(id, found)
+	}
+	return found
+}
+
+// checkTogether is I5: the files that are there for a user belong together.
+func (s *scene) checkTogether(w *world, raw tree) {
+	w.t.Helper()
+	var staged []string // what may be a passphrase among what waits to be put into place
+	for name, n := range raw {
+		if strings.HasPrefix(name, "db/stage/") && n.mode.IsRegular() && 0 < len(n.data) && len(n.data) < 100 {
+			staged = append(staged, strings.TrimSuffix(n.data, "\n"))
+		}
+	}
+	for name, n := range raw {
+		base, isCert := strings.CutSuffix(name, ".crt")
+		if !isCert || strings.HasPrefix(name, "db/") {
+			continue
+		}
+		block, _ := pem.Decode([]byte(n.data))
+		if block == nil {
+			w.t.Fatalf("%s is not whole: %q", name, n.data)
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		w.check(err)
+		file := "secrets/" + base + ".pass"
+		passes := append([]string{w.env["ONE"], strings.TrimSuffix(raw[file].data, "\n"), strings.TrimSuffix(s.start["pki/"+file].data, "\n")}, staged...)
+		if key, ok := raw[base+".key"]; ok && base != "ca.m" && identify(key.data, passes).public != pki.PublicID(cert.PublicKey) {
+			w.t.Fatalf("%s.key does not belong to %s", base, name)
+		}
+		for _, ext := range []string{".p12", ".modern.p12", ".compat.p12"} {
+			if p, ok := raw[base+ext]; ok && identify(p.data, passes).cert != base64.StdEncoding.EncodeToString(cert.Raw) {
+				w.t.Fatalf("%s holds another certificate than %s", base+ext, name)
+			}
+		}
+	}
+}
+
+// mend runs once more without a fault, and once more: all is as if nothing had
+// happened.
+func (s *scene) mend(w *world, raw tree) tree {
+	w.t.Helper()
+	opt := s.options(w)
+	report, err := Apply(context.Background(), w.load(), opt, quiet{})
+	if err != nil || len(report.Failures) > 0 || report.Plan.Refused() {
+		w.t.Fatalf("the next run: %v %+v", err, report)
+	}
+	mended := readTree(w.t.(*pointT).TB, w.out(""))
+	for name, n := range raw { // I3: what was visible was whole, the old or the new
+		old, kept := s.start["pki/"+name], mended[name]
+		if n.mode.IsRegular() && !strings.HasPrefix(name, "db/") && n.data != kept.data && n.data != old.data {
+			w.t.Fatalf("%s was neither as before the run nor as after the next: %d bytes, %d and %d", name, len(n.data), len(old.data), len(kept.data))
+		}
+	}
+	r := run{cfg: w.load(), opt: opt, report: report, after: w.snapshot()}
+	w.checkRecords(r, s.was)
+	w.checkAll(r)
+	w.checkRepeat(r)
+	// I2: what was on record was put into place, and not issued again.
+	if issued := s.newOwners(w); !slices.Equal(issued, s.issued) {
+		w.t.Fatalf("certificates were issued for %v, and an undisturbed run issues for %v", issued, s.issued)
+	}
+	if shape := s.shapeOf(w); shape != s.shape {
+		w.t.Fatalf("the next run comes to\n%s\nan undisturbed one to\n%s", shape, s.shape)
+	}
+	for name := range mended {
+		if strings.HasPrefix(name, "db/stage/") {
+			w.t.Fatalf("%s is left", name)
+		}
+	}
+	return mended
+}
+
+// checkDone holds a report against the directory: what it says is done is there
+// as it stays.
+func (s *scene) checkDone(w *world, report *Report, raw, mended tree) {
+	w.t.Helper()
+	if report == nil {
+		return
+	}
+	done := map[Owner][]string{}
+	for _, step := range report.Done {
+		done[step.Owner] = step.Artefacts
+	}
+	cfg := w.load()
+	for name, n := range mended {
+		owner, kind := w.ownerOf(cfg, name)
+		if !slices.Contains(done[owner], kind) || kind == kindDB {
+			continue
+		}
+		if raw[name] != n {
+			w.t.Fatalf("%s was reported done, and %s is not there as it stays", owner, name)
+		}
+	}
+	for _, step := range report.Done {
+		if step.NotAfter == nil || step.Owner == "crl.m" || !slices.Contains(step.Artefacts, kindCrt) {
+			continue
+		}
+		entries, _, err := cadb.ParseIssued([]byte(raw["db/issued.pem"].data))
+		w.check(err)
+		if !slices.ContainsFunc(entries[min(len(entries), len(s.was.issued)):], func(e cadb.Issued) bool { return e.Owner == string(step.Owner) }) {
+			w.t.Fatalf("%s was reported done and is not on record", step.Owner)
+		}
+	}
+}
