@@ -12,8 +12,10 @@ export PATH := $(PATH):/usr/sbin:/sbin
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1	\2/p' Makefile | expand -t 10
 
+# Without cgo and GOFLAGS the same commit gives the same bytes on every machine
+# with this Go: no C compiler, path or setting of the builder gets in.
 build: ## build ./mtlsplan
-	go build -trimpath -buildvcs=auto -o mtlsplan ./cmd/mtlsplan
+	CGO_ENABLED=0 GOFLAGS= go build -trimpath -buildvcs=auto -o mtlsplan ./cmd/mtlsplan
 
 install: build ## install the program and its manual page under PREFIX (/usr/local)
 	install -D -m 0755 mtlsplan $(DESTDIR)$(PREFIX)/bin/mtlsplan
@@ -52,5 +54,5 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 		go test "$$dir" -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=5x </dev/null || exit 1; \
 	done
 
-bench: ## measure
-	go test -run='^$$' -bench=. -benchmem ./...
+bench: ## measure against the floor: LARGE=1 PEERS=1 RUN=REGEXP, RECORD=1 writes docs/performance.*
+	go run ./internal/bench $(if $(LARGE),-large) $(if $(PEERS),-peers) $(if $(RUN),-run '$(RUN)') $(if $(RECORD),-record .)

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/pki"
+	"mtlsplan/spec"
+)
+
+// apply makes the output directory and looks through all that is in it.
+func (tr *trial) apply(h hole, shape string) {
+	tr.t.Helper()
+	cfg, _, diags := spec.Load(filepath.Join(tr.dir, "m.hcl"))
+	if diags.HasErrors() {
+		tr.t.Fatal(diags)
+	}
+	for _, format := range []string{"json", "yaml"} {
+		tr.run("plan", "--format", format)
+	}
+	if !h.free { // a setting or the place of something: nothing is made of the text
+		tr.checkFiles()
+		return
+	}
+	if code := tr.run("apply"); code != exitDone && code != exitIncomplete && code != exitRefused {
+		tr.t.Errorf("exit %d: %s", code, &tr.said)
+	}
+	tr.run("render")
+	for _, u := range cfg.Users {
+		tr.run("show", "user."+u.Name)
+		if tr.run("show", "user."+u.Name, "--format", "json") == exitDone && !json.Valid(tr.out.Bytes()) {
+			tr.t.Errorf("no JSON: %s", &tr.out)
+		}
+	}
+	tr.checkFiles()
+	tr.checkNames("ca."+cfg.CA.Name+".crt", cfg.CA.Subject)
+	owners := []string{"ca." + cfg.CA.Name}
+	for _, u := range cfg.Users {
+		tr.checkNames(u.Name+"-"+cfg.CA.Name+".crt", u.Subject)
+		owners = append(owners, "user."+u.Name)
+	}
+	tr.checkIndex(owners)
+	got := tr.shape()
+	if ofSite := strings.HasPrefix(h.name, "nginx"); got != "" && !ofSite && got != shape {
+		tr.t.Errorf("the site has other directives:\n%s\nwant\n%s", got, shape)
+	}
+}
+
+var injectedFile = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+/-]*$|^_[A-Za-z0-9._@+-]*$`)
+
+// checkFiles: nothing lies outside the output directory but what was there, and
+// within it no name that a shell or another program could take for more.
+func (tr *trial) checkFiles() {
+	tr.t.Helper()
+	err := filepath.WalkDir(tr.root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, _ := filepath.Rel(tr.dir, path)
+		if name, within := strings.CutPrefix(filepath.ToSlash(name), "out/"); within {
+			if !injectedFile.MatchString(name) || strings.Contains(name, "..") || strings.Contains(name, inside) {
+				tr.t.Errorf("a file %q", name)
+			}
+		} else if _, ours := tr.files[name]; !ours && !slices.Contains([]string{".", "..", "../..", "out"}, name) {
+			tr.t.Errorf("outside the output directory: %q", name)
+		}
+		return nil
+	})
+	if err != nil {
+		tr.t.Error(err)
+	}
+}
+
+// checkNames reads a DN with the standard library and wants one attribute for
+// each field that was meant, of that very text.
+func (tr *trial) checkNames(file string, subject pki.Subject) {
+	tr.t.Helper()
+	data, err := os.ReadFile(filepath.Join(tr.dir, "out", file))
+	if os.IsNotExist(err) {
+		return
+	}
+	if err != nil {
+		tr.t.Fatal(err)
+	}
+	certs, err := pki.ParseCertificates(data)
+	if err != nil {
+		tr.t.Fatal(err)
+	}
+	var want []string
+	for oid, text := range map[string]string{"2.5.4.6": subject.Country, "2.5.4.8": subject.Province, "2.5.4.7": subject.Locality, "2.5.4.10": subject.Organization,
+		"2.5.4.11": subject.OrganizationalUnit, "2.5.4.3": subject.CommonName, "1.2.840.113549.1.9.1": subject.Email} {
+		if text != "" {
+			want = append(want, oid+"="+text)
+		}
+	}
+	var rdns pkix.RDNSequence
+	if rest, err := asn1.Unmarshal(certs[0].RawSubject, &rdns); err != nil || len(rest) > 0 {
+		tr.t.Fatal(err)
+	}
+	var got []string
+	for _, rdn := range rdns {
+		if len(rdn) != 1 {
+			tr.t.Errorf("an RDN of %d attributes", len(rdn))
+		}
+		for _, a := range rdn {
+			got = append(got, fmt.Sprintf("%s=%s", a.Type, a.Value))
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		tr.t.Errorf("the DN is %q, want %q", got, want)
+	}
+	for _, mail := range certs[0].EmailAddresses {
+		if mail != subject.Email {
+			tr.t.Errorf("the SAN has %q, want %q", mail, subject.Email)
+		}
+	}
+}
+
+// checkIndex: six columns a row, whose owner is one of those meant. Of all that
+// is written it alone is a table, and no cell of it is a spreadsheet's formula.
+func (tr *trial) checkIndex(owners []string) {
+	tr.t.Helper()
+	data, err := os.ReadFile(filepath.Join(tr.dir, "out", "db", "index.txt"))
+	if os.IsNotExist(err) {
+		return
+	}
+	rows, parseErr := cadb.ParseIndex(data)
+	if err != nil || parseErr != nil {
+		tr.t.Fatal(err, parseErr)
+	}
+	for _, row := range rows {
+		if !slices.Contains(owners, row.Owner) || !strings.HasPrefix(row.Subject, "/") {
+			tr.t.Errorf("a row of %q, %q", row.Owner, row.Subject)
+		}
+	}
+	for line := range strings.Lines(string(data)) {
+		cells := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		for _, cell := range cells {
+			if strings.IndexAny(cell, "=+-@\t\r|") == 0 || strings.ContainsFunc(cell, unicode.IsControl) {
+				tr.t.Errorf("a cell %q in %q", cell, line)
+			}
+		}
+		if len(cells) != 6 {
+			tr.t.Errorf("%d columns in %q", len(cells), line)
+		}
+	}
+}
+
+// checkSaid: no text reaches a terminal as anything but itself.
+func (tr *trial) checkSaid() {
+	tr.t.Helper()
+	text := tr.said.String()
+	if !utf8.ValidString(text) {
+		tr.t.Error("what was said is no UTF-8")
+	}
+	for _, r := range text {
+		if r != '\n' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\ufeff' {
+			tr.t.Errorf("what was said holds %U: %.2000q", r, text)
+			break
+		}
+	}
+	if strings.Contains(text, "\n"+inside) {
+		tr.t.Errorf("a line was put in: %.2000s", text)
+	}
+}
+
+// shape is a site's directives without their values: name, number of
+// arguments, depth. It reads them by the rules of NGINX's own tokens: blanks
+// part them, quotes and backslashes bind, "#" at the begin of one is a comment.
+func (tr *trial) shape() string {
+	tr.t.Helper()
+	sites, _ := filepath.Glob(filepath.Join(tr.dir, "out", "nginx", "*"))
+	if len(sites) != 1 {
+		return ""
+	}
+	data, err := os.ReadFile(sites[0])
+	if err != nil {
+		tr.t.Fatal(err)
+	}
+	var out strings.Builder
+	var words []string
+	depth := 0
+	end := func() {
+		if len(words) > 0 {
+			fmt.Fprintf(&out, "%s%s %d\n", strings.Repeat(" ", depth), regexp.MustCompile(`^[$"].*`).ReplaceAllString(words[0], "entry"), len(words))
+		}
+		words = nil
+	}
+	in := string(data)
+	for i := 0; i < len(in); {
+		switch c := in[i]; {
+		case strings.IndexByte(" \t\r\n", c) >= 0:
+			i++
+		case c == '#':
+			i += strings.IndexByte(in[i:]+"\n", '\n')
+		case c == ';' || c == '{' || c == '}':
+			end()
+			switch c {
+			case '{':
+				depth++
+			case '}':
+				depth--
+			}
+			i++
+		default:
+			start, quoted := i, byte(0)
+			if c == '"' || c == '\'' {
+				quoted = c
+				i++
+			}
+			for i < len(in) && (quoted != 0 && in[i] != quoted || quoted == 0 && strings.IndexByte(" \t\r\n;{", in[i]) < 0) {
+				if in[i] == '\\' {
+					i++
+				}
+				if strings.HasPrefix(in[i:], "${") {
+					i += strings.IndexByte(in[i:], '}')
+				}
+				i++
+			}
+			if quoted != 0 {
+				i++
+			}
+			words = append(words, in[start:min(i, len(in))])
+		}
+	}
+	if depth != 0 || len(words) > 0 {
+		tr.t.Errorf("the site ends within a directive: %q", words)
+	}
+	return out.String()
+}
