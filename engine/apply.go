@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"mtlsplan/internal/outdir"
@@ -37,8 +38,8 @@ func NewPlan(ctx context.Context, cfg *spec.Config, opt Options) (*Plan, error) 
 	}
 	for looks := 1; ; looks++ {
 		plan, moved, err := look(ctx, cfg, opt)
-		accuses := err != nil || plan.Refused() || len(plan.Failures) > 0
-		if !moved || !accuses && looks >= 3 || looks >= 10 {
+		accuses := err != nil || plan.accuses()
+		if !moved || !accuses && looks >= 3 || looks >= 20 {
 			return plan, err
 		}
 	}
@@ -58,6 +59,16 @@ func look(ctx context.Context, cfg *spec.Config, opt Options) (plan *Plan, moved
 		return nil, dir.Moved() && ctx.Err() == nil, err
 	}
 	return judge(obs, opt).plan, dir.Moved() && ctx.Err() == nil, ctx.Err()
+}
+
+// accuses reports whether a plan says that something is wrong with what is
+// there, and not only that time or the spec has moved on.
+func (p *Plan) accuses() bool {
+	return p.Refused() || len(p.Failures) > 0 || slices.ContainsFunc(p.Steps, func(s Step) bool {
+		return slices.ContainsFunc(s.Reasons, func(r Reason) bool {
+			return slices.Contains([]Code{Damaged, Missing, KeyMismatch, IssuerChanged, Mode}, r.Code)
+		})
+	})
 }
 
 // checkOnly refuses owners that neither the spec nor the database knows: a

@@ -278,9 +278,10 @@ func last(calls []killat.Call) string {
 	return c.Name + " " + filepath.Base(c.File)
 }
 
-// buildProgram builds the real program in the script's directory, once.
+// buildProgram builds the real program in the script's directory, once for the
+// same flags.
 func buildProgram(ts *testscript.TestScript, flags ...string) string {
-	program := ts.MkAbs(filepath.Join(ts.Getenv("WORK"), ".program", "mtlsplan"))
+	program := ts.MkAbs(filepath.Join(ts.Getenv("WORK"), ".program", "mtlsplan"+strings.Join(flags, "")))
 	if _, err := os.Stat(program); err == nil {
 		return program
 	}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"mtlsplan/internal/cadb"
+)
+
+func init() { scriptCommands["crowd"] = cmdCrowd }
+
+// crowd SPEC PROCESSES ROUNDS [FLAG...] lets processes of the real program, built
+// with these flags, work on one directory at once. In every round each applies SPEC
+// with two users of its own, so that the one takes away whom the other has
+// added. Readers look on all the time.
+func cmdCrowd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: crowd SPEC PROCESSES ROUNDS [FLAG...]")
+	}
+	head := ts.ReadFile(args[0])
+	processes, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	rounds, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	c := &crowd{program: buildProgram(ts, args[3:]...), work: memoryDir(ts), head: head}
+	c.dir = filepath.Join(c.work, "out")
+	ts.Check(c.spec(0, 0))
+	if out, err := c.run("apply", 0); err != nil {
+		ts.Fatalf("the first apply: %v\n%s", err, out)
+	}
+	stop := make(chan bool)
+	var readers sync.WaitGroup
+	for _, read := range [][]string{{"plan", "--format", "json"}, {"show", "ann"}} {
+		readers.Go(func() { c.look(stop, read) })
+	}
+	known := map[string]cadb.Row{}
+	for r := 1; r <= rounds && c.failed() == nil; r++ {
+		c.round(r, processes)
+		c.fail(c.check(r, processes, known))
+	}
+	close(stop)
+	readers.Wait()
+	ts.Check(c.failed())
+	fmt.Fprintf(ts.Stdout(), "%d applies, %d looks, %d certificates\n", rounds*processes, c.looks.Load(), len(known))
+}
+
+type crowd struct {
+	program, work, dir, head string
+	looks                    atomic.Int64
+	mu                       sync.Mutex
+	errs                     []error
+}
+
+func (c *crowd) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil && len(c.errs) < 5 {
+		c.errs = append(c.errs, err)
+	}
+}
+
+func (c *crowd) failed() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return errors.Join(c.errs...)
+}
+
+func (c *crowd) specFile(process int) string {
+	return filepath.Join(c.work, fmt.Sprintf("%d.hcl", process))
+}
+
+// spec writes what a process wants in a round: one user of its own who is new,
+// and one who comes and goes.
+func (c *crowd) spec(process, round int) error {
+	text := c.head
+	if round > 0 {
+		text += fmt.Sprintf("user \"r%dp%d\" {\n}\n\nuser \"p%d\" {\n}\n", round, process, (process+round)%5)
+	}
+	file := c.specFile(process)
+	return errors.Join(os.WriteFile(file+".new", []byte(text), 0o600), os.Rename(file+".new", file))
+}
+
+func (c *crowd) run(command string, process int, more ...string) ([]byte, error) {
+	args := append([]string{command, c.specFile(process), "--output", c.dir}, more...)
+	cmd := exec.Command(c.program, args...)
+	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil || strings.Contains(stderr.String(), "DATA RACE") {
+		err = fmt.Errorf("%s: %w: %s%s", command, err, stderr.String(), out)
+	}
+	return out, err
+}
+
+// round lets all processes apply at once.
+func (c *crowd) round(r, processes int) {
+	var wg sync.WaitGroup
+	for p := 1; p <= processes; p++ {
+		wg.Go(func() {
+			c.fail(c.spec(p, r))
+			if _, err := c.run("apply", p, "--lock-timeout", "60s"); err != nil {
+				c.fail(fmt.Errorf("round %d: %w", r, err))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// check looks at the directory between two rounds. known are the rows of the
+// database so far.
+func (c *crowd) check(round, processes int, known map[string]cadb.Row) error {
+	if err := checkState(c.dir); err != nil {
+		return fmt.Errorf("round %d: %w", round, err)
+	}
+	db, err := readRecord(c.dir) // which refuses a serial that is there twice
+	if err != nil {
+		return err
+	}
+	for serial, was := range known {
+		row, there := db.rows[serial]
+		if !there || was.State == cadb.Revoked && row != was {
+			return fmt.Errorf("round %d: what was recorded of %s is lost", round, serial)
+		}
+	}
+	if len(db.issued) != len(db.rows) {
+		return fmt.Errorf("round %d: %d certificates and %d rows", round, len(db.issued), len(db.rows))
+	}
+	issued := map[string]bool{}
+	for _, row := range db.rows {
+		issued[row.Owner] = true
+	}
+	for p := 1; p <= processes; p++ {
+		if owner := fmt.Sprintf("user.r%dp%d", round, p); !issued[owner] {
+			return fmt.Errorf("round %d: process %d ended well, and %s has no record", round, p, owner)
+		}
+	}
+	maps.Copy(known, db.rows)
+	return nil
+}
+
+// look reads beside the writers: it must never fail, and accuse nobody of what a
+// live run has not finished yet.
+func (c *crowd) look(stop chan bool, args []string) {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		time.Sleep(30 * time.Millisecond) // most of the machine is for the writers
+		out, err := c.run(args[0], 0, args[1:]...)
+		c.looks.Add(1)
+		if err != nil {
+			c.fail(fmt.Errorf("beside writers: %w", err))
+			return
+		}
+		if args[0] != "plan" {
+			continue
+		}
+		var plan struct {
+			Steps []struct {
+				Owner, Action string
+				Reasons       []struct{ Code, Message string }
+			}
+		}
+		if err := json.Unmarshal(out, &plan); err != nil {
+			c.fail(err)
+			return
+		}
+		for _, s := range plan.Steps {
+			for _, r := range s.Reasons {
+				if has("damaged key-mismatch unreadable unrecorded issuer-changed mode", r.Code) || s.Action == "refuse" || s.Owner == "ca.m" && r.Code != "interrupted" {
+					c.fail(fmt.Errorf("a plan beside writers wants to %s %s: %s: %s", s.Action, s.Owner, r.Code, r.Message))
+				}
+			}
+		}
+	}
+}

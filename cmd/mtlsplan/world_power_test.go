@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"mtlsplan/internal/killat"
+)
+
+func init() { scriptCommands["power-cut"] = cmdPowerCut }
+
+// power-cut SPEC DIR DATE MOMENTS PAUSE TYPE [OPTION...] puts a copy of DIR on a
+// file system of this type on a disk image, mounted with the options, and
+// applies SPEC to it as if it were DATE. At so many moments, evenly over all
+// file-changing calls, the power is cut: the image is copied while it is
+// mounted, PAUSE seconds after the call, with what the kernel has written to it
+// until then. What the copy holds once it is mounted must be sound, and the next
+// run leads to where an undisturbed one leads. Of a run that has ended with 0
+// nothing is lost.
+func cmdPowerCut(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 6 {
+		ts.Fatalf("usage: power-cut SPEC DIR DATE MOMENTS PAUSE TYPE [OPTION...]")
+	}
+	moments, err := strconv.Atoi(args[3])
+	ts.Check(err)
+	pause, err := time.ParseDuration(args[4] + "s")
+	ts.Check(err)
+	p := &powerCut{
+		sweeper: sweeper{program: buildProgram(ts), spec: ts.MkAbs(args[0]), base: ts.MkAbs(args[1]), at: args[2], work: memoryDir(ts)},
+		pause:   pause, kind: args[5], options: strings.Join(append([]string{"loop"}, args[6:]...), ","),
+	}
+	p.image, p.disk = filepath.Join(p.work, "image"), filepath.Join(p.work, "disk")
+	reference := filepath.Join(p.work, "reference")
+	ts.Check(copyTree(p.base, reference))
+	r, _, stderr, err := p.run(reference, killat.Strike{})
+	ts.Check(err)
+	if r.Code != 0 {
+		ts.Fatalf("the run fails without any harm: exit %d: %s", r.Code, stderr)
+	}
+	p.want, err = shape(reference)
+	ts.Check(err)
+	ts.Check(p.makeDisk())
+	ts.Defer(func() { _ = exec.Command("umount", "-l", p.disk).Run() })
+	n := len(r.Calls)
+	for i := range moments {
+		ts.Check(p.cut(killat.Strike{At: 1 + i*(n-1)/max(1, moments-1), Fault: killat.KillAfter}))
+	}
+	ts.Check(p.cut(killat.Strike{}))
+	fmt.Fprintf(ts.Stdout(), "%s: power cut at %d of %d calls, and behind the run\n", p.kind, moments, n)
+}
+
+type powerCut struct {
+	sweeper
+	kind, options string
+	image, disk   string
+	pause         time.Duration
+}
+
+func (p *powerCut) makeDisk() error {
+	f, err := os.Create(p.image)
+	if err != nil {
+		return err
+	}
+	// The smallest that mkfs.xfs makes; the file has holes.
+	if err := f.Truncate(320 << 20); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if out, err := exec.Command("mkfs."+p.kind, "-q", p.image).CombinedOutput(); err != nil {
+		return fmt.Errorf("mkfs.%s: %w: %s", p.kind, err, out)
+	}
+	if err := os.Mkdir(p.disk, 0o700); err != nil {
+		return err
+	}
+	return mount(p.disk, "-o", p.options, p.image)
+}
+
+// cut runs until a strike and looks at what is on the disk then.
+func (p *powerCut) cut(strike killat.Strike) (err error) {
+	dir := filepath.Join(p.disk, "out")
+	if err := copyTree(p.base, dir); err != nil {
+		return err
+	}
+	if out, err := exec.Command("sync", "-f", p.disk).CombinedOutput(); err != nil {
+		return fmt.Errorf("sync: %w: %s", err, out)
+	}
+	r, stdout, stderr, err := p.run(dir, strike)
+	if err != nil {
+		return fmt.Errorf(needsPtrace, err)
+	}
+	time.Sleep(p.pause)
+	// cp reads what has got to the image. The program's pages that are still in
+	// memory are lost, as they are when the power goes.
+	after := filepath.Join(p.work, "after")
+	if out, err := exec.Command("cp", "--sparse=always", p.image, after).CombinedOutput(); err != nil {
+		return fmt.Errorf("cp: %w: %s", err, out)
+	}
+	options := "loop"
+	if p.kind == "xfs" {
+		options += ",nouuid" // the image's twin is mounted
+	}
+	// Over the first one, since a site holds the paths of its directory.
+	if err := mount(p.disk, "-o", options, after); err != nil {
+		return err
+	}
+	defer func() {
+		if out, e := exec.Command("umount", p.disk).CombinedOutput(); e != nil && err == nil {
+			err = fmt.Errorf("umount: %w: %s", e, out)
+		}
+		if err != nil {
+			err = fmt.Errorf("%s, %d calls, the last one %s: %w\n%s%s", p.kind, len(r.Calls), last(r.Calls), err, stdout, stderr)
+		}
+	}()
+	return p.survived(dir, r)
+}
+
+// survived looks at what is left behind a power cut.
+func (p *powerCut) survived(dir string, r killat.Result) error {
+	if err := checkState(dir); err != nil {
+		return err
+	}
+	code, out := p.next(dir, "apply")
+	if code != exitDone {
+		return fmt.Errorf("the next run ends with %d: %s", code, out)
+	}
+	if !r.Fired && !bytes.Contains([]byte(out), []byte("Nothing to do")) {
+		return fmt.Errorf("the run had ended with %d, and the next one had something to do: %s", r.Code, out)
+	}
+	have, err := shape(dir)
+	if err == nil && have != p.want {
+		err = fmt.Errorf("the next run has led to\n%s\nwhere an undisturbed one leads to\n%s", have, p.want)
+	}
+	return err
+}
