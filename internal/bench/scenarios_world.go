@@ -1,0 +1,194 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// noop is a run with nothing to do in a world, whenever that world now is.
+func (l *lab) noop(w *world, spec string) command {
+	if w.now.IsZero() {
+		return l.apply(w.dir, spec, nothing)
+	}
+	return l.apply(w.dir, spec, nothing, "--at", w.now.Format(time.RFC3339))
+}
+
+func noopApply(l *lab, n int) ([]Series, []Check, error) { return noopBlocks(l, n, "apply") }
+func noopPlan(l *lab, n int) ([]Series, []Check, error)  { return noopBlocks(l, n, "plan") }
+
+// noopBlocks is a run with nothing to do where the users are blocks, against
+// the floor and, where it is there, the quickest peer.
+func noopBlocks(l *lab, n int, verb string) ([]Series, []Check, error) {
+	w, err := l.world(n)
+	if err != nil {
+		return nil, nil, err
+	}
+	certyaml, found := findPeer("certyaml")
+	var peerDir string
+	if found {
+		if peerDir, err = l.fresh("certyaml"); err != nil {
+			return nil, nil, err
+		}
+		if _, _, err := l.measure(certyaml.command("fresh", n, peerDir, "ec")); err != nil {
+			return nil, nil, err
+		}
+	}
+	all, err := l.turns(3, 11, func(int) ([]command, error) {
+		ours := l.apply(w.dir, blocksSpec, nothing)
+		ours.argv[1] = verb
+		commands := []command{ours, l.floor(w.floor, "noop")}
+		if found {
+			commands = append(commands, certyaml.command("noop", n, peerDir, "ec"))
+		}
+		return commands, nil
+	})
+	return all, withSeries(all, func(p *Series) []Check {
+		if n != 10_000 {
+			return nil
+		}
+		checks := []Check{checkRatio("CPU", p, &all[1], cpuOf, 1.5)}
+		if found {
+			checks = append(checks, checkRatio("CPU", p, &all[2], cpuOf, 0.25))
+		}
+		return checks
+	}), err
+}
+
+func noopCSV(l *lab, n int) ([]Series, []Check, error) {
+	w, err := l.world(n)
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := l.turns(3, 11, func(int) ([]command, error) {
+		return []command{l.noop(w, rosterSpec), l.floor(w.floor, "noop", "-list", rosterFile)}, nil
+	})
+	return all, withSeries(all, func(p *Series) []Check {
+		if n < 100_000 {
+			return nil
+		}
+		return []Check{{"CPU", p.median(cpuOf), 2, "s"}, {"memory", p.median(mibOf), 400, "MiB"}}
+	}), err
+}
+
+// noopNoCache is the same result without what an earlier run remembered.
+func noopNoCache(l *lab, n int) ([]Series, []Check, error) {
+	w, err := l.world(n)
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := l.turns(1, 5, func(int) ([]command, error) {
+		c := l.noop(w, rosterSpec)
+		c.before = func() error {
+			err := os.Remove(filepath.Join(w.dir, "pki/db/cache"))
+			if os.IsNotExist(err) {
+				return nil
+			}
+			return err
+		}
+		return []command{c}, nil
+	})
+	return all, withSeries(all, func(p *Series) []Check {
+		if n < 100_000 {
+			return nil
+		}
+		return []Check{{"wall", p.median(wallOf), 20, "s"}}
+	}), err
+}
+
+// change measures a change of the list of users against a run with nothing to
+// do just before it.
+func change(l *lab, n, least, most int, edit func(w *world), run func(w *world) command, others ...func(w *world) command) (*world, []Series, error) {
+	w, err := l.world(n)
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := l.turns(least, most, func(int) ([]command, error) {
+		before := l.noop(w, rosterSpec)
+		before.who = noopName
+		after := run(w)
+		after.before = func() error {
+			edit(w)
+			return w.write(ecHead)
+		}
+		commands := []command{before, after}
+		for _, other := range others {
+			commands = append(commands, other(w))
+		}
+		return commands, nil
+	})
+	return w, all, err
+}
+
+// noopName is the series of runs with nothing to do beside those with a change.
+const noopName = "mtlsplan, nothing to do"
+
+// beyond is what a change costs beyond a run with nothing to do.
+func beyond(all []Series, of func(Sample) float64) float64 {
+	return paired(&all[1], &all[0], of, difference)
+}
+
+// addedFiles is how many files the addition of one user may write: that
+// user's five, the database's, the CRL, what is left of stage, lock and cache.
+const addedFiles = 16
+
+func oneAdded(l *lab, n int) ([]Series, []Check, error) {
+	_, all, err := change(l, n, 3, 7,
+		func(w *world) { w.end++ },
+		func(w *world) command { return l.apply(w.dir, rosterSpec, applied) },
+		func(w *world) command { return l.floor(w.floor, "add", "-list", rosterFile) })
+	if err != nil || n < 10_000 {
+		return all, nil, err
+	}
+	return all, []Check{
+		{"CPU beyond no-op", 1000 * beyond(all, cpuOf), 30, "ms"},
+		{"written", float64(all[1].Written), addedFiles, "files"},
+	}, nil
+}
+
+// onePercentRevoked removes one user of a hundred from a list whose CRL has
+// one entry for ten users already.
+func onePercentRevoked(l *lab, n int) ([]Series, []Check, error) {
+	w, err := l.world(n)
+	if err != nil {
+		return nil, nil, err
+	}
+	allow := fmt.Sprintf("--allow-revocations=%d", n)
+	leavers := max(1, n/10)
+	w.first, w.end = w.first+leavers, w.end+leavers
+	if err := w.write(ecHead); err != nil {
+		return nil, nil, err
+	}
+	for _, c := range []command{l.apply(w.dir, rosterSpec, applied, allow), l.noop(w, rosterSpec)} {
+		if _, _, err := l.measure(c); err != nil {
+			return nil, nil, err
+		}
+	}
+	_, all, err := change(l, n, 3, 5,
+		func(w *world) { w.first += max(1, n/100) },
+		func(w *world) command { return l.apply(w.dir, rosterSpec, applied, allow) })
+	if err != nil || n < 100_000 {
+		return all, nil, err
+	}
+	return all, []Check{
+		{"CPU beyond no-op", beyond(all, cpuOf), 1, "s"},
+		{"wall beyond no-op", beyond(all, wallOf), 1, "s"},
+	}, nil
+}
+
+// onePercentRenewed lets a month pass in each turn, after which one user of a
+// hundred is due.
+func onePercentRenewed(l *lab, n int) ([]Series, []Check, error) {
+	w, all, err := change(l, n, 3, 5,
+		func(w *world) { w.now = w.time().AddDate(0, 0, renewDays) },
+		func(w *world) command {
+			return l.apply(w.dir, rosterSpec, applied, "--at", w.time().AddDate(0, 0, renewDays).Format(time.RFC3339))
+		})
+	if err != nil || n != 10_000 {
+		return all, nil, err
+	}
+	p := &all[1]
+	expected := all[0].median(cpuOf) + w.fresh.CPU/shortEvery
+	return all, []Check{{"CPU / (no-op + 1 % of fresh)", p.median(cpuOf) / expected, 1.2, "×"}}, nil
+}
