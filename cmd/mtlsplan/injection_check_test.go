@@ -114,7 +114,13 @@ func (tr *trial) checkNames(file string, subject pki.Subject) {
 			tr.t.Errorf("an RDN of %d attributes", len(rdn))
 		}
 		for _, a := range rdn {
-			got = append(got, fmt.Sprintf("%s=%s", a.Type, a.Value))
+			text := fmt.Sprint(a.Value)
+			if strings.ContainsFunc(text, func(r rune) bool {
+				return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == utf8.RuneError
+			}) {
+				tr.t.Errorf("the DN holds %q, which other programs need not escape", text)
+			}
+			got = append(got, a.Type.String()+"="+text)
 		}
 	}
 	slices.Sort(want)

@@ -27,6 +27,7 @@ func FuzzIndexStaysAsItIs(f *testing.F) {
 	f.Add(FormatIndex(sample))
 	f.Add([]byte("R\t271123010203Z\t260203010203Z,keyTime,20260301120000Z\t0a\tuser.a,user.b\t/CN=a\\x09b\r\n\n"))
 	f.Add([]byte("V\t491231235959Z\t\t00FF\tunknown\t/CN==cmd|'/C calc'!A0\nE\t500101000000Z\t\t7F\t\t\n"))
+	f.Add([]byte("V\t12050101010203Z\t\t0B\tuser.bob\t/CN=bob\n"))
 	f.Add([]byte("V\t20500101000000Z\tx\t+1\t\x1b[31m\t\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		rows, err := ParseIndex(data)
