@@ -163,7 +163,7 @@ func TestCanariesAreFound(t *testing.T) {
 	for _, text := range []string{
 		secret, "x" + secret + "y", fmt.Sprintf("%x", secret), fmt.Sprint([]byte(secret)), fmt.Sprintf("%#v", []byte(secret)), fmt.Sprintf("%q", secret),
 		base64.StdEncoding.EncodeToString([]byte("a" + secret + "b")), base64.URLEncoding.EncodeToString([]byte("ab" + secret)), url.QueryEscape(secret),
-		fmt.Sprintf("%s", func() []byte { b, _ := json.Marshal(map[string]string{"k": secret}); return b }()),
+		string(func() []byte { b, _ := json.Marshal(map[string]string{"k": secret}); return b }()),
 		string(pem.EncodeToMemory(&pem.Block{Type: "X", Bytes: []byte(strings.Repeat("x", 50) + secret)})),
 		string(func() (b []byte) {
 			for _, u := range wide {
