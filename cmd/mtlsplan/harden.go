@@ -9,6 +9,7 @@ func harden() {
 	// A core file would hold every key and passphrase of the run. Who may not
 	// lower the limit has none to lower.
 	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
+	undumpable()
 	// Modes are given with every file; the caller's umask must neither widen
 	// nor narrow what is made on the way there.
 	syscall.Umask(0o022)
