@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -13,17 +15,29 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"mtlsplan": main})
 }
 
-// TestScripts runs testdata/scripts: one file, one behaviour.
-// MTLSPLAN_UPDATE=1 rewrites the golden files in them.
+var scriptsDir = filepath.Join("..", "..", "testdata", "scripts")
+
+// TestScripts runs testdata/scripts: one file, one behaviour. When a script is
+// through, everything that mtlsplan issued in it is judged; programs that are
+// not ours judge it when all are. MTLSPLAN_UPDATE=1 rewrites the golden files.
 func TestScripts(t *testing.T) {
+	all, err := filepath.Glob(filepath.Join(scriptsDir, "*.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newDocket(t)
+	t.Cleanup(func() { d.judge(t, len(all)) })
 	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("..", "..", "testdata", "scripts"),
+		Dir:                 scriptsDir,
 		UpdateScripts:       os.Getenv("MTLSPLAN_UPDATE") != "",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds:                scriptCommands,
 		Condition:           scriptCondition,
-		Setup:               setupScript,
+		Setup: func(env *testscript.Env) error {
+			env.Defer(func() { d.judgeScript(env) })
+			return setupScript(env)
+		},
 	})
 }
 
@@ -38,4 +52,42 @@ func setupScript(env *testscript.Env) error {
 	}
 	env.Setenv("REPO", root)
 	return nil
+}
+
+// judgeScript judges the output directories of a script that went well.
+func (d *docket) judgeScript(env *testscript.Env) {
+	if t, ok := env.T().(interface{ Failed() bool }); ok && t.Failed() {
+		return
+	}
+	name := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")
+	script, err := os.ReadFile(filepath.Join(scriptsDir, name+".txtar"))
+	if err != nil {
+		env.T().Fatal(err)
+	}
+	dirs, err := outputsIn(env.WorkDir)
+	if err != nil {
+		env.T().Fatal(err)
+	}
+	exempt := exemptIn(string(script))
+	var faults []string
+	for _, dir := range dirs {
+		rel, _ := filepath.Rel(env.WorkDir, dir)
+		if i := slices.Index(exempt, rel); i >= 0 {
+			exempt = slices.Delete(exempt, i, i+1)
+			d.count("directories not judged", 1)
+			continue
+		}
+		for _, fault := range d.judgeOutput(dir, name+"/"+rel) {
+			faults = append(faults, rel+": "+fault)
+		}
+	}
+	for _, rel := range exempt {
+		faults = append(faults, rel+": there is nothing to judge there, and the script says that it is not judged")
+	}
+	if len(faults) > 0 {
+		env.T().Fatal("judges:\n\t" + strings.Join(faults, "\n\t"))
+	}
+	d.Lock()
+	d.scripts++
+	d.Unlock()
 }

@@ -86,10 +86,10 @@ var certificateRules = []rule[*certificate]{
 	{"RFC 5280 4.2.1.1", "authorityKeyIdentifier is the CA's subjectKeyIdentifier", func(c *certificate) string {
 		return authorityFault(c.extensions, c.ca)
 	}},
-	{"RFC 5280 4.2.1.2", "subjectKeyIdentifier is there", present(oidSubjectKey, CA, User)},
+	{"RFC 5280 4.2.1.2", "subjectKeyIdentifier is there", present(oidSubjectKey, CA, Reissued, User)},
 	{"RFC 5280 4.2.1.2", "subjectKeyIdentifier is not critical", criticality[*certificate](oidSubjectKey, false)},
 	{"RFC 5280 4.2.1.2", "subjectKeyIdentifier is made from the key", subjectKeyFault},
-	{"RFC 5280 4.2.1.3", "keyUsage is there", present(oidKeyUsage, CA, User)},
+	{"RFC 5280 4.2.1.3", "keyUsage is there", present(oidKeyUsage, CA, Reissued, User)},
 	{"RFC 5280 4.2.1.3", "keyUsage is critical", criticality[*certificate](oidKeyUsage, true)},
 	{"RFC 5280 4.2.1.3", "keyUsage is keyCertSign and cRLSign for a CA, digitalSignature for a user", keyUsageFault},
 	{"RFC 5280 4.2.1.6", "subjectAltName is there when the subject has an e-mail address", func(c *certificate) string {
@@ -110,17 +110,17 @@ var certificateRules = []rule[*certificate]{
 		}
 		return ""
 	}},
-	{"RFC 5280 4.2.1.9", "basicConstraints is there", present(oidBasic, CA, User)},
+	{"RFC 5280 4.2.1.9", "basicConstraints is there", present(oidBasic, CA, Reissued, User)},
 	{"RFC 5280 4.2.1.9", "basicConstraints is critical", criticality[*certificate](oidBasic, true)},
 	{"RFC 5280 4.2.1.9", "cA is TRUE for a CA and FALSE for a user", func(c *certificate) string {
-		if b, ok := c.basic(); ok && b.isCA != (c.role == CA) {
+		if b, ok := c.basic(); ok && b.isCA == (c.role == User) {
 			return fmt.Sprintf("it is %t", b.isCA)
 		}
 		return ""
 	}},
 	{"RFC 5280 4.2.1.9", "a CA's path length is 0, a user has none", func(c *certificate) string {
 		b, ok := c.basic()
-		if want := map[Role]int64{CA: 0, User: -1}[c.role]; ok && b.pathLen != want {
+		if want := map[Role]int64{CA: 0, Reissued: 0, User: -1}[c.role]; ok && b.pathLen != want {
 			return fmt.Sprintf("it is %d (-1 for none)", b.pathLen)
 		}
 		return ""
@@ -132,7 +132,12 @@ var certificateRules = []rule[*certificate]{
 
 // subject makes a rule about the subject.
 func subject(clause, asks string, fault func(name []byte) string) rule[*certificate] {
-	return rule[*certificate]{clause, asks, func(c *certificate) string { return fault(c.subject) }}
+	return rule[*certificate]{clause, asks, func(c *certificate) string {
+		if c.role == Reissued {
+			return ""
+		}
+		return fault(c.subject)
+	}}
 }
 
 func readable(times ...moment) bool {

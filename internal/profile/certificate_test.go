@@ -221,6 +221,13 @@ func TestGoodCertificates(t *testing.T) {
 			wantNone(t, Certificate(User, p.der(), ca))
 		})
 	}
+	t.Run("a CA with the name that somebody gave it by hand", func(t *testing.T) {
+		p := goodCA()
+		p.subject = seq(rdn(oidCommonName, printable, "Hand"), rdn("2.5.4.10", 0x14, "Made"))
+		p.issuer = p.subject
+		wantNone(t, Certificate(Reissued, p.der(), p.der()))
+		wantCited(t, Certificate(CA, p.der(), p.der()), "RFC 5280 4.1.2.4")
+	})
 	t.Run("a CA signed with RSA until 2051", func(t *testing.T) {
 		p := goodCA()
 		k := keys()["rsa2048"]

@@ -147,7 +147,7 @@ func authorityFault(all extensions, ca *certificate) string {
 // A CA that was taken over keeps the one it came with, whatever that is.
 func subjectKeyFault(c *certificate) string {
 	e := c.ext(oidSubjectKey)
-	if e == nil || c.role == CA {
+	if e == nil || c.role != User {
 		return ""
 	}
 	id, ok := readOctets(e.value)
@@ -212,7 +212,7 @@ func (c *certificate) usage() (uint16, bool) {
 }
 
 func keyUsageFault(c *certificate) string {
-	want := map[Role]uint16{CA: keyCertSign | cRLSign, User: digitalSignature}[c.role]
+	want := map[Role]uint16{CA: keyCertSign | cRLSign, Reissued: keyCertSign | cRLSign, User: digitalSignature}[c.role]
 	if usage, ok := c.usage(); ok && usage != want {
 		return fmt.Sprintf("the bits are %016b, not %016b", usage, want)
 	}
@@ -315,7 +315,7 @@ func extUsageFault(c *certificate) string {
 	if e == nil {
 		return ""
 	}
-	if all, ok := readPurposes(e.value); ok && (c.role == CA || !slices.Equal(all, []string{oidClientAuth})) {
+	if all, ok := readPurposes(e.value); ok && (c.role != User || !slices.Equal(all, []string{oidClientAuth})) {
 		return "it is " + strings.Join(all, ", ")
 	}
 	return ""

@@ -13,8 +13,9 @@ import "strings"
 type Role string
 
 const (
-	CA   Role = "CA"
-	User Role = "user"
+	CA       Role = "CA"
+	Reissued Role = "reissued CA" // of a CA that was taken over: its name stays as others made it
+	User     Role = "user"
 )
 
 // Finding is one clause that a value does not meet.
