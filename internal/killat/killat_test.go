@@ -22,6 +22,10 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("KILLAT_PROGRAM"); dir != "" {
 		os.Exit(program(dir))
 	}
+	if dir := os.Getenv("KILLAT_CROWD"); dir != "" {
+		crowd(dir)
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 
@@ -54,6 +58,21 @@ func program(dir string) int {
 		return 3
 	}
 	return 0
+}
+
+// crowd makes 160 directories from eight threads at once.
+func crowd(dir string) {
+	var ends []chan bool
+	for thread := range 8 {
+		ends = append(ends, onThread(thread, func(thread int) {
+			for n := range 20 {
+				_ = os.Mkdir(filepath.Join(dir, fmt.Sprintf("%d-%d", thread, n)), 0o700)
+			}
+		}))
+	}
+	for _, end := range ends {
+		<-end
+	}
 }
 
 func onThread(n int, f func(int)) chan bool {
@@ -175,5 +194,23 @@ func TestKnowsTheCalls(t *testing.T) {
 	want := []string{"open f", "open f", "rename f", "chmod g", "link g", "symlink g", "unlink h", "sync g"}
 	if strings.Join(have, ", ") != strings.Join(want, ", ") {
 		t.Errorf("have %v\nwant %v", have, want)
+	}
+}
+
+func TestKillsExactlyThereAmongManyThreads(t *testing.T) {
+	for k := 1; k <= 160; k += 9 {
+		for fault, want := range map[Fault]int{KillBefore: k - 1, KillAfter: k} {
+			dir := t.TempDir()
+			cmd := exec.Command("/proc/self/exe")
+			cmd.Env = append(os.Environ(), "KILLAT_CROWD="+dir)
+			r, err := Run(cmd, Strike{At: k, Fault: fault})
+			if err != nil || !r.Killed {
+				t.Fatal(r, err)
+			}
+			have, err := os.ReadDir(dir)
+			if err != nil || len(have) != want {
+				t.Errorf("call %d, fault %d: %d directories, want %d, %v", k, fault, len(have), want, err)
+			}
+		}
 	}
 }
