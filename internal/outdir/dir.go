@@ -156,6 +156,9 @@ func (d *Dir) readPlain(name, from string) (File, error) {
 	}
 	defer f.Close()
 	file.Mode = info.Mode().Perm()
+	if most := largest(name); info.Size() > most {
+		return file, fmt.Errorf("%s: it has %d bytes, and nothing that mtlsplan keeps there has more than %d: move it away", d.join(name), info.Size(), most)
+	}
 	file.Data = make([]byte, info.Size())
 	n, err := io.ReadFull(f, file.Data)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
@@ -163,6 +166,16 @@ func (d *Dir) readPlain(name, from string) (File, error) {
 	}
 	file.Data = file.Data[:n]
 	return file, nil
+}
+
+// largest is how many bytes of a file are read into memory at most. A site or a
+// CRL that lists 100,000 serials has less than a tenth of it; the database of
+// as many users grows by 130 MB a year.
+func largest(name string) int64 {
+	if path.Dir(name) == DB {
+		return 8 << 30
+	}
+	return 64 << 20
 }
 
 // openRegular opens a plain file with one link. os.Root follows links that stay

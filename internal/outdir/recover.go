@@ -60,7 +60,8 @@ func (d *Dir) readPending() (view, error) {
 
 // odd reports whether no writer can have asked for an operation.
 func (o op) odd() bool {
-	return o.At < 0 || o.Mode&^ModeDir != 0 || o.Name == "." || !fs.ValidPath(o.Name) || o.From != "" && !fs.ValidPath(o.From)
+	known := slices.Contains([]string{"append", "put", "remove", "move", "chmod"}, o.Do)
+	return !known || o.Name == lockName || o.From == lockName || o.At < 0 || o.Mode&^ModeDir != 0 || o.Name == "." || !fs.ValidPath(o.Name) || o.From != "" && !fs.ValidPath(o.From)
 }
 
 // eachStage calls f for each batch below db/stage with its journal, nil when it
