@@ -6,14 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,8 +23,6 @@ import (
 
 func init() {
 	scriptCommands["sweep"] = cmdSweep
-	scriptCommands["count-calls"] = cmdCountCalls
-	scriptCommands["strike"] = cmdStrike
 }
 
 // harm is one kind of fault, and the calls at which it is possible.
@@ -276,113 +271,4 @@ func last(calls []killat.Call) string {
 	}
 	c := calls[len(calls)-1]
 	return c.Name + " " + filepath.Base(c.File)
-}
-
-// buildProgram builds the real program in the script's directory, once for the
-// same flags.
-func buildProgram(ts *testscript.TestScript, flags ...string) string {
-	program := ts.MkAbs(filepath.Join(ts.Getenv("WORK"), ".program", "mtlsplan"+strings.Join(flags, "")))
-	if _, err := os.Stat(program); err == nil {
-		return program
-	}
-	build := exec.Command("go", append(append([]string{"build"}, flags...), "-o", program, ".")...)
-	if out, err := build.CombinedOutput(); err != nil {
-		ts.Fatalf("go build: %v\n%s", err, out)
-	}
-	return program
-}
-
-// memoryDir is a directory on which fsync costs nothing, if there is one: what
-// a killed process leaves behind is the same everywhere.
-func memoryDir(ts *testscript.TestScript) string {
-	dir, err := os.MkdirTemp("/dev/shm", "mtlsplan-")
-	if err != nil {
-		dir, err = os.MkdirTemp(ts.Getenv("WORK"), "sweep-")
-	}
-	ts.Check(err)
-	ts.Defer(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
-// copyTree copies directories and plain files with their modes, to a place that
-// is made anew.
-func copyTree(from, to string) error {
-	if err := os.RemoveAll(to); err != nil {
-		return err
-	}
-	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, rel)
-		if d.IsDir() {
-			return errors.Join(os.Mkdir(target, 0o700), os.Chmod(target, info.Mode().Perm()))
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return errors.Join(os.WriteFile(target, data, 0o600), os.Chmod(target, info.Mode().Perm()))
-	})
-}
-
-// count-calls PROGRAM ARG... prints how many file-changing system calls a
-// program makes.
-func cmdCountCalls(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) == 0 {
-		ts.Fatalf("usage: count-calls PROGRAM ARG...")
-	}
-	r := struck(ts, io.Discard, killat.Strike{}, args)
-	if r.Code != 0 {
-		ts.Fatalf("exit code %d", r.Code)
-	}
-	fmt.Fprintln(ts.Stdout(), len(r.Calls))
-}
-
-// strike CODE ERRNO CALL PROGRAM ARG... runs a program in which every call of
-// this name fails, and wants the exit code.
-func cmdStrike(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 4 {
-		ts.Fatalf("usage: strike CODE ERRNO CALL PROGRAM ARG...")
-	}
-	errno, ok := errnos[args[1]]
-	if !ok {
-		ts.Fatalf("no such errno here: %s", args[1])
-	}
-	r := struck(ts, ts.Stdout(), killat.Strike{
-		At: 1, Fault: killat.FailLost, Errno: errno, Onwards: true,
-		Match: func(c killat.Call) bool { return c.Name == args[2] },
-	}, args[3:])
-	if !r.Fired {
-		ts.Fatalf("the program makes no such call: %s", args[2])
-	}
-	if strconv.Itoa(r.Code) != args[0] {
-		ts.Fatalf("exit code %d, want %s", r.Code, args[0])
-	}
-}
-
-var errnos = map[string]syscall.Errno{"ENOLCK": syscall.ENOLCK, "EOPNOTSUPP": syscall.EOPNOTSUPP, "ENOSYS": syscall.ENOSYS, "EIO": syscall.EIO}
-
-// struck runs a program of the script under a strike.
-func struck(ts *testscript.TestScript, stdout io.Writer, strike killat.Strike, args []string) killat.Result {
-	program := args[0]
-	if program == "mtlsplan" {
-		program = buildProgram(ts)
-	}
-	cmd := exec.Command(program, args[1:]...)
-	cmd.Dir = ts.MkAbs(".")
-	cmd.Stdout, cmd.Stderr = stdout, ts.Stderr()
-	r, err := killat.Run(cmd, strike)
-	if err != nil {
-		ts.Fatalf(needsPtrace, err)
-	}
-	return r
 }
