@@ -2,10 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/pem"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -13,16 +9,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"software.sslmate.com/src/go-pkcs12"
-
-	"mtlsplan/internal/cadb"
 	"mtlsplan/internal/outdir"
-	"mtlsplan/internal/pki"
-	"mtlsplan/internal/secret"
 )
 
 // tree is a directory in memory: what lies at each path.
@@ -103,6 +93,8 @@ type scene struct {
 	start tree
 	world world // to be copied
 	adopt bool
+
+	stop int // the change at which a first run is killed, 0 for none
 
 	was     records
 	reasons map[string]bool // "owner code", of the plan before anything was done
@@ -279,177 +271,4 @@ func (s *scene) newOwners(w *world) []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// inspect checks a directory in which a run has ended in whatever way: what
-// lies there raw, and what a plan says of it.
-func (s *scene) inspect(w *world) tree {
-	w.t.Helper()
-	raw := readTree(w.t.(*pointT).TB, w.out(""))
-	s.checkTogether(w, raw)
-	for name, n := range raw {
-		if strings.HasSuffix(name, ".crt") && !strings.HasPrefix(name, "db/") {
-			s.checkRecorded(w, raw, name, n)
-		}
-	}
-	plan, err := NewPlan(context.Background(), w.load(), s.options(w))
-	w.check(err)
-	if plan.Refused() || len(plan.Failures) > 0 {
-		w.t.Fatalf("the next plan accuses: %+v", plan)
-	}
-	for _, step := range plan.Steps {
-		for _, r := range step.Reasons {
-			if reason := fmt.Sprint(step.Owner, " ", r.Code); r.Code != Interrupted && !s.reasons[reason] && !s.reasons["ca.m missing"] {
-				w.t.Fatalf("the next plan says %s: %s", reason, r.Message)
-			}
-		}
-	}
-	return raw
-}
-
-// checkRecorded is I1: a certificate that is visible is in the database. A
-// certificate that the scene began with and that nobody has adopted yet is not
-// ours.
-func (s *scene) checkRecorded(w *world, raw tree, name string, n node) {
-	w.t.Helper()
-	for block, rest := pem.Decode([]byte(n.data)); block != nil; block, rest = pem.Decode(rest) {
-		cert, err := x509.ParseCertificate(block.Bytes)
-		w.check(err)
-		text := string(pem.EncodeToMemory(block))
-		row := "\t" + pki.SerialHex(cert.SerialNumber) + "\t"
-		if strings.Contains(raw["db/issued.pem"].data, text) && strings.Contains(raw["db/index.txt"].data, row) {
-			continue
-		}
-		if !s.adopt || s.start["pki/"+name].data != n.data {
-			w.t.Fatalf("%s holds %s, which is not on record", name, pki.SerialHex(cert.SerialNumber))
-		}
-	}
-}
-
-// identities remembers whose keys files hold: the same ones come again and again.
-var identities sync.Map // sha256 of the file: public identity, and the certificate of a .p12
-
-type identity struct{ public, cert string }
-
-func identify(data string, passes []string) identity {
-	id := sha256.Sum256([]byte(data))
-	if known, ok := identities.Load(id); ok {
-		return known.(identity)
-	}
-	var found identity
-	for _, pass := range passes {
-		if found.public != "" || pass == "" {
-			continue
-		}
-		if key, err := pki.OpenKey([]byte(data), secret.New([]byte(pass))); err == nil {
-			found.public = pki.PublicID(key.Public())
-		} else if _, cert, _, err := pkcs12.DecodeChain([]byte(data), pass); err == nil {
-			found = identity{pki.PublicID(cert.PublicKey), base64.StdEncoding.EncodeToString(cert.Raw)}
-		}
-	}
-	if found.public != "" {
-		identities.Store(id, found)
-	}
-	return found
-}
-
-// checkTogether is I5: the files that are there for a user belong together.
-func (s *scene) checkTogether(w *world, raw tree) {
-	w.t.Helper()
-	var staged []string // what may be a passphrase among what waits to be put into place
-	for name, n := range raw {
-		if strings.HasPrefix(name, "db/stage/") && n.mode.IsRegular() && 0 < len(n.data) && len(n.data) < 100 {
-			staged = append(staged, strings.TrimSuffix(n.data, "\n"))
-		}
-	}
-	for name, n := range raw {
-		base, isCert := strings.CutSuffix(name, ".crt")
-		if !isCert || strings.HasPrefix(name, "db/") {
-			continue
-		}
-		block, _ := pem.Decode([]byte(n.data))
-		if block == nil {
-			w.t.Fatalf("%s is not whole: %q", name, n.data)
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		w.check(err)
-		file := "secrets/" + base + ".pass"
-		passes := append([]string{w.env["ONE"], strings.TrimSuffix(raw[file].data, "\n"), strings.TrimSuffix(s.start["pki/"+file].data, "\n")}, staged...)
-		if key, ok := raw[base+".key"]; ok && base != "ca.m" && identify(key.data, passes).public != pki.PublicID(cert.PublicKey) {
-			w.t.Fatalf("%s.key does not belong to %s", base, name)
-		}
-		for _, ext := range []string{".p12", ".modern.p12", ".compat.p12"} {
-			if p, ok := raw[base+ext]; ok && identify(p.data, passes).cert != base64.StdEncoding.EncodeToString(cert.Raw) {
-				w.t.Fatalf("%s holds another certificate than %s", base+ext, name)
-			}
-		}
-	}
-}
-
-// mend runs once more without a fault, and once more: all is as if nothing had
-// happened.
-func (s *scene) mend(w *world, raw tree) tree {
-	w.t.Helper()
-	opt := s.options(w)
-	report, err := Apply(context.Background(), w.load(), opt, quiet{})
-	if err != nil || len(report.Failures) > 0 || report.Plan.Refused() {
-		w.t.Fatalf("the next run: %v %+v", err, report)
-	}
-	mended := readTree(w.t.(*pointT).TB, w.out(""))
-	for name, n := range raw { // I3: what was visible was whole, the old or the new
-		old, kept := s.start["pki/"+name], mended[name]
-		if n.mode.IsRegular() && !strings.HasPrefix(name, "db/") && n.data != kept.data && n.data != old.data {
-			w.t.Fatalf("%s was neither as before the run nor as after the next: %d bytes, %d and %d", name, len(n.data), len(old.data), len(kept.data))
-		}
-	}
-	r := run{cfg: w.load(), opt: opt, report: report, after: w.snapshot()}
-	w.checkRecords(r, s.was)
-	w.checkAll(r)
-	w.checkRepeat(r)
-	// I2: what was on record was put into place, and not issued again.
-	if issued := s.newOwners(w); !slices.Equal(issued, s.issued) {
-		w.t.Fatalf("certificates were issued for %v, and an undisturbed run issues for %v", issued, s.issued)
-	}
-	if shape := s.shapeOf(w); shape != s.shape {
-		w.t.Fatalf("the next run comes to\n%s\nan undisturbed one to\n%s", shape, s.shape)
-	}
-	for name := range mended {
-		if strings.HasPrefix(name, "db/stage/") {
-			w.t.Fatalf("%s is left", name)
-		}
-	}
-	return mended
-}
-
-// checkDone holds a report against the directory: what it says is done is there
-// as it stays.
-func (s *scene) checkDone(w *world, report *Report, raw, mended tree) {
-	w.t.Helper()
-	if report == nil {
-		return
-	}
-	done := map[Owner][]string{}
-	for _, step := range report.Done {
-		done[step.Owner] = step.Artefacts
-	}
-	cfg := w.load()
-	for name, n := range mended {
-		owner, kind := w.ownerOf(cfg, name)
-		if !slices.Contains(done[owner], kind) || kind == kindDB {
-			continue
-		}
-		if raw[name] != n {
-			w.t.Fatalf("%s was reported done, and %s is not there as it stays", owner, name)
-		}
-	}
-	for _, step := range report.Done {
-		if step.NotAfter == nil || step.Owner == "crl.m" || !slices.Contains(step.Artefacts, kindCrt) {
-			continue
-		}
-		entries, _, err := cadb.ParseIssued([]byte(raw["db/issued.pem"].data))
-		w.check(err)
-		if !slices.ContainsFunc(entries[min(len(entries), len(s.was.issued)):], func(e cadb.Issued) bool { return e.Owner == string(step.Owner) }) {
-			w.t.Fatalf("%s was reported done and is not on record", step.Owner)
-		}
-	}
 }

@@ -151,7 +151,7 @@ func eachOf(t *testing.T, points []int, try func(t testing.TB, k int)) {
 		for core := range runtime.NumCPU() {
 			t.Run(fmt.Sprint(core), func(t *testing.T) {
 				t.Parallel()
-				for i := next.Add(1); int(i) <= len(points); i = next.Add(1) {
+				for i := next.Add(thin); int(i) <= len(points); i = next.Add(thin) {
 					try(t, points[i-1])
 				}
 			})
@@ -199,6 +199,19 @@ func (s *scene) stopped(t testing.TB, k int) *scene {
 	return &after
 }
 
+// find returns the number of the first change like one that is given.
+func (s *scene) find(t testing.TB, like outdir.Change) int {
+	t.Helper()
+	i := slices.IndexFunc(s.changes, func(c outdir.Change) bool {
+		same, _ := path.Match(like.Name, c.Name)
+		return c.Do == like.Do && (same || c.To == like.To && c.To != "")
+	})
+	if i < 0 {
+		t.Fatalf("the run makes no change like %+v", like)
+	}
+	return i + 1
+}
+
 // TestFaultInRecovery has a fault at each change of the run that finishes what
 // one before it has left: the third mends.
 func TestFaultInRecovery(t *testing.T) {
@@ -209,11 +222,7 @@ func TestFaultInRecovery(t *testing.T) {
 		{Do: "rename", To: "db/retired/gus-m.key"}, // some files are retired
 		{Do: "remove", Name: "db/stage/*/journal"}, // all is in place
 	} {
-		k := 1 + slices.IndexFunc(s.changes, func(c outdir.Change) bool {
-			same, _ := path.Match(first.Name, c.Name)
-			return c.Do == first.Do && (same || c.To == first.To && c.To != "")
-		})
-		after := s.stopped(t, k)
+		after := s.stopped(t, s.find(t, first))
 		for i, f := range faults {
 			t.Run(fmt.Sprintf("%s %s%s/%s", first.Do, first.Name, first.To, f.name), func(t *testing.T) {
 				eachOf(t, after.points(i), func(t testing.TB, k int) { after.try(t, f, k) })

@@ -150,6 +150,10 @@ func (b *Batch) writeJournal() error {
 	if err != nil {
 		return err
 	}
+	above, err := b.makeDirs()
+	if err != nil {
+		return err
+	}
 	tmp := b.stage + "/" + journalName + ".new"
 	if err := b.d.write(tmp, append(text, '\n'), ModeSecret); err != nil {
 		return err
@@ -165,7 +169,24 @@ func (b *Batch) writeJournal() error {
 	}
 	// Until these return, power that fails may take the journal away again, and
 	// with it all of the batch. Only then may anything be released.
-	return b.d.sync(b.stage, stageDir, DB, ".")
+	return b.d.sync(append(above, b.stage, stageDir, DB, ".")...)
+}
+
+// makeDirs makes the directories that files are to come to, and returns those
+// above them. They have to be durable first: a power cut may keep a file's move
+// and not the directory that it went to, and it may be the only copy of a key.
+// A crash leaves them empty.
+func (b *Batch) makeDirs() (above []string, err error) {
+	seen := map[string]bool{".": true}
+	for _, o := range b.ops {
+		for dir := path.Dir(o.Name); !seen[dir] && o.Do != "remove" && o.Do != "chmod"; dir = path.Dir(dir) {
+			if err := b.d.mkdir(dir, dirMode(dir)); err != nil {
+				return nil, err
+			}
+			seen[dir], above = true, append(above, path.Dir(dir))
+		}
+	}
+	return above, nil
 }
 
 // write creates a file that must not exist, with its mode from the first
@@ -185,16 +206,6 @@ func (d *Dir) write(name string, data []byte, mode fs.FileMode) error {
 		return fmt.Errorf("%s: %w", d.join(name), bare(err))
 	}
 	return nil
-}
-
-// mkdirFor makes a directory that a file is to come to. The directory above is
-// to be made durable even if it is there: the run that made it may have died.
-func (d *Dir) mkdirFor(dir string, changed map[string]bool) error {
-	if dir == "." {
-		return nil
-	}
-	changed[path.Dir(dir)] = true
-	return d.mkdir(dir, dirMode(dir))
 }
 
 // dirMode is the mode of a directory that mtlsplan makes.

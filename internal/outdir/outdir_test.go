@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -305,5 +307,43 @@ func TestAppendAgain(t *testing.T) {
 			t.Errorf("%q: %v, and now %q, cut %v", c.there, err, have, cut)
 		}
 		w.Close()
+	}
+}
+
+// Directories are there and durable before the journal is, and made again when
+// somebody takes them away.
+func TestDirectoriesComeFirst(t *testing.T) {
+	var seen []string
+	ctx := WithTrace(context.Background(), func(c Change, do func() error) error {
+		if c.Do == "mkdir" || c.Do == "rename" || c.Do == "sync" {
+			seen = append(seen, c.Do+" "+c.Name)
+		}
+		return do()
+	})
+	dir := filepath.Join(t.TempDir(), "out")
+	d, err := Lock(ctx, dir, "test", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := d.Begin()
+	b.Put("nginx/sites/m", []byte("site"), ModePublic)
+	if err := b.writeJournal(); err != nil {
+		t.Fatal(err)
+	}
+	journal := slices.IndexFunc(seen, func(s string) bool { return strings.HasPrefix(s, "rename ") })
+	if made := slices.Index(seen, "mkdir nginx/sites"); made < 0 || made > journal || !slices.Contains(seen[journal:], "sync nginx") || !slices.Contains(seen[journal:], "sync .") {
+		t.Errorf("%q", seen)
+	}
+	d.Close()
+	if err := os.RemoveAll(filepath.Join(dir, "nginx")); err != nil {
+		t.Fatal(err)
+	}
+	w, err := Lock(context.Background(), dir, "test", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if got := readText(t, w, "nginx/sites/m"); got != "site" {
+		t.Errorf("the site: %s", got)
 	}
 }

@@ -38,16 +38,16 @@ func (d *Dir) release(stage string, ops []op) error {
 	return d.drop(stage)
 }
 
-// drop removes a batch's directory. The journal goes first, and durably: a
-// rest without it is swept, not replayed; one with it, but without all that it
-// names, would be carried out in part; and a journal that came back after a
-// power cut would undo later batches.
+// drop removes a batch's directory. The journal goes first: a rest without it is
+// swept, not replayed; one with it, but without all that it names, would be
+// carried out in part.
 func (d *Dir) drop(stage string) error {
 	if err := ignoreMissing(d.disk.remove(stage + "/" + journalName)); err != nil {
 		return fmt.Errorf("%s: %w", d.join(stage), bare(err))
 	}
-	// Needed even if the journal was missing: the run that removed it may have
-	// died before this line.
+	// Durably, for file systems that do not keep the order in which a directory's
+	// entries go; also if the journal was missing, since the run that removed it
+	// may have died before this line.
 	if err := d.sync(stage); err != nil {
 		return err
 	}
@@ -105,11 +105,15 @@ func (d *Dir) superseded(o op, later []op) bool {
 // may have died before it was durable.
 func (d *Dir) do(o op, later []op, changed map[string]bool) error {
 	dir := path.Dir(o.Name)
-	switch o.Do {
-	case "put":
-		if err := d.mkdirFor(dir, changed); err != nil {
+	if o.Do == "put" || o.Do == "move" || o.Do == "append" {
+		// It was made before the journal, but somebody may have taken an empty
+		// directory away: a rename would fail as if there were nothing to rename.
+		if err := d.mkdir(dir, dirMode(dir)); err != nil {
 			return err
 		}
+	}
+	switch o.Do {
+	case "put":
 		if err := d.refuseOdd(o.Name); err != nil {
 			return err
 		}
@@ -125,9 +129,6 @@ func (d *Dir) do(o op, later []op, changed map[string]bool) error {
 		}
 		return ignoreMissing(d.disk.remove(o.Name))
 	case "move":
-		if err := d.mkdirFor(dir, changed); err != nil {
-			return err
-		}
 		changed[dir], changed[path.Dir(o.From)] = true, true
 		// A crash in between: what is about to go is private already. A power cut
 		// may keep the second without the first, so that the next pass asks again.
