@@ -111,6 +111,8 @@ func Apply(ctx context.Context, cfg *spec.Config, opt Options, w Watcher) (*Repo
 	if err := checkOnly(cfg, opt); err != nil {
 		return nil, err
 	}
+	// What an interrupted run had committed is finished in here. A crash: the next
+	// run does so.
 	dir, err := outdir.Lock(ctx, cfg.Output, holder(opt.Command), opt.LockTimeout)
 	var locked *outdir.ErrLocked
 	if errors.As(err, &locked) {
@@ -141,6 +143,7 @@ func Apply(ctx context.Context, cfg *spec.Config, opt Options, w Watcher) (*Repo
 	if err := e.run(ctx, v.tasks); err != nil {
 		return report, err
 	}
+	// A crash from here on costs the check and the report only.
 	return report, s.recheck(report)
 }
 

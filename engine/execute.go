@@ -98,6 +98,8 @@ func (e *executor) run(ctx context.Context, tasks []*task) error {
 			if b.err != nil {
 				return fmt.Errorf("%s: %w", t.step.Owner, b.err)
 			}
+			// A crash before it: no CA, or the old one alone. Behind it: the new one is
+			// in place and has issued nothing, and the next plan is for the others.
 			if err := e.commit([]*built{b}); err != nil {
 				return err
 			}
@@ -109,6 +111,8 @@ func (e *executor) run(ctx context.Context, tasks []*task) error {
 			rest = append(rest, t)
 		}
 	}
+	// A crash between two batches: the users before it are done, and the next
+	// plan has those behind it.
 	if err := e.batches(ctx, users, batchSize); err != nil {
 		return err
 	}
@@ -117,7 +121,9 @@ func (e *executor) run(ctx context.Context, tasks []*task) error {
 		return err
 	}
 	// The CRL lists what the batches before have revoked, and sites what it lists.
-	// Each is built of what the one before has come to.
+	// Each is built of what the one before has come to. A crash before them: what
+	// was revoked is so in the database only, and gets in until the next run, whose
+	// plan finds the CRL and the sites behind the database.
 	for _, t := range rest {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -201,9 +207,12 @@ func (e *executor) commit(done []*built) error {
 			batch.Remove(name)
 		}
 	}
+	// Until here all is in memory, and in staged files that nobody reads. A crash
+	// within: none of the batch, or all of it once the next run has its lock.
 	if err := batch.Commit(); err != nil {
 		return err
 	}
+	// A crash from here on: it is done and durable, and nobody was told.
 	if len(ok) == 0 {
 		return nil
 	}
