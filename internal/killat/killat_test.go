@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -213,4 +214,27 @@ func TestKillsExactlyThereAmongManyThreads(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestLeavesOtherProgramsAlone starts programs from the very threads that trace
+// others, and must learn how each has ended.
+func TestLeavesOtherProgramsAlone(t *testing.T) {
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 10 {
+				if err := exec.Command("sleep", "0.03").Run(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		wg.Go(func() {
+			for range 10 {
+				if r, err := Run(exec.Command("true"), Strike{}); err != nil || r.Code != 0 || r.Killed {
+					t.Error(r, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -18,18 +18,50 @@ import (
 // started or traced, not how it ended.
 func Run(cmd *exec.Cmd, s Strike) (Result, error) {
 	t := &tracer{strike: s, seen: map[int]bool{}, running: map[int]int{}}
-	end := make(chan error)
-	go func() {
-		// The kernel knows a tracer by its thread. The thread ends with this
-		// goroutine, and takes with it whatever it still traces.
-		runtime.LockOSThread()
-		end <- t.run(cmd)
-	}()
-	err := <-end
+	var err error
+	onFreshThread(func() { err = t.run(cmd) })
 	if cmd.Process != nil {
 		_ = cmd.Wait() // the process is reaped already: this waits for its output
 	}
 	return t.result, err
+}
+
+// childless calls f on a thread of its own that has no children: the kernel
+// knows a tracer by its thread, and waits for all children of it, also for one
+// that another goroutine has started there before. The thread ends with the
+// goroutine, and takes with it whatever it still traces.
+func childless(f func()) {
+	runtime.LockOSThread()
+	err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL|unix.WNOTHREAD, nil)
+	if !errors.Is(err, unix.ECHILD) {
+		next := make(chan struct{})
+		go func() { childless(f); close(next) }() // on another thread, since this one stays taken
+		<-next
+		runtime.UnlockOSThread()
+		return
+	}
+	f()
+}
+
+// onFreshThread runs f on a thread of its own that has no children. The kernel
+// knows a tracer by its thread, and wait4 gives it all children of that thread:
+// one that has started another program before would take away its end.
+func onFreshThread(f func()) {
+	found := make(chan bool)
+	go func() {
+		runtime.LockOSThread()
+		none := errors.Is(unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL|unix.WNOTHREAD, nil), unix.ECHILD)
+		// The first thread inherits the children of others.
+		if none && unix.Gettid() != unix.Getpid() {
+			f()
+			found <- true
+			return // still locked: the thread ends here, and with it whatever it traces
+		}
+		onFreshThread(f) // this thread is taken meanwhile, so that it is another one
+		runtime.UnlockOSThread()
+		found <- true
+	}()
+	<-found
 }
 
 type tracer struct {
