@@ -26,23 +26,6 @@ func Run(cmd *exec.Cmd, s Strike) (Result, error) {
 	return t.result, err
 }
 
-// childless calls f on a thread of its own that has no children: the kernel
-// knows a tracer by its thread, and waits for all children of it, also for one
-// that another goroutine has started there before. The thread ends with the
-// goroutine, and takes with it whatever it still traces.
-func childless(f func()) {
-	runtime.LockOSThread()
-	err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL|unix.WNOTHREAD, nil)
-	if !errors.Is(err, unix.ECHILD) {
-		next := make(chan struct{})
-		go func() { childless(f); close(next) }() // on another thread, since this one stays taken
-		<-next
-		runtime.UnlockOSThread()
-		return
-	}
-	f()
-}
-
 // onFreshThread runs f on a thread of its own that has no children. The kernel
 // knows a tracer by its thread, and wait4 gives it all children of that thread:
 // one that has started another program before would take away its end.
