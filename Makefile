@@ -30,7 +30,7 @@ race: ## run the tests of the packages under the race detector
 
 golden: ## write all golden files and generated pages anew, to be read with git diff
 	@.ci/tools
-	MTLSPLAN_UPDATE=1 go test -count=1 ./...
+	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan ./render -run "TestScripts|TestDocs|TestReadmeSession|TestGolden"
 
 docs: ## write the generated pages of docs/ and the README's session anew
 	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan -run "TestDocs|TestReadmeSession"

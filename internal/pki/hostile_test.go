@@ -99,8 +99,8 @@ func (h hostileP12) der() []byte {
 func TestHostileContainersAreAnsweredSoon(t *testing.T) {
 	containers := map[string][]byte{
 		"sound":                hostileP12{1, 2048, 2048, 8, 2048}.der(),
-		"a salt of 256 KiB":      hostileP12{1, 2048, 2048, 256 << 10, 2048}.der(),
-		"20000 keys":          hostileP12{20_000, 2048, 2048, 8, 0}.der(),
+		"a salt of 256 KiB":    hostileP12{1, 2048, 2048, 256 << 10, 2048}.der(),
+		"20000 keys":           hostileP12{20_000, 2048, 2048, 8, 0}.der(),
 		"nested, indefinite":   bytes.Repeat([]byte{0x30, 0x80}, 1<<17),
 		"nested, definite":     nested(3_000),
 		"a length of 4 GiB":    {0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 2, 1, 3},
