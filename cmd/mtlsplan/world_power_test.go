@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"bytes"
 	"fmt"
 	"os"
@@ -117,9 +118,7 @@ func (p *powerCut) cut(strike killat.Strike) (err error) {
 		return err
 	}
 	defer func() {
-		if out, e := exec.Command("umount", p.disk).CombinedOutput(); e != nil && err == nil {
-			err = fmt.Errorf("umount: %w: %s", e, out)
-		}
+		err = errors.Join(err, unmount(p.disk))
 		if err != nil {
 			err = fmt.Errorf("%s, %d calls, the last one %s: %w\n%s%s", p.kind, len(r.Calls), last(r.Calls), err, stdout, stderr)
 		}
@@ -144,4 +143,19 @@ func (p *powerCut) survived(dir string, r killat.Result) error {
 		err = fmt.Errorf("the next run has led to\n%s\nwhere an undisturbed one leads to\n%s", have, p.want)
 	}
 	return err
+}
+
+// unmount waits for the children of other tests that hold on to the file system
+// between their fork and their exec.
+func unmount(dir string) error {
+	for tries := 1; ; tries++ {
+		out, err := exec.Command("umount", dir).CombinedOutput()
+		if err == nil {
+			return nil
+		}
+		if tries == 50 {
+			return fmt.Errorf("umount: %w: %s", err, out)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }

@@ -180,8 +180,20 @@ func largest(name string) int64 {
 
 // openRegular opens a plain file with one link. os.Root follows links that stay
 // within it, whatever the flags say, so that what was opened is compared with
-// what lies there.
+// what lies there. A writer beside a reader may put a new file there between the
+// two looks, so that a reader looks again; a link is never taken for a file.
 func (d *Dir) openRegular(name string) (*os.File, fs.FileInfo, error) {
+	for looks := 1; ; looks++ {
+		f, info, err := d.openOnce(name)
+		if err != errReplaced || looks == 100 {
+			return f, info, err
+		}
+	}
+}
+
+var errReplaced = errors.New("somebody replaces this file again and again while it is read: run again")
+
+func (d *Dir) openOnce(name string) (*os.File, fs.FileInfo, error) {
 	there, err := d.disk.root.Lstat(filepath.FromSlash(name))
 	if err == nil {
 		err = plain(there)
@@ -196,7 +208,7 @@ func (d *Dir) openRegular(name string) (*os.File, fs.FileInfo, error) {
 	f := opened.f
 	info, err := f.Stat()
 	if err == nil && !os.SameFile(there, info) {
-		err = errors.New("somebody has replaced this file while it was read: run again")
+		err = errReplaced
 	}
 	if err != nil {
 		f.Close()
