@@ -17,14 +17,19 @@ import (
 
 // built is what a task comes to, in memory: nothing of it is on disk yet.
 type built struct {
-	task   *task
-	issued []*x509.Certificate
-	before []string // files that go before the new ones come (I5)
-	puts   []put
-	after  []string // files that go last
-	moves  []move   // files that go to db/retired
-	full   bool     // prove everything, see inFull
-	err    error    // the owner is left as it was
+	task    *task
+	issued  []*x509.Certificate
+	request pki.UserRequest // what a user's issued one was asked to be
+	asked   pki.CARequest   // the same of the CA's
+	before  []string        // files that go before the new ones come (I5)
+	puts    []put
+	after   []string // files that go last
+	moves   []move   // files that go to db/retired
+	full    bool     // prove everything, see inFull
+	then    func()   // what follows for the rest of the run, once all is proven
+	err     error    // the owner is left as it was
+
+	unproven bool // err is of the self-check
 }
 
 type put struct {
@@ -107,7 +112,7 @@ func (e *executor) buildUser(b *built) error {
 		return err
 	}
 	if t.newCert {
-		if cert, err = e.issue(u, key.Public(), subject, *t.step.NotAfter); err != nil {
+		if cert, err = e.issue(b, u, key.Public(), subject, *t.step.NotAfter); err != nil {
 			return err
 		}
 		b.issued = append(b.issued, cert)
@@ -160,7 +165,7 @@ func (e *executor) chain(cert *x509.Certificate) ([]*x509.Certificate, error) {
 	return nil, errors.New("no CA certificate at hand has issued the certificate")
 }
 
-func (e *executor) issue(u *userFacts, public crypto.PublicKey, subject []byte, notAfter time.Time) (*x509.Certificate, error) {
+func (e *executor) issue(b *built, u *userFacts, public crypto.PublicKey, subject []byte, notAfter time.Time) (*x509.Certificate, error) {
 	ca := e.trusted[0]
 	caKey, err := e.signer(pki.PublicID(ca.PublicKey))
 	if err != nil {
@@ -170,10 +175,11 @@ func (e *executor) issue(u *userFacts, public crypto.PublicKey, subject []byte, 
 	if notBefore.Before(ca.NotBefore) {
 		notBefore = ca.NotBefore
 	}
-	der, err := pki.SignUser(pki.UserRequest{
+	b.request = pki.UserRequest{
 		Subject: subject, Emails: emails(u.spec.Subject), Public: public,
 		Serial: e.serial(), NotBefore: notBefore, NotAfter: notAfter,
-	}, ca, caKey)
+	}
+	der, err := pki.SignUser(b.request, ca, caKey)
 	if err != nil {
 		return nil, err
 	}

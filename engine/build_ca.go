@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/x509"
 	"math/big"
@@ -29,7 +28,7 @@ func (e *executor) buildCA(b *built) error {
 	}
 	trust := e.obs.trust()
 	if t.newCert {
-		cert, err := e.newCA(t, key)
+		cert, err := e.newCA(b, key)
 		if err != nil {
 			return err
 		}
@@ -64,8 +63,10 @@ func (e *executor) buildCA(b *built) error {
 		}
 		b.put(kindCrt, ca.crt.name, text, provesCA(b, trust, key.Public()))
 	}
-	e.trusted = trust
-	e.signers[pki.PublicID(key.Public())] = key
+	b.then = func() {
+		e.trusted = trust
+		e.signers[pki.PublicID(key.Public())] = key
+	}
 	return nil
 }
 
@@ -75,7 +76,7 @@ func (e *executor) buildCA(b *built) error {
 func (e *executor) pastKey(b *built, ca *caFacts, pass secret.Value) error {
 	name := pastKeyFile(e.s.cfg, len(ca.gens))
 	if ca.key.opened != opensPrevious && ca.key.info.Encoding == pki.KeyEncoding {
-		b.put(kindKey, name, ca.key.data, provesMoved(bytes.Clone(ca.key.data)))
+		b.put(kindKey, name, ca.key.data, provesOpens(ca.key.public, ca.pass.now))
 		return nil
 	}
 	return e.underNewPassphrase(b, name, ca.key, pass)
@@ -92,8 +93,8 @@ func (e *executor) underNewPassphrase(b *built, name string, k keyFacts, pass se
 
 // newCA signs the CA's own certificate: under the name that it has, byte for
 // byte, or no user's issuer would match; under a new name for a new key.
-func (e *executor) newCA(t *task, key crypto.Signer) (*x509.Certificate, error) {
-	ca := t.ca
+func (e *executor) newCA(b *built, key crypto.Signer) (*x509.Certificate, error) {
+	t, ca := b.task, b.task.ca
 	req := pki.CARequest{Serial: e.obs.db.fresh(), NotBefore: e.now().Add(-backdate), NotAfter: *t.step.NotAfter}
 	if t.newKey {
 		subject, err := generationSubject(ca.spec.Subject, len(ca.gens)+1).DER()
@@ -105,6 +106,7 @@ func (e *executor) newCA(t *task, key crypto.Signer) (*x509.Certificate, error) 
 		before := e.obs.trust()[0]
 		req.Subject, req.KeyID = before.RawSubject, before.SubjectKeyId
 	}
+	b.asked = req
 	der, err := pki.SignCA(req, key)
 	if err != nil {
 		return nil, err
@@ -139,7 +141,7 @@ func (e *executor) buildCRL(b *built) error {
 		text = append(text, pki.EncodeCRL(der)...)
 		signed = append(signed, signedCRL{ca: ca, request: request})
 	}
-	e.crl = e.obs.kept()
+	b.then = func() { e.crl = e.obs.kept() }
 	b.put(kindCRL, e.obs.crl.name, text, provesCRLs(signed))
 	return nil
 }

@@ -136,7 +136,7 @@ func (e *executor) csrFiles(t *task, b *built) error {
 		if err != nil {
 			return err
 		}
-		if cert, err = e.issue(u, u.asked.Public, subject, *t.step.NotAfter); err != nil {
+		if cert, err = e.issue(b, u, u.asked.Public, subject, *t.step.NotAfter); err != nil {
 			return err
 		}
 		b.issued = append(b.issued, cert)

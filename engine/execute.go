@@ -51,7 +51,7 @@ func (e *executor) makerOf(t *task) func(*built) error {
 }
 
 // batchSize is the number of users that are built and committed together: it
-// bounds what a crash can undo and what is held in memory.
+// bounds what a crash can undo, and what is held in memory to three batches.
 const batchSize = 256
 
 func (e *executor) now() time.Time { return e.obs.now }
@@ -169,18 +169,40 @@ func (e *executor) batches(ctx context.Context, tasks []*task, size int) error {
 func (e *executor) buildAll(ctx context.Context, tasks []*task) []*built {
 	out := make([]*built, len(tasks))
 	forEach(ctx, e.s.opt.Parallel, len(tasks), func(i int) { out[i] = e.build(tasks[i], provenInFull(i, len(tasks))) })
+	e.proveAll(ctx, out)
 	return out
+}
+
+// proveAll proves a batch in full when one of it has failed: what one in so many
+// has shown may be true of all.
+func (e *executor) proveAll(ctx context.Context, batch []*built) {
+	if !slices.ContainsFunc(batch, func(b *built) bool { return b != nil && b.unproven }) {
+		return
+	}
+	forEach(ctx, e.s.opt.Parallel, len(batch), func(i int) {
+		if b := batch[i]; b != nil && b.err == nil && !b.full {
+			b.full = true
+			batch[i] = b.proven()
+		}
+	})
 }
 
 // build makes what one task asks for, in memory, and proves it.
 func (e *executor) build(t *task, full bool) *built {
 	b := &built{task: t, full: full}
-	err := e.makerOf(t)(b)
-	if err == nil {
-		err = b.selfCheck()
-	}
-	if err != nil {
+	if err := e.makerOf(t)(b); err != nil {
 		return &built{task: t, err: err}
+	}
+	return b.proven()
+}
+
+// proven is what was made, or a failure without anything in it.
+func (b *built) proven() *built {
+	if err := b.selfCheck(); err != nil {
+		return &built{task: b.task, err: err, unproven: true}
+	}
+	if b.then != nil {
+		b.then()
 	}
 	return b
 }
@@ -189,6 +211,11 @@ func (e *executor) build(t *task, full bool) *built {
 // error stops the run: what the database has learnt in memory is not on disk.
 func (e *executor) commit(done []*built) error {
 	batch := e.s.dir.Begin()
+	for _, b := range done {
+		if b.err != nil {
+			e.fail(b.task.step.Owner, b.err)
+		}
+	}
 	ok := e.record(done, batch)
 	for _, b := range ok {
 		for _, name := range b.before {
@@ -233,7 +260,6 @@ func (e *executor) record(done []*built, batch *outdir.Batch) (ok []*built) {
 	defer e.mu.Unlock()
 	for _, b := range done {
 		if b.err != nil {
-			e.fail(b.task.step.Owner, b.err)
 			continue
 		}
 		for _, cert := range b.issued {

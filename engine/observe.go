@@ -261,6 +261,9 @@ func (obs *Observed) learn() {
 			continue
 		}
 		for _, e := range list.RevokedCertificateEntries {
+			if e.SerialNumber.Sign() < 0 {
+				continue // no certificate has it (RFC 5280 section 4.1.2.2), nor has index.txt a way to write it
+			}
 			serial, reason := pki.SerialHex(e.SerialNumber), pki.ReasonName(e.ReasonCode)
 			if obs.db.row(e.SerialNumber) == nil {
 				obs.db.addRow(cadb.Row{State: cadb.Valid, NotAfter: g.cert.NotAfter.UTC(), Serial: serial, Owner: unknownOwner(g), Subject: "/CN=unknown"})

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/secret"
@@ -26,7 +27,9 @@ type proof func(data []byte) error
 // half as much once more as making all that a user has, because its key
 // derivation cannot be done once for both. What is left out then is only that
 // opening and the checks of two signatures; every key is opened as it is
-// encrypted, whatever the batch.
+// encrypted, whatever the batch. Where one proof fails, the whole batch is
+// proven in full. The check after the run takes what was made for openable, and
+// so does not open the rest either; the next run does.
 const (
 	inFull    = 64
 	oneOfMany = 16
@@ -72,23 +75,25 @@ func (e *executor) provesKey(b *built, public crypto.PublicKey, pass secret.Valu
 	}
 }
 
-// provesMoved is of a key file that only changes its place.
-func provesMoved(before []byte) proof {
+// provesOpens is of a key file that only changes its place.
+func provesOpens(public string, pass secret.Value) proof {
 	return func(data []byte) error {
-		if !bytes.Equal(data, before) {
-			return errors.New("it is not what it was")
+		key, err := pki.OpenKey(data, pass)
+		if err == nil && pki.PublicID(key.Public()) != public {
+			err = errors.New("it holds another key")
 		}
-		return nil
+		return err
 	}
 }
 
 // provesCSR is also of a request that a user has made, whose names are the user's own.
 func provesCSR(b *built, public crypto.PublicKey, subject []byte) proof {
 	return func(data []byte) error {
-		if !b.full {
-			return pki.LooksLikeCSR(data)
+		read := pki.ReadCSR
+		if b.full {
+			read = pki.ParseCSR
 		}
-		csr, err := pki.ParseCSR(data)
+		csr, err := read(data)
 		switch {
 		case err != nil:
 			return err
@@ -118,7 +123,15 @@ func (e *executor) provesUserCert(b *built, cert *x509.Certificate, public crypt
 		case len(b.issued) == 0:
 			return nil
 		}
-		ca := e.trusted[0]
+		ca, asked := e.trusted[0], b.request
+		switch {
+		case !bytes.Equal(read.RawSubject, asked.Subject) || !slices.Equal(read.EmailAddresses, asked.Emails):
+			return errors.New("it names somebody else")
+		case read.SerialNumber.Cmp(asked.Serial) != 0:
+			return errors.New("it has another serial")
+		case !sameSecond(read.NotBefore, asked.NotBefore) || !sameSecond(read.NotAfter, asked.NotAfter):
+			return errors.New("it has other dates")
+		}
 		if m := pki.UserUsage(read, ca); len(m) > 0 {
 			return fmt.Errorf("its %s is %s, not %s", m[0].Field, m[0].Have, m[0].Want)
 		}
@@ -174,12 +187,23 @@ func provesCA(b *built, trust []*x509.Certificate, key crypto.PublicKey) proof {
 		if len(b.issued) == 0 {
 			return nil
 		}
+		switch asked := b.asked; {
+		case !bytes.Equal(ca.RawSubject, asked.Subject):
+			return errors.New("it has another subject")
+		case ca.SerialNumber.Cmp(asked.Serial) != 0:
+			return errors.New("it has another serial")
+		case !sameSecond(ca.NotBefore, asked.NotBefore) || !sameSecond(ca.NotAfter, asked.NotAfter):
+			return errors.New("it has other dates")
+		}
 		if m := pki.CAUsage(ca); len(m) > 0 {
 			return fmt.Errorf("its %s is %s, not %s", m[0].Field, m[0].Have, m[0].Want)
 		}
 		return ca.CheckSignature(ca.SignatureAlgorithm, ca.RawTBSCertificate, ca.Signature)
 	}
 }
+
+// sameSecond: what is signed has no fractions (RFC 5280 section 4.1.2.5).
+func sameSecond(a, b time.Time) bool { return a.Unix() == b.Unix() }
 
 // signedCRL is what one CRL of a file must be.
 type signedCRL struct {
@@ -214,22 +238,24 @@ func (w signedCRL) check(list *x509.RevocationList) error {
 		return nil
 	}
 	r := w.request
+	if err := list.CheckSignatureFrom(w.ca); err != nil {
+		return fmt.Errorf("the CA has not signed it: %w", err)
+	}
 	switch {
-	case list.CheckSignatureFrom(w.ca) != nil:
-		return errors.New("the CA has not signed it")
 	case list.Number == nil || list.Number.Cmp(r.Number) != 0:
 		return errors.New("it has another number")
-	case !list.NextUpdate.After(list.ThisUpdate):
-		return errors.New("it ends before it begins")
+	case !sameSecond(list.ThisUpdate, r.ThisUpdate) || !sameSecond(list.NextUpdate, r.NextUpdate):
+		return errors.New("it has other dates")
 	case len(list.RevokedCertificateEntries) != len(r.Entries):
 		return fmt.Errorf("it lists %d certificates, not %d", len(list.RevokedCertificateEntries), len(r.Entries))
 	}
-	listed := make(map[string]int, len(r.Entries))
+	listed := make(map[string]x509.RevocationListEntry, len(r.Entries))
 	for _, e := range list.RevokedCertificateEntries {
-		listed[pki.SerialHex(e.SerialNumber)] = e.ReasonCode
+		listed[pki.SerialHex(e.SerialNumber)] = e
 	}
 	for _, e := range r.Entries {
-		if code, ok := listed[pki.SerialHex(e.SerialNumber)]; !ok || code != e.ReasonCode {
+		found, ok := listed[pki.SerialHex(e.SerialNumber)]
+		if !ok || found.ReasonCode != e.ReasonCode || !sameSecond(found.RevocationTime, e.RevocationTime) {
 			return fmt.Errorf("serial %s is not on it as it should be", pki.SerialHex(e.SerialNumber))
 		}
 	}

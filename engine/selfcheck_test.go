@@ -3,6 +3,8 @@ package engine
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -91,5 +93,58 @@ func TestSelfCheckOfAnother(t *testing.T) {
 				t.Errorf("full %v: %s of another run goes unnoticed", full, p.name)
 			}
 		}
+	}
+}
+
+// TestOneFailureProvesAll: where one of a large batch does not stand its check,
+// all of the batch are proven in full.
+func TestOneFailureProvesAll(t *testing.T) {
+	var text strings.Builder
+	text.WriteString(small)
+	for i := range inFull + 20 {
+		fmt.Fprintf(&text, "user \"u%03d\" {\n}\n", i)
+	}
+	cfg := load(t, text.String())
+	cfg.Output = filepath.Join(t.TempDir(), "out")
+	opt := Options{Now: time.Now(), LookupEnv: os.LookupEnv}
+	dir, err := outdir.Lock(context.Background(), cfg.Output, "test", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	s := newSession(context.Background(), cfg, opt, dir)
+	obs, err := s.observe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := judge(obs, opt)
+	var users []*task
+	e := newExecutor(s, obs, quiet{}, &Report{Plan: v.plan})
+	for _, task := range v.tasks {
+		if task.ca != nil {
+			if b := e.build(task, true); b.err != nil {
+				t.Fatal(b.err)
+			}
+		}
+		if task.user != nil {
+			users = append(users, task)
+		}
+	}
+	full := func(out []*built) (n int) {
+		for _, b := range out {
+			if b.full {
+				n++
+			}
+		}
+		return n
+	}
+	out := e.buildAll(context.Background(), users)
+	if n := full(out); n != (len(users)+oneOfMany-1)/oneOfMany {
+		t.Errorf("%d of %d are proven in full", n, len(users))
+	}
+	out[0] = &built{task: users[0], err: errors.New("x"), unproven: true}
+	e.proveAll(context.Background(), out)
+	if n := full(out[1:]); n != len(users)-1 {
+		t.Errorf("after a failure %d of %d are proven in full", n, len(users)-1)
 	}
 }

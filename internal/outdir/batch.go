@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"syscall"
 )
 
 // Batch is a set of changes that happens as a whole: after a crash the next
@@ -130,11 +131,30 @@ func (d *Dir) clear(ops []op) error {
 		if err := d.refuseOdd(o.Name); err != nil {
 			return fmt.Errorf("%s: %w", d.join(o.Name), bare(err))
 		}
+		if !d.sameDevice(path.Dir(o.Name)) {
+			return fmt.Errorf("%s: %w", d.join(o.Name), bare(syscall.EXDEV))
+		}
 		if _, exists := d.FileMode(o.Name); exists && o.Do == "move" {
 			return fmt.Errorf("%s is there already, and is not written over: move it away", d.join(o.Name))
 		}
 	}
 	return nil
+}
+
+// sameDevice reports whether a directory, if it is there, is on the file system
+// that batches are staged on.
+func (d *Dir) sameDevice(dir string) bool {
+	there, err := d.disk.root.Lstat(dir)
+	if err != nil {
+		return true
+	}
+	stage, err := d.disk.root.Lstat(DB)
+	if err != nil {
+		return true
+	}
+	a, isA := there.Sys().(*syscall.Stat_t)
+	b, isB := stage.Sys().(*syscall.Stat_t)
+	return !isA || !isB || a.Dev == b.Dev
 }
 
 // discard forgets a batch that was not committed. Whatever of it fails is left

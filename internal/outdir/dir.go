@@ -17,6 +17,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -172,7 +173,7 @@ func (d *Dir) readPlain(name, from string) (File, error) {
 // CRL that lists 100,000 serials has less than a tenth of it; the database of
 // as many users grows by 130 MB a year.
 func largest(name string) int64 {
-	if path.Dir(name) == DB {
+	if strings.HasPrefix(name, DB+"/") { // what is staged for it, too
 		return 8 << 30
 	}
 	return 64 << 20
@@ -312,6 +313,7 @@ var remedies = []struct {
 }{
 	{syscall.EROFS, "make it writable, or name another directory with --output"},
 	{syscall.ENOSPC, "make room (df and df -i tell whether bytes or inodes are short) and run again; what was there before is whole"},
+	{syscall.EXDEV, "another file system is mounted in the output directory, so that no file can be put there as a whole: mount it elsewhere"},
 	{syscall.EDQUOT, "the quota is used up: make room and run again; what was there before is whole"},
 	{syscall.EACCES, "run as the owner of the directory"},
 	{syscall.EPERM, "run as the owner of the directory; for whom it is forbidden as well, lsattr tells whether it was made immutable"},

@@ -347,3 +347,42 @@ func TestDirectoriesComeFirst(t *testing.T) {
 		t.Errorf("the site: %s", got)
 	}
 }
+
+// TestLargeDatabase: what is added to the database at once may be larger than
+// any artefact, as when a large directory is taken over.
+func TestLargeDatabase(t *testing.T) {
+	w, err := Lock(context.Background(), filepath.Join(t.TempDir(), "out"), "test", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	b := w.Begin()
+	b.Append("db/issued.pem", 0, make([]byte, 65<<20), ModeSecret)
+	if err := b.Commit(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNarrowedAndRemoved: a batch may set the mode of a file that it then takes
+// away or moves.
+func TestNarrowedAndRemoved(t *testing.T) {
+	w, err := Lock(context.Background(), filepath.Join(t.TempDir(), "out"), "test", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	b := w.Begin()
+	b.Put("secrets/a.pass", []byte("a"), ModeSecret)
+	b.Put("secrets/b.pass", []byte("b"), ModeSecret)
+	if err := b.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	b = w.Begin()
+	b.Chmod("secrets/a.pass", ModeSecret)
+	b.Chmod("secrets/b.pass", ModeSecret)
+	b.Remove("secrets/a.pass")
+	b.Move("secrets/b.pass", "db/retired/b.pass", ModeSecret)
+	if err := b.Commit(); err != nil {
+		t.Fatal(err)
+	}
+}

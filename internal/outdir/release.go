@@ -127,6 +127,7 @@ func (d *Dir) do(o op, later []op, changed map[string]bool) error {
 		if d.superseded(o, later) {
 			return nil
 		}
+		delete(changed, o.Name) // its mode may have been set before
 		return ignoreMissing(d.disk.remove(o.Name))
 	case "move":
 		changed[dir], changed[path.Dir(o.From)] = true, true
@@ -141,6 +142,7 @@ func (d *Dir) do(o op, later []op, changed map[string]bool) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return d.setMode(o, changed)
 		}
+		delete(changed, o.From)
 		changed[o.Name] = true
 		return err
 	case "chmod":
@@ -175,7 +177,10 @@ func (d *Dir) refuseOdd(name string) error {
 // taken away again: certificates may be visible that it records (I1).
 func (d *Dir) append(o op, changed map[string]bool) error {
 	staged, err := d.readPlain(o.From, o.From)
-	if err != nil || staged.Missing {
+	if err == nil && staged.Missing {
+		err = errors.New("what an interrupted run was to add to it is gone: put the database back from a backup")
+	}
+	if err != nil {
 		return err
 	}
 	if err := d.refuseOdd(o.Name); err != nil {

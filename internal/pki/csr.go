@@ -181,6 +181,31 @@ func isPrintableString(s string) bool {
 // ParseCSR reads one PEM PKCS #10 request and checks that it was signed with
 // the key that it names. The error is [ErrDamaged] or [ErrUnsupported].
 func ParseCSR(data []byte) (*CSR, error) {
+	r, err := readCSR(data)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.CheckSignature(); err != nil {
+		_, insecure := errors.AsType[x509.InsecureAlgorithmError](err)
+		if insecure || errors.Is(err, x509.ErrUnsupportedAlgorithm) {
+			return nil, unsupported("its key or its signature is of a kind that TLS libraries refuse: make it with ECDSA or RSA and SHA-256")
+		}
+		return nil, damaged("it was not signed with the key that it holds")
+	}
+	return toCSR(r)
+}
+
+// ReadCSR is [ParseCSR] without the check of the signature: it proves no
+// possession of the key.
+func ReadCSR(data []byte) (*CSR, error) {
+	r, err := readCSR(data)
+	if err != nil {
+		return nil, err
+	}
+	return toCSR(r)
+}
+
+func readCSR(data []byte) (*x509.CertificateRequest, error) {
 	blocks, err := decodePEM(data, "certificate request", pemCSR, pemOldCSR)
 	if err != nil {
 		return nil, err
@@ -192,13 +217,10 @@ func ParseCSR(data []byte) (*CSR, error) {
 	if err != nil {
 		return nil, damaged("it cannot be read: " + reason(err))
 	}
-	if err := r.CheckSignature(); err != nil {
-		_, insecure := errors.AsType[x509.InsecureAlgorithmError](err)
-		if insecure || errors.Is(err, x509.ErrUnsupportedAlgorithm) {
-			return nil, unsupported("its key or its signature is of a kind that TLS libraries refuse: make it with ECDSA or RSA and SHA-256")
-		}
-		return nil, damaged("it was not signed with the key that it holds")
-	}
+	return r, nil
+}
+
+func toCSR(r *x509.CertificateRequest) (*CSR, error) {
 	challenge, err := readChallenge(r.RawTBSCertificateRequest)
 	if err != nil {
 		return nil, err
@@ -210,18 +232,6 @@ func ParseCSR(data []byte) (*CSR, error) {
 		Challenge: challenge,
 		Raw:       r.Raw,
 	}, nil
-}
-
-// LooksLikeCSR is [ParseCSR] without the check of the signature.
-func LooksLikeCSR(data []byte) error {
-	blocks, err := decodePEM(data, "certificate request", pemCSR)
-	if err != nil {
-		return err
-	}
-	if _, err := x509.ParseCertificateRequest(blocks[0]); err != nil {
-		return damaged("it cannot be read: " + reason(err))
-	}
-	return nil
 }
 
 // readChallenge finds the challengePassword, which crypto/x509 does not read.
