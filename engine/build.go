@@ -25,11 +25,8 @@ type built struct {
 	puts    []put
 	after   []string // files that go last
 	moves   []move   // files that go to db/retired
-	full    bool     // prove everything, see inFull
 	then    func()   // what follows for the rest of the run, once all is proven
 	err     error    // the owner is left as it was
-
-	unproven bool // err is of the self-check
 }
 
 type put struct {
@@ -72,7 +69,7 @@ func (b *built) newPassphrase(p passphrases) secret.Value {
 func (e *executor) putKey(b *built, name string, key crypto.Signer, pass secret.Value, iterations int) error {
 	data, err := pki.EncryptKey(key, pass, iterations)
 	if err == nil {
-		b.put(kindKey, name, data, e.provesKey(b, key.Public(), pass, iterations))
+		b.put(kindKey, name, data, e.provesKey(key.Public(), pass, iterations))
 	}
 	return err
 }
@@ -129,7 +126,7 @@ func (e *executor) buildUser(b *built) error {
 		if err != nil {
 			return err
 		}
-		b.put(kindCSR, file(kindCSR), pki.EncodeCSR(der), provesCSR(b, key.Public(), subject))
+		b.put(kindCSR, file(kindCSR), pki.EncodeCSR(der), provesCSR(key.Public(), subject))
 	}
 	if t.makes[kindCrt] {
 		b.put(kindCrt, file(kindCrt), pki.EncodeCertificate(cert.Raw), e.provesUserCert(b, cert, key.Public()))
@@ -146,7 +143,7 @@ func (e *executor) buildUser(b *built) error {
 		if err != nil {
 			return err
 		}
-		b.put(p.kind, file(p.kind), data, e.provesP12(b, p, cert, chain, pass, u.spec.KDFIterations))
+		b.put(p.kind, file(p.kind), data, e.provesP12(p, cert, chain, pass, u.spec.KDFIterations))
 	}
 	return nil
 }

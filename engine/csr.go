@@ -145,7 +145,7 @@ func (e *executor) csrFiles(t *task, b *built) error {
 		b.before = u.present()
 	}
 	if t.makes[kindCSR] {
-		b.put(kindCSR, u.csr.name, pki.EncodeCSR(u.asked.Raw), provesCSR(b, u.asked.Public, nil))
+		b.put(kindCSR, u.csr.name, pki.EncodeCSR(u.asked.Raw), provesCSR(u.asked.Public, nil))
 	}
 	if t.makes[kindCrt] {
 		b.put(kindCrt, u.crt.name, pki.EncodeCertificate(cert.Raw), e.provesUserCert(b, cert, u.asked.Public))

@@ -94,7 +94,7 @@ func (e *executor) run(ctx context.Context, tasks []*task) error {
 					return fmt.Errorf("%s: %w", t.step.Owner, err)
 				}
 			}
-			b := e.build(t, true)
+			b := e.build(t)
 			if b.err != nil {
 				return fmt.Errorf("%s: %w", t.step.Owner, b.err)
 			}
@@ -128,7 +128,7 @@ func (e *executor) run(ctx context.Context, tasks []*task) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := e.commit([]*built{e.build(t, true)}); err != nil {
+		if err := e.commit([]*built{e.build(t)}); err != nil {
 			return err
 		}
 	}
@@ -168,38 +168,20 @@ func (e *executor) batches(ctx context.Context, tasks []*task, size int) error {
 
 func (e *executor) buildAll(ctx context.Context, tasks []*task) []*built {
 	out := make([]*built, len(tasks))
-	forEach(ctx, e.s.opt.Parallel, len(tasks), func(i int) { out[i] = e.build(tasks[i], provenInFull(i, len(tasks))) })
-	e.proveAll(ctx, out)
+	forEach(ctx, e.s.opt.Parallel, len(tasks), func(i int) { out[i] = e.build(tasks[i]) })
 	return out
 }
 
-// proveAll proves a batch in full when one of it has failed: what one in so many
-// has shown may be true of all.
-func (e *executor) proveAll(ctx context.Context, batch []*built) {
-	if !slices.ContainsFunc(batch, func(b *built) bool { return b != nil && b.unproven }) {
-		return
+// build makes what one task asks for, in memory, and proves it. A failure has
+// nothing of it.
+func (e *executor) build(t *task) *built {
+	b := &built{task: t}
+	err := e.makerOf(t)(b)
+	if err == nil {
+		err = b.selfCheck()
 	}
-	forEach(ctx, e.s.opt.Parallel, len(batch), func(i int) {
-		if b := batch[i]; b != nil && b.err == nil && !b.full {
-			b.full = true
-			batch[i] = b.proven()
-		}
-	})
-}
-
-// build makes what one task asks for, in memory, and proves it.
-func (e *executor) build(t *task, full bool) *built {
-	b := &built{task: t, full: full}
-	if err := e.makerOf(t)(b); err != nil {
+	if err != nil {
 		return &built{task: t, err: err}
-	}
-	return b.proven()
-}
-
-// proven is what was made, or a failure without anything in it.
-func (b *built) proven() *built {
-	if err := b.selfCheck(); err != nil {
-		return &built{task: b.task, err: err, unproven: true}
 	}
 	if b.then != nil {
 		b.then()

@@ -22,21 +22,6 @@ import (
 // proof reads a file's bytes back and says what is wrong with them.
 type proof func(data []byte) error
 
-// inFull is up to how many users of one batch everything is proven in full.
-// Of a larger batch it is every sixteenth: opening each .p12 again would cost
-// half as much once more as making all that a user has, because its key
-// derivation cannot be done once for both. What is left out then is only that
-// opening and the checks of two signatures; every key is opened as it is
-// encrypted, whatever the batch. Where one proof fails, the whole batch is
-// proven in full. The check after the run takes what was made for openable, and
-// so does not open the rest either; the next run does.
-const (
-	inFull    = 64
-	oneOfMany = 16
-)
-
-func provenInFull(i, batch int) bool { return batch <= inFull || i%oneOfMany == 0 }
-
 // selfCheck proves all that a task has made.
 func (b *built) selfCheck() error {
 	for _, p := range b.puts {
@@ -56,19 +41,17 @@ func provesPassphrase(pass secret.Value) proof {
 	}
 }
 
-func (e *executor) provesKey(b *built, public crypto.PublicKey, pass secret.Value, iterations int) proof {
+func (e *executor) provesKey(public crypto.PublicKey, pass secret.Value, iterations int) proof {
 	return func(data []byte) error {
 		if info, err := pki.InspectKey(data); err != nil || info != (pki.KeyInfo{Encoding: pki.KeyEncoding, Iterations: iterations}) {
 			return errors.Join(errors.New("it is not encrypted as it should be"), err)
 		}
-		if b.full {
-			key, err := pki.OpenKey(data, pass)
-			if err != nil {
-				return err
-			}
-			if pki.PublicID(key.Public()) != pki.PublicID(public) {
-				return errors.New("it holds another key")
-			}
+		key, err := pki.OpenKey(data, pass)
+		if err != nil {
+			return err
+		}
+		if pki.PublicID(key.Public()) != pki.PublicID(public) {
+			return errors.New("it holds another key")
 		}
 		e.s.opened.m.Store(e.s.opened.id(data, pass), openedKey{public})
 		return nil
@@ -87,13 +70,9 @@ func provesOpens(public string, pass secret.Value) proof {
 }
 
 // provesCSR is also of a request that a user has made, whose names are the user's own.
-func provesCSR(b *built, public crypto.PublicKey, subject []byte) proof {
+func provesCSR(public crypto.PublicKey, subject []byte) proof {
 	return func(data []byte) error {
-		read := pki.ReadCSR
-		if b.full {
-			read = pki.ParseCSR
-		}
-		csr, err := read(data)
+		csr, err := pki.ParseCSR(data)
 		switch {
 		case err != nil:
 			return err
@@ -138,31 +117,26 @@ func (e *executor) provesUserCert(b *built, cert *x509.Certificate, public crypt
 		if read.NotAfter.After(ca.NotAfter) || !read.NotBefore.Before(read.NotAfter) {
 			return errors.New("its validity is not within that of the CA")
 		}
-		if b.full {
-			return read.CheckSignatureFrom(ca)
-		}
-		return nil
+		return read.CheckSignatureFrom(ca)
 	}
 }
 
-func (e *executor) provesP12(b *built, p p12Facts, cert *x509.Certificate, chain []*x509.Certificate, pass secret.Value, iterations int) proof {
+func (e *executor) provesP12(p p12Facts, cert *x509.Certificate, chain []*x509.Certificate, pass secret.Value, iterations int) proof {
 	return func(data []byte) error {
 		if info, err := pki.InspectP12(data); err != nil || info.Profile != p.profile || info.Iterations != iterations {
 			return errors.Join(fmt.Errorf("it is not encrypted as profile %s is", p.profile), err)
 		}
 		public := pki.PublicID(cert.PublicKey)
-		if b.full {
-			open, err := pki.OpenP12(data, pass)
-			switch {
-			case err != nil:
-				return err
-			case pki.PublicID(open.Key.Public()) != public:
-				return errors.New("it holds another key")
-			case !open.Cert.Equal(cert):
-				return errors.New("it holds another certificate")
-			case !slices.EqualFunc(open.Chain, chain, (*x509.Certificate).Equal):
-				return errors.New("it holds another CA")
-			}
+		open, err := pki.OpenP12(data, pass)
+		switch {
+		case err != nil:
+			return err
+		case pki.PublicID(open.Key.Public()) != public:
+			return errors.New("it holds another key")
+		case !open.Cert.Equal(cert):
+			return errors.New("it holds another certificate")
+		case !slices.EqualFunc(open.Chain, chain, (*x509.Certificate).Equal):
+			return errors.New("it holds another CA")
 		}
 		e.s.opened.m.Store(e.s.opened.id(data, pass), openedP12{cert.Raw, public})
 		return nil

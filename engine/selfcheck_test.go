@@ -3,8 +3,6 @@ package engine
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -17,7 +15,7 @@ import (
 )
 
 // makeAll carries out a first run task by task and gives what was made.
-func makeAll(t *testing.T, text string, full bool) []put {
+func makeAll(t *testing.T, text string) []put {
 	t.Helper()
 	cfg := load(t, text)
 	cfg.Output = filepath.Join(t.TempDir(), "out")
@@ -36,7 +34,7 @@ func makeAll(t *testing.T, text string, full bool) []put {
 	e := newExecutor(s, obs, quiet{}, &Report{Plan: v.plan})
 	var puts []put
 	for _, task := range v.tasks {
-		b := e.build(task, full)
+		b := e.build(task)
 		if b.err != nil {
 			t.Fatal(b.err)
 		}
@@ -58,7 +56,7 @@ user "bea" {
 // TestSelfCheck: whatever byte of an artefact is another than was meant, its
 // proof notices before it is released.
 func TestSelfCheck(t *testing.T) {
-	puts := makeAll(t, everyKind, true)
+	puts := makeAll(t, everyKind)
 	kinds := map[string]bool{}
 	for _, p := range puts {
 		kinds[filepath.Ext(p.name)] = true
@@ -83,68 +81,13 @@ func TestSelfCheck(t *testing.T) {
 }
 
 // TestSelfCheckOfAnother: an artefact of the same kind that belongs to
-// somebody else is noticed, also where the batch is too large to open it.
+// somebody else is noticed.
 func TestSelfCheckOfAnother(t *testing.T) {
-	for _, full := range []bool{true, false} {
-		puts, others := makeAll(t, everyKind, full), makeAll(t, everyKind, full)
-		for i, p := range puts {
-			sampled := !full && (strings.HasSuffix(p.name, ".p12") || strings.HasSuffix(p.name, ".key") || strings.HasSuffix(p.name, ".csr"))
-			if err := p.proof(others[i].data); err == nil && !sampled && !strings.HasPrefix(p.name, "nginx/") {
-				t.Errorf("full %v: %s of another run goes unnoticed", full, p.name)
-			}
+	puts, others := makeAll(t, everyKind), makeAll(t, everyKind)
+	for i, p := range puts {
+		// Two sites of one spec are the same.
+		if err := p.proof(others[i].data); err == nil && !strings.HasPrefix(p.name, "nginx/") {
+			t.Errorf("%s of another run goes unnoticed", p.name)
 		}
-	}
-}
-
-// TestOneFailureProvesAll: where one of a large batch does not stand its check,
-// all of the batch are proven in full.
-func TestOneFailureProvesAll(t *testing.T) {
-	var text strings.Builder
-	text.WriteString(small)
-	for i := range inFull + 20 {
-		fmt.Fprintf(&text, "user \"u%03d\" {\n}\n", i)
-	}
-	cfg := load(t, text.String())
-	cfg.Output = filepath.Join(t.TempDir(), "out")
-	opt := Options{Now: time.Now(), LookupEnv: os.LookupEnv}
-	dir, err := outdir.Lock(context.Background(), cfg.Output, "test", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dir.Close()
-	s := newSession(context.Background(), cfg, opt, dir)
-	obs, err := s.observe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	v := judge(obs, opt)
-	var users []*task
-	e := newExecutor(s, obs, quiet{}, &Report{Plan: v.plan})
-	for _, task := range v.tasks {
-		if task.ca != nil {
-			if b := e.build(task, true); b.err != nil {
-				t.Fatal(b.err)
-			}
-		}
-		if task.user != nil {
-			users = append(users, task)
-		}
-	}
-	full := func(out []*built) (n int) {
-		for _, b := range out {
-			if b.full {
-				n++
-			}
-		}
-		return n
-	}
-	out := e.buildAll(context.Background(), users)
-	if n := full(out); n != (len(users)+oneOfMany-1)/oneOfMany {
-		t.Errorf("%d of %d are proven in full", n, len(users))
-	}
-	out[0] = &built{task: users[0], err: errors.New("x"), unproven: true}
-	e.proveAll(context.Background(), out)
-	if n := full(out[1:]); n != len(users)-1 {
-		t.Errorf("after a failure %d of %d are proven in full", n, len(users)-1)
 	}
 }

@@ -181,31 +181,6 @@ func isPrintableString(s string) bool {
 // ParseCSR reads one PEM PKCS #10 request and checks that it was signed with
 // the key that it names. The error is [ErrDamaged] or [ErrUnsupported].
 func ParseCSR(data []byte) (*CSR, error) {
-	r, err := readCSR(data)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.CheckSignature(); err != nil {
-		_, insecure := errors.AsType[x509.InsecureAlgorithmError](err)
-		if insecure || errors.Is(err, x509.ErrUnsupportedAlgorithm) {
-			return nil, unsupported("its key or its signature is of a kind that TLS libraries refuse: make it with ECDSA or RSA and SHA-256")
-		}
-		return nil, damaged("it was not signed with the key that it holds")
-	}
-	return toCSR(r)
-}
-
-// ReadCSR is [ParseCSR] without the check of the signature: it proves no
-// possession of the key.
-func ReadCSR(data []byte) (*CSR, error) {
-	r, err := readCSR(data)
-	if err != nil {
-		return nil, err
-	}
-	return toCSR(r)
-}
-
-func readCSR(data []byte) (*x509.CertificateRequest, error) {
 	blocks, err := decodePEM(data, "certificate request", pemCSR, pemOldCSR)
 	if err != nil {
 		return nil, err
@@ -217,10 +192,13 @@ func readCSR(data []byte) (*x509.CertificateRequest, error) {
 	if err != nil {
 		return nil, damaged("it cannot be read: " + reason(err))
 	}
-	return r, nil
-}
-
-func toCSR(r *x509.CertificateRequest) (*CSR, error) {
+	if err := r.CheckSignature(); err != nil {
+		_, insecure := errors.AsType[x509.InsecureAlgorithmError](err)
+		if insecure || errors.Is(err, x509.ErrUnsupportedAlgorithm) {
+			return nil, unsupported("its key or its signature is of a kind that TLS libraries refuse: make it with ECDSA or RSA and SHA-256")
+		}
+		return nil, damaged("it was not signed with the key that it holds")
+	}
 	challenge, err := readChallenge(r.RawTBSCertificateRequest)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package pki
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -96,52 +95,14 @@ func EncryptKey(key crypto.Signer, pass secret.Value, iterations int) ([]byte, e
 	if iterations < 1 || iterations > maxIterations {
 		return nil, fmt.Errorf("%d iterations of the key derivation: not between 1 and %d", iterations, maxIterations)
 	}
-	kdf := &keptKDF{PBKDF2Opts: pkcs8.PBKDF2Opts{SaltSize: 16, IterationCount: iterations, HMACHash: crypto.SHA256}}
-	der, err := pkcs8.MarshalPrivateKey(key, []byte(pass.Reveal()), &pkcs8.Opts{Cipher: pkcs8.AES256CBC, KDFOpts: kdf})
-	if err == nil {
-		err = kdf.readBack(der, key)
-	}
+	der, err := pkcs8.MarshalPrivateKey(key, []byte(pass.Reveal()), &pkcs8.Opts{
+		Cipher:  pkcs8.AES256CBC,
+		KDFOpts: pkcs8.PBKDF2Opts{SaltSize: 16, IterationCount: iterations, HMACHash: crypto.SHA256},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("encrypting a private key: %w", err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: pemEncryptedKey, Bytes: der}), nil
-}
-
-// keptKDF keeps what it has derived, so that a key can be opened again without
-// the cost of deriving twice.
-type keptKDF struct {
-	pkcs8.PBKDF2Opts
-	salt, key []byte
-}
-
-func (k *keptKDF) DeriveKey(password, salt []byte, size int) ([]byte, pkcs8.KDFParameters, error) {
-	key, params, err := k.PBKDF2Opts.DeriveKey(password, salt, size)
-	k.salt, k.key = salt, key
-	return key, params, err
-}
-
-// readBack opens what was just encrypted: the only copy of a key must not be
-// a file that nobody can open.
-func (k *keptKDF) readBack(der []byte, key crypto.Signer) error {
-	e, err := parseEncrypted(der)
-	if err != nil {
-		return err
-	}
-	if e.scheme.String() != KeyEncoding || e.scheme.iterations != k.IterationCount || !bytes.Equal(e.scheme.salt, k.salt) {
-		return errors.New("the parameters that were written are not those that were asked for")
-	}
-	plain, err := e.decrypt(k.key)
-	if err != nil {
-		return err
-	}
-	opened, err := parsePlainKey(plain)
-	if err != nil {
-		return err
-	}
-	if PublicID(opened.Public()) != PublicID(key.Public()) {
-		return errors.New("the key that was written is not the one that was asked for")
-	}
-	return nil
 }
 
 // InspectKey tells how a PEM private key is encrypted, without opening it.

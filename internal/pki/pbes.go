@@ -235,12 +235,6 @@ func (e encrypted) open(pass []byte) ([]byte, error) {
 	if err != nil {
 		return nil, damaged("its key derivation cannot be computed")
 	}
-	return e.decrypt(key)
-}
-
-// decrypt opens what a passphrase was derived to.
-func (e encrypted) decrypt(key []byte) ([]byte, error) {
-	s := e.scheme
 	block, err := s.cipher.make(key)
 	if err != nil {
 		return nil, damaged("its cipher cannot be set up")
