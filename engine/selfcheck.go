@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,6 +33,25 @@ func (b *built) selfCheck() error {
 	return nil
 }
 
+// asWritten refuses PEM text that reads as what it should and is not the text
+// that would be written for it: base64 has bits that nobody reads.
+func asWritten(p proof) proof {
+	return func(data []byte) error {
+		var again []byte
+		for rest := data; len(rest) > 0; {
+			var block *pem.Block
+			if block, rest = pem.Decode(rest); block == nil {
+				break
+			}
+			again = append(again, pem.EncodeToMemory(block)...)
+		}
+		if !bytes.Equal(again, data) {
+			return errors.New("its text was altered")
+		}
+		return p(data)
+	}
+}
+
 func provesPassphrase(pass secret.Value) proof {
 	return func(data []byte) error {
 		if !secret.Line(data).Equal(pass) {
@@ -42,7 +62,7 @@ func provesPassphrase(pass secret.Value) proof {
 }
 
 func (e *executor) provesKey(public crypto.PublicKey, pass secret.Value, iterations int) proof {
-	return func(data []byte) error {
+	return asWritten(func(data []byte) error {
 		if info, err := pki.InspectKey(data); err != nil || info != (pki.KeyInfo{Encoding: pki.KeyEncoding, Iterations: iterations}) {
 			return errors.Join(errors.New("it is not encrypted as it should be"), err)
 		}
@@ -55,7 +75,7 @@ func (e *executor) provesKey(public crypto.PublicKey, pass secret.Value, iterati
 		}
 		e.s.opened.m.Store(e.s.opened.id(data, pass), openedKey{public})
 		return nil
-	}
+	})
 }
 
 // provesOpens is of a key file that only changes its place.
@@ -71,7 +91,7 @@ func provesOpens(public string, pass secret.Value) proof {
 
 // provesCSR is also of a request that a user has made, whose names are the user's own.
 func provesCSR(public crypto.PublicKey, subject []byte) proof {
-	return func(data []byte) error {
+	return asWritten(func(data []byte) error {
 		csr, err := pki.ParseCSR(data)
 		switch {
 		case err != nil:
@@ -82,20 +102,20 @@ func provesCSR(public crypto.PublicKey, subject []byte) proof {
 			return errors.New("it holds another subject")
 		}
 		return nil
-	}
+	})
 }
 
 // provesUserCert is of a certificate that is in place for the user: what this
 // run has issued must also meet the profile, under the CA that is current.
 func (e *executor) provesUserCert(b *built, cert *x509.Certificate, public crypto.PublicKey) proof {
-	return func(data []byte) error {
+	return asWritten(func(data []byte) error {
 		certs, err := pki.ParseCertificates(data)
 		if err != nil {
 			return err
 		}
 		read := certs[0]
 		switch {
-		case !bytes.Equal(read.Raw, cert.Raw) || !bytes.Equal(data, pki.EncodeCertificate(cert.Raw)):
+		case len(certs) != 1 || !bytes.Equal(read.Raw, cert.Raw):
 			return errors.New("it holds another certificate")
 		case pki.PublicID(read.PublicKey) != pki.PublicID(public):
 			return errors.New("it is for another key")
@@ -118,7 +138,7 @@ func (e *executor) provesUserCert(b *built, cert *x509.Certificate, public crypt
 			return errors.New("its validity is not within that of the CA")
 		}
 		return read.CheckSignatureFrom(ca)
-	}
+	})
 }
 
 func (e *executor) provesP12(p p12Facts, cert *x509.Certificate, chain []*x509.Certificate, pass secret.Value, iterations int) proof {
@@ -146,7 +166,7 @@ func (e *executor) provesP12(p p12Facts, cert *x509.Certificate, chain []*x509.C
 // provesCA is of the trust file. What was adopted may differ from the profile;
 // what this run has issued may not.
 func provesCA(b *built, trust []*x509.Certificate, key crypto.PublicKey) proof {
-	return func(data []byte) error {
+	return asWritten(func(data []byte) error {
 		certs, err := pki.ParseCertificates(data)
 		if err != nil {
 			return err
@@ -173,7 +193,7 @@ func provesCA(b *built, trust []*x509.Certificate, key crypto.PublicKey) proof {
 			return fmt.Errorf("its %s is %s, not %s", m[0].Field, m[0].Have, m[0].Want)
 		}
 		return ca.CheckSignature(ca.SignatureAlgorithm, ca.RawTBSCertificate, ca.Signature)
-	}
+	})
 }
 
 // sameSecond: what is signed has no fractions (RFC 5280 section 4.1.2.5).
@@ -187,7 +207,7 @@ type signedCRL struct {
 }
 
 func provesCRLs(want []signedCRL) proof {
-	return func(data []byte) error {
+	return asWritten(func(data []byte) error {
 		lists, err := pki.ParseCRLs(data)
 		if err != nil {
 			return err
@@ -201,7 +221,7 @@ func provesCRLs(want []signedCRL) proof {
 			}
 		}
 		return nil
-	}
+	})
 }
 
 func (w signedCRL) check(list *x509.RevocationList) error {
