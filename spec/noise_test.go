@@ -29,7 +29,9 @@ func TestNoiseIsAnsweredSoon(t *testing.T) {
 		for _, d := range diags[:min(len(diags), 50)] {
 			src.Snippet(*d.Subject)
 		}
-		if took := time.Since(start); took > 5*time.Second {
+		// A second, and ten on a busy machine under the race detector; what is
+		// quadratic takes hours.
+		if took := time.Since(start); took > time.Minute {
 			t.Errorf("%.40q: %v", text, took)
 		}
 	}
