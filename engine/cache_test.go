@@ -46,7 +46,7 @@ var generated = strings.Replace(two, `{ file = "bob.pass" }`, "{ generate = true
 
 func newCached(t *testing.T, text string) cached {
 	t.Helper()
-	dir := t.TempDir()
+	dir := tempDir(t)
 	write := func(name, text string) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -344,6 +344,37 @@ func TestCacheOfACopy(t *testing.T) {
 	}
 	if k := parseCache(string(text), ours+1); len(k.users) != 0 || len(k.entries) != 0 || k.whole {
 		t.Error("a cache of another directory was believed")
+	}
+	for i := range text {
+		altered := bytes.Clone(text)
+		altered[i] ^= 1 << (i % 8)
+		if parseCache(string(altered), ours).whole {
+			t.Fatalf("nobody has noticed another byte %d of %d", i, len(text))
+		}
+	}
+}
+
+// A memo that a checksum vouches for and that cannot be read, as another program
+// might have written it, is none.
+func TestCacheOfAnotherProgram(t *testing.T) {
+	c := newCached(t, generated)
+	text, err := os.ReadFile(c.path(cacheName))
+	c.must(err)
+	info, err := os.Stat(c.cfg.Output)
+	c.must(err)
+	ino := outdir.StatOf(info).Ino
+	known := parseCache(string(text), ino)
+	for _, cut := range []int{1, 50, 400} {
+		var w cacheWriter
+		w.begin(ino)
+		for _, memo := range known.users {
+			w.add(recordUser, memo[:len(memo)-cut])
+		}
+		w.end()
+		c.must(os.WriteFile(c.path(cacheName), w.out, 0o600))
+		if plan := c.plan(); !strings.Contains(plan, `"steps":[]`) || strings.Contains(plan, "failures") {
+			t.Errorf("%d bytes less of a memo: %s", cut, plan)
+		}
 	}
 }
 

@@ -108,6 +108,13 @@ func (m *userMemo) pack() string {
 	b.stat(m.csr)
 	b.stat(m.crt)
 	b.flag(m.challenged)
+	b.number(int64(len(m.p12)))
+	for _, p := range m.p12 {
+		b.stat(p.stat)
+		b.text(string(p.asked))
+		b.text(string(p.profile))
+		b.number(int64(p.iterations))
+	}
 	c, n := &m.cert, &m.cert.name
 	b.sum(c.sum)
 	for _, s := range []string{c.serial, c.issuer, c.authority, n.Country, n.Province, n.Locality, n.Organization, n.OrganizationalUnit, n.CommonName, n.Email} {
@@ -119,13 +126,6 @@ func (m *userMemo) pack() string {
 	}
 	b.number(c.notBefore.Unix())
 	b.number(c.notAfter.Unix())
-	b.number(int64(len(m.p12)))
-	for _, p := range m.p12 {
-		b.stat(p.stat)
-		b.text(string(p.asked))
-		b.text(string(p.profile))
-		b.number(int64(p.iterations))
-	}
 	return string(b)
 }
 
@@ -134,13 +134,34 @@ var errMemo = errors.New("this is no memo of a user")
 // maxListed bounds the lists in a memo.
 const maxListed = 64
 
-// unpack reads a memo over the one before, whose lists it takes again.
-func (m *userMemo) unpack(memo string) error {
+// unpackFiles reads of a memo what the files are known by, over the one before,
+// whose lists it takes again, and returns the rest.
+func (m *userMemo) unpackFiles(memo string) (rest unpacker, err error) {
 	u := unpacker{rest: memo}
 	emails, p12 := m.cert.emails[:0], m.p12[:0]
 	*m = userMemo{}
 	m.keyMemo.unpack(&u)
 	m.csr, m.crt, m.challenged = u.stat(), u.stat(), u.flag()
+	n := u.number()
+	if n < 1 || n > maxListed {
+		return u, errMemo
+	}
+	for range n {
+		p12 = append(p12, p12Memo{u.stat(), pki.Profile(u.text()), pki.Profile(u.text()), int(u.number())})
+	}
+	m.p12, m.cert.emails = p12, emails
+	if u.bad {
+		return u, errMemo
+	}
+	return u, nil
+}
+
+// unpack reads all of a memo, over the one before.
+func (m *userMemo) unpack(memo string) error {
+	u, err := m.unpackFiles(memo)
+	if err != nil {
+		return err
+	}
 	c := &m.cert
 	c.sum = u.sum()
 	c.serial, c.issuer, c.authority = u.text(), u.text(), u.text()
@@ -150,19 +171,10 @@ func (m *userMemo) unpack(memo string) error {
 		return errMemo
 	}
 	for range n {
-		emails = append(emails, u.text())
+		c.emails = append(c.emails, u.text())
 	}
 	c.notBefore, c.notAfter = time.Unix(u.number(), 0).UTC(), time.Unix(u.number(), 0).UTC()
-	if n = u.number(); n < 1 || n > maxListed {
-		return errMemo
-	}
-	for range n {
-		p12 = append(p12, p12Memo{u.stat(), pki.Profile(u.text()), pki.Profile(u.text()), int(u.number())})
-	}
-	if len(emails) > 0 {
-		c.emails = emails
-	}
-	c.public, c.version, c.usual, c.plain, m.p12 = m.opened.public, 3, true, true, p12
+	c.public, c.version, c.usual, c.plain = m.opened.public, 3, true, true
 	if u.bad || u.rest != "" || c.authority == "" {
 		return errMemo
 	}

@@ -159,7 +159,7 @@ func (obs *Observed) user(i int) *userFacts {
 		return s.full
 	}
 	if obs.memo.unpack(s.memo) != nil {
-		return &userFacts{spec: s.spec, owner: userOwner(s.spec.Name), err: errMemo}
+		return &userFacts{spec: s.spec, owner: userOwner(s.spec.Name), brief: true, err: errMemo}
 	}
 	obs.memo.facts(&obs.brief, s.spec)
 	return &obs.brief

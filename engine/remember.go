@@ -31,7 +31,10 @@ func (o *observer) remember(ctx context.Context, workers int, slots []slot) {
 		}
 		slot := &slots[i]
 		memo := o.cache.users[slot.spec.Name]
-		if memo == "" || m.unpack(memo) != nil || !m.suits(slot.spec) || !o.same(&m, slot.spec) || strays(slot.spec) {
+		if memo == "" {
+			continue
+		}
+		if _, err := m.unpackFiles(memo); err != nil || m.name != slot.spec.Name || !m.suits(slot.spec) || !o.same(&m, slot.spec) || strays(slot.spec) {
 			continue
 		}
 		switch slot.spec.Passphrase.Kind {
