@@ -56,10 +56,11 @@ func (s *session) keep(obs, after *Observed) {
 	if w.records == 0 && s.cache.whole {
 		return
 	}
-	// What is outdated is left behind as long as it is less than what is not.
+	// What is outdated stays as long as it is less than a quarter of what is not:
+	// all of it is read by every run.
 	live := len(memos) + len(s.db.entries)
 	again := fresh && s.db.recalled == 0 && len(s.cache.entries) > 0
-	if s.cache.whole && !again && s.cache.records+w.records < 2*live+64 {
+	if s.cache.whole && !again && s.cache.records+w.records < live+live/4+64 {
 		w.end()
 		if s.dir.Extend(cacheName, s.cache.size, w.out) == nil {
 			return
