@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"mtlsplan/internal/cadb"
-	"mtlsplan/internal/pki"
 )
 
 // Adoption takes files over that were made by hand: what the CA has issued
@@ -20,7 +19,7 @@ func (ca *caFacts) adopt(db *database) {
 		return
 	}
 	ca.taken = true
-	db.issue(ca.owner, ca.crt.cert)
+	db.issue(ca.owner, ca.crt.all[0])
 	ca.gens = db.generations(ca.owner)
 }
 
@@ -30,10 +29,10 @@ func (u *userFacts) adopt(obs *Observed) {
 	}
 	there := !u.key.missing || !u.crt.missing || !u.csr.missing
 	c := u.crt.cert
-	ours := c != nil && obs.db.holder(c) == "" && signedByAny(c, obs.trust())
+	ours := c != nil && obs.db.holder(c) == "" && signedByAny(u.crt.all[0], obs.trust())
 	u.lost = len(obs.db.issued[u.owner]) > 0
 	if u.taken = there && (ours || !u.lost); ours {
-		obs.db.issue(u.owner, c)
+		obs.db.issue(u.owner, u.crt.all[0])
 	}
 }
 
@@ -50,8 +49,8 @@ func (o *observer) adoptRest(obs *Observed, opt Options) error {
 		if err != nil {
 			return err
 		}
-		if c.cert != nil && signedByAny(c.cert, obs.trust()) {
-			obs.db.issue(owner, c.cert)
+		if c.cert != nil && signedByAny(c.all[0], obs.trust()) {
+			obs.db.issue(owner, c.all[0])
 		}
 	}
 	return nil
@@ -73,8 +72,8 @@ func (u *userFacts) describe() string {
 	case u.asked != nil:
 	case u.key.missing:
 		parts = append(parts, "no key")
-	case u.key.key != nil:
-		parts = append(parts, fmt.Sprintf("a key of type %s (%s)", pki.KeyTypeOf(u.key.key), u.key.info.Encoding))
+	case u.key.typ != "":
+		parts = append(parts, fmt.Sprintf("a key of type %s (%s)", u.key.typ, u.key.info.Encoding))
 	default:
 		parts = append(parts, "a key that does not open")
 	}
@@ -96,7 +95,7 @@ func describeCert(c crtFacts) string {
 	case c.cert == nil:
 		return "a certificate that cannot be read"
 	}
-	return fmt.Sprintf("a version %d certificate with serial %s until %s", c.cert.Version, pki.SerialHex(c.cert.SerialNumber), day(c.cert.NotAfter))
+	return fmt.Sprintf("a version %d certificate with serial %s until %s", c.cert.version, c.cert.serial, day(c.cert.notAfter))
 }
 
 // sharedSerial moves users off a serial that others have too: revoking one
@@ -112,7 +111,7 @@ func sharedSerial(v userView) []finding {
 		}
 	}
 	return rekey(v.userFacts, Reason{Message: "the serial is shared with " + strings.Join(also, ", ") + ": who has one cannot be told apart when it is revoked",
-		Field: "serial", Have: pki.SerialHex(v.cert.SerialNumber)})
+		Field: "serial", Have: v.cert.serial})
 }
 
 // needed reports whether a shared serial is still the only valid certificate
@@ -144,5 +143,5 @@ func caAdopted(v caView) []finding {
 		return nil
 	}
 	return []finding{{Reason: Reason{Code: Unrecorded, Message: fmt.Sprintf("made by hand: a key of type %s (%s), %s; it is taken over",
-		pki.KeyTypeOf(v.key.key), v.key.info.Encoding, describeCert(v.crt))}, action: Adopt}}
+		v.key.typ, v.key.info.Encoding, describeCert(v.crt))}, action: Adopt}}
 }

@@ -18,11 +18,18 @@ type Options struct {
 	AcceptClock bool          // go on although the clock is behind the directory's own past
 	Parallel    int           // how many owners are worked on at a time; less than 1: as many as there are cores
 	LookupEnv   func(string) (string, bool)
-	Command     string // for whoever finds the lock taken: "apply since 2026-11-23T16:00:00Z"
+
+	// scope, where there is one, stands for Only.
+	scope map[Owner]bool
+
+	Command string // for whoever finds the lock taken: "apply since 2026-11-23T16:00:00Z"
 }
 
 // covers reports whether a run acts on an owner.
 func (o Options) covers(owner Owner) bool {
+	if o.scope != nil {
+		return o.scope[owner]
+	}
 	return len(o.Only) == 0 || slices.Contains(o.Only, owner)
 }
 

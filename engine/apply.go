@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strings"
 
 	"mtlsplan/internal/outdir"
 	"mtlsplan/spec"
@@ -21,6 +20,13 @@ type session struct {
 	dir    *outdir.Dir
 	vault  *vault
 	opened openings
+	cache  *cache
+	stats  *outdir.Stats // nil where nothing can be known by them
+	clock  int64         // of the directory, of before anything was read; 0 for a reader
+	db     *database
+
+	// thorough: every file is read, whatever the cache knows of it.
+	thorough bool
 }
 
 func newSession(ctx context.Context, cfg *spec.Config, opt Options, dir *outdir.Dir) *session {
@@ -28,7 +34,37 @@ func newSession(ctx context.Context, cfg *spec.Config, opt Options, dir *outdir.
 	if opt.Parallel < 1 {
 		opt.Parallel = runtime.GOMAXPROCS(0)
 	}
-	return &session{ctx: ctx, cfg: cfg, opt: opt, dir: dir, vault: newVault(ctx, cfg, opt.LookupEnv)}
+	s := &session{ctx: ctx, cfg: cfg, opt: opt, dir: dir, vault: newVault(ctx, cfg, opt.LookupEnv)}
+	s.stats, _ = dir.Stats()
+	s.cache = openCache(dir, s.stats)
+	if dir.Writable() {
+		s.clock, _ = dir.Started()
+	}
+	return s
+}
+
+func (s *session) close() {
+	if s.stats != nil {
+		s.stats.Close()
+	}
+}
+
+func (s *session) observer() *observer {
+	return &observer{dir: s.dir, cfg: s.cfg, vault: s.vault, opened: &s.opened, cache: s.cache, stats: s.stats, clock: s.clock}
+}
+
+// judge decides, and looks closer where that is not possible yet.
+func (s *session) judge(obs *Observed) (*Observed, *verdict, error) {
+	for {
+		v := judge(obs, s.opt)
+		if len(v.closer) == 0 {
+			return obs, v, nil
+		}
+		var err error
+		if obs, err = s.lookCloser(obs, v.closer); err != nil {
+			return nil, nil, err
+		}
+	}
 }
 
 // NewPlan says what Apply would do. It changes no byte and takes no lock.
@@ -54,11 +90,17 @@ func look(ctx context.Context, cfg *spec.Config, opt Options) (plan *Plan, moved
 		return nil, false, err
 	}
 	defer dir.Close()
-	obs, err := newSession(ctx, cfg, opt, dir).observe()
+	s := newSession(ctx, cfg, opt, dir)
+	defer s.close()
+	obs, err := s.observe()
 	if err != nil {
 		return nil, dir.Moved() && ctx.Err() == nil, err
 	}
-	return judge(obs, opt).plan, dir.Moved() && ctx.Err() == nil, ctx.Err()
+	_, v, err := s.judge(obs)
+	if err != nil {
+		return nil, dir.Moved() && ctx.Err() == nil, err
+	}
+	return v.plan, dir.Moved() && ctx.Err() == nil, ctx.Err()
 }
 
 // accuses reports whether a plan says that something is wrong with what is
@@ -74,6 +116,9 @@ func (p *Plan) accuses() bool {
 // checkOnly refuses owners that neither the spec nor the database knows: a
 // typing error would otherwise be a plan with nothing to do.
 func checkOnly(cfg *spec.Config, opt Options) error {
+	if len(opt.Only) == 0 {
+		return nil
+	}
 	known := map[Owner]bool{}
 	for _, owner := range Owners(cfg) {
 		known[owner] = true
@@ -92,7 +137,7 @@ func checkOnly(cfg *spec.Config, opt Options) error {
 		return err
 	}
 	defer dir.Close()
-	db, err := readDatabase(dir)
+	db, err := readDatabase(dir, &cache{}, nil)
 	if err != nil {
 		return err
 	}
@@ -123,11 +168,15 @@ func Apply(ctx context.Context, cfg *spec.Config, opt Options, w Watcher) (*Repo
 	}
 	defer dir.Close()
 	s := newSession(ctx, cfg, opt, dir)
+	defer s.close()
 	obs, err := s.observe()
 	if err != nil {
 		return nil, err
 	}
-	v := judge(obs, opt)
+	obs, v, err := s.judge(obs)
+	if err != nil {
+		return nil, err
+	}
 	report := &Report{Plan: v.plan, Failures: v.plan.Failures}
 	if v.clock != nil {
 		return nil, v.clock
@@ -136,7 +185,11 @@ func Apply(ctx context.Context, cfg *spec.Config, opt Options, w Watcher) (*Repo
 		return nil, err
 	}
 	w.Planned(v.plan)
-	if v.plan.Refused() || v.plan.Empty() {
+	if v.plan.Refused() {
+		return report, nil
+	}
+	if v.plan.Empty() {
+		s.keep(obs, nil)
 		return report, nil
 	}
 	e := newExecutor(s, obs, w, report)
@@ -144,36 +197,15 @@ func Apply(ctx context.Context, cfg *spec.Config, opt Options, w Watcher) (*Repo
 		return report, err
 	}
 	// A crash from here on costs the check and the report only.
-	return report, s.recheck(report)
+	after, err := s.recheck(obs, report)
+	if err != nil {
+		return report, err
+	}
+	s.keep(obs, after)
+	return report, nil
 }
 
 func holder(command string) string {
 	host, _ := os.Hostname()
 	return fmt.Sprintf("pid %d on %s, mtlsplan %s", os.Getpid(), host, command)
-}
-
-// recheck makes the plan again, of what is on disk now. It must be empty but
-// for the owners that failed.
-func (s *session) recheck(report *Report) error {
-	obs, err := s.observe()
-	if err != nil {
-		return err
-	}
-	opt := s.opt
-	opt.Replace = nil
-	failed := map[Owner]bool{}
-	for _, f := range report.Failures {
-		failed[f.Owner] = true
-	}
-	var left []string
-	v := judge(obs, opt)
-	for _, step := range v.plan.Steps {
-		if !failed[step.Owner] {
-			left = append(left, fmt.Sprintf("%s: %s, because %s", step.Owner, step.Action, step.Reasons[0].Message))
-		}
-	}
-	if len(left) > 0 {
-		return fmt.Errorf("the run has finished, but the directory does not match the spec yet: %s: run apply again, and report this", strings.Join(left, "; "))
-	}
-	return nil
 }

@@ -103,7 +103,7 @@ func (e *executor) buildUser(b *built) error {
 	} else if key, err = unlock(u.key, u.pass); err != nil {
 		return err
 	}
-	cert := t.cert
+	cert := t.certificate()
 	subject, err := u.spec.Subject.DER()
 	if err != nil {
 		return err
@@ -154,8 +154,9 @@ func (e *executor) chain(cert *x509.Certificate) ([]*x509.Certificate, error) {
 	if cert == nil {
 		return nil, errors.New("there is no certificate to put into a .p12")
 	}
+	facts := &certFacts{issuer: string(cert.RawIssuer), authority: string(cert.AuthorityKeyId), full: cert}
 	for _, ca := range e.trusted {
-		if issuedByAny(cert, []*x509.Certificate{ca}) {
+		if issuedBy(facts, ca) {
 			return []*x509.Certificate{ca}, nil
 		}
 	}

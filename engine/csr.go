@@ -21,8 +21,7 @@ import (
 
 // csrUser reads such a user. What is wrong with the request is the owner's
 // failure: the other users do not wait for it.
-func (o *observer) csrUser(u spec.User) userFacts {
-	u.P12 = nil
+func (o *observer) csrUser(u *spec.User) userFacts {
 	f := userFacts{spec: u, owner: userOwner(u.Name)}
 	file := func(kind string) string { return userFile(o.cfg, u.Name, kind) }
 	var errs [2]error
@@ -32,7 +31,7 @@ func (o *observer) csrUser(u spec.User) userFacts {
 		return f
 	}
 	if !f.csr.missing {
-		f.csr.csr, _ = pki.ParseCSR(f.csr.data)
+		f.csr.csr, _ = contentOfCSR(f.csr.data)
 	}
 	f.key.missing, f.pass.file.missing = true, true
 	for _, kind := range []string{kindKey, kindP12, "compat.p12", "modern.p12", kindPass} {
@@ -45,15 +44,15 @@ func (o *observer) csrUser(u spec.User) userFacts {
 		f.err = err
 		return f
 	}
-	asked, err := pki.ParseCSR(data)
+	asked, err := contentOfCSR(data)
 	if err == nil {
-		err = weak(asked.Public)
+		err = weak(asked.key)
 	}
 	if err != nil {
 		f.err = fmt.Errorf("the request %s: %w", u.CSR, err)
 		return f
 	}
-	f.asked, f.key.key, f.key.public = asked, asked.Public, pki.PublicID(asked.Public)
+	f.asked, f.key.typ, f.key.public = asked, pki.KeyTypeOf(asked.key), asked.public
 	return f
 }
 
@@ -90,10 +89,10 @@ func examineCSR(v *userView, obs *Observed) ([]finding, error) {
 	if slices.ContainsFunc(obs.ca.gens, func(g generation) bool { return g.public == u.key.public }) {
 		return nil, errors.New("the request holds the key of the CA: make a key for the user")
 	}
-	if obs.db.givenUp(u.owner, u.key.public) {
+	if obs.db.givenUp(v.issued, u.key.public) {
 		return nil, errors.New("a certificate for this key was revoked, and the key cannot be used again: give a request with a new one")
 	}
-	if len(obs.db.issued[u.owner]) == 0 && !u.taken {
+	if len(v.issued) == 0 && !u.taken {
 		return []finding{{Reason: Reason{Code: Missing, Message: "the user has no certificate yet"}, action: Create, makes: u.fromKey()}}, nil
 	}
 	if f, err := findCert(v, obs); f != nil || err != nil {
@@ -104,7 +103,7 @@ func examineCSR(v *userView, obs *Observed) ([]finding, error) {
 
 // csrKeyChanged finds a request with another key than the certificate's.
 func csrKeyChanged(v userView) []finding {
-	if v.cert == nil || pki.PublicID(v.cert.PublicKey) == v.key.public {
+	if v.cert == nil || v.cert.public == v.key.public {
 		return nil
 	}
 	return []finding{{Reason: Reason{Message: "the request holds another key than the certificate", Field: "csr"}, action: Rekey, makes: v.fromKey()}}
@@ -115,7 +114,7 @@ func (obs *Observed) keyHolder(u *userFacts) (Owner, bool) {
 	if obs.keys == nil {
 		obs.keys = map[string][]Owner{}
 		for i := range obs.users {
-			o := &obs.users[i]
+			o := obs.user(i)
 			obs.keys[o.key.public] = append(obs.keys[o.key.public], o.owner)
 		}
 	}
@@ -130,13 +129,13 @@ func (obs *Observed) keyHolder(u *userFacts) (Owner, bool) {
 // csrFiles makes what the task of a csr user asks for.
 func (e *executor) csrFiles(t *task, b *built) error {
 	u := t.user
-	cert := t.cert
+	cert := t.certificate()
 	if t.newCert {
 		subject, err := u.spec.Subject.DER()
 		if err != nil {
 			return err
 		}
-		if cert, err = e.issue(b, u, u.asked.Public, subject, *t.step.NotAfter); err != nil {
+		if cert, err = e.issue(b, u, u.asked.key, subject, *t.step.NotAfter); err != nil {
 			return err
 		}
 		b.issued = append(b.issued, cert)
@@ -145,10 +144,10 @@ func (e *executor) csrFiles(t *task, b *built) error {
 		b.before = u.present()
 	}
 	if t.makes[kindCSR] {
-		b.put(kindCSR, u.csr.name, pki.EncodeCSR(u.asked.Raw), provesCSR(u.asked.Public, nil))
+		b.put(kindCSR, u.csr.name, pki.EncodeCSR(u.asked.raw), provesCSR(u.asked.key, nil))
 	}
 	if t.makes[kindCrt] {
-		b.put(kindCrt, u.crt.name, pki.EncodeCertificate(cert.Raw), e.provesUserCert(b, cert, u.asked.Public))
+		b.put(kindCrt, u.crt.name, pki.EncodeCertificate(cert.Raw), e.provesUserCert(b, cert, u.asked.key))
 	}
 	return nil
 }

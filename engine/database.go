@@ -2,7 +2,6 @@ package engine
 
 import (
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"math/big"
 	"slices"
@@ -18,17 +17,28 @@ import (
 // what the run adds. Only the goroutine that commits batches changes it.
 type database struct {
 	rows     []cadb.Row
-	bySerial map[string]int
-	byOwner  map[Owner][]int // rows of an owner, oldest first
-	issued   map[Owner][][]byte
-	number   *big.Int // of the next CRL
+	bySerial map[string]int32
+	byOwner  map[Owner][]int32 // rows of an owner, oldest first
+	entries  []issued
+	issued   map[Owner][]int32 // entries of an owner, oldest first
+	number   *big.Int          // of the next CRL
 
-	indexSize  int64 // what an append to index.txt goes behind
-	issuedSize int64
-	newIssued  []byte // entries not yet in a batch
-	unended    bool   // issued.pem lacks its last line end
-	newLines   []byte // rows not yet in a batch
-	rewrite    bool   // a row has changed: index.txt is written anew
+	dir           *outdir.Dir
+	indexSize     int64 // what an append to index.txt goes behind
+	issuedSize    int64
+	stats         *outdir.Stats // nil where nothing can be known by them
+	indexTail     tail          // what this run has written
+	issuedTail    tail
+	rewritten     bool // index.txt was written anew
+	sharedRevoked bool // a serial was revoked that several owners have
+
+	recalled   int         // how many entries the cache has told of
+	issuedEnd  int64       // where the next entry will stand
+	issuedStat outdir.Stat // of the file that entries were read from
+	newIssued  []byte      // entries not yet in a batch
+	unended    bool        // issued.pem lacks its last line end
+	newLines   []byte      // rows not yet in a batch
+	rewrite    bool        // a row has changed: index.txt is written anew
 	newNumber  bool
 	hasAttr    bool
 	hasNumber  bool
@@ -36,8 +46,10 @@ type database struct {
 	lost       []Owner // whose certificates stand in issued.pem and not in index.txt
 }
 
-func readDatabase(dir *outdir.Dir) (*database, error) {
-	db := &database{bySerial: map[string]int{}, byOwner: map[Owner][]int{}, issued: map[Owner][][]byte{}, number: big.NewInt(1)}
+// readDatabase reads the database. Of issued.pem it takes what the cache knows,
+// if the file is still the same.
+func readDatabase(dir *outdir.Dir, known *cache, stats *outdir.Stats) (*database, error) {
+	db := &database{dir: dir, stats: stats, number: big.NewInt(1)}
 	index, err := dir.Read(indexName)
 	if err != nil {
 		return nil, err
@@ -46,19 +58,20 @@ func readDatabase(dir *outdir.Dir) (*database, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s/%s: %w: restore it from a backup", dir.Path(), indexName, err)
 	}
-	for _, r := range rows {
-		if _, twice := db.bySerial[r.Serial]; twice {
-			return nil, fmt.Errorf("%s/%s: serial %s stands there twice: restore it from a backup", dir.Path(), indexName, r.Serial)
-		}
-		db.addRow(r)
+	if twice := db.setRows(rows); twice != "" {
+		return nil, fmt.Errorf("%s/%s: serial %s stands there twice: restore it from a backup", dir.Path(), indexName, twice)
 	}
 	db.indexSize = int64(len(index.Data))
 	if n := len(index.Data); n > 0 && index.Data[n-1] != '\n' {
 		db.rewrite = true
 	}
 
-	if err := db.readIssued(dir); err != nil {
+	if err := db.readIssued(dir, known, stats); err != nil {
 		return nil, fmt.Errorf("%s/%s: %w: restore it from a backup", dir.Path(), issuedName, err)
+	}
+	db.link()
+	if db.issuedEnd = db.issuedSize; db.unended {
+		db.issuedEnd++
 	}
 
 	attr, err := dir.Read(attrName)
@@ -85,38 +98,33 @@ func readDatabase(dir *outdir.Dir) (*database, error) {
 	return db, nil
 }
 
-// readIssued reads issued.pem. A reader may meet an append that is under way,
-// which is over after a moment; for a writer, which has carried out every
-// journal, a tail is somebody else's work.
-func (db *database) readIssued(dir *outdir.Dir) error {
-	for range 5 {
-		file, err := dir.Read(issuedName)
-		if err != nil {
-			return err
+// setRows takes rows over, and returns a serial that stands there twice, "" for
+// none. Nearly all owners have one row: their lists share one array.
+func (db *database) setRows(rows []cadb.Row) (twice string) {
+	db.rows = rows
+	db.bySerial, db.byOwner = make(map[string]int32, len(rows)), make(map[Owner][]int32, len(rows))
+	arena := make([]int32, len(rows))
+	for i := range rows {
+		r := &rows[i]
+		if db.bySerial[r.Serial] = int32(i); len(db.bySerial) == i {
+			return r.Serial
 		}
-		entries, whole, err := cadb.ParseIssued(file.Data)
-		if err != nil {
-			return err
+		arena[i] = int32(i)
+		if owner := Owner(r.Owner); db.byOwner[owner] == nil && !strings.Contains(r.Owner, ",") {
+			db.byOwner[owner] = arena[i : i+1 : i+1]
+			continue
 		}
-		if whole == int64(len(file.Data)) {
-			for _, e := range entries {
-				db.issued[Owner(e.Owner)] = append(db.issued[Owner(e.Owner)], e.DER)
-			}
-			db.issuedSize, db.unended = whole, whole > 0 && file.Data[whole-1] != '\n'
-			return nil
+		for _, owner := range rowOwners(*r) {
+			db.byOwner[owner] = append(db.byOwner[owner], int32(i))
 		}
-		if dir.Writable() {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
 	}
-	return errors.New("the last entry is cut short")
+	return ""
 }
 
 func (db *database) addRow(r cadb.Row) {
-	db.bySerial[r.Serial] = len(db.rows)
+	db.bySerial[r.Serial] = int32(len(db.rows))
 	for _, owner := range rowOwners(r) {
-		db.byOwner[owner] = append(db.byOwner[owner], len(db.rows))
+		db.byOwner[owner] = append(db.byOwner[owner], int32(len(db.rows)))
 	}
 	db.rows = append(db.rows, r)
 }
@@ -124,6 +132,9 @@ func (db *database) addRow(r cadb.Row) {
 // rowOwners are whose a serial is: more than one only where an adopted CA has
 // used it more than once.
 func rowOwners(r cadb.Row) []Owner {
+	if strings.IndexByte(r.Owner, ',') < 0 {
+		return []Owner{Owner(r.Owner)}
+	}
 	var out []Owner
 	for name := range strings.SplitSeq(r.Owner, ",") {
 		out = append(out, Owner(name))
@@ -131,9 +142,17 @@ func rowOwners(r cadb.Row) []Owner {
 	return out
 }
 
+// rowAt is where the row of a serial stands, -1 for nowhere.
+func (db *database) rowAt(serial string) int32 {
+	if i, ok := db.bySerial[serial]; ok {
+		return i
+	}
+	return -1
+}
+
 // row returns the row of a serial, nil when there is none.
-func (db *database) row(serial *big.Int) *cadb.Row {
-	if i, ok := db.bySerial[pki.SerialHex(serial)]; ok {
+func (db *database) row(serial string) *cadb.Row {
+	if i, ok := db.bySerial[serial]; ok {
 		return &db.rows[i]
 	}
 	return nil
@@ -141,19 +160,32 @@ func (db *database) row(serial *big.Int) *cadb.Row {
 
 // valid returns the rows of an owner that are neither revoked nor past their end.
 func (db *database) valid(owner Owner, now time.Time) []cadb.Row {
-	var out []cadb.Row
+	return db.appendValid(nil, owner, now)
+}
+
+func (db *database) appendValid(out []cadb.Row, owner Owner, now time.Time) []cadb.Row {
 	for _, i := range db.byOwner[owner] {
-		if r := db.rows[i]; r.State != cadb.Revoked && now.Before(r.NotAfter) {
-			out = append(out, r)
+		if r := &db.rows[i]; r.State != cadb.Revoked && now.Before(r.NotAfter) {
+			out = append(out, *r)
 		}
 	}
 	return out
 }
 
+// validRows are the valid rows of a user; of one who is known by a memo they last
+// as long as the facts.
+func (obs *Observed) validRows(u *userFacts) []cadb.Row {
+	if !u.brief {
+		return obs.db.valid(u.owner, obs.now)
+	}
+	obs.rows = obs.db.appendValid(obs.rows[:0], u.owner, obs.now)
+	return obs.rows
+}
+
 // fresh returns a serial that was never used.
 func (db *database) fresh() *big.Int {
 	for {
-		if s := pki.NewSerial(); db.row(s) == nil {
+		if s := pki.NewSerial(); db.row(pki.SerialHex(s)) == nil {
 			return s
 		}
 	}
@@ -170,8 +202,7 @@ func (db *database) issue(owner Owner, cert *x509.Certificate) {
 			r.NotAfter = cert.NotAfter.UTC()
 		}
 		db.byOwner[owner] = append(db.byOwner[owner], i)
-		db.newIssued = append(db.newIssued, cadb.FormatIssued(cadb.Issued{Owner: string(owner), DER: cert.Raw})...)
-		db.issued[owner] = append(db.issued[owner], cert.Raw)
+		db.record(owner, cert)
 		db.rewrite = true
 		return
 	}
@@ -179,10 +210,15 @@ func (db *database) issue(owner Owner, cert *x509.Certificate) {
 		State: cadb.Valid, NotAfter: cert.NotAfter.UTC(), Serial: serial,
 		Owner: string(owner), Subject: pki.NameOneLine(cert.RawSubject),
 	}
-	db.newIssued = append(db.newIssued, cadb.FormatIssued(cadb.Issued{Owner: string(owner), DER: cert.Raw})...)
 	db.newLines = append(db.newLines, cadb.FormatIndex([]cadb.Row{row})...)
 	db.addRow(row)
-	db.issued[owner] = append(db.issued[owner], cert.Raw)
+	db.record(owner, cert)
+}
+
+func (db *database) record(owner Owner, cert *x509.Certificate) {
+	text := cadb.FormatIssued(cadb.Issued{Owner: string(owner), DER: cert.Raw})
+	db.newIssued = append(db.newIssued, text...)
+	db.addEntry(owner, cert.Raw, int64(len(text)))
 }
 
 // revoke marks a row; the first revocation of a serial stands for ever.
@@ -195,6 +231,7 @@ func (db *database) revoke(serial string, when time.Time, reason string) {
 		return
 	}
 	r.State, r.Revoked, r.Reason = cadb.Revoked, when, reason
+	db.sharedRevoked = db.sharedRevoked || strings.Contains(r.Owner, ",")
 	db.rewrite = true
 }
 
@@ -229,15 +266,17 @@ func (db *database) flush(b *outdir.Batch) {
 			db.newIssued, db.unended = append([]byte("\n"), db.newIssued...), false
 		}
 		b.Append(issuedName, db.issuedSize, db.newIssued, outdir.ModeSecret)
+		db.issuedTail.add(db.issuedSize, db.newIssued)
 		db.issuedSize += int64(len(db.newIssued))
 	}
 	switch {
 	case db.rewrite:
 		text := cadb.FormatIndex(db.rows)
 		b.Put(indexName, text, outdir.ModeSecret)
-		db.indexSize = int64(len(text))
+		db.indexSize, db.rewritten = int64(len(text)), true
 	case len(db.newLines) > 0:
 		b.Append(indexName, db.indexSize, db.newLines, outdir.ModeSecret)
+		db.indexTail.add(db.indexSize, db.newLines)
 		db.indexSize += int64(len(db.newLines))
 	}
 	if !db.hasAttr && len(db.rows) > 0 {
@@ -255,9 +294,9 @@ func (db *database) flush(b *outdir.Batch) {
 // made after its end (RFC 5280, section 3.3).
 func (db *database) revokedRows(lastCRL time.Time) []cadb.Row {
 	var out []cadb.Row
-	for _, r := range db.rows {
-		if r.State == cadb.Revoked && !r.NotAfter.Before(lastCRL) {
-			out = append(out, r)
+	for i := range db.rows {
+		if r := &db.rows[i]; r.State == cadb.Revoked && !r.NotAfter.Before(lastCRL) {
+			out = append(out, *r)
 		}
 	}
 	return out

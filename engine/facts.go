@@ -1,7 +1,7 @@
 package engine
 
 import (
-	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 	"io/fs"
 	"time"
@@ -23,6 +23,7 @@ type fileFacts struct {
 	missing bool
 	mode    fs.FileMode
 	data    []byte
+	stat    outdir.Stat // of before data was read
 }
 
 // opening is how far an encrypted file could be opened.
@@ -40,20 +41,20 @@ type keyFacts struct {
 	fileFacts
 	info   pki.KeyInfo
 	opened opening
-	key    crypto.PublicKey // nil unless opened
-	public string           // its identity
+	typ    pki.KeyType // "" unless opened
+	public string      // its identity
 }
 
 type csrFacts struct {
 	fileFacts
-	csr *pki.CSR // nil when missing or damaged
+	csr *csrContent // nil when missing or damaged
 }
 
 type crtFacts struct {
 	fileFacts
-	cert   *x509.Certificate // nil when missing or damaged; of a CA the newest
-	alone  bool              // the file holds cert and nothing else
-	others []*x509.Certificate
+	cert  *certFacts          // nil when missing or damaged; of a CA the newest
+	alone bool                // the file holds cert and nothing else
+	all   []*x509.Certificate // what the file holds, cert first
 }
 
 type p12Facts struct {
@@ -61,8 +62,8 @@ type p12Facts struct {
 	profile pki.Profile // what the spec asks for at this path
 	info    pki.P12Info
 	opened  opening
-	cert    []byte // DER, when opened
-	public  string // identity of the key in it, when opened
+	cert    [sha256.Size]byte // digest of the DER, when opened
+	public  string            // identity of the key in it, when opened
 }
 
 // crlFacts are the CRLs of one file, one for every CA that is trusted.
@@ -79,6 +80,7 @@ type passphrases struct {
 	err         error // why now could not be read
 	previousErr error
 	file        fileFacts
+	source      outdir.Stat // of the file that now was read from, when that is the source
 }
 
 // generation is one CA key that the database knows, the first being 1.
@@ -105,8 +107,9 @@ type caFacts struct {
 }
 
 type userFacts struct {
-	spec      spec.User
+	spec      *spec.User
 	owner     Owner
+	brief     bool // it was not read but remembered: see lookCloser
 	pass      passphrases
 	challenge secret.Value
 	key       keyFacts
@@ -115,7 +118,7 @@ type userFacts struct {
 	p12       []p12Facts
 	stray     []fileFacts // files that the spec has no use for: a .p12 of a profile that is asked for no more
 	spent     bool        // a certificate for the key was revoked for more than having been renewed
-	asked     *pki.CSR    // the request that the user has made, of a csr user
+	asked     *csrContent // the request that the user has made, of a csr user
 	taken     bool        // this run adopts what lies there
 	lost      bool        // what is adopted was issued by the CA, and is gone from its database
 	err       error
@@ -135,6 +138,16 @@ type leftFacts struct {
 	err        error
 }
 
+// slot is a user whom the run is about: one who was read, or one who is known
+// by a memo.
+type slot struct {
+	spec   *spec.User
+	memo   string     // "" for a user who has none
+	full   *userFacts // nil for one who was not read, or is judged by the memo alone
+	kept   bool       // the cache holds the memo
+	stable bool       // the memo can be kept: no file of it can change without a trace
+}
+
 type siteFacts struct {
 	fileFacts
 	spec  spec.Site
@@ -150,7 +163,10 @@ type Observed struct {
 	db       *database
 	ca       caFacts
 	issuers  map[string]string // of serials, when there are several generations
-	users    []userFacts
+	users    []slot
+	memo     userMemo   // of the user who was asked for last
+	brief    userFacts  // of the same
+	rows     []cadb.Row // of the same
 	left     []leftFacts
 	leaving  map[Owner]bool     // the owners of left
 	keys     map[string][]Owner // who has which key, when it was asked
@@ -164,5 +180,5 @@ type Observed struct {
 }
 
 func factsOf(kind string, f outdir.File) fileFacts {
-	return fileFacts{kind: kind, name: f.Name, missing: f.Missing, mode: f.Mode, data: f.Data}
+	return fileFacts{kind: kind, name: f.Name, missing: f.Missing, mode: f.Mode, data: f.Data, stat: f.Stat}
 }

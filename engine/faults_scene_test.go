@@ -71,9 +71,9 @@ func (tr tree) write(t testing.TB, root string) {
 	}
 }
 
-// transient reports whether a path is no part of what a run makes.
+// transient reports whether a path is no part of what a run makes for good.
 func transient(name string) bool {
-	return name == "db/lock" || name == "db/stage" || strings.HasPrefix(name, "db/stage/")
+	return name == "db/lock" || name == cacheName || name == "db/stage" || strings.HasPrefix(name, "db/stage/")
 }
 
 // begin makes what a scene begins with.

@@ -22,11 +22,14 @@ func RenderSite(cfg *spec.Config, opt Options, site spec.Site) ([]byte, error) {
 		return nil, err
 	}
 	defer dir.Close()
-	db, err := readDatabase(dir)
+	s := newSession(context.Background(), cfg, opt, dir)
+	defer s.close()
+	o := s.observer()
+	db, err := readDatabase(dir, o.cache, o.stats)
 	if err != nil {
 		return nil, err
 	}
-	o := &observer{dir: dir, cfg: cfg, db: db}
+	o.db = db
 	obs := &Observed{now: opt.Now, cfg: cfg, db: db}
 	obs.ca.gens = db.generations(caOwner(cfg))
 	if obs.ca.crt, err = o.crt(caFile(cfg, kindCrt)); err != nil {
@@ -48,7 +51,10 @@ func Inspect(ctx context.Context, cfg *spec.Config, opt Options, owner Owner) (*
 	}
 	defer dir.Close()
 	opt.Only = []Owner{owner}
-	obs, err := newSession(ctx, cfg, opt, dir).observe()
+	s := newSession(ctx, cfg, opt, dir)
+	defer s.close()
+	s.thorough = true
+	obs, err := s.observe()
 	if err != nil {
 		return nil, err
 	}
@@ -73,8 +79,7 @@ func Inspect(ctx context.Context, cfg *spec.Config, opt Options, owner Owner) (*
 	if owner == obs.ca.owner {
 		ca := &obs.ca
 		if ca.crt.cert != nil {
-			d.Certificates = append(d.Certificates, ca.crt.cert)
-			d.Certificates = append(d.Certificates, ca.crt.others...)
+			d.Certificates = append(d.Certificates, ca.crt.all...)
 		}
 		add(ca.key.fileFacts, keyState(ca.key, ca.pass), keyDetail(ca.key))
 		add(ca.crt.fileFacts, readable(ca.crt.cert != nil), crtDetail(ca.crt))
@@ -85,9 +90,9 @@ func Inspect(ctx context.Context, cfg *spec.Config, opt Options, owner Owner) (*
 	if len(obs.users) == 0 {
 		return d, nil
 	}
-	u := &obs.users[0]
+	u := obs.users[0].full
 	if u.crt.cert != nil {
-		d.Certificates = append(d.Certificates, u.crt.cert)
+		d.Certificates = append(d.Certificates, u.crt.all[0])
 	}
 	add(u.key.fileFacts, keyState(u.key, u.pass), keyDetail(u.key))
 	add(u.csr.fileFacts, readable(u.csr.csr != nil), csrDetail(u.csr))
@@ -144,8 +149,8 @@ func keyState(k keyFacts, p passphrases) string {
 
 func keyDetail(k keyFacts) []FileFact {
 	facts := []FileFact{{"encoding", k.info.Encoding}, {"iterations", fmt.Sprint(k.info.Iterations)}}
-	if k.key != nil {
-		facts = append([]FileFact{{"type", string(pki.KeyTypeOf(k.key))}}, facts...)
+	if k.typ != "" {
+		facts = append([]FileFact{{"type", string(k.typ)}}, facts...)
 		facts = append(facts, FileFact{"public key sha256", k.public})
 	}
 	return facts
@@ -156,18 +161,18 @@ func csrDetail(c csrFacts) []FileFact {
 		return nil
 	}
 	challenge := "none"
-	if !c.csr.Challenge.IsZero() {
+	if !c.csr.challenge.IsZero() {
 		challenge = "set"
 	}
-	return []FileFact{{"subject", pki.NameString(c.csr.Subject)}, {"e-mail", strings.Join(c.csr.Emails, " ")},
-		{"challenge password", challenge}, {"public key sha256", pki.PublicID(c.csr.Public)}}
+	return []FileFact{{"subject", pki.NameString([]byte(c.csr.subject))}, {"e-mail", strings.Join(c.csr.emails, " ")},
+		{"challenge password", challenge}, {"public key sha256", c.csr.public}}
 }
 
 func crtDetail(c crtFacts) []FileFact {
 	if c.cert == nil {
 		return nil
 	}
-	return []FileFact{{"serial", pki.SerialHex(c.cert.SerialNumber)}, {"not after", day(c.cert.NotAfter)}, {"public key sha256", pki.PublicID(c.cert.PublicKey)}}
+	return []FileFact{{"serial", c.cert.serial}, {"not after", day(c.cert.notAfter)}, {"public key sha256", c.cert.public}}
 }
 
 func crlDetail(obs *Observed) []FileFact {
@@ -202,7 +207,7 @@ func p12Detail(p p12Facts, u *userFacts) []FileFact {
 		return facts
 	}
 	same := "no"
-	if u.crt.cert != nil && string(u.crt.cert.Raw) == string(p.cert) && p.public == u.key.public {
+	if u.crt.cert != nil && u.crt.cert.sum == p.cert && p.public == u.key.public {
 		same = "yes"
 	}
 	return append(facts, FileFact{"holds key and certificate above", same})

@@ -58,7 +58,15 @@ type task struct {
 	user *userFacts
 	left *leftFacts
 	site *siteFacts
-	cert *x509.Certificate // the certificate that stays, nil for none
+	cert *certFacts // the certificate that stays, nil for none
+}
+
+// certificate is the one that stays, nil for none.
+func (t *task) certificate() *x509.Certificate {
+	if t.cert == nil {
+		return nil
+	}
+	return t.cert.full
 }
 
 // newTask makes a task of findings: the strongest action, all reasons, first of
@@ -96,10 +104,13 @@ func newTask(owner Owner, findings []finding) *task {
 
 // verdict is a plan with its tasks, in the same order as its steps.
 type verdict struct {
-	plan  *Plan
-	tasks []*task
-	clock error // why apply must not go on, nil for no reason
-	cut   int   // users whose certificate ends with the CA
+	plan   *Plan
+	tasks  []*task
+	clock  error     // why apply must not go on, nil for no reason
+	late   time.Time // the newest notBefore of a user's certificate in place
+	latest Owner     // whose it is
+	closer []int     // users of whom a memo does not tell enough; the rest is not final then
+	cut    int       // users whose certificate ends with the CA
 }
 
 func (v *verdict) add(t *task) {
@@ -127,8 +138,8 @@ func judge(obs *Observed, opt Options) *verdict {
 
 	ca := judgeCA(v, obs, covers)
 	for i := range obs.users {
-		if covers(obs.users[i].owner) {
-			judgeUser(v, obs, ca, &obs.users[i], opt)
+		if u := obs.user(i); !judgeUser(v, obs, ca, u, opt) {
+			v.closer = append(v.closer, i)
 		}
 	}
 	for i := range obs.left {
@@ -168,7 +179,7 @@ func judge(obs *Observed, opt Options) *verdict {
 		v.note(ca.owner, true, "certificates of %s are cut to the CA's end, %s: renew the CA before then (its renew_before decides when)",
 			plural(v.cut, "user"), day(ca.notAfter))
 	}
-	if behind := clockBehind(obs); behind != nil && !opt.AcceptClock {
+	if behind := clockBehind(v, obs); behind != nil && !opt.AcceptClock {
 		v.clock = behind
 		v.note("", true, "%v; apply goes no further than that", behind)
 	}
@@ -177,8 +188,8 @@ func judge(obs *Observed, opt Options) *verdict {
 
 // clockBehind says that now lies before what the directory records as its own
 // past: what would be issued would have ended, or not begun, elsewhere.
-func clockBehind(obs *Observed) error {
-	late, what := newestPast(obs)
+func clockBehind(v *verdict, obs *Observed) error {
+	late, what := newestPast(v, obs)
 	if !obs.now.Before(late.Add(-backdate)) {
 		return nil
 	}
@@ -186,22 +197,20 @@ func clockBehind(obs *Observed) error {
 }
 
 // newestPast is the newest date that the directory records as its own past.
-func newestPast(obs *Observed) (late time.Time, what string) {
+func newestPast(v *verdict, obs *Observed) (late time.Time, what string) {
 	see := func(t time.Time, name string) {
 		if t.After(late) {
 			late, what = t, name
 		}
 	}
 	if c := obs.ca.crt.cert; c != nil {
-		see(c.NotBefore, "the CA certificate")
+		see(c.notBefore, "the CA certificate")
 	}
-	for _, u := range obs.users {
-		if u.crt.cert != nil {
-			see(u.crt.cert.NotBefore, "the certificate of "+string(u.owner))
-		}
+	if v.late.After(late) {
+		see(v.late, "the certificate of "+string(v.latest))
 	}
-	for _, r := range obs.db.rows {
-		see(r.Revoked, "a revocation")
+	for i := range obs.db.rows {
+		see(obs.db.rows[i].Revoked, "a revocation")
 	}
 	for _, list := range obs.crl.lists {
 		see(list.ThisUpdate, "the CRL")
@@ -213,23 +222,15 @@ func newestPast(obs *Observed) (late time.Time, what string) {
 // counts those who were active before and would have no valid certificate.
 func guard(v *verdict, obs *Observed, opt Options) {
 	leaving := 0
-	users := map[Owner]bool{}
-	for _, r := range obs.db.rows {
-		if r.State == cadb.Revoked || !obs.now.Before(r.NotAfter) {
-			continue
-		}
-		for _, owner := range rowOwners(r) {
-			if isUser(owner) {
-				users[owner] = true
-			}
-		}
-	}
-	active := len(users)
 	for _, t := range v.tasks {
 		if t.left != nil && len(t.left.rows) > 0 {
 			leaving++
 		}
 	}
+	if leaving == 0 {
+		return
+	}
+	active := obs.active()
 	limit := max(1, active/10)
 	if m := obs.cfg.Guard.MaxRevocations; m != nil {
 		limit = *m
@@ -246,6 +247,20 @@ func guard(v *verdict, obs *Observed, opt Options) {
 		},
 		action: Refuse,
 	}}))
+}
+
+// active counts the users with a valid certificate.
+func (obs *Observed) active() int {
+	n := 0
+	for owner, rows := range obs.db.byOwner {
+		if isUser(owner) && slices.ContainsFunc(rows, func(i int32) bool {
+			r := &obs.db.rows[i]
+			return r.State != cadb.Revoked && obs.now.Before(r.NotAfter)
+		}) {
+			n++
+		}
+	}
+	return n
 }
 
 func isUser(o Owner) bool { return len(o) > 5 && o[:5] == "user." }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"mtlsplan/internal/cadb"
-	"mtlsplan/internal/pki"
 	"mtlsplan/internal/secret"
 )
 
@@ -18,31 +17,39 @@ type userView struct {
 	*userFacts
 	now    time.Time
 	ca     issuer
-	cert   *x509.Certificate // what the database holds for the key, else the one in place when it is recorded; nil for none
-	known  []cadb.Row        // the user's valid and unexpired rows
-	old    []cadb.Row        // those of them that nobody needs: issued before cert, and to nobody else who has no other
-	state  cadb.State        // of cert
-	sole   bool              // cert is the one in place
-	crtOf  Owner             // whose the one in place is, when it is another's
-	keyOf  Owner             // whose the key is, when it is another's
-	shared []Owner           // whose cert's serial is
+	cert   *certFacts // what the database holds for the key, else the one in place when it is recorded; nil for none
+	issued []int32    // the user\'s entries of the database
+	known  []cadb.Row // the user's valid and unexpired rows
+	old    []cadb.Row // those of them that nobody needs: issued before cert, and to nobody else who has no other
+	state  cadb.State // of cert
+	sole   bool       // cert is the one in place
+	crtOf  Owner      // whose the one in place is, when it is another's
+	keyOf  Owner      // whose the key is, when it is another's
+	shared []Owner    // whose cert's serial is
 }
 
 // public identifies the key that request and .p12 must hold. After a
 // key-mismatch that is the certificate's: they are not blamed for the key.
 func (v userView) public() string {
 	if v.cert != nil {
-		return pki.PublicID(v.cert.PublicKey)
+		return v.cert.public
 	}
 	return v.key.public
 }
 
-// judgeUser decides on one user.
-func judgeUser(v *verdict, obs *Observed, ca issuer, u *userFacts, opt Options) {
-	view := userView{userFacts: u, now: obs.now, ca: ca, known: obs.db.valid(u.owner, obs.now)}
+// judgeUser decides on one user, and reports whether that was possible: what is
+// to be done, and why, is only said of a user whose files were read.
+func judgeUser(v *verdict, obs *Observed, ca issuer, u *userFacts, opt Options) bool {
+	if c := u.crt.cert; c != nil && c.notBefore.After(v.late) {
+		v.late, v.latest = c.notBefore, u.owner
+	}
+	view := userView{userFacts: u, now: obs.now, ca: ca, known: obs.validRows(u), issued: obs.db.issued[u.owner]}
 	replace := slices.Contains(opt.Replace, u.owner)
 	findings, err := examineUser(&view, obs)
-	if err == nil && replace && u.asked != nil && len(obs.db.issuedFor(u.owner, u.key.public)) > 0 {
+	if u.brief && (err != nil || len(findings) > 0 || replace) {
+		return false
+	}
+	if err == nil && replace && u.asked != nil && obs.db.everFor(u.owner, u.key.public) {
 		err = errors.New("the key is the user's own, and the request still holds the one to be replaced: give a request with a new key first")
 	}
 	if err != nil {
@@ -50,7 +57,7 @@ func judgeUser(v *verdict, obs *Observed, ca issuer, u *userFacts, opt Options) 
 			err = fmt.Errorf("%w; to shut the user out now, set revoked in the spec", err)
 		}
 		v.fail(u.owner, err)
-		return
+		return true
 	}
 	if replace && !isRefusal(findings) {
 		f := rekey(u, Reason{Code: ReplaceAsked, Message: "--replace asks for a new key", Field: "reason", Want: opt.Reason})
@@ -67,7 +74,7 @@ func judgeUser(v *verdict, obs *Observed, ca issuer, u *userFacts, opt Options) 
 	if t == nil {
 		v.add(nil)
 		userNotes(v, view)
-		return
+		return true
 	}
 	t.user, t.cert = u, view.cert
 	t.reason = superseded
@@ -76,11 +83,11 @@ func judgeUser(v *verdict, obs *Observed, ca issuer, u *userFacts, opt Options) 
 	}
 	if t.newCert && t.step.Action != Refuse {
 		if ca.refused {
-			return // the refusal says it for everybody
+			return true // the refusal says it for everybody
 		}
 		if ca.err != nil {
 			v.fail(u.owner, ca.err)
-			return
+			return true
 		}
 		end := view.end()
 		t.step.NotAfter = &end
@@ -90,6 +97,7 @@ func judgeUser(v *verdict, obs *Observed, ca issuer, u *userFacts, opt Options) 
 	}
 	t.step.Reimport = t.newCert && len(u.p12) > 0
 	v.add(t)
+	return true
 }
 
 func isRefusal(findings []finding) bool {
@@ -99,7 +107,7 @@ func isRefusal(findings []finding) bool {
 // examineUser finds out in which state a user is.
 func examineUser(v *userView, obs *Observed) ([]finding, error) {
 	u := v.userFacts
-	recorded := len(obs.db.issued[u.owner]) > 0
+	recorded := len(v.issued) > 0
 	p12There := slices.ContainsFunc(u.p12, func(p p12Facts) bool { return !p.missing })
 	there := !u.key.missing || !u.crt.missing || !u.csr.missing || p12There || u.spec.CSR != "" && len(u.stray) > 0
 	switch {
@@ -138,18 +146,34 @@ func examineUser(v *userView, obs *Observed) ([]finding, error) {
 // the newest is a damaged file.
 func findCert(v *userView, obs *Observed) ([]finding, error) {
 	u := v.userFacts
-	v.cert = obs.db.newest(u.owner, v.key.public, v.now)
-	u.spent = obs.db.givenUp(u.owner, v.key.public)
+	if newest := obs.db.newest(v.issued, v.key.public, v.now); newest != nil {
+		switch {
+		case u.crt.cert != nil && u.crt.cert.sum == newest.sum:
+			v.cert = u.crt.cert
+		case u.brief:
+			return lookCloser, nil
+		default:
+			cert, err := obs.db.certificate(newest)
+			if err != nil {
+				return nil, err
+			}
+			v.cert = factsOfCert(cert)
+		}
+	}
+	u.spent = obs.db.givenUp(v.issued, v.key.public)
 	switch c := u.crt.cert; {
 	case c == nil:
-	case obs.db.knows(u.owner, c.Raw):
+	case obs.db.holds(v.issued, c.sum):
 		if v.cert == nil {
 			v.cert = c
 		}
-		v.sole = v.cert.Equal(c) && u.crt.alone
+		v.sole = v.cert.sum == c.sum && u.crt.alone
 	default:
+		if u.brief {
+			return lookCloser, nil
+		}
 		v.crtOf = obs.db.holder(c)
-		if v.crtOf == "" && signedByAny(c, v.ca.trusted) {
+		if v.crtOf == "" && signedByAny(u.crt.all[0], v.ca.trusted) {
 			return unrecorded(u.crt.name + " was issued by the CA, but the CA database knows nothing of it"), nil
 		}
 	}
@@ -157,7 +181,7 @@ func findCert(v *userView, obs *Observed) ([]finding, error) {
 		v.keyOf = obs.db.keyOwner(v.key.public, u.owner)
 		return nil, nil
 	}
-	r := obs.db.row(v.cert.SerialNumber)
+	r := obs.db.row(v.cert.serial)
 	if r == nil {
 		return nil, errors.New("the certificate is in " + issuedName + " and not in " + indexName + ": restore the database from a backup")
 	}
@@ -185,8 +209,8 @@ func signedByAny(cert *x509.Certificate, cas []*x509.Certificate) bool {
 
 // userNotes tells what the spec asks for and only the next renewal gives.
 func userNotes(v *verdict, view userView) {
-	if view.cert != nil && !view.cert.NotAfter.Equal(view.ca.notAfter) {
-		validityNote(v, view.owner, view.cert, view.spec.Validity)
+	if view.cert != nil && !view.cert.notAfter.Equal(view.ca.notAfter) {
+		validityNote(v, view.owner, view.cert.notBefore, view.cert.notAfter, view.spec.Validity)
 	}
 }
 

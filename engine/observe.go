@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mtlsplan/internal/cadb"
@@ -24,65 +25,85 @@ type observer struct {
 	db     *database
 	vault  *vault
 	opened *openings
+	cache  *cache
+	stats  *outdir.Stats // nil where nothing can be known by them
+	clock  int64         // of the output directory, of before anything was read; 0 for a reader
 }
 
 // forEach calls f for every index, so many at a time, until ctx ends: then the
 // rest is left out.
 func forEach(ctx context.Context, workers, n int, f func(int)) {
 	var wg sync.WaitGroup
-	next := make(chan int)
+	var next atomic.Int64
 	for range min(n, workers) {
 		wg.Go(func() {
-			for i := range next {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
 				f(i)
 			}
 		})
 	}
-	for i := 0; i < n && ctx.Err() == nil; i++ {
-		next <- i
-	}
-	close(next)
 	wg.Wait()
 }
 
 // observe reads what the directory holds. An error means that nothing can be
 // judged; what concerns one owner is in that owner's facts.
 func (s *session) observe() (*Observed, error) {
-	o := &observer{dir: s.dir, cfg: s.cfg, vault: s.vault, opened: &s.opened}
+	o := s.observer()
 	obs := &Observed{now: s.opt.Now, cfg: s.cfg, adopting: s.opt.Adopt}
 	var err error
 	if obs.ca, err = o.ca(); err != nil {
 		return nil, err
 	}
 	obs.ca.interrupted = s.dir.Interrupted()
-	for _, u := range s.cfg.Users {
-		if u.Revoked == "" && s.opt.covers(userOwner(u.Name)) {
-			obs.users = append(obs.users, userFacts{spec: u, owner: userOwner(u.Name)})
+	for i := range s.cfg.Users {
+		if u := &s.cfg.Users[i]; u.Revoked == "" && s.opt.covers(userOwner(u.Name)) {
+			obs.users = append(obs.users, slot{spec: u})
 		}
 	}
-	forEach(s.ctx, s.opt.Parallel, len(obs.users), func(i int) { obs.users[i] = o.user(obs.users[i].spec) })
+	if !s.thorough && !s.opt.Adopt {
+		o.remember(s.ctx, s.opt.Parallel, obs.users)
+	}
+	forEach(s.ctx, s.opt.Parallel, len(obs.users), func(i int) {
+		if obs.users[i].memo == "" {
+			o.look(&obs.users[i], !s.thorough && !s.opt.Adopt)
+		}
+	})
 	if err := s.ctx.Err(); err != nil {
 		return nil, err
 	}
-	// The database comes after the files: a writer beside us records first, so
-	// that whatever was seen of a certificate is in it.
-	db, err := readDatabase(s.dir)
-	if err != nil {
-		return nil, err
+	return s.relate(o, obs)
+}
+
+// relate reads what is one for all owners, and what follows from it.
+//
+// The database comes after the files: a writer beside us records first, so that
+// whatever was seen of a certificate is in it.
+func (s *session) relate(o *observer, seen *Observed) (*Observed, error) {
+	obs := &Observed{now: seen.now, cfg: seen.cfg, adopting: seen.adopting, ca: seen.ca, users: seen.users}
+	if s.db == nil {
+		db, err := readDatabase(s.dir, o.cache, o.stats)
+		if err != nil {
+			return nil, err
+		}
+		s.db = db
 	}
-	o.db, obs.db, obs.ca.gens = db, db, db.generations(obs.ca.owner)
+	o.db, obs.db, obs.ca.gens = s.db, s.db, s.db.generations(obs.ca.owner)
 	if s.opt.Adopt && s.opt.covers(obs.ca.owner) {
-		obs.ca.adopt(db)
+		obs.ca.adopt(obs.db)
 	}
 	if s.opt.Adopt {
 		for i := range obs.users {
-			obs.users[i].adopt(obs)
+			obs.users[i].full.adopt(obs)
 		}
 		if err := o.adoptRest(obs, s.opt); err != nil {
 			return nil, err
 		}
 	}
-	obs.issuers = db.issuers(obs.ca.gens)
+	obs.issuers = obs.db.issuers(obs.ca.gens)
 	obs.crl, obs.crlErr = o.crl(obs.ca)
 	obs.learn()
 	o.past(obs)
@@ -129,7 +150,7 @@ func (o *observer) ca() (caFacts, error) {
 	ca := caFacts{spec: o.cfg.CA, owner: caOwner(o.cfg)}
 	var errs [3]error
 	ca.pass, errs[0] = o.passphrases(ca.spec.Passphrase, ca.spec.PreviousPassphrase, caFile(o.cfg, kindPass))
-	ca.key, errs[1] = o.key(caFile(o.cfg, kindKey), &ca.pass)
+	ca.key, errs[1] = o.key(caFile(o.cfg, kindKey), &ca.pass, ca.spec.Passphrase, o.caKnown())
 	ca.crt, errs[2] = o.crt(caFile(o.cfg, kindCrt))
 	ca.err = errors.Join(errs[:]...)
 	for _, name := range []string{outdir.DB, "secrets"} {
@@ -167,14 +188,17 @@ func (o *observer) passphrases(now, previous secret.Ref, passName string) (passp
 		return p, err
 	}
 	p.file = factsOf(kindPass, pass)
-	p.now, p.err = o.vault.of(now, pass)
+	if p.now, p.err = o.vault.of(now, pass); p.err == nil {
+		p.source = o.vault.source(now)
+	}
 	if !previous.IsZero() {
 		p.previous, p.previousErr = o.vault.of(previous, pass)
 	}
 	return p, nil
 }
 
-func (o *observer) key(name string, pass *passphrases) (keyFacts, error) {
+// key reads a key file. known is what may spare opening it, nil for nothing.
+func (o *observer) key(name string, pass *passphrases, ref secret.Ref, known *keyMemo) (keyFacts, error) {
 	file, err := o.file(kindKey, name)
 	k := keyFacts{fileFacts: file}
 	if err != nil || k.missing {
@@ -187,6 +211,10 @@ func (o *observer) key(name string, pass *passphrases) (keyFacts, error) {
 	if pass.err != nil {
 		return k, nil
 	}
+	if known.bound(ref, pass.file.stat) && known.key == k.stat {
+		k.opened, k.typ, k.public = opensNow, known.opened.typ, known.opened.public
+		return k, nil
+	}
 	for _, try := range []struct {
 		pass   secret.Value
 		result opening
@@ -195,19 +223,22 @@ func (o *observer) key(name string, pass *passphrases) (keyFacts, error) {
 			continue
 		}
 		id := o.opened.id(k.data, try.pass)
-		if known, ok := o.opened.m.Load(id); ok {
-			k.key = known.(openedKey).key
-		} else if signer, err := pki.OpenKey(k.data, try.pass); err == nil {
-			k.key = signer.Public()
-			o.opened.m.Store(id, openedKey{k.key})
-		} else if !errors.Is(err, pki.ErrPassphrase) {
-			k.opened = cannotBeOpened
-			return k, nil
+		known, ok := o.opened.m.Load(id)
+		if !ok {
+			signer, err := pki.OpenKey(k.data, try.pass)
+			if errors.Is(err, pki.ErrPassphrase) {
+				continue
+			}
+			if err != nil {
+				k.opened = cannotBeOpened
+				return k, nil
+			}
+			known = openedKeyOf(signer.Public())
+			o.opened.m.Store(id, known)
 		}
-		if k.key != nil {
-			k.opened, k.public = try.result, pki.PublicID(k.key)
-			return k, nil
-		}
+		found := known.(openedKey)
+		k.opened, k.typ, k.public = try.result, found.typ, found.public
+		return k, nil
 	}
 	k.opened = opensNeither
 	return k, nil
@@ -220,8 +251,8 @@ func (o *observer) crt(name string) (crtFacts, error) {
 		return c, err
 	}
 	if certs, err := pki.ParseCertificates(c.data); err == nil && len(certs) > 0 {
-		c.cert, c.others = certs[0], certs[1:]
-		c.alone = bytes.Equal(c.data, pki.EncodeCertificate(c.cert.Raw))
+		c.cert, c.all = factsOfCert(certs[0]), certs
+		c.alone = bytes.Equal(c.data, pki.EncodeCertificate(certs[0].Raw))
 	}
 	return c, nil
 }
@@ -265,10 +296,10 @@ func (obs *Observed) learn() {
 				continue // no certificate has it (RFC 5280 section 4.1.2.2), nor has index.txt a way to write it
 			}
 			serial, reason := pki.SerialHex(e.SerialNumber), pki.ReasonName(e.ReasonCode)
-			if obs.db.row(e.SerialNumber) == nil {
+			if obs.db.row(serial) == nil {
 				obs.db.addRow(cadb.Row{State: cadb.Valid, NotAfter: g.cert.NotAfter.UTC(), Serial: serial, Owner: unknownOwner(g), Subject: "/CN=unknown"})
 			}
-			if obs.db.row(e.SerialNumber).State != cadb.Revoked {
+			if obs.db.row(serial).State != cadb.Revoked {
 				obs.learnt++
 			}
 			obs.db.revoke(serial, e.RevocationTime.UTC(), reason)
@@ -280,7 +311,8 @@ func (obs *Observed) learn() {
 // has left since: it left because nobody had a valid certificate of it, and its
 // CRL, which would list them, left with it.
 func (obs *Observed) leaveBehind(g generation, left time.Time) {
-	for _, r := range obs.db.rows {
+	for i := range obs.db.rows {
+		r := &obs.db.rows[i]
 		if r.State != cadb.Revoked && obs.now.Before(r.NotAfter) && isUser(Owner(r.Owner)) && obs.issuers[r.Serial] == g.public {
 			obs.learnt++
 			obs.db.revoke(r.Serial, left.Add(-time.Second).UTC(), "")
@@ -294,7 +326,8 @@ func (obs *Observed) leaveBehind(g generation, left time.Time) {
 func (o *observer) past(obs *Observed) {
 	ca := &obs.ca
 	thisRun := obs.now.Add(-backdate).Truncate(time.Second)
-	for _, r := range obs.db.rows {
+	for i := range obs.db.rows {
+		r := &obs.db.rows[i]
 		if r.State == cadb.Revoked && r.Revoked.Before(thisRun) || !obs.now.Before(r.NotAfter) || !isUser(Owner(r.Owner)) {
 			continue
 		}
@@ -310,7 +343,7 @@ func (o *observer) past(obs *Observed) {
 			continue
 		}
 		var err error
-		if g.key, err = o.key(pastKeyFile(o.cfg, g.number), &ca.pass); err != nil {
+		if g.key, err = o.key(pastKeyFile(o.cfg, g.number), &ca.pass, secret.Ref{}, nil); err != nil {
 			g.key.opened = cannotBeOpened
 		}
 	}

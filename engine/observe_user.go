@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,7 +11,7 @@ import (
 	"mtlsplan/spec"
 )
 
-func (o *observer) user(u spec.User) userFacts {
+func (o *observer) user(u *spec.User, known string) userFacts {
 	if u.CSR != "" {
 		return o.csrUser(u)
 	}
@@ -18,14 +19,24 @@ func (o *observer) user(u spec.User) userFacts {
 	file := func(kind string) string { return userFile(o.cfg, u.Name, kind) }
 	var errs [4]error
 	f.pass, errs[0] = o.passphrases(u.Passphrase, u.PreviousPassphrase, file(kindPass))
-	f.key, errs[1] = o.key(file(kindKey), &f.pass)
+	var m *userMemo
+	if known != "" {
+		m = &userMemo{}
+		if m.unpack(known) != nil {
+			m = nil
+		}
+	}
+	f.key, errs[1] = o.key(file(kindKey), &f.pass, u.Passphrase, m.keyOrNil())
+	if f.key.opened != opensNow || m != nil && (f.key.stat != m.key || f.key.public != m.opened.public) {
+		m = nil // what it says of the .p12 is of another passphrase
+	}
 	f.crt, errs[2] = o.crt(file(kindCrt))
 	f.csr.fileFacts, errs[3] = o.file(kindCSR, file(kindCSR))
 	if f.err = errors.Join(errs[:]...); f.err != nil {
 		return f
 	}
 	if !f.csr.missing {
-		f.csr.csr, _ = pki.ParseCSR(f.csr.data)
+		f.csr.csr, _ = contentOfCSR(f.csr.data)
 	}
 	if f.pass.err == nil && !u.ChallengePassword.IsZero() {
 		if f.challenge, f.pass.err = o.vault.open(u.ChallengePassword); f.pass.err != nil {
@@ -36,7 +47,11 @@ func (o *observer) user(u spec.User) userFacts {
 	}
 	f.csr.data, f.crt.data = nil, nil // a run over many users keeps what it has parsed
 	for i, profile := range u.P12 {
-		p, err := o.p12(p12Kind(i, profile), file(p12Kind(i, profile)), profile, f.pass)
+		var was *p12Memo
+		if m != nil && i < len(m.p12) {
+			was = &m.p12[i]
+		}
+		p, err := o.p12(p12Kind(i, profile), file(p12Kind(i, profile)), profile, f.pass, was, m)
 		p.data = nil
 		f.p12, f.err = append(f.p12, p), errors.Join(f.err, err)
 	}
@@ -50,12 +65,9 @@ func (o *observer) user(u spec.User) userFacts {
 	return f
 }
 
-type openedP12 struct {
-	cert   []byte
-	public string
-}
-
-func (o *observer) p12(kind, name string, profile pki.Profile, pass passphrases) (p12Facts, error) {
+// p12 reads a .p12. was tells of one that opened together with the key that has
+// opened now, nil for none.
+func (o *observer) p12(kind, name string, profile pki.Profile, pass passphrases, was *p12Memo, m *userMemo) (p12Facts, error) {
 	file, err := o.file(kind, name)
 	p := p12Facts{fileFacts: file, profile: profile}
 	if err != nil || p.missing {
@@ -68,6 +80,10 @@ func (o *observer) p12(kind, name string, profile pki.Profile, pass passphrases)
 	if pass.err != nil || pass.now.IsZero() {
 		return p, nil
 	}
+	if was != nil && was.stat == p.stat {
+		p.opened, p.cert, p.public = opensNow, m.cert.sum, m.opened.public
+		return p, nil
+	}
 	id := o.opened.id(p.data, pass.now)
 	if known, ok := o.opened.m.Load(id); ok {
 		found := known.(openedP12)
@@ -77,8 +93,7 @@ func (o *observer) p12(kind, name string, profile pki.Profile, pass passphrases)
 	open, err := pki.OpenP12(p.data, pass.now)
 	switch {
 	case err == nil:
-		found := openedP12{open.Cert.Raw, pki.PublicID(open.Key.Public())}
-		o.opened.m.Store(id, found)
+		found := openedP12{sha256.Sum256(open.Cert.Raw), pki.PublicID(open.Key.Public())}
 		p.opened, p.cert, p.public = opensNow, found.cert, found.public
 	case errors.Is(err, pki.ErrPassphrase):
 		p.opened = opensNeither
@@ -104,9 +119,9 @@ func (o *observer) left(obs *Observed, opt Options) []leftFacts {
 			// What was made by hand for somebody who must not get in, or was
 			// lost from the database: it takes a record to revoke it.
 			switch c, err := o.crt(userFile(o.cfg, name, kindCrt)); {
-			case err != nil || c.cert == nil || obs.db.holder(c.cert) != "" || !signedByAny(c.cert, obs.trust()):
+			case err != nil || c.cert == nil || obs.db.holder(c.cert) != "" || !signedByAny(c.all[0], obs.trust()):
 			case opt.Adopt:
-				obs.db.issue(l.owner, c.cert)
+				obs.db.issue(l.owner, c.all[0])
 			default:
 				l.lost = c.name
 			}

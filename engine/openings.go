@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"crypto"
 	"crypto/sha256"
 	"sync"
 
+	"mtlsplan/internal/pki"
 	"mtlsplan/internal/secret"
 )
 
@@ -22,4 +24,16 @@ func (o *openings) id(data []byte, pass secret.Value) [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-type openedKey struct{ key any }
+type openedKey struct {
+	typ    pki.KeyType
+	public string
+}
+
+func openedKeyOf(key crypto.PublicKey) openedKey {
+	return openedKey{pki.KeyTypeOf(key), pki.PublicID(key)}
+}
+
+type openedP12 struct {
+	cert   [sha256.Size]byte // digest of the DER
+	public string
+}

@@ -65,7 +65,7 @@ var caPolicies = []policy[caView]{
 	}},
 	{OverlapOver, func(v caView) []finding {
 		var left []string
-		for _, c := range v.all() {
+		for _, c := range v.crt.all {
 			if !holds(v.trust, c) && v.knowsKey(c) && pki.PublicID(c.PublicKey) != v.key.public {
 				left = append(left, pki.NameString(c.RawSubject))
 			}
@@ -155,15 +155,6 @@ func (obs *Observed) trust() []*x509.Certificate {
 	return out
 }
 
-func (c crtFacts) all() []*x509.Certificate {
-	if c.cert == nil {
-		return nil
-	}
-	return append([]*x509.Certificate{c.cert}, c.others...)
-}
-
-func (v caView) all() []*x509.Certificate { return v.crt.all() }
-
 func holds(list []*x509.Certificate, c *x509.Certificate) bool {
 	return slices.ContainsFunc(list, func(l *x509.Certificate) bool { return bytes.Equal(l.Raw, c.Raw) })
 }
@@ -174,12 +165,12 @@ func (ca *caFacts) knowsKey(c *x509.Certificate) bool {
 
 // foreign are certificates in the file that the database knows nothing of.
 func (v caView) foreign() []*x509.Certificate {
-	return slices.DeleteFunc(v.all(), v.knowsKey)
+	return slices.DeleteFunc(slices.Clone(v.crt.all), v.knowsKey)
 }
 
 // complete reports whether the file holds everything that it should, in order.
 func (v caView) complete() bool {
-	have := v.all()
+	have := v.crt.all
 	return len(have) >= len(v.trust) && slices.EqualFunc(have[:len(v.trust)], v.trust, (*x509.Certificate).Equal)
 }
 
@@ -286,7 +277,7 @@ func caNotes(v *verdict, ca *caFacts, trusted []*x509.Certificate) {
 	if typ := pki.KeyTypeOf(cert.PublicKey); typ != ca.spec.Key {
 		v.note(ca.owner, false, "the CA's key is %s and the spec asks for %s: this takes effect with the next generation", typ, ca.spec.Key)
 	}
-	validityNote(v, ca.owner, cert, ca.spec.Validity)
+	validityNote(v, ca.owner, cert.NotBefore, cert.NotAfter, ca.spec.Validity)
 	for _, g := range ca.past() {
 		v.note(ca.owner, false, "%s still on generation %d; they move at their next renewal, or at once with --replace", is(g.valid, "certificate"), g.number)
 	}
@@ -302,9 +293,9 @@ func generationSubject(s pki.Subject, generation int) pki.Subject {
 }
 
 // validityNote tells that a changed validity alone issues nothing.
-func validityNote(v *verdict, owner Owner, cert *x509.Certificate, want time.Duration) {
+func validityNote(v *verdict, owner Owner, from, to time.Time, want time.Duration) {
 	// Whoever issued it may have backdated it or not.
-	if have := cert.NotAfter.Sub(cert.NotBefore).Round(time.Hour); have != want {
+	if have := to.Sub(from).Round(time.Hour); have != want {
 		v.note(owner, false, "the certificate was issued for %s and the spec says %s: this takes effect at the next renewal", days(have), days(want))
 	}
 }

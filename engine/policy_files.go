@@ -27,8 +27,8 @@ func csrDamaged(v userView) []finding {
 		return nil
 	case v.asked != nil && c != nil:
 		return nil // csrUpstream compares it with the user's
-	case c != nil && pki.PublicID(c.Public) == v.public() &&
-		(v.cert == nil || bytes.Equal(c.Subject, v.cert.RawSubject) && slices.Equal(c.Emails, v.cert.EmailAddresses)):
+	case c != nil && c.public == v.public() &&
+		(v.cert == nil || c.subject == v.cert.subject && slices.Equal(c.emails, v.cert.emails)):
 		return nil
 	}
 	return []finding{{Reason: Reason{Message: v.csr.name + " is not the request that the certificate answers"}, action: Repair, makes: []string{kindCSR}}}
@@ -37,14 +37,14 @@ func csrDamaged(v userView) []finding {
 // csrUpstream compares the copy with the request that the user has made.
 func csrUpstream(v userView) []finding {
 	c := v.csr.csr
-	if v.asked == nil || c == nil || bytes.Equal(c.Raw, v.asked.Raw) {
+	if v.asked == nil || c == nil || bytes.Equal(c.raw, v.asked.raw) {
 		return nil
 	}
 	return []finding{{Reason: Reason{Message: v.csr.name + " is a copy of another request than the user's now", Field: "csr"}, action: Rebuild, makes: []string{kindCSR}}}
 }
 
 func challengeChanged(v userView) []finding {
-	if v.csr.csr == nil || v.asked != nil || v.csr.csr.Challenge.Equal(v.challenge) {
+	if v.csr.csr == nil || v.asked != nil || v.csr.csr.challenge.Equal(v.challenge) {
 		return nil
 	}
 	return []finding{{Reason: Reason{Message: v.csr.name + " holds another challenge password than the spec's", Field: "challenge_password"}, action: Rebuild, makes: []string{kindCSR}}}
@@ -116,7 +116,7 @@ func profileName(info pki.P12Info) string {
 // certificate in it is left out: a CA that was reissued changes no user.
 func p12Upstream(v userView) []finding {
 	return p12Each(v, func(p p12Facts) *Reason {
-		if p.opened != opensNow || v.cert == nil || p.public == v.public() && bytes.Equal(p.cert, v.cert.Raw) {
+		if p.opened != opensNow || v.cert == nil || p.public == v.public() && p.cert == v.cert.sum {
 			return nil
 		}
 		return &Reason{Message: p.name + " holds another key or certificate than those beside it"}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"crypto/x509"
 	"fmt"
 	"slices"
@@ -130,7 +129,7 @@ func certDamaged(v userView) []finding {
 func certRevoked(v userView) []finding {
 	switch {
 	case v.cert != nil && v.state == cadb.Revoked:
-		return rekey(v.userFacts, Reason{Message: "the certificate is revoked in the CA database, and the spec still lists the user", Field: "serial", Have: pki.SerialHex(v.cert.SerialNumber)})
+		return rekey(v.userFacts, Reason{Message: "the certificate is revoked in the CA database, and the spec still lists the user", Field: "serial", Have: v.cert.serial})
 	case v.spent:
 		return rekey(v.userFacts, Reason{Message: "a certificate for the key is revoked in the CA database, and the spec still lists the user"})
 	}
@@ -145,31 +144,31 @@ func issuerChanged(v userView) []finding {
 	if cert == nil || issuedByAny(cert, v.ca.trusted) {
 		return nil
 	}
-	return rekey(v.userFacts, Reason{Message: "no CA in the CA certificate file has issued the certificate", Field: "issuer", Have: pki.NameString(cert.RawIssuer)})
+	return rekey(v.userFacts, Reason{Message: "no CA in the CA certificate file has issued the certificate", Field: "issuer", Have: pki.NameString([]byte(cert.issuer))})
 }
 
-func issuedByAny(cert *x509.Certificate, cas []*x509.Certificate) bool {
+func issuedByAny(cert *certFacts, cas []*x509.Certificate) bool {
 	return slices.ContainsFunc(cas, func(ca *x509.Certificate) bool { return issuedBy(cert, ca) })
 }
 
 // issuedBy goes by names and key identifiers: the signature was checked when
 // the certificate was issued, and its bytes are compared with the record. Only
 // a certificate without an identifier has its signature checked.
-func issuedBy(cert, ca *x509.Certificate) bool {
+func issuedBy(cert *certFacts, ca *x509.Certificate) bool {
 	switch {
-	case !bytes.Equal(cert.RawIssuer, ca.RawSubject):
+	case cert.issuer != string(ca.RawSubject):
 		return false
-	case len(cert.AuthorityKeyId) > 0:
-		return bytes.Equal(cert.AuthorityKeyId, ca.SubjectKeyId)
+	case cert.authority != "":
+		return cert.authority == string(ca.SubjectKeyId)
 	}
-	return cert.CheckSignatureFrom(ca) == nil
+	return cert.full.CheckSignatureFrom(ca) == nil
 }
 
 func keyMismatch(v userView) []finding {
 	if v.keyOf != "" && v.asked == nil {
 		return rekey(v.userFacts, Reason{Message: fmt.Sprintf("%s is the key of %s", v.key.name, v.keyOf)})
 	}
-	if v.cert == nil || pki.PublicID(v.cert.PublicKey) == v.key.public || v.asked != nil {
+	if v.cert == nil || v.cert.public == v.key.public || v.asked != nil {
 		return nil
 	}
 	return rekey(v.userFacts, Reason{Message: v.key.name + " and " + v.crt.name + " do not belong together"})
@@ -179,7 +178,7 @@ func keyChanged(v userView) []finding {
 	if v.asked != nil {
 		return csrKeyChanged(v)
 	}
-	if have := pki.KeyTypeOf(v.key.key); have != v.spec.Key {
+	if have := v.key.typ; have != v.spec.Key {
 		return rekey(v.userFacts, Reason{Message: "the spec asks for another type of key", Field: "key", Have: string(have), Want: string(v.spec.Key)})
 	}
 	return nil
@@ -189,12 +188,11 @@ func subjectChanged(v userView) []finding {
 	if v.cert == nil {
 		return nil
 	}
-	have, rest, err := pki.ParseSubject(v.cert.RawSubject)
-	if err != nil || len(rest) > 0 {
-		return rekey(v.userFacts, Reason{Message: "the certificate's subject has attributes that a spec cannot ask for", Field: "subject", Have: pki.NameString(v.cert.RawSubject)})
+	if !v.cert.plain {
+		return rekey(v.userFacts, Reason{Message: "the certificate's subject has attributes that a spec cannot ask for", Field: "subject", Have: pki.NameString([]byte(v.cert.subject))})
 	}
 	var out []finding
-	for _, d := range subjectDiff(have, v.spec.Subject) {
+	for _, d := range subjectDiff(v.cert.name, v.spec.Subject) {
 		out = append(out, rekey(v.userFacts, Reason{Message: "the spec gives another subject", Field: d.Field, Have: d.Have, Want: d.Want})...)
 	}
 	return out
@@ -204,9 +202,8 @@ func sanChanged(v userView) []finding {
 	if v.cert == nil {
 		return nil
 	}
-	have, want := v.cert.EmailAddresses, emails(v.spec.Subject)
-	other := len(v.cert.DNSNames) + len(v.cert.IPAddresses) + len(v.cert.URIs)
-	if slices.Equal(have, want) && other == 0 {
+	have, want := v.cert.emails, emails(v.spec.Subject)
+	if slices.Equal(have, want) && v.cert.others == 0 {
 		return nil
 	}
 	return rekey(v.userFacts, Reason{Message: "the spec gives another e-mail address for the subject alternative name", Field: "email",
@@ -231,24 +228,24 @@ func (v userView) end() time.Time {
 }
 
 func expired(v userView) []finding {
-	if v.cert == nil || !v.now.After(v.cert.NotAfter) {
+	if v.cert == nil || !v.now.After(v.cert.notAfter) {
 		return nil
 	}
-	return renew(v.userFacts, Reason{Message: "the certificate has expired on " + day(v.cert.NotAfter), Field: "validity", Have: day(v.cert.NotAfter)})
+	return renew(v.userFacts, Reason{Message: "the certificate has expired on " + day(v.cert.notAfter), Field: "validity", Have: day(v.cert.notAfter)})
 }
 
 func expiring(v userView) []finding {
-	if v.cert == nil || v.now.After(v.cert.NotAfter) {
+	if v.cert == nil || v.now.After(v.cert.notAfter) {
 		return nil
 	}
-	due := v.cert.NotAfter.Add(-v.spec.RenewBefore)
+	due := v.cert.notAfter.Add(-v.spec.RenewBefore)
 	// A certificate that was cut to the CA's end is due only when a new one
 	// would last longer: it would be renewed on every run otherwise.
-	if v.now.Before(due) || !v.end().After(v.cert.NotAfter) {
+	if v.now.Before(due) || !v.end().After(v.cert.notAfter) {
 		return nil
 	}
-	return renew(v.userFacts, Reason{Message: fmt.Sprintf("the certificate ends on %s, and is renewed from %s on", day(v.cert.NotAfter), day(due)),
-		Field: "renew_before", Have: day(v.cert.NotAfter)})
+	return renew(v.userFacts, Reason{Message: fmt.Sprintf("the certificate ends on %s, and is renewed from %s on", day(v.cert.notAfter), day(due)),
+		Field: "renew_before", Have: day(v.cert.notAfter)})
 }
 
 func usageChanged(v userView) []finding {
@@ -256,11 +253,17 @@ func usageChanged(v userView) []finding {
 		return nil
 	}
 	ca := v.ca.trusted[0]
-	if i := slices.IndexFunc(v.ca.trusted, func(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, v.cert.RawIssuer) }); i >= 0 {
+	if i := slices.IndexFunc(v.ca.trusted, func(c *x509.Certificate) bool { return string(c.RawSubject) == v.cert.issuer }); i >= 0 {
 		ca = v.ca.trusted[i]
 	}
+	if v.cert.usual && v.cert.authority == string(ca.SubjectKeyId) {
+		return nil
+	}
+	if v.cert.full == nil {
+		return lookCloser
+	}
 	var out []finding
-	for _, m := range pki.UserUsage(v.cert, ca) {
+	for _, m := range pki.UserUsage(v.cert.full, ca) {
 		out = append(out, finding{Reason: Reason{Message: "the certificate has another " + m.Field + " than it should", Field: m.Field, Have: m.Have, Want: m.Want},
 			action: Reissue, makes: v.fromCert()})
 	}
@@ -273,7 +276,7 @@ func overlapOver(v userView) []finding {
 		return nil
 	}
 	// notBefore lies backdate before the renewal.
-	over := v.cert.NotBefore.Add(backdate + *v.spec.Overlap)
+	over := v.cert.notBefore.Add(backdate + *v.spec.Overlap)
 	if v.now.Before(over) {
 		return nil
 	}

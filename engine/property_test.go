@@ -54,6 +54,7 @@ func TestAnyHistory(t *testing.T) {
 			"restore": w.acts(w.restore),
 			"backup":  w.acts(w.keepBackup),
 			"wrong":   w.acts(w.wrongPassphrase),
+			"cache":   w.acts(w.cache),
 		})
 		w.settle()
 		w.checkWithOpenSSL()

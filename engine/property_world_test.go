@@ -31,6 +31,8 @@ type world struct {
 	backup  map[string]original // an older copy of db/
 	memory  memory
 	runs    int
+
+	oldCache []byte // what the cache held before
 }
 
 // original is what lay at a path before it was damaged, and what the damage was.
@@ -95,7 +97,7 @@ type file struct {
 	sum   [32]byte
 }
 
-// snapshot is everything below the output directory but the lock.
+// snapshot is everything below the output directory but the lock and the cache.
 func (w *world) snapshot() map[string]file {
 	out := map[string]file{}
 	root := w.out("")
@@ -105,7 +107,7 @@ func (w *world) snapshot() map[string]file {
 		}
 		name, _ := filepath.Rel(root, path)
 		info, err := d.Info()
-		if err != nil || name == "db/lock" {
+		if err != nil || name == "db/lock" || name == cacheName {
 			return err
 		}
 		f := file{mode: info.Mode()}
@@ -161,6 +163,7 @@ func (w *world) apply(opt Options) run {
 		var err error
 		plan, err = NewPlan(ctx, r.cfg, opt)
 		w.check(err)
+		w.checkWithoutCache(r.cfg, opt, w.text(plan))
 		if diff := changes(r.before, w.snapshot()); len(diff) > 0 {
 			w.t.Fatalf("plan has changed %v", diff)
 		}

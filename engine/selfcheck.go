@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -73,7 +74,7 @@ func (e *executor) provesKey(public crypto.PublicKey, pass secret.Value, iterati
 		if pki.PublicID(key.Public()) != pki.PublicID(public) {
 			return errors.New("it holds another key")
 		}
-		e.s.opened.m.Store(e.s.opened.id(data, pass), openedKey{public})
+		e.s.opened.m.Store(e.s.opened.id(data, pass), openedKeyOf(public))
 		return nil
 	})
 }
@@ -158,7 +159,7 @@ func (e *executor) provesP12(p p12Facts, cert *x509.Certificate, chain []*x509.C
 		case !slices.EqualFunc(open.Chain, chain, (*x509.Certificate).Equal):
 			return errors.New("it holds another CA")
 		}
-		e.s.opened.m.Store(e.s.opened.id(data, pass), openedP12{cert.Raw, public})
+		e.s.opened.m.Store(e.s.opened.id(data, pass), openedP12{sha256.Sum256(cert.Raw), public})
 		return nil
 	}
 }
@@ -171,7 +172,11 @@ func provesCA(b *built, trust []*x509.Certificate, key crypto.PublicKey) proof {
 		if err != nil {
 			return err
 		}
-		if !slices.EqualFunc(certs, trust, (*x509.Certificate).Equal) {
+		var meant []byte // the last character of base64 has bits that no reader looks at
+		for _, c := range trust {
+			meant = append(meant, pki.EncodeCertificate(c.Raw)...)
+		}
+		if !slices.EqualFunc(certs, trust, (*x509.Certificate).Equal) || !bytes.Equal(data, meant) {
 			return errors.New("it holds other certificates")
 		}
 		ca := certs[0]

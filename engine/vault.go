@@ -23,6 +23,7 @@ type reading struct {
 	once  sync.Once
 	value secret.Value
 	err   error
+	file  outdir.Stat // of the file, of before it was read
 }
 
 func newVault(ctx context.Context, cfg *spec.Config, lookup func(string) (string, bool)) *vault {
@@ -43,6 +44,19 @@ func newVault(ctx context.Context, cfg *spec.Config, lookup func(string) (string
 
 // open returns the secret of a source that is not generated.
 func (v *vault) open(r secret.Ref) (secret.Value, error) {
+	entry := v.reading(r)
+	return entry.value, entry.err
+}
+
+// source is the stat of the file that a secret was read from, zero for none.
+func (v *vault) source(r secret.Ref) outdir.Stat {
+	if r.Kind != secret.File {
+		return outdir.Stat{}
+	}
+	return v.reading(r).file
+}
+
+func (v *vault) reading(r secret.Ref) *reading {
 	id := fmt.Sprintf("%d\x00%s\x00%s\x00%q\x00%s", r.Kind, r.Env, r.File, r.Command, r.Dir)
 	v.mu.Lock()
 	entry := v.read[id]
@@ -52,13 +66,16 @@ func (v *vault) open(r secret.Ref) (secret.Value, error) {
 	}
 	v.mu.Unlock()
 	entry.once.Do(func() {
+		if info, ok := r.Info(); ok {
+			entry.file = outdir.StatOf(info)
+		}
 		value, err := r.Read(v.ctx, v.lookup, v.hide)
 		if err == nil {
 			err = secret.Check(value)
 		}
 		entry.value, entry.err = value, err
 	})
-	return entry.value, entry.err
+	return entry
 }
 
 // of returns the passphrase of a source; pass is the owner's generated file. A

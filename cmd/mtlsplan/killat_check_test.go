@@ -314,7 +314,7 @@ func snapshot(dir string) (string, error) {
 			return err
 		}
 		name, err := filepath.Rel(dir, path)
-		if err != nil || name == "db/lock" {
+		if err != nil || name == "db/lock" || name == "db/cache" {
 			return err
 		}
 		info, err := d.Info()

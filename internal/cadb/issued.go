@@ -26,10 +26,20 @@ var (
 	end   = []byte("-----END " + pemType + "-----") // an editor may have taken the last line end away
 )
 
-// ParseIssued reads issued.pem. whole is the length of what could be read: an
-// append that was cut short leaves a torn last entry behind it, which belongs
-// to a batch that never became visible. Damage anywhere else is an error.
+// ParseIssued reads issued.pem, as [EachIssued] does.
 func ParseIssued(data []byte) (entries []Issued, whole int64, err error) {
+	whole, err = EachIssued(data, func(e Issued, _, _ int64) { entries = append(entries, e) })
+	if err != nil {
+		return nil, 0, err
+	}
+	return entries, whole, nil
+}
+
+// EachIssued calls f for each entry of issued.pem, with the part of data in which
+// it stands. whole is the length of what could be read: an append that was cut
+// short leaves a torn last entry behind it, which belongs to a batch that never
+// became visible. Damage anywhere else is an error.
+func EachIssued(data []byte, f func(e Issued, at, size int64)) (whole int64, err error) {
 	rest := data
 	for len(rest) > 0 {
 		stop := bytes.Index(rest, end)
@@ -43,18 +53,18 @@ func ParseIssued(data []byte) (entries []Issued, whole int64, err error) {
 		entry := rest[:stop]
 		start := bytes.Index(entry, begin)
 		if start < 0 {
-			return nil, 0, damaged(whole)
+			return 0, damaged(whole)
 		}
 		owner := bytes.TrimSpace(entry[:start])
 		block, _ := pem.Decode(entry[start:])
 		if block == nil || len(owner) == 0 || bytes.ContainsAny(owner, "\n\r") {
-			return nil, 0, damaged(whole)
+			return 0, damaged(whole)
 		}
-		entries = append(entries, Issued{Owner: string(owner), DER: block.Bytes})
+		f(Issued{Owner: string(owner), DER: block.Bytes}, whole, int64(len(entry)))
 		whole += int64(len(entry))
 		rest = rest[len(entry):]
 	}
-	return entries, whole, nil
+	return whole, nil
 }
 
 func damaged(at int64) error {

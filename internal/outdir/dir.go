@@ -52,6 +52,7 @@ type File struct {
 	Missing bool
 	Mode    fs.FileMode // permission bits
 	Data    []byte
+	Stat    Stat // of before Data was read; the zero Stat where it says nothing
 }
 
 // Open opens a directory for reading. Readers take no lock: every file they see
@@ -159,6 +160,9 @@ func (d *Dir) readPlain(name, from string) (File, error) {
 	file.Mode = info.Mode().Perm()
 	if most := largest(name); info.Size() > most {
 		return file, fmt.Errorf("%s: it has %d bytes, and nothing that mtlsplan keeps there has more than %d: move it away", d.join(name), info.Size(), most)
+	}
+	if name == from {
+		file.Stat = StatOf(info)
 	}
 	file.Data = make([]byte, info.Size())
 	n, err := io.ReadFull(f, file.Data)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // disk is all that the package does to the file system: no other file of it
@@ -158,6 +159,29 @@ func (f *file) chmod(mode fs.FileMode) error {
 
 func (f *file) sync() error {
 	return f.disk.change(Change{Do: "sync", Name: f.name}, f.f.Sync)
+}
+
+// tick writes the same data again until the file's time has left the tick in which
+// it was written first, or it takes too long.
+func (f *file) tick(at int64, data []byte) error {
+	return f.disk.change(Change{Do: "write", Name: f.name, At: at, Data: data}, func() error {
+		var first time.Time
+		for waited := time.Duration(0); ; waited += time.Millisecond {
+			if _, err := f.f.WriteAt(data, at); err != nil {
+				return err
+			}
+			info, err := f.f.Stat()
+			switch {
+			case err != nil:
+				return err
+			case first.IsZero():
+				first = info.ModTime()
+			case info.ModTime().After(first), waited > tickPatience:
+				return nil
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
 }
 
 // syncfs makes all of the file system durable. Since Linux 5.8 it reports

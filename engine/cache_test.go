@@ -1,0 +1,248 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/pki"
+	"mtlsplan/spec"
+)
+
+// cached is a directory with two users whose files are all in the cache.
+type cached struct {
+	*testing.T
+	cfg *spec.Config
+	opt Options
+}
+
+const two = `
+ca "m" {
+  subject { common_name = "The CA" }
+  key = "ecdsa-p256"
+}
+defaults { kdf_iterations = 2048 }
+user "ann" { email = "ann@example.com" }
+user "bob" {
+  email      = "bob@example.com"
+  passphrase = { file = "bob.pass" }
+}
+`
+
+// generated is two without a file elsewhere, on whose clock one has to wait.
+var generated = strings.Replace(two, `{ file = "bob.pass" }`, "{ generate = true }", 1)
+
+func newCached(t *testing.T, text string) cached {
+	t.Helper()
+	dir := tempDir(t)
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		// A file elsewhere is believed to be the same from two seconds on.
+		past := time.Now().Add(-time.Hour)
+		if err := os.Chtimes(filepath.Join(dir, name), past, past); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("bob.pass", "correct horse\n")
+	write("mtlsplan.hcl", text)
+	if strings.Contains(text, "file") {
+		time.Sleep(time.Duration(elsewhere) + 100*time.Millisecond)
+	}
+	cfg, _, diags := spec.Load(filepath.Join(dir, "mtlsplan.hcl"))
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	c := cached{t, cfg, Options{Now: time.Now(), LookupEnv: os.LookupEnv}}
+	if r, err := Apply(context.Background(), cfg, c.opt, quiet{}); err != nil || len(r.Failures) > 0 {
+		t.Fatal(err, r)
+	}
+	if n := c.read(); n != 0 {
+		t.Fatalf("after an apply %d users are read again", n)
+	}
+	return c
+}
+
+func (c cached) path(name string) string {
+	return filepath.Join(c.cfg.Output, filepath.FromSlash(name))
+}
+
+func (c cached) must(err error) {
+	c.Helper()
+	if err != nil {
+		c.Fatal(err)
+	}
+}
+
+// read counts the users that a plan has to read.
+func (c cached) read() int {
+	c.Helper()
+	dir, err := outdir.Open(c.cfg.Output)
+	c.must(err)
+	defer dir.Close()
+	s := newSession(context.Background(), c.cfg, c.opt, dir)
+	defer s.close()
+	obs, err := s.observe()
+	c.must(err)
+	n := 0
+	for _, u := range obs.users {
+		if !u.kept {
+			n++
+		}
+	}
+	return n
+}
+
+// plan is the plan as JSON.
+func (c cached) plan() string {
+	c.Helper()
+	p, err := NewPlan(context.Background(), c.cfg, c.opt)
+	c.must(err)
+	text, err := json.Marshal(p)
+	c.must(err)
+	return string(text)
+}
+
+// alike checks that the plan is the same without the cache, and returns it.
+func (c cached) alike() string {
+	c.Helper()
+	with := c.plan()
+	if err := os.Remove(c.path(cacheName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		c.Fatal(err)
+	}
+	if without := c.plan(); with != without {
+		c.Fatalf("with the cache\n%s\nand without\n%s", with, without)
+	}
+	return with
+}
+
+func (c cached) times(name string) time.Time {
+	c.Helper()
+	info, err := os.Stat(c.path(name))
+	c.must(err)
+	return info.ModTime()
+}
+
+// alter changes a byte in the place, so that the size stays.
+func (c cached) alter(name string) {
+	c.Helper()
+	data, err := os.ReadFile(c.path(name))
+	c.must(err)
+	data[len(data)/2] ^= 1
+	f, err := os.OpenFile(c.path(name), os.O_WRONLY, 0)
+	c.must(err)
+	_, err = f.WriteAt(data, 0)
+	c.must(err)
+	c.must(f.Close())
+}
+
+// Every way to change a file that keeps some of what it is known by is seen,
+// down to an edit in the tick of the clock in which it was written.
+func TestCacheSeesEveryEdit(t *testing.T) {
+	edits := map[string]func(cached, string){
+		"another size": func(c cached, name string) {
+			f, err := os.OpenFile(c.path(name), os.O_WRONLY|os.O_APPEND, 0)
+			c.must(err)
+			_, err = f.WriteString("x")
+			c.must(err)
+			c.must(f.Close())
+		},
+		"the same size": func(c cached, name string) { c.alter(name) },
+		"the same size and time": func(c cached, name string) {
+			was := c.times(name)
+			c.alter(name)
+			c.must(os.Chtimes(c.path(name), was, was))
+		},
+		"the same size, time and inode, other times first": func(c cached, name string) {
+			was := c.times(name)
+			c.must(os.Chtimes(c.path(name), was.Add(time.Hour), was.Add(time.Hour)))
+			c.alter(name)
+			c.must(os.Chtimes(c.path(name), was, was))
+		},
+		"another file of the same size and time": func(c cached, name string) {
+			data, err := os.ReadFile(c.path(name))
+			c.must(err)
+			was := c.times(name)
+			data[len(data)/2] ^= 1
+			c.must(os.WriteFile(c.path(name)+".new", data, 0o600))
+			c.must(os.Chtimes(c.path(name)+".new", was, was))
+			c.must(os.Rename(c.path(name)+".new", c.path(name)))
+		},
+		"no file": func(c cached, name string) { c.must(os.Remove(c.path(name))) },
+		"a link to a copy": func(c cached, name string) {
+			c.must(os.Rename(c.path(name), c.path(name)+".copy"))
+			c.must(os.Symlink(filepath.Base(name)+".copy", c.path(name)))
+		},
+		"a second name": func(c cached, name string) { c.must(os.Link(c.path(name), c.path(name)+".link")) },
+		"a directory":   func(c cached, name string) { c.must(os.Remove(c.path(name))); c.must(os.Mkdir(c.path(name), 0o700)) },
+		"another mode":  func(c cached, name string) { c.must(os.Chmod(c.path(name), 0o666)) },
+		"the other user": func(c cached, name string) {
+			c.must(os.Rename(c.path(strings.Replace(name, "ann", "bob", 1)), c.path(name)))
+		},
+	}
+	for kind, edit := range edits {
+		for _, name := range []string{"ann-m.key", "ann-m.csr", "ann-m.crt", "ann-m.p12", "secrets/ann-m.pass"} {
+			if kind == "the other user" && strings.HasPrefix(name, "secrets/") {
+				continue
+			}
+			t.Run(kind+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				c := newCached(t, generated)
+				edit(c, name)
+				if c.read() == 0 {
+					t.Error("the cache has not seen it")
+				}
+				// What stands behind PEM is nobody's business.
+				if plan := c.alike(); kind != "another size" && strings.Contains(plan, `"steps":[]`) && !strings.Contains(plan, "failures") {
+					t.Errorf("the plan has nothing to say of it: %s", plan)
+				}
+			})
+		}
+	}
+}
+
+// What lies beside the files, and where the passphrase comes from.
+func TestCacheSeesWhatIsBeside(t *testing.T) {
+	for kind, edit := range map[string]func(cached){
+		"another passphrase of the same size and time": func(c cached) {
+			name := filepath.Join(filepath.Dir(c.cfg.Output), "bob.pass")
+			info, err := os.Stat(name)
+			c.must(err)
+			c.must(os.WriteFile(name, []byte("correct house\n"), 0o600))
+			c.must(os.Chtimes(name, info.ModTime(), info.ModTime()))
+		},
+		"a .p12 that nobody asks for": func(c cached) { c.must(os.WriteFile(c.path("ann-m.modern.p12"), []byte("x"), 0o600)) },
+		"a generated passphrase that opens nothing": func(c cached) {
+			c.must(os.WriteFile(c.path("secrets/bob-m.pass"), []byte("x\n"), 0o600))
+		},
+		"another source":   func(c cached) { c.cfg.Users[0].Passphrase = c.cfg.Users[1].Passphrase },
+		"a challenge":      func(c cached) { c.cfg.Users[0].ChallengePassword = c.cfg.Users[1].Passphrase },
+		"another subject":  func(c cached) { c.cfg.Users[0].Subject.Organization = "Other" },
+		"another key":      func(c cached) { c.cfg.Users[0].Key = "ecdsa-p384" },
+		"another profile":  func(c cached) { c.cfg.Users[0].P12 = []pki.Profile{"modern"} },
+		"one more profile": func(c cached) { c.cfg.Users[0].P12 = []pki.Profile{"compat", "modern"} },
+		"other iterations": func(c cached) { c.cfg.Users[0].KDFIterations++ },
+		"time": func(c cached) {
+			c.cfg.Users[0].RenewBefore = c.cfg.Users[0].Validity + time.Hour
+			c.cfg.Users[0].Validity *= 2
+		},
+		"the database alone": func(c cached) { c.must(os.RemoveAll(c.path("db/issued.pem"))) },
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			c := newCached(t, two)
+			edit(c)
+			if plan := c.alike(); strings.Contains(plan, `"steps":[]`) && !strings.Contains(plan, "failures") {
+				t.Errorf("the plan has nothing to say of it: %s", plan)
+			}
+		})
+	}
+}

@@ -1,0 +1,59 @@
+package engine
+
+// look reads a user's files. What can be told by a memo is kept as one.
+func (o *observer) look(s *slot, memos bool) {
+	f := o.user(s.spec, o.cache.users[s.spec.Name])
+	s.full = &f
+	if !memos {
+		return
+	}
+	if m, ok := memoOf(&f); ok {
+		s.memo, s.stable = m.pack(), m.before(o.clock) && o.stats != nil && o.same(&m, s.spec)
+		s.kept = s.memo == o.cache.users[s.spec.Name] && !o.cache.unsaved[s.spec.Name]
+		if m.suits(s.spec) {
+			s.full = nil
+		}
+	}
+}
+
+// lookCloser reads users of whom a memo does not tell enough.
+func (s *session) lookCloser(obs *Observed, users []int) (*Observed, error) {
+	o := s.observer()
+	forEach(s.ctx, s.opt.Parallel, len(users), func(i int) {
+		slot := &obs.users[users[i]]
+		f := o.user(slot.spec, slot.memo)
+		slot.full = &f
+	})
+	if err := s.ctx.Err(); err != nil || s.dir.Writable() {
+		return obs, err
+	}
+	s.db = nil
+	return s.relate(o, obs)
+}
+
+// user gives the facts of a user: those that were read, or those of the memo,
+// which are written over by the next that are asked for.
+func (obs *Observed) user(i int) *userFacts {
+	s := &obs.users[i]
+	if s.full != nil {
+		return s.full
+	}
+	if obs.memo.unpack(s.memo) != nil {
+		return &userFacts{spec: s.spec, owner: userOwner(s.spec.Name), brief: true, err: errMemo}
+	}
+	obs.memo.facts(&obs.brief, s.spec)
+	return &obs.brief
+}
+
+// caKnown is what the cache knows of the CA's key, nil for nothing.
+func (o *observer) caKnown() *keyMemo {
+	if o.stats == nil || o.cache.ca == "" {
+		return nil
+	}
+	var p keyMemo
+	u := unpacker{rest: o.cache.ca}
+	if p.unpack(&u); u.bad || u.rest != "" || p.name != string(caOwner(o.cfg)) {
+		return nil
+	}
+	return &p
+}
