@@ -14,16 +14,17 @@ import (
 
 // session is one run over one output directory.
 type session struct {
-	ctx    context.Context
-	cfg    *spec.Config
-	opt    Options
-	dir    *outdir.Dir
-	vault  *vault
-	opened openings
-	cache  *cache
-	stats  *outdir.Stats // nil where nothing can be known by them
-	clock  int64         // of the directory, of before anything was read; 0 for a reader
-	db     *database
+	ctx     context.Context
+	cfg     *spec.Config
+	opt     Options
+	dir     *outdir.Dir
+	vault   *vault
+	opened  openings
+	cache   *cache
+	digests digests
+	stats   *outdir.Stats // nil where nothing can be known by them
+	clock   int64         // of the directory, of before anything was read; 0 for a reader
+	db      *database
 
 	// thorough: every file is read, whatever the cache knows of it.
 	thorough bool
@@ -34,7 +35,7 @@ func newSession(ctx context.Context, cfg *spec.Config, opt Options, dir *outdir.
 	if opt.Parallel < 1 {
 		opt.Parallel = runtime.GOMAXPROCS(0)
 	}
-	s := &session{ctx: ctx, cfg: cfg, opt: opt, dir: dir, vault: newVault(ctx, cfg, opt.LookupEnv)}
+	s := &session{ctx: ctx, cfg: cfg, opt: opt, dir: dir, vault: newVault(ctx, cfg, opt.LookupEnv), digests: digests{dir: dir}}
 	s.stats, _ = dir.Stats()
 	s.cache = openCache(dir, s.stats)
 	if dir.Writable() {
@@ -50,7 +51,7 @@ func (s *session) close() {
 }
 
 func (s *session) observer() *observer {
-	return &observer{dir: s.dir, cfg: s.cfg, vault: s.vault, opened: &s.opened, cache: s.cache, stats: s.stats, clock: s.clock}
+	return &observer{dir: s.dir, cfg: s.cfg, vault: s.vault, opened: &s.opened, cache: s.cache, digests: &s.digests, stats: s.stats, clock: s.clock}
 }
 
 // judge decides, and looks closer where that is not possible yet.

@@ -153,7 +153,7 @@ func TestCacheHoldsNoSecret(t *testing.T) {
 	pass, err := os.ReadFile(c.path("secrets/ann-m.pass"))
 	c.must(err)
 	for _, secret := range [][]byte{bytes.TrimSpace(pass), []byte("correct horse")} {
-		for what, digest := range digests(secret) {
+		for what, digest := range digestsOf(secret) {
 			if bytes.Contains(text, digest) {
 				t.Errorf("the cache holds %s", what)
 			}
@@ -191,7 +191,7 @@ func FuzzParseCache(f *testing.F) {
 	})
 }
 
-func digests(secret []byte) map[string][]byte {
+func digestsOf(secret []byte) map[string][]byte {
 	sum1, sum256, sum512, md := sha1.Sum(secret), sha256.Sum256(secret), sha512.Sum512(secret), md5.Sum(secret)
 	return map[string][]byte{"a passphrase": secret, "its SHA-1": sum1[:], "its SHA-256": sum256[:], "its SHA-512": sum512[:], "its MD5": md[:]}
 }

@@ -111,15 +111,18 @@ func (c cached) plan() string {
 	return string(text)
 }
 
-// alike checks that the plan is the same without the cache, and returns it.
+// alike checks that the plan is the same without the cache, and without the
+// digests, and returns it.
 func (c cached) alike() string {
 	c.Helper()
 	with := c.plan()
-	if err := os.Remove(c.path(cacheName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		c.Fatal(err)
-	}
-	if without := c.plan(); with != without {
-		c.Fatalf("with the cache\n%s\nand without\n%s", with, without)
+	for _, name := range []string{cacheName, digestsName} {
+		if err := os.Remove(c.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			c.Fatal(err)
+		}
+		if without := c.plan(); with != without {
+			c.Fatalf("with all\n%s\nand without %s\n%s", with, name, without)
+		}
 	}
 	return with
 }

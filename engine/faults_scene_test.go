@@ -71,9 +71,15 @@ func (tr tree) write(t testing.TB, root string) {
 	}
 }
 
+// spares reports whether a path is of what only spares a run time, and may be
+// lost at any moment.
+func spares(name string) bool {
+	return slices.Contains([]string{cacheName, "db/stage/cache", digestsName, "db/stage/digests"}, name)
+}
+
 // transient reports whether a path is no part of what a run makes for good.
 func transient(name string) bool {
-	return name == "db/lock" || name == cacheName || name == "db/stage" || strings.HasPrefix(name, "db/stage/")
+	return name == "db/lock" || spares(name) || name == "db/stage" || strings.HasPrefix(name, "db/stage/")
 }
 
 // begin makes what a scene begins with.

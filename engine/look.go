@@ -2,18 +2,31 @@ package engine
 
 // look reads a user's files. What can be told by a memo is kept as one.
 func (o *observer) look(s *slot, memos bool) {
+	if memos && o.stats != nil {
+		if m, ok := o.recognise(s.spec); ok {
+			o.note(s, &m)
+			return
+		}
+	}
 	f := o.user(s.spec, o.cache.users[s.spec.Name])
 	s.full = &f
 	if !memos {
 		return
 	}
 	if m, ok := memoOf(&f); ok {
-		s.memo, s.stable = m.pack(), m.before(o.clock) && o.stats != nil && o.same(&m, s.spec)
-		s.kept = s.memo == o.cache.users[s.spec.Name] && !o.cache.unsaved[s.spec.Name]
+		o.note(s, &m)
+		if s.digest = f.digest; s.digest == o.digests.of(s.spec.Name) {
+			s.digest = ""
+		}
 		if m.suits(s.spec) {
 			s.full = nil
 		}
 	}
+}
+
+func (o *observer) note(s *slot, m *userMemo) {
+	s.memo, s.stable = m.pack(), m.before(o.clock) && o.stats != nil && o.same(m, s.spec)
+	s.kept = s.memo == o.cache.users[s.spec.Name] && !o.cache.unsaved[s.spec.Name]
 }
 
 // lookCloser reads users of whom a memo does not tell enough.

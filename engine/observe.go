@@ -20,14 +20,15 @@ import (
 
 // observer reads an output directory into facts.
 type observer struct {
-	dir    *outdir.Dir
-	cfg    *spec.Config
-	db     *database
-	vault  *vault
-	opened *openings
-	cache  *cache
-	stats  *outdir.Stats // nil where nothing can be known by them
-	clock  int64         // of the output directory, of before anything was read; 0 for a reader
+	dir     *outdir.Dir
+	cfg     *spec.Config
+	db      *database
+	vault   *vault
+	opened  *openings
+	cache   *cache
+	digests *digests
+	stats   *outdir.Stats // nil where nothing can be known by them
+	clock   int64         // of the output directory, of before anything was read; 0 for a reader
 }
 
 // forEach calls f for every index, so many at a time, until ctx ends: then the
@@ -247,14 +248,17 @@ func (o *observer) key(name string, pass *passphrases, ref secret.Ref, known *ke
 func (o *observer) crt(name string) (crtFacts, error) {
 	file, err := o.file(kindCrt, name)
 	c := crtFacts{fileFacts: file}
-	if err != nil || c.missing {
-		return c, err
+	if err == nil && !c.missing {
+		c.parse()
 	}
+	return c, err
+}
+
+func (c *crtFacts) parse() {
 	if certs, err := pki.ParseCertificates(c.data); err == nil && len(certs) > 0 {
 		c.cert, c.all = factsOfCert(certs[0]), certs
 		c.alone = bytes.Equal(c.data, pki.EncodeCertificate(certs[0].Raw))
 	}
-	return c, nil
 }
 
 func (o *observer) crl(ca caFacts) (crlFacts, error) {

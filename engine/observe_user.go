@@ -45,16 +45,19 @@ func (o *observer) user(u *spec.User, known string) userFacts {
 			f.pass.err = errors.New("the challenge password equals the key's passphrase, and a CSR is not encrypted: give another one")
 		}
 	}
-	f.csr.data, f.crt.data = nil, nil // a run over many users keeps what it has parsed
+	files := []fileFacts{f.key.fileFacts, f.csr.fileFacts, f.crt.fileFacts}
 	for i, profile := range u.P12 {
 		var was *p12Memo
 		if m != nil && i < len(m.p12) {
 			was = &m.p12[i]
 		}
 		p, err := o.p12(p12Kind(i, profile), file(p12Kind(i, profile)), profile, f.pass, was, m)
+		files = append(files, p.fileFacts)
 		p.data = nil
 		f.p12, f.err = append(f.p12, p), errors.Join(f.err, err)
 	}
+	f.digest = digestOf(u.Passphrase, f.pass.file, files...)
+	f.csr.data, f.crt.data = nil, nil // a run over many users keeps what it has parsed
 	for _, profile := range pki.Profiles {
 		kind := string(profile) + "." + kindP12
 		stray := len(u.P12) < 2 || p12Kind(1, u.P12[1]) != kind

@@ -32,7 +32,7 @@ type world struct {
 	memory  memory
 	runs    int
 
-	oldCache []byte // what the cache held before
+	kept map[string][]byte // what cache and digests held before
 }
 
 // original is what lay at a path before it was damaged, and what the damage was.
@@ -97,7 +97,7 @@ type file struct {
 	sum   [32]byte
 }
 
-// snapshot is everything below the output directory but the lock and the cache.
+// snapshot is everything below the output directory but the lock and what spares time.
 func (w *world) snapshot() map[string]file {
 	out := map[string]file{}
 	root := w.out("")
@@ -107,7 +107,7 @@ func (w *world) snapshot() map[string]file {
 		}
 		name, _ := filepath.Rel(root, path)
 		info, err := d.Info()
-		if err != nil || name == "db/lock" || name == cacheName {
+		if err != nil || name == "db/lock" || spares(name) {
 			return err
 		}
 		f := file{mode: info.Mode()}

@@ -306,7 +306,11 @@ func shape(dir string) (string, error) {
 	return strings.Join(append(lines, shut...), "\n"), nil
 }
 
-// snapshot is name, mode, size, mtime and digest of every file but the lock.
+// timeSavers are the files that may be lost at any moment.
+var timeSavers = []string{"db/cache", "db/digests"}
+
+// snapshot is name, mode, size, mtime and digest of every file but the lock and
+// what only spares time.
 func snapshot(dir string) (string, error) {
 	var b strings.Builder
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -314,7 +318,7 @@ func snapshot(dir string) (string, error) {
 			return err
 		}
 		name, err := filepath.Rel(dir, path)
-		if err != nil || name == "db/lock" || name == "db/cache" {
+		if err != nil || name == "db/lock" || slices.Contains(timeSavers, name) {
 			return err
 		}
 		info, err := d.Info()

@@ -26,7 +26,7 @@ type scenario struct {
 var scenarioOrder = []string{
 	"start-up: version", "start-up: no-op",
 	"fresh RSA", "fresh EC", "fresh EC, one core", "fresh EC, slow disk",
-	"no-op apply", "no-op plan", "no-op apply, CSV", "no-op apply, CSV, no cache",
+	"no-op apply", "no-op plan", "no-op apply, CSV", "no-op apply, CSV, no cache", "no-op apply, CSV, no digests",
 	"one user added", "1 % revoked", "1 % renewed",
 	"validate", "validate, a mistake",
 	"crowded directory: no-op", "floor against FLOOR",
@@ -70,6 +70,7 @@ func scenarios(s sizes, l *lab) []scenario {
 			scenario{"no-op plan", n, noopPlan},
 			scenario{"no-op apply, CSV", n, noopCSV},
 			scenario{"no-op apply, CSV, no cache", n, noopNoCache},
+			scenario{"no-op apply, CSV, no digests", n, noopNoDigests},
 			scenario{"one user added", n, oneAdded},
 			scenario{"1 % revoked", n, onePercentRevoked},
 			scenario{"1 % renewed", n, onePercentRenewed},

@@ -72,29 +72,41 @@ func noopCSV(l *lab, n int) ([]Series, []Check, error) {
 	}), err
 }
 
-// noopNoCache is the same result without what an earlier run remembered.
+// noopNoCache is the same result without what an earlier run knew the files by.
 func noopNoCache(l *lab, n int) ([]Series, []Check, error) {
-	w, err := l.world(n)
-	if err != nil {
-		return nil, nil, err
-	}
-	all, err := l.turns(1, 5, func(int) ([]command, error) {
-		c := l.noop(w, rosterSpec)
-		c.before = func() error {
-			err := os.Remove(filepath.Join(w.dir, "pki/db/cache"))
-			if os.IsNotExist(err) {
-				return nil
-			}
-			return err
-		}
-		return []command{c}, nil
-	})
+	all, err := noopWithout(l, n, "cache")
 	return all, withSeries(all, func(p *Series) []Check {
 		if n < 100_000 {
 			return nil
 		}
-		return []Check{{"wall", p.median(wallOf), 20, "s"}}
+		return []Check{{"CPU", p.median(cpuOf), 20, "s"}}
 	}), err
+}
+
+// noopNoDigests has to open everything again.
+func noopNoDigests(l *lab, n int) ([]Series, []Check, error) {
+	all, err := noopWithout(l, n, "cache", "digests")
+	return all, nil, err
+}
+
+// noopWithout is a run with nothing to do after files of db/ were deleted.
+func noopWithout(l *lab, n int, names ...string) ([]Series, error) {
+	w, err := l.world(n)
+	if err != nil {
+		return nil, err
+	}
+	return l.turns(1, 5, func(int) ([]command, error) {
+		c := l.noop(w, rosterSpec)
+		c.before = func() error {
+			for _, name := range names {
+				if err := os.Remove(filepath.Join(w.dir, "pki/db", name)); err != nil && !os.IsNotExist(err) {
+					return err
+				}
+			}
+			return nil
+		}
+		return []command{c}, nil
+	})
 }
 
 // change measures a change of the list of users against a run with nothing to

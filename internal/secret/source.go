@@ -197,6 +197,20 @@ const (
 	groupLen = 4
 )
 
+// IsRandom reports whether a passphrase is one that [Random] may have made.
+func (v Value) IsRandom() bool {
+	s := v.Reveal()
+	if len(s) != groups*(groupLen+1)-1 {
+		return false
+	}
+	for i := range len(s) {
+		if dash := i%(groupLen+1) == groupLen; dash != (s[i] == '-') || !dash && !slices.Contains([]byte(alphabet), s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 // Random makes a passphrase of 140 random bits in seven groups of four
 // characters with dashes between them, which a person can type.
 func Random() Value {

@@ -224,6 +224,9 @@ func TestRandom(t *testing.T) {
 		if !form.MatchString(s) || Check(v) != nil {
 			t.Fatalf("not a passphrase that can be typed: %q", s)
 		}
+		if !v.IsRandom() || New([]byte(s[1:])).IsRandom() || New([]byte(s[:28]+"-"+s[29:])).IsRandom() || New([]byte(s[:3]+"l"+s[4:])).IsRandom() {
+			t.Fatalf("%q is not told from what a person chose", s)
+		}
 		if seen[s] {
 			t.Fatal("the same passphrase twice")
 		}

@@ -1,0 +1,189 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"mtlsplan/internal/outdir"
+	"mtlsplan/spec"
+)
+
+// recognised are the users whom a plan knows by their digest.
+func (c cached) recognised() (names []string) {
+	c.Helper()
+	dir, err := outdir.Open(c.cfg.Output)
+	c.must(err)
+	defer dir.Close()
+	s := newSession(context.Background(), c.cfg, c.opt, dir)
+	defer s.close()
+	for i := range c.cfg.Users {
+		if _, ok := s.observer().recognise(&c.cfg.Users[i]); ok {
+			names = append(names, c.cfg.Users[i].Name)
+		}
+	}
+	return names
+}
+
+// A directory that was copied is known by its digests, and nobody in it is opened
+// again.
+func TestDigestsSurviveACopy(t *testing.T) {
+	c := newCached(t, generated)
+	out, err := exec.Command("cp", "-r", c.cfg.Output, c.cfg.Output+".copy").CombinedOutput()
+	if err != nil {
+		t.Fatal(err, string(out))
+	}
+	c.cfg.Output += ".copy"
+	c.must(os.Chmod(c.cfg.Output, 0o755))
+	if n, known := c.read(), c.recognised(); n != 2 || len(known) != 2 {
+		t.Errorf("%d users are not in the cache, and known are %v", n, known)
+	}
+	if plan := c.alike(); !strings.Contains(plan, `"steps":[]`) {
+		t.Error(plan)
+	}
+}
+
+// Whatever byte of a user is another one, the digest is not that user's.
+func TestDigestsSeeEveryEdit(t *testing.T) {
+	c := newCached(t, generated)
+	names := []string{"ann-m.key", "ann-m.csr", "ann-m.crt", "ann-m.p12", "secrets/ann-m.pass"}
+	for _, name := range names {
+		was, err := os.ReadFile(c.path(name))
+		c.must(err)
+		c.alter(name)
+		if known := c.recognised(); !slices.Equal(known, []string{"bob"}) {
+			t.Errorf("%s altered: known are %v", name, known)
+		}
+		c.must(os.Remove(c.path(name)))
+		if known := c.recognised(); !slices.Equal(known, []string{"bob"}) {
+			t.Errorf("%s gone: known are %v", name, known)
+		}
+		c.must(os.WriteFile(c.path(name), was, 0o600))
+	}
+	if known := c.recognised(); len(known) != 2 {
+		t.Errorf("all restored: known are %v", known)
+	}
+	for _, name := range names {
+		bobs, err := os.ReadFile(c.path(strings.Replace(name, "ann", "bob", 1)))
+		c.must(err)
+		c.must(os.WriteFile(c.path(name), bobs, 0o600))
+	}
+	if known := c.recognised(); !slices.Equal(known, []string{"bob"}) {
+		t.Errorf("bob's files in ann's place: known are %v", known)
+	}
+	c.must(os.WriteFile(c.path("bob-m.modern.p12"), nil, 0o600))
+	if known := c.recognised(); len(known) != 0 {
+		t.Errorf("a .p12 that nobody asks for: known are %v", known)
+	}
+}
+
+// A digest covers the passphrase, so that there is none where one could be
+// guessed: of a person's choice, from wherever it comes.
+func TestDigestsHoldNothingToGuess(t *testing.T) {
+	c := newCached(t, two)
+	text, err := os.ReadFile(c.path(digestsName))
+	c.must(err)
+	if lines := strings.Split(string(text), "\n"); len(lines) != 3 || !strings.HasPrefix(lines[1], "ann ") {
+		t.Errorf("%s", text)
+	}
+	info, err := os.Stat(c.path(digestsName))
+	c.must(err)
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %o", info.Mode().Perm())
+	}
+	pass, err := os.ReadFile(c.path("secrets/ann-m.pass"))
+	c.must(err)
+	for what, digest := range digestsOf(bytes.TrimSpace(pass)) {
+		if bytes.Contains(text, digest) || bytes.Contains(text, fmt.Appendf(nil, "%x", digest)) {
+			t.Errorf("the digests hold %s", what)
+		}
+	}
+	file := func(kind, data string) fileFacts { return fileFacts{kind: kind, data: []byte(data)} }
+	if digestOf(c.cfg.Users[0].Passphrase, file(kindPass, "correct horse\n"), file(kindKey, "x")) != "" {
+		t.Error("there is a digest over a passphrase that a person has put there")
+	}
+	if a, b := digestOf(c.cfg.Users[0].Passphrase, file(kindPass, string(pass)), file(kindKey, "x"), file(kindCSR, "yz")),
+		digestOf(c.cfg.Users[0].Passphrase, file(kindPass, string(pass)), file(kindKey, "xy"), file(kindCSR, "z")); a == b || a == "" {
+		t.Error("where one file ends and the next begins is not in the digest")
+	}
+}
+
+// Damaged digests cost time and nothing else, and the next change mends them.
+func TestDamagedDigests(t *testing.T) {
+	c := newCached(t, generated)
+	first, err := os.ReadFile(c.path(digestsName))
+	c.must(err)
+	for name, damage := range map[string]struct {
+		do   func([]byte) []byte
+		know int
+	}{
+		"empty":           {func([]byte) []byte { return []byte{} }, 0},
+		"cut":             {func(b []byte) []byte { return b[:len(b)-3] }, 1},
+		"another version": {func(b []byte) []byte { return bytes.Replace(b, []byte("digests 1"), []byte("digests 2"), 1) }, 0},
+		"altered":         {func(b []byte) []byte { b[len(b)-9] ^= 1; return b }, 1},
+		"more":            {func(b []byte) []byte { return append(b, "bob \nx\n\n ann"...) }, 2},
+	} {
+		c.must(os.WriteFile(c.path(digestsName), damage.do(bytes.Clone(first)), 0o600))
+		_ = os.Remove(c.path(cacheName))
+		if known := c.recognised(); len(known) != damage.know {
+			t.Errorf("%s: known are %v", name, known)
+		}
+		r, err := Apply(context.Background(), c.cfg, c.opt, quiet{})
+		c.must(err)
+		if !r.Plan.Empty() {
+			t.Errorf("%s: there is something to do", name)
+		}
+		if known := c.recognised(); len(known) != 2 {
+			t.Errorf("%s: after the next apply known are %v", name, known)
+		}
+	}
+}
+
+// What is outdated does not heap up, and what holds is not lost with it.
+func TestDigestsStaySmall(t *testing.T) {
+	out := filepath.Join(tempDir(t), "out")
+	dir, err := outdir.Lock(context.Background(), out, "test", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	stats, ok := dir.Stats()
+	if !ok {
+		t.Skip("nothing is known by its stat here")
+	}
+	defer stats.Close()
+	cfg := &spec.Config{}
+	want := map[string]string{}
+	for i := range 100 {
+		cfg.Users = append(cfg.Users, spec.User{Name: fmt.Sprint("user", i)})
+	}
+	for round := range 40 {
+		found := map[string]string{}
+		for i := range 10 {
+			found[fmt.Sprint("user", (round*10+i)%100)] = fmt.Sprintf("%064d", round)
+		}
+		maps.Copy(want, found)
+		(&digests{dir: dir}).keep(cfg, stats, found)
+		have := &digests{dir: dir}
+		for name, sum := range want {
+			if have.of(name) != sum {
+				t.Fatalf("round %d: %s has %q, want %q", round, name, have.of(name), sum)
+			}
+		}
+		if info, err := os.Stat(filepath.Join(out, digestsName)); err != nil || info.Size() > 100*80*5/4+5000 {
+			t.Fatal(round, info, err)
+		}
+	}
+	cfg.Users = cfg.Users[:1]
+	(&digests{dir: dir}).keep(cfg, stats, map[string]string{"user0": strings.Repeat("a", 64)})
+	if text := dir.Text(digestsName); text != digestsFormat+"user0 "+strings.Repeat("a", 64)+"\n" {
+		t.Errorf("of those who left is still there:\n%s", text)
+	}
+}
