@@ -126,7 +126,7 @@ func (e *executor) buildUser(b *built) error {
 		if err != nil {
 			return err
 		}
-		b.put(kindCSR, file(kindCSR), pki.EncodeCSR(der), provesCSR(key.Public(), subject))
+		b.put(kindCSR, file(kindCSR), pki.EncodeCSR(der), provesCSR(key.Public(), subject, emails(u.spec.Subject)))
 	}
 	if t.makes[kindCrt] {
 		b.put(kindCrt, file(kindCrt), pki.EncodeCertificate(cert.Raw), e.provesUserCert(b, cert, key.Public()))
@@ -144,6 +144,9 @@ func (e *executor) buildUser(b *built) error {
 			return err
 		}
 		b.put(p.kind, file(p.kind), data, e.provesP12(p, cert, chain, pass, u.spec.KDFIterations))
+	}
+	if t.newCert && u.spec.ChallengePassword.IsZero() {
+		b.then = func() { e.s.digests.proven(e.s.cfg, u, b.puts) }
 	}
 	return nil
 }

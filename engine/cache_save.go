@@ -16,7 +16,6 @@ func (s *session) keep(obs, after *Observed) {
 	}
 	var w cacheWriter
 	memos := make(map[string]string, len(obs.users)) // "" for a user of whom nothing can be kept
-	found := map[string]string{}                     // digests by name
 	take := func(o *Observed) {
 		for i := range o.users {
 			u := &o.users[i]
@@ -30,9 +29,6 @@ func (s *session) keep(obs, after *Observed) {
 			if memos[u.spec.Name] = memo; memo != "" && !u.kept {
 				w.add(recordUser, memo)
 			}
-			if u.digest != "" {
-				found[u.spec.Name] = u.digest
-			}
 		}
 	}
 	last := obs
@@ -41,7 +37,7 @@ func (s *session) keep(obs, after *Observed) {
 		take(after)
 	}
 	take(obs)
-	s.digests.keep(s.cfg, s.stats, found)
+	s.digests.keep(s.cfg, s.stats)
 
 	ca, caKept := s.caMemo(last)
 	if ca != "" && !caKept {

@@ -144,7 +144,7 @@ func (e *executor) csrFiles(t *task, b *built) error {
 		b.before = u.present()
 	}
 	if t.makes[kindCSR] {
-		b.put(kindCSR, u.csr.name, pki.EncodeCSR(u.asked.raw), provesCSR(u.asked.key, nil))
+		b.put(kindCSR, u.csr.name, pki.EncodeCSR(u.asked.raw), provesCSR(u.asked.key, nil, nil))
 	}
 	if t.makes[kindCrt] {
 		b.put(kindCrt, u.crt.name, pki.EncodeCertificate(cert.Raw), e.provesUserCert(b, cert, u.asked.key))

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"io"
 	"strings"
 	"sync"
@@ -32,23 +33,64 @@ const (
 )
 
 type digests struct {
-	dir  *outdir.Dir
-	once sync.Once
-	m    map[string]string // hex by name
+	dir     *outdir.Dir
+	mu      sync.Mutex
+	m       map[string]string // hex by name, nil when nobody has asked yet
+	unsaved map[string]bool   // names whose digest only this run knows
+}
+
+// known are the digests by name; the caller holds the lock.
+func (d *digests) known() map[string]string {
+	if d.m == nil {
+		d.m, d.unsaved = parseDigests(d.dir.Text(digestsName)), map[string]bool{}
+	}
+	return d.m
 }
 
 // of gives the digest that is known for a user, "" for none.
 func (d *digests) of(name string) string {
-	d.once.Do(func() { d.m = parseDigests(d.dir.Text(digestsName)) })
-	return d.m[name]
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.known()[name]
+}
+
+// learn takes over that the files with a digest, "" for none, fit together.
+func (d *digests) learn(name, sum string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if sum != "" && d.known()[name] != sum {
+		d.m[name], d.unsaved[name] = sum, true
+	}
+}
+
+// proven learns of a user whose files this run has made, all of them, and opened.
+// If they come to lie on the disk as they were made, they need no second look.
+func (d *digests) proven(cfg *spec.Config, u *userFacts, puts []put) {
+	made := make(map[string][]byte, len(puts))
+	for _, p := range puts {
+		made[p.name] = p.data
+	}
+	file := func(kind string) fileFacts {
+		data, ok := made[userFile(cfg, u.spec.Name, kind)]
+		return fileFacts{kind: kind, data: data, missing: !ok}
+	}
+	pass := file(kindPass)
+	if pass.missing {
+		pass = u.pass.file
+	}
+	files := []fileFacts{file(kindKey), file(kindCSR), file(kindCrt)}
+	for i, profile := range u.spec.P12 {
+		files = append(files, file(p12Kind(i, profile)))
+	}
+	d.learn(u.spec.Name, digestOf(u.spec.Passphrase, pass, files...))
 }
 
 func parseDigests(text string) map[string]string {
 	rest, ours := strings.CutPrefix(text, digestsFormat)
-	if !ours {
-		return nil
-	}
 	m := make(map[string]string, strings.Count(rest, "\n"))
+	if !ours {
+		return m
+	}
 	for line := range strings.Lines(rest) {
 		name, sum, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		if ok && len(sum) == hex.EncodedLen(sha256.Size) {
@@ -121,48 +163,47 @@ func (o *observer) recognise(u *spec.User) (m userMemo, ok bool) {
 	return m, m.suits(u)
 }
 
-// keep writes behind the digests those that a run has found. What is outdated
+// keep writes behind the digests those that the run has learnt. What is outdated
 // stays as long as it is less than a quarter of what is not. An error costs a
 // later run some time, and this one nothing.
-func (d *digests) keep(cfg *spec.Config, stats *outdir.Stats, found map[string]string) {
-	if len(found) == 0 {
+func (d *digests) keep(cfg *spec.Config, stats *outdir.Stats) {
+	if len(d.unsaved) == 0 {
 		return
 	}
-	var out strings.Builder
-	live := int64(len(digestsFormat))
+	var all, added strings.Builder
+	all.WriteString(digestsFormat)
 	for i := range cfg.Users {
 		name := cfg.Users[i].Name
-		line := digestLine(name, strings.Repeat("0", hex.EncodedLen(sha256.Size)))
-		live += int64(len(line))
-		if sum := found[name]; sum != "" {
-			out.WriteString(digestLine(name, sum))
+		if sum := d.m[name]; sum != "" {
+			all.WriteString(digestLine(name, sum))
+			if d.unsaved[name] {
+				added.WriteString(digestLine(name, sum))
+			}
 		}
 	}
 	const few = 4096
 	have, _ := stats.Of(digestsName)
-	if have.Size+int64(out.Len()) <= live+live/4+few {
-		head, err := d.dir.Part(digestsName, 0, int64(len(digestsFormat)))
-		if err == nil && string(head) == digestsFormat {
-			// A line that was cut short ends before the next begins.
-			if last, err := d.dir.Part(digestsName, have.Size-1, 1); err == nil && d.dir.Extend(digestsName, have.Size, []byte(strings.Repeat("\n", boolInt(last[0] != '\n'))+out.String())) == nil {
-				return
-			}
-		}
+	if have.Size+int64(added.Len()) <= int64(all.Len()+all.Len()/4+few) && d.extend(have.Size, added.String()) == nil {
+		return
 	}
 	_ = d.dir.Replace(digestsName, func(w io.Writer) error {
-		var all strings.Builder
-		all.WriteString(digestsFormat)
-		for i := range cfg.Users {
-			name := cfg.Users[i].Name
-			sum := found[name]
-			if sum == "" {
-				sum = d.of(name)
-			}
-			if sum != "" {
-				all.WriteString(digestLine(name, sum))
-			}
-		}
 		_, err := io.WriteString(w, all.String())
 		return err
 	})
+}
+
+// extend writes lines behind a text of the given size, if it is one of ours.
+func (d *digests) extend(size int64, lines string) error {
+	head, err := d.dir.Part(digestsName, 0, int64(len(digestsFormat)))
+	if err != nil || string(head) != digestsFormat {
+		return errors.Join(errors.New("it is another program's"), err)
+	}
+	last, err := d.dir.Part(digestsName, size-1, 1)
+	if err != nil {
+		return err
+	}
+	if last[0] != '\n' { // a line that was cut short ends before the next begins
+		lines = "\n" + lines
+	}
+	return d.dir.Extend(digestsName, size, []byte(lines))
 }

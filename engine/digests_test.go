@@ -170,7 +170,11 @@ func TestDigestsStaySmall(t *testing.T) {
 			found[fmt.Sprint("user", (round*10+i)%100)] = fmt.Sprintf("%064d", round)
 		}
 		maps.Copy(want, found)
-		(&digests{dir: dir}).keep(cfg, stats, found)
+		now := &digests{dir: dir}
+		for name, sum := range found {
+			now.learn(name, sum)
+		}
+		now.keep(cfg, stats)
 		have := &digests{dir: dir}
 		for name, sum := range want {
 			if have.of(name) != sum {
@@ -182,7 +186,9 @@ func TestDigestsStaySmall(t *testing.T) {
 		}
 	}
 	cfg.Users = cfg.Users[:1]
-	(&digests{dir: dir}).keep(cfg, stats, map[string]string{"user0": strings.Repeat("a", 64)})
+	now := &digests{dir: dir}
+	now.learn("user0", strings.Repeat("a", 64))
+	now.keep(cfg, stats)
 	if text := dir.Text(digestsName); text != digestsFormat+"user0 "+strings.Repeat("a", 64)+"\n" {
 		t.Errorf("of those who left is still there:\n%s", text)
 	}

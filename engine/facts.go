@@ -145,7 +145,6 @@ type slot struct {
 	spec   *spec.User
 	memo   string     // "" for a user who has none
 	full   *userFacts // nil for one who was not read, or is judged by the memo alone
-	digest string     // of the files, where this run has found out that they fit together
 	kept   bool       // the cache holds the memo
 	stable bool       // the memo can be kept: no file of it can change without a trace
 }

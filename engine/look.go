@@ -15,9 +15,7 @@ func (o *observer) look(s *slot, memos bool) {
 	}
 	if m, ok := memoOf(&f); ok {
 		o.note(s, &m)
-		if s.digest = f.digest; s.digest == o.digests.of(s.spec.Name) {
-			s.digest = ""
-		}
+		o.digests.learn(s.spec.Name, f.digest)
 		if m.suits(s.spec) {
 			s.full = nil
 		}

@@ -90,8 +90,9 @@ func provesOpens(public string, pass secret.Value) proof {
 	}
 }
 
-// provesCSR is also of a request that a user has made, whose names are the user's own.
-func provesCSR(public crypto.PublicKey, subject []byte) proof {
+// provesCSR is also of a request that a user has made, whose names are the user's
+// own: subject is nil then.
+func provesCSR(public crypto.PublicKey, subject []byte, emails []string) proof {
 	return asWritten(func(data []byte) error {
 		csr, err := pki.ParseCSR(data)
 		switch {
@@ -101,6 +102,8 @@ func provesCSR(public crypto.PublicKey, subject []byte) proof {
 			return errors.New("it holds another key")
 		case subject != nil && !bytes.Equal(csr.Subject, subject):
 			return errors.New("it holds another subject")
+		case subject != nil && !slices.Equal(csr.Emails, emails):
+			return errors.New("it holds other e-mail addresses")
 		}
 		return nil
 	})

@@ -35,6 +35,7 @@ const floorSoon = 30 * 24 * time.Hour
 type floorJob struct {
 	dir     string // holds the list, the CA and the state; the users' files are in out/
 	rsa     bool   // RSA-4096 and RSA-2048 instead of P-256
+	prove   bool   // open and check all that was made before it is written
 	workers int
 	ca      authority
 }
@@ -49,11 +50,12 @@ func floor(args []string) error {
 	dir := flags.String("dir", "", "working `directory`, which holds the list of users")
 	list := flags.String("list", "users.hcl", "`name` of the list in it: HCL blocks or, ending in .csv, rows")
 	alg := flags.String("alg", "ec", "ec: P-256; rsa: RSA-4096 for the CA, RSA-2048 for users")
+	prove := flags.Bool("prove", false, "open and check all that was made before it is written")
 	workers := flags.Int("workers", 2, "users made at the same time")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
-	j := &floorJob{dir: *dir, rsa: *alg == "rsa", workers: *workers}
+	j := &floorJob{dir: *dir, rsa: *alg == "rsa", prove: *prove, workers: *workers}
 	users, err := floorUsers(filepath.Join(j.dir, *list))
 	if err != nil {
 		return err
@@ -179,6 +181,9 @@ func (j *floorJob) makeGroup(group []string) error {
 
 func (j *floorJob) makeUser(user string) error {
 	files, err := j.ca.issue(user, j.rsa)
+	if err == nil && j.prove {
+		err = j.ca.prove(files)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", user, err)
 	}

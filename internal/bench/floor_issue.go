@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"os"
@@ -117,6 +118,36 @@ func (a authority) issue(user string, withRSA bool) (files [len(floorKinds)][]by
 	}
 	p12, err := pkcs12.Modern2023.WithIterations(floorIterations).Encode(key, cert, []*x509.Certificate{a.cert}, floorPass)
 	return [...][]byte{encrypted, encode("CERTIFICATE REQUEST", csr), encode("CERTIFICATE", der), p12}, err
+}
+
+// prove opens what issue has made, with the same libraries.
+func (a authority) prove(files [len(floorKinds)][]byte) error {
+	var der [3][]byte
+	for i := range der {
+		block, _ := pem.Decode(files[i])
+		der[i] = block.Bytes
+	}
+	key, err := pkcs8.ParsePKCS8PrivateKey(der[0], []byte(floorPass))
+	if err != nil {
+		return err
+	}
+	csr, err := x509.ParseCertificateRequest(der[1])
+	if err != nil {
+		return err
+	}
+	cert, err := x509.ParseCertificate(der[2])
+	if err != nil {
+		return err
+	}
+	inside, own, _, err := pkcs12.DecodeChain(files[3], floorPass)
+	if err != nil {
+		return err
+	}
+	public, ok := inside.(crypto.Signer).Public().(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || !public.Equal(key.(crypto.Signer).Public()) || !public.Equal(cert.PublicKey) || !public.Equal(csr.PublicKey) || !own.Equal(cert) {
+		return errors.New("what was made does not belong together")
+	}
+	return errors.Join(csr.CheckSignature(), cert.CheckSignatureFrom(a.cert))
 }
 
 func encryptKey(key crypto.Signer) ([]byte, error) {

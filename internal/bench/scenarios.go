@@ -12,6 +12,7 @@ import (
 const (
 	productName = "mtlsplan"
 	floorName   = "floor"
+	provingName = "floor that opens what it made"
 )
 
 // scenario is one row: what is measured at one number of users.
@@ -168,8 +169,21 @@ func freshEC(l *lab, n int) ([]Series, []Check, error) {
 		if err == nil && roster {
 			commands = []command{l.apply(w.dir, rosterSpec, applied), l.floor(w.floor, "fresh", "-list", rosterFile)}
 		}
+		if err != nil {
+			return nil, err
+		}
 		last = w
-		return commands, err
+		again, err := l.newWorld(n, ecHead)
+		if err != nil {
+			return nil, err
+		}
+		list := blocksSpec
+		if roster {
+			list = rosterFile
+		}
+		proving := l.floor(again.floor, "fresh", "-prove", "-list", list)
+		proving.who = provingName
+		return append(commands, proving), nil
 	})
 	if err != nil {
 		return nil, nil, err
@@ -179,11 +193,11 @@ func freshEC(l *lab, n int) ([]Series, []Check, error) {
 		last.fresh = Sample{CPU: p.median(cpuOf), Wall: p.median(wallOf)}
 		l.worlds[n] = last
 	}
-	checks := []Check{checkRatio("CPU", p, &all[1], cpuOf, 1.15)}
+	checks := []Check{checkRatio("CPU", p, &all[1], cpuOf, 1.15), checkRatio("CPU", p, &all[2], cpuOf, 1.15)}
 	if roster {
 		return all, append(checks, Check{"memory", p.median(mibOf), 500, "MiB"}), nil
 	}
-	return all, append(checks, checkRatio("wall", p, &all[1], wallOf, 1.15)), nil
+	return all, append(checks, checkRatio("wall", p, &all[1], wallOf, 1.15), checkRatio("wall", p, &all[2], wallOf, 1.15)), nil
 }
 
 func freshOneCore(l *lab, n int) ([]Series, []Check, error) {
