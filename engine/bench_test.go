@@ -21,7 +21,7 @@ import (
 // The benchmarks print ratios: what an apply costs over the bare cryptography
 // and durable writes of the same files, in one run on one machine.
 
-func team(b *testing.B, n int) *spec.Config {
+func team(b testing.TB, n int) *spec.Config {
 	var text strings.Builder
 	text.WriteString(strings.Split(small, "user ")[0])
 	for i := range n {

@@ -57,7 +57,7 @@ func unlock(k keyFacts, p passphrases) (crypto.Signer, error) {
 
 // newPassphrase makes a generated passphrase when the task asks for one.
 func (b *built) newPassphrase(p passphrases) secret.Value {
-	if !b.task.makes[kindPass] {
+	if !b.task.mustMake(kindPass) {
 		return p.now
 	}
 	pass := secret.Random()
@@ -116,23 +116,23 @@ func (e *executor) buildUser(b *built) error {
 	} else if cert != nil {
 		subject = cert.RawSubject
 	}
-	if t.makes[kindKey] {
+	if t.mustMake(kindKey) {
 		if err := e.putKey(b, file(kindKey), key, pass, u.spec.KDFIterations); err != nil {
 			return err
 		}
 	}
-	if t.makes[kindCSR] {
+	if t.mustMake(kindCSR) {
 		der, err := pki.MakeCSR(subject, emails(u.spec.Subject), u.challenge, key)
 		if err != nil {
 			return err
 		}
 		b.put(kindCSR, file(kindCSR), pki.EncodeCSR(der), provesCSR(key.Public(), subject, emails(u.spec.Subject)))
 	}
-	if t.makes[kindCrt] {
+	if t.mustMake(kindCrt) {
 		b.put(kindCrt, file(kindCrt), pki.EncodeCertificate(cert.Raw), e.provesUserCert(b, cert, key.Public()))
 	}
 	for _, p := range u.p12 {
-		if !t.makes[p.kind] {
+		if !t.mustMake(p.kind) {
 			continue
 		}
 		chain, err := e.chain(cert)
@@ -218,7 +218,7 @@ func retiredName(dir *outdir.Dir, name string) string {
 
 // buildSite renders what the database says by now.
 func (e *executor) buildSite(b *built) error {
-	if s := b.task.site; b.task.makes[kindSite] {
+	if s := b.task.site; b.task.mustMake(kindSite) {
 		site := siteOf(e.obs, s.spec, refused(e.crl, serials(crlRows(e.obs, e.dropped))), len(e.trusted))
 		b.put(kindSite, s.name, withDigest(s.spec.Proxy.Render(site)), provesSite(s.spec.Proxy, site))
 	}

@@ -43,7 +43,7 @@ func (e *executor) buildCA(b *built) error {
 			return err
 		}
 	}
-	if t.makes[kindKey] {
+	if t.mustMake(kindKey) {
 		if err := e.putKey(b, ca.key.name, key, pass, ca.spec.KDFIterations); err != nil {
 			return err
 		}
@@ -56,7 +56,7 @@ func (e *executor) buildCA(b *built) error {
 			return err
 		}
 	}
-	if t.makes[kindCrt] {
+	if t.mustMake(kindCrt) {
 		var text []byte
 		for _, c := range trust {
 			text = append(text, pki.EncodeCertificate(c.Raw)...)

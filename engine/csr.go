@@ -143,10 +143,10 @@ func (e *executor) csrFiles(t *task, b *built) error {
 	if t.newKey {
 		b.before = u.present()
 	}
-	if t.makes[kindCSR] {
+	if t.mustMake(kindCSR) {
 		b.put(kindCSR, u.csr.name, pki.EncodeCSR(u.asked.raw), provesCSR(u.asked.key, nil, nil))
 	}
-	if t.makes[kindCrt] {
+	if t.mustMake(kindCrt) {
 		b.put(kindCrt, u.crt.name, pki.EncodeCertificate(cert.Raw), e.provesUserCert(b, cert, u.asked.key))
 	}
 	return nil

@@ -44,7 +44,7 @@ func (e *executor) makerOf(t *task) func(*built) error {
 		return e.buildLeft
 	case t.site != nil:
 		return e.buildSite
-	case t.makes[kindCRL]:
+	case t.mustMake(kindCRL):
 		return e.buildCRL
 	}
 	return func(*built) error { return nil }
@@ -228,6 +228,9 @@ func (e *executor) commit(done []*built) error {
 	steps := make([]Step, len(ok))
 	for i, b := range ok {
 		steps[i] = b.task.step
+		if b.task.slot != nil { // its facts are no longer so, and of 100,000 users they fill the memory
+			b.task.slot.full, b.task.user = nil, nil
+		}
 	}
 	e.report.Done = append(e.report.Done, steps...)
 	e.watch.Done(steps)

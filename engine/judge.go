@@ -48,7 +48,7 @@ type task struct {
 	step    Step
 	newKey  bool
 	newCert bool
-	makes   map[string]bool
+	makes   []string // kinds
 	fixes   []fileFacts
 	removes []fileFacts
 	revokes []cadb.Row
@@ -56,10 +56,14 @@ type task struct {
 
 	ca   *caFacts
 	user *userFacts
+	slot *slot // the user's
 	left *leftFacts
 	site *siteFacts
 	cert *certFacts // the certificate that stays, nil for none
 }
+
+// mustMake reports whether an artefact is to be made.
+func (t *task) mustMake(kind string) bool { return slices.Contains(t.makes, kind) }
 
 // certificate is the one that stays, nil for none.
 func (t *task) certificate() *x509.Certificate {
@@ -78,7 +82,7 @@ func newTask(owner Owner, findings []finding) *task {
 	slices.SortStableFunc(findings, func(a, b finding) int {
 		return cmp.Or(boolInt(b.action == Refuse)-boolInt(a.action == Refuse), strength[a.Code]-strength[b.Code])
 	})
-	t := &task{step: Step{Owner: owner}, makes: map[string]bool{}}
+	t := &task{step: Step{Owner: owner}}
 	for _, f := range findings {
 		t.step.Reasons = append(t.step.Reasons, f.Reason)
 		if slices.Index(Actions, f.action) > slices.Index(Actions, t.step.Action) {
@@ -86,19 +90,17 @@ func newTask(owner Owner, findings []finding) *task {
 		}
 		t.newKey = t.newKey || f.action == Create || f.action == Rekey
 		t.newCert = t.newCert || t.newKey || f.action == Reissue
-		for _, kind := range f.makes {
-			t.makes[kind] = true
-			t.step.Artefacts = append(t.step.Artefacts, kind)
-		}
-		for _, file := range slices.Concat(f.fixes, f.removes) {
-			t.step.Artefacts = append(t.step.Artefacts, file.kind)
-		}
+		t.makes = append(slices.Clip(t.makes), f.makes...)
 		t.fixes = append(t.fixes, f.fixes...)
 		t.removes = append(t.removes, f.removes...)
 		t.revokes = append(t.revokes, f.revokes...)
 	}
+	t.step.Artefacts = append(make([]string, 0, len(t.makes)+len(t.fixes)+len(t.removes)), t.makes...)
+	for _, file := range slices.Concat(t.fixes, t.removes) {
+		t.step.Artefacts = append(t.step.Artefacts, file.kind)
+	}
 	t.step.Artefacts = sortKinds(t.step.Artefacts)
-	t.step.Generated = t.makes[kindPass]
+	t.step.Generated = t.mustMake(kindPass)
 	return t
 }
 
@@ -138,8 +140,12 @@ func judge(obs *Observed, opt Options) *verdict {
 
 	ca := judgeCA(v, obs, covers)
 	for i := range obs.users {
+		n := len(v.tasks)
 		if u := obs.user(i); !judgeUser(v, obs, ca, u, opt) {
 			v.closer = append(v.closer, i)
+		}
+		if len(v.tasks) > n {
+			v.tasks[n].slot = &obs.users[i]
 		}
 	}
 	for i := range obs.left {

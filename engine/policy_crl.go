@@ -39,7 +39,7 @@ func judgeCRL(v *verdict, obs *Observed, ca issuer, covers func(Owner) bool) []s
 		}
 		return refused(crl, revoked)
 	}
-	if !t.makes[kindCRL] {
+	if !t.mustMake(kindCRL) {
 		v.add(t)
 		return refused(crl, revoked)
 	}
