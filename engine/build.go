@@ -25,6 +25,8 @@ type built struct {
 	puts    []put
 	after   []string // files that go last
 	moves   []move   // files that go to db/retired
+	opened  []opened // what its proofs have opened
+	known   bool     // its digest tells all that
 	then    func()   // what follows for the rest of the run, once all is proven
 	err     error    // the owner is left as it was
 }
@@ -69,7 +71,7 @@ func (b *built) newPassphrase(p passphrases) secret.Value {
 func (e *executor) putKey(b *built, name string, key crypto.Signer, pass secret.Value, iterations int) error {
 	data, err := pki.EncryptKey(key, pass, iterations)
 	if err == nil {
-		b.put(kindKey, name, data, e.provesKey(key.Public(), pass, iterations))
+		b.put(kindKey, name, data, e.provesKey(b, key.Public(), pass, iterations))
 	}
 	return err
 }
@@ -143,10 +145,10 @@ func (e *executor) buildUser(b *built) error {
 		if err != nil {
 			return err
 		}
-		b.put(p.kind, file(p.kind), data, e.provesP12(p, cert, chain, pass, u.spec.KDFIterations))
+		b.put(p.kind, file(p.kind), data, e.provesP12(b, p, cert, chain, pass, u.spec.KDFIterations))
 	}
 	if t.newCert && u.spec.ChallengePassword.IsZero() {
-		b.then = func() { e.s.digests.proven(e.s.cfg, u, b.puts) }
+		b.then = func() { b.known = e.s.digests.proven(e.s.cfg, u, b.puts) }
 	}
 	return nil
 }

@@ -14,7 +14,10 @@ func (s *session) keep(obs, after *Observed) {
 	if s.stats == nil || !s.dir.Writable() {
 		return
 	}
-	var w cacheWriter
+	var w cacheWriter // of what is new
+	if !s.cache.whole {
+		w.to = io.Discard // all is written anew
+	}
 	memos := make(map[string]string, len(obs.users)) // "" for a user of whom nothing can be kept
 	take := func(o *Observed) {
 		for i := range o.users {

@@ -32,13 +32,15 @@ type database struct {
 	rewritten     bool // index.txt was written anew
 	sharedRevoked bool // a serial was revoked that several owners have
 
-	recalled   int         // how many entries the cache has told of
-	issuedEnd  int64       // where the next entry will stand
-	issuedStat outdir.Stat // of the file that entries were read from
-	newIssued  []byte      // entries not yet in a batch
-	unended    bool        // issued.pem lacks its last line end
-	newLines   []byte      // rows not yet in a batch
-	rewrite    bool        // a row has changed: index.txt is written anew
+	recalled   int               // how many entries the cache has told of
+	texts      map[string]string // those that entries share
+	settled    int               // so many entries are in the file, or were found there
+	issuedEnd  int64             // where the next entry will stand
+	issuedStat outdir.Stat       // of the file that entries were read from
+	newIssued  []byte            // entries not yet in a batch
+	unended    bool              // issued.pem lacks its last line end
+	newLines   []byte            // rows not yet in a batch
+	rewrite    bool              // a row has changed: index.txt is written anew
 	newNumber  bool
 	hasAttr    bool
 	hasNumber  bool
@@ -49,7 +51,7 @@ type database struct {
 // readDatabase reads the database. Of issued.pem it takes what the cache knows,
 // if the file is still the same.
 func readDatabase(dir *outdir.Dir, known *cache, stats *outdir.Stats) (*database, error) {
-	db := &database{dir: dir, stats: stats, number: big.NewInt(1)}
+	db := &database{dir: dir, stats: stats, number: big.NewInt(1), texts: map[string]string{}}
 	index, err := dir.Read(indexName)
 	if err != nil {
 		return nil, err
@@ -218,7 +220,7 @@ func (db *database) issue(owner Owner, cert *x509.Certificate) {
 func (db *database) record(owner Owner, cert *x509.Certificate) {
 	text := cadb.FormatIssued(cadb.Issued{Owner: string(owner), DER: cert.Raw})
 	db.newIssued = append(db.newIssued, text...)
-	db.addEntry(owner, cert.Raw, int64(len(text)))
+	db.addEntry(owner, cert, int64(len(text)))
 }
 
 // revoke marks a row; the first revocation of a serial stands for ever.

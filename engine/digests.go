@@ -32,40 +32,44 @@ const (
 	digestsFormat = "mtlsplan digests 1\n"
 )
 
+// digest is that of a user's files; zero is none.
+type digest [sha256.Size]byte
+
 type digests struct {
 	dir     *outdir.Dir
 	mu      sync.Mutex
-	m       map[string]string // hex by name, nil when nobody has asked yet
+	m       map[string]digest // by name, nil when nobody has asked yet
 	unsaved map[string]bool   // names whose digest only this run knows
 }
 
 // known are the digests by name; the caller holds the lock.
-func (d *digests) known() map[string]string {
+func (d *digests) known() map[string]digest {
 	if d.m == nil {
 		d.m, d.unsaved = parseDigests(d.dir.Text(digestsName)), map[string]bool{}
 	}
 	return d.m
 }
 
-// of gives the digest that is known for a user, "" for none.
-func (d *digests) of(name string) string {
+// of gives the digest that is known for a user.
+func (d *digests) of(name string) digest {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.known()[name]
 }
 
-// learn takes over that the files with a digest, "" for none, fit together.
-func (d *digests) learn(name, sum string) {
+// learn takes over that the files with a digest fit together.
+func (d *digests) learn(name string, sum digest) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if sum != "" && d.known()[name] != sum {
+	if sum != (digest{}) && d.known()[name] != sum {
 		d.m[name], d.unsaved[name] = sum, true
 	}
 }
 
 // proven learns of a user whose files this run has made, all of them, and opened.
-// If they come to lie on the disk as they were made, they need no second look.
-func (d *digests) proven(cfg *spec.Config, u *userFacts, puts []put) {
+// If they come to lie on the disk as they were made, they need not be opened there.
+// It reports whether there is anything to learn.
+func (d *digests) proven(cfg *spec.Config, u *userFacts, puts []put) bool {
 	made := make(map[string][]byte, len(puts))
 	for _, p := range puts {
 		made[p.name] = p.data
@@ -82,47 +86,51 @@ func (d *digests) proven(cfg *spec.Config, u *userFacts, puts []put) {
 	for i, profile := range u.spec.P12 {
 		files = append(files, file(p12Kind(i, profile)))
 	}
-	d.learn(u.spec.Name, digestOf(u.spec.Passphrase, pass, files...))
+	sum := digestOf(u.spec.Passphrase, pass, files...)
+	d.learn(u.spec.Name, sum)
+	return sum != digest{}
 }
 
-func parseDigests(text string) map[string]string {
+func parseDigests(text string) map[string]digest {
 	rest, ours := strings.CutPrefix(text, digestsFormat)
-	m := make(map[string]string, strings.Count(rest, "\n"))
+	m := make(map[string]digest, strings.Count(rest, "\n"))
 	if !ours {
 		return m
 	}
 	for line := range strings.Lines(rest) {
-		name, sum, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		if ok && len(sum) == hex.EncodedLen(sha256.Size) {
-			m[name] = sum
+		name, text, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		if sum, err := hex.DecodeString(text); err == nil && len(sum) == len(digest{}) {
+			m[strings.Clone(name)] = digest(sum)
 		}
 	}
 	return m
 }
 
-func digestLine(name, sum string) string { return name + " " + sum + "\n" }
+func digestLine(name string, sum digest) string {
+	return name + " " + hex.EncodeToString(sum[:]) + "\n"
+}
 
-// digestOf is the digest of a user's files, "" for one who shall have none.
-func digestOf(ref secret.Ref, pass fileFacts, others ...fileFacts) string {
+// digestOf is the digest of a user's files, none for one who shall have none.
+func digestOf(ref secret.Ref, pass fileFacts, others ...fileFacts) digest {
 	if ref.Kind != secret.Generate || !secret.Line(pass.data).IsRandom() {
-		return ""
+		return digest{}
 	}
 	h := sha256.New()
 	for _, f := range append([]fileFacts{pass}, others...) {
 		if f.missing {
-			return ""
+			return digest{}
 		}
 		h.Write(binary.AppendUvarint([]byte(f.kind+"\n"), uint64(len(f.data))))
 		h.Write(f.data)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	return digest(h.Sum(nil))
 }
 
 // recognise gives the memo of a user by the digest of the files, without opening
 // any; ok is false where they have to be.
 func (o *observer) recognise(u *spec.User) (m userMemo, ok bool) {
 	want := o.digests.of(u.Name)
-	if want == "" || u.CSR != "" || o.hasStray(u, nil) {
+	if want == (digest{}) || u.CSR != "" || o.hasStray(u, nil) {
 		return m, false
 	}
 	f := userFacts{spec: u, owner: userOwner(u.Name)}
@@ -174,7 +182,7 @@ func (d *digests) keep(cfg *spec.Config, stats *outdir.Stats) {
 	all.WriteString(digestsFormat)
 	for i := range cfg.Users {
 		name := cfg.Users[i].Name
-		if sum := d.m[name]; sum != "" {
+		if sum, ok := d.m[name]; ok {
 			all.WriteString(digestLine(name, sum))
 			if d.unsaved[name] {
 				added.WriteString(digestLine(name, sum))

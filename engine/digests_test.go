@@ -106,11 +106,11 @@ func TestDigestsHoldNothingToGuess(t *testing.T) {
 		}
 	}
 	file := func(kind, data string) fileFacts { return fileFacts{kind: kind, data: []byte(data)} }
-	if digestOf(c.cfg.Users[0].Passphrase, file(kindPass, "correct horse\n"), file(kindKey, "x")) != "" {
+	if digestOf(c.cfg.Users[0].Passphrase, file(kindPass, "correct horse\n"), file(kindKey, "x")) != (digest{}) {
 		t.Error("there is a digest over a passphrase that a person has put there")
 	}
 	if a, b := digestOf(c.cfg.Users[0].Passphrase, file(kindPass, string(pass)), file(kindKey, "x"), file(kindCSR, "yz")),
-		digestOf(c.cfg.Users[0].Passphrase, file(kindPass, string(pass)), file(kindKey, "xy"), file(kindCSR, "z")); a == b || a == "" {
+		digestOf(c.cfg.Users[0].Passphrase, file(kindPass, string(pass)), file(kindKey, "xy"), file(kindCSR, "z")); a == b || a == (digest{}) {
 		t.Error("where one file ends and the next begins is not in the digest")
 	}
 }
@@ -160,14 +160,14 @@ func TestDigestsStaySmall(t *testing.T) {
 	}
 	defer stats.Close()
 	cfg := &spec.Config{}
-	want := map[string]string{}
+	want := map[string]digest{}
 	for i := range 100 {
 		cfg.Users = append(cfg.Users, spec.User{Name: fmt.Sprint("user", i)})
 	}
 	for round := range 40 {
-		found := map[string]string{}
+		found := map[string]digest{}
 		for i := range 10 {
-			found[fmt.Sprint("user", (round*10+i)%100)] = fmt.Sprintf("%064d", round)
+			found[fmt.Sprint("user", (round*10+i)%100)] = digest{byte(round + 1)}
 		}
 		maps.Copy(want, found)
 		now := &digests{dir: dir}
@@ -178,7 +178,7 @@ func TestDigestsStaySmall(t *testing.T) {
 		have := &digests{dir: dir}
 		for name, sum := range want {
 			if have.of(name) != sum {
-				t.Fatalf("round %d: %s has %q, want %q", round, name, have.of(name), sum)
+				t.Fatalf("round %d: %s has %x, want %x", round, name, have.of(name), sum)
 			}
 		}
 		if info, err := os.Stat(filepath.Join(out, digestsName)); err != nil || info.Size() > 100*80*5/4+5000 {
@@ -187,9 +187,9 @@ func TestDigestsStaySmall(t *testing.T) {
 	}
 	cfg.Users = cfg.Users[:1]
 	now := &digests{dir: dir}
-	now.learn("user0", strings.Repeat("a", 64))
+	now.learn("user0", digest{0xaa})
 	now.keep(cfg, stats)
-	if text := dir.Text(digestsName); text != digestsFormat+"user0 "+strings.Repeat("a", 64)+"\n" {
+	if text := dir.Text(digestsName); text != digestsFormat+"user0 aa"+strings.Repeat("0", 62)+"\n" {
 		t.Errorf("of those who left is still there:\n%s", text)
 	}
 }

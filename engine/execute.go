@@ -103,7 +103,7 @@ func (e *executor) run(ctx context.Context, tasks []*task) error {
 			if err := e.commit([]*built{b}); err != nil {
 				return err
 			}
-		case t.user != nil:
+		case t.slot != nil:
 			users = append(users, t)
 		case t.left != nil:
 			left = append(left, t)
@@ -146,6 +146,7 @@ func (e *executor) batches(ctx context.Context, tasks []*task, size int) error {
 		defer close(ready)
 		for part := range slices.Chunk(tasks, size) {
 			batch := e.buildAll(ctx, part)
+			clear(part) // nobody needs them behind the batch
 			select {
 			case <-ctx.Done():
 				return
@@ -176,6 +177,9 @@ func (e *executor) buildAll(ctx context.Context, tasks []*task) []*built {
 // nothing of it.
 func (e *executor) build(t *task) *built {
 	b := &built{task: t}
+	if t.slot != nil && t.slot.absent {
+		t.user = absentFacts(e.s.cfg, t.slot.spec)
+	}
 	err := e.makerOf(t)(b)
 	if err == nil {
 		err = b.selfCheck()
@@ -185,6 +189,9 @@ func (e *executor) build(t *task) *built {
 	}
 	if b.then != nil {
 		b.then()
+	}
+	if !b.known {
+		e.s.opened.keep(b.opened)
 	}
 	return b
 }
@@ -222,6 +229,7 @@ func (e *executor) commit(done []*built) error {
 		return err
 	}
 	// A crash from here on: it is done and durable, and nobody was told.
+	e.obs.db.settle()
 	if len(ok) == 0 {
 		return nil
 	}
@@ -229,7 +237,7 @@ func (e *executor) commit(done []*built) error {
 	for i, b := range ok {
 		steps[i] = b.task.step
 		if b.task.slot != nil { // its facts are no longer so, and of 100,000 users they fill the memory
-			b.task.slot.full, b.task.user = nil, nil
+			b.task.slot.full = nil
 		}
 	}
 	e.report.Done = append(e.report.Done, steps...)

@@ -120,8 +120,8 @@ type userFacts struct {
 	spent     bool        // a certificate for the key was revoked for more than having been renewed
 	asked     *csrContent // the request that the user has made, of a csr user
 	taken     bool        // this run adopts what lies there
-	digest    string      // of the files, "" for none
-	lost      bool        // what is adopted was issued by the CA, and is gone from its database
+	digest    digest
+	lost      bool // what is adopted was issued by the CA, and is gone from its database
 	err       error
 }
 
@@ -146,6 +146,7 @@ type slot struct {
 	memo   string     // "" for a user who has none
 	full   *userFacts // nil for one who was not read, or is judged by the memo alone
 	kept   bool       // the cache holds the memo
+	absent bool       // nothing of the user is there yet: absentFacts says it all, and need not be held
 	stable bool       // the memo can be kept: no file of it can change without a trace
 }
 

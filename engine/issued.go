@@ -37,11 +37,15 @@ type issued struct {
 func (e *issued) ended(now time.Time) bool { return now.After(time.Unix(e.notAfter, 0)) }
 
 func newEntry(owner Owner, der []byte, at, size int64) issued {
-	e := issued{owner: owner, at: at, size: size, sum: sha256.Sum256(der)}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
-		return e
+		return issued{owner: owner, at: at, size: size, sum: sha256.Sum256(der)}
 	}
+	return entryOf(owner, cert, at, size)
+}
+
+func entryOf(owner Owner, cert *x509.Certificate, at, size int64) issued {
+	e := issued{owner: owner, at: at, size: size, sum: sha256.Sum256(cert.Raw)}
 	e.public, e.serial, e.notAfter = pki.PublicID(cert.PublicKey), pki.SerialHex(cert.SerialNumber), cert.NotAfter.Unix()
 	e.issuer, e.authority = string(cert.RawIssuer), string(cert.AuthorityKeyId)
 	return e
@@ -112,7 +116,6 @@ func (db *database) recall(known *cache, stats *outdir.Stats) bool {
 func (db *database) takeEntries(text []byte, lazy bool) (whole int64, err error) {
 	const some = 4096
 	var part []issued
-	issuers := map[string]string{}
 	take := func() {
 		forEach(context.Background(), runtime.GOMAXPROCS(0), len(part), func(i int) {
 			p := part[i]
@@ -122,14 +125,7 @@ func (db *database) takeEntries(text []byte, lazy bool) (whole int64, err error)
 			}
 		})
 		for i := range part {
-			// Nearly all have the same: one copy is enough.
-			e := &part[i]
-			for _, s := range []*string{&e.issuer, &e.authority} {
-				if _, known := issuers[*s]; !known {
-					issuers[*s] = *s
-				}
-				*s = issuers[*s]
-			}
+			db.share(&part[i])
 		}
 		db.entries = append(db.entries, part...)
 		part = part[:0]
@@ -167,13 +163,37 @@ func (db *database) link() {
 }
 
 // addEntry takes a certificate in that is not in the file yet.
-func (db *database) addEntry(owner Owner, der []byte, size int64) {
+func (db *database) addEntry(owner Owner, cert *x509.Certificate, size int64) {
 	db.issued[owner] = append(db.issued[owner], int32(len(db.entries)))
-	e := newEntry(owner, der, db.issuedEnd, size)
-	e.row = db.rowAt(e.serial)
-	e.der = der
+	e := entryOf(owner, cert, db.issuedEnd, size)
+	if e.row = db.rowAt(e.serial); e.row >= 0 {
+		e.serial = db.rows[e.row].Serial
+	}
+	db.share(&e)
+	e.der = cert.Raw
 	db.issuedEnd += size
 	db.entries = append(db.entries, e)
+}
+
+// share lets an entry have its texts in common with others: nearly all have the
+// same issuer, and of 100,000 one copy is enough.
+func (db *database) share(e *issued) {
+	for _, s := range []*string{&e.issuer, &e.authority} {
+		if _, known := db.texts[*s]; !known {
+			db.texts[*s] = *s
+		}
+		*s = db.texts[*s]
+	}
+}
+
+// settle says that the file has all entries: those of users need not be held any
+// more.
+func (db *database) settle() {
+	for ; db.settled < len(db.entries); db.settled++ {
+		if e := &db.entries[db.settled]; isUser(e.owner) {
+			e.der = nil
+		}
+	}
 }
 
 // certificate is the certificate of an entry in full.

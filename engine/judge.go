@@ -56,7 +56,7 @@ type task struct {
 
 	ca   *caFacts
 	user *userFacts
-	slot *slot // the user's
+	slot *slot // the user's, nil for other owners
 	left *leftFacts
 	site *siteFacts
 	cert *certFacts // the certificate that stays, nil for none
@@ -146,6 +146,9 @@ func judge(obs *Observed, opt Options) *verdict {
 		}
 		if len(v.tasks) > n {
 			v.tasks[n].slot = &obs.users[i]
+			if obs.users[i].absent {
+				v.tasks[n].user = nil // until it is built
+			}
 		}
 	}
 	for i := range obs.left {

@@ -1,5 +1,12 @@
 package engine
 
+import (
+	"slices"
+
+	"mtlsplan/internal/secret"
+	"mtlsplan/spec"
+)
+
 // look reads a user's files. What can be told by a memo is kept as one.
 func (o *observer) look(s *slot, memos bool) {
 	if memos && o.stats != nil {
@@ -11,6 +18,10 @@ func (o *observer) look(s *slot, memos bool) {
 	f := o.user(s.spec, o.cache.users[s.spec.Name])
 	s.full = &f
 	if !memos {
+		return
+	}
+	if f.nothing() {
+		s.full, s.absent = nil, true
 		return
 	}
 	if m, ok := memoOf(&f); ok {
@@ -42,12 +53,39 @@ func (s *session) lookCloser(obs *Observed, users []int) (*Observed, error) {
 	return s.relate(o, obs)
 }
 
+// nothing reports whether absentFacts tells the same.
+func (f *userFacts) nothing() bool {
+	u := f.spec
+	if f.err != nil || f.pass.err != nil || u.CSR != "" || u.Passphrase.Kind != secret.Generate || !u.PreviousPassphrase.IsZero() || !u.ChallengePassword.IsZero() {
+		return false
+	}
+	return f.pass.file.missing && f.key.missing && f.csr.missing && f.crt.missing && len(f.stray) == 0 &&
+		!slices.ContainsFunc(f.p12, func(p p12Facts) bool { return !p.missing })
+}
+
+// absentFacts are the facts of a user of whom nothing is there, and whose
+// passphrase will be generated.
+func absentFacts(cfg *spec.Config, u *spec.User) *userFacts {
+	f := &userFacts{spec: u, owner: userOwner(u.Name)}
+	file := func(kind string) fileFacts {
+		return fileFacts{kind: kind, name: userFile(cfg, u.Name, kind), missing: true}
+	}
+	f.pass.file, f.key.fileFacts, f.csr.fileFacts, f.crt.fileFacts = file(kindPass), file(kindKey), file(kindCSR), file(kindCrt)
+	for i, profile := range u.P12 {
+		f.p12 = append(f.p12, p12Facts{fileFacts: file(p12Kind(i, profile)), profile: profile})
+	}
+	return f
+}
+
 // user gives the facts of a user: those that were read, or those of the memo,
 // which are written over by the next that are asked for.
 func (obs *Observed) user(i int) *userFacts {
 	s := &obs.users[i]
 	if s.full != nil {
 		return s.full
+	}
+	if s.absent {
+		return absentFacts(obs.cfg, s.spec)
 	}
 	if obs.memo.unpack(s.memo) != nil {
 		return &userFacts{spec: s.spec, owner: userOwner(s.spec.Name), brief: true, err: errMemo}

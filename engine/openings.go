@@ -24,6 +24,18 @@ func (o *openings) id(data []byte, pass secret.Value) [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
+// opened is one of them.
+type opened struct {
+	id    [32]byte
+	found any // openedKey or openedP12
+}
+
+func (o *openings) keep(list []opened) {
+	for _, one := range list {
+		o.m.Store(one.id, one.found)
+	}
+}
+
 type openedKey struct {
 	typ    pki.KeyType
 	public string

@@ -62,7 +62,7 @@ func provesPassphrase(pass secret.Value) proof {
 	}
 }
 
-func (e *executor) provesKey(public crypto.PublicKey, pass secret.Value, iterations int) proof {
+func (e *executor) provesKey(b *built, public crypto.PublicKey, pass secret.Value, iterations int) proof {
 	return asWritten(func(data []byte) error {
 		if info, err := pki.InspectKey(data); err != nil || info != (pki.KeyInfo{Encoding: pki.KeyEncoding, Iterations: iterations}) {
 			return errors.Join(errors.New("it is not encrypted as it should be"), err)
@@ -74,7 +74,7 @@ func (e *executor) provesKey(public crypto.PublicKey, pass secret.Value, iterati
 		if pki.PublicID(key.Public()) != pki.PublicID(public) {
 			return errors.New("it holds another key")
 		}
-		e.s.opened.m.Store(e.s.opened.id(data, pass), openedKeyOf(public))
+		b.opened = append(b.opened, opened{e.s.opened.id(data, pass), openedKeyOf(public)})
 		return nil
 	})
 }
@@ -145,7 +145,7 @@ func (e *executor) provesUserCert(b *built, cert *x509.Certificate, public crypt
 	})
 }
 
-func (e *executor) provesP12(p p12Facts, cert *x509.Certificate, chain []*x509.Certificate, pass secret.Value, iterations int) proof {
+func (e *executor) provesP12(b *built, p p12Facts, cert *x509.Certificate, chain []*x509.Certificate, pass secret.Value, iterations int) proof {
 	return func(data []byte) error {
 		if info, err := pki.InspectP12(data); err != nil || info.Profile != p.profile || info.Iterations != iterations {
 			return errors.Join(fmt.Errorf("it is not encrypted as profile %s is", p.profile), err)
@@ -162,7 +162,7 @@ func (e *executor) provesP12(p p12Facts, cert *x509.Certificate, chain []*x509.C
 		case !slices.EqualFunc(open.Chain, chain, (*x509.Certificate).Equal):
 			return errors.New("it holds another CA")
 		}
-		e.s.opened.m.Store(e.s.opened.id(data, pass), openedP12{sha256.Sum256(cert.Raw), public})
+		b.opened = append(b.opened, opened{e.s.opened.id(data, pass), openedP12{sha256.Sum256(cert.Raw), public}})
 		return nil
 	}
 }
