@@ -32,6 +32,10 @@ const (
 	digestsFormat = "mtlsplan digests 1\n"
 )
 
+// digestsFrom is from how many users on the file is kept: opening fewer again
+// takes no longer than a person waits without asking why. A variable for tests.
+var digestsFrom = 1000
+
 // digest is that of a user's files; zero is none.
 type digest [sha256.Size]byte
 
@@ -175,7 +179,7 @@ func (o *observer) recognise(u *spec.User) (m userMemo, ok bool) {
 // stays as long as it is less than a quarter of what is not. An error costs a
 // later run some time, and this one nothing.
 func (d *digests) keep(cfg *spec.Config, stats *outdir.Stats) {
-	if len(d.unsaved) == 0 {
+	if len(d.unsaved) == 0 || len(cfg.Users) < digestsFrom {
 		return
 	}
 	var all, added strings.Builder

@@ -61,6 +61,7 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options) er
 		view.Out, view.Err = bar.Above(a.stdout), bar.Above(a.stderr)
 		watcher = bar
 	}
+	collectFor(len(cfg.Users), a.lookupEnv)
 	report, err := engine.Apply(cmd.Context(), cfg, opt, watcher)
 	bar.Close()
 	if a.quiet && report != nil && report.Plan != nil && report.Plan.Empty() && len(report.Failures) == 0 && err == nil {
