@@ -165,7 +165,12 @@ func ownedPaths(dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := append([]string{"db/lock"}, timeSavers...)
+	names := []string{"db/lock"}
+	for _, name := range timeSavers {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			names = append(names, name)
+		}
+	}
 	for line := range strings.Lines(text) {
 		if name, _, _ := strings.Cut(line, " "); name != "." {
 			names = append(names, name)
