@@ -147,7 +147,7 @@ func (e *executor) buildUser(b *built) error {
 		}
 		b.put(p.kind, file(p.kind), data, e.provesP12(b, p, cert, chain, pass, u.spec.KDFIterations))
 	}
-	if t.newCert && u.spec.ChallengePassword.IsZero() {
+	if t.newCert && u.spec.ChallengePassword.IsZero() && e.s.stats != nil && !e.s.opt.Adopt { // else nobody asks for digests
 		b.then = func() { b.known = e.s.digests.proven(e.s.cfg, u, b.puts) }
 	}
 	return nil

@@ -1,10 +1,13 @@
 package engine
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"hash/crc32"
 	"io"
 	"math"
+	"runtime/debug"
+	"sync"
 
 	"mtlsplan/internal/outdir"
 )
@@ -108,9 +111,21 @@ func checksum(s string) uint32 {
 func identityRecord(identity uint64) string {
 	var b packer
 	b = append(b, recordDir)
-	b.text(string(binary.LittleEndian.AppendUint64(nil, identity)))
+	b.text(string(binary.LittleEndian.AppendUint64(nil, identity)) + program())
 	return string(b)
 }
+
+// program is the digest of what this program was built from. What a memo tells of
+// a certificate, that it is as would be issued today, is another program's opinion
+// once that changes.
+var program = sync.OnceValue(func() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(info.String()))
+	return string(sum[:])
+})
 
 // take reads the records of a segment. What a checksum has vouched for and cannot
 // be read is of another program.

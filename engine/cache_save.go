@@ -50,7 +50,8 @@ func (s *session) keep(obs, after *Observed) {
 		w.top(s.cache.seen)
 	}
 	issued := s.db.issuedStat
-	fresh := issued != (outdir.Stat{}) && issued.Before(s.clock) && issued != s.cache.issued
+	// What was adopted in memory alone is not in the file.
+	fresh := len(s.db.newIssued) == 0 && issued != (outdir.Stat{}) && issued.Before(s.clock) && issued != s.cache.issued
 	if fresh {
 		for i := s.db.recalled; i < len(s.db.entries); i++ {
 			w.add(recordEntry, s.db.entries[i].pack())

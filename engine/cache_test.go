@@ -82,6 +82,27 @@ func (c cached) must(err error) {
 	}
 }
 
+// afresh is a directory in which everybody was just made, without waiting for the
+// cache to know.
+func afresh(t *testing.T, text string) cached {
+	t.Helper()
+	dir := tempDir(t)
+	for name, text := range map[string]string{"bob.pass": "correct horse\n", "mtlsplan.hcl": text} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg, _, diags := spec.Load(filepath.Join(dir, "mtlsplan.hcl"))
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	c := cached{t, cfg, Options{Now: time.Now(), LookupEnv: os.LookupEnv}}
+	if r, err := Apply(context.Background(), cfg, c.opt, quiet{}); err != nil || len(r.Failures) > 0 {
+		t.Fatal(err, r)
+	}
+	return c
+}
+
 // read counts the users that a plan has to read.
 func (c cached) read() int {
 	c.Helper()

@@ -26,7 +26,9 @@ func (o *observer) look(s *slot, memos bool) {
 	}
 	if m, ok := memoOf(&f); ok {
 		o.note(s, &m)
-		o.digests.learn(s.spec.Name, f.digest)
+		if !m.challenged { // a digest does not tell of it
+			o.digests.learn(s.spec.Name, f.digest)
+		}
 		if m.suits(s.spec) {
 			s.full = nil
 		}

@@ -44,9 +44,17 @@ func (p *keyMemo) bound(ref secret.Ref, pass outdir.Stat) bool {
 		return p.pass == pass
 	case ref.Kind == secret.File:
 		info, ok := ref.Info()
-		return ok && p.path == ref.File && p.source == outdir.StatOf(info)
+		return ok && p.path == ref.File && p.source == sourceStat(info)
 	}
 	return false
+}
+
+// sourceStat is what a passphrase's file is known by: not its size, which would
+// tell how long the passphrase is.
+func sourceStat(info fs.FileInfo) outdir.Stat {
+	s := outdir.StatOf(info)
+	s.Size = 0
+	return s
 }
 
 func (m *userMemo) keyOrNil() *keyMemo {

@@ -27,10 +27,11 @@ func (s *session) recheck(before *Observed, report *Report) (*Observed, error) {
 		}
 		opt.scope = touched
 	}
-	// From the next tick on every change of what is read now will show.
+	// From the next tick on every change of what is read now will show. Where it
+	// cannot be waited for, nothing of it is remembered.
 	var err error
 	if s.clock, err = s.dir.NextTick(); err != nil {
-		return nil, err
+		s.clock = 0
 	}
 	// What was proven when the run began need not be proven again.
 	s.cache.learn(before.users)

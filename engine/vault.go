@@ -67,7 +67,7 @@ func (v *vault) reading(r secret.Ref) *reading {
 	v.mu.Unlock()
 	entry.once.Do(func() {
 		if info, ok := r.Info(); ok {
-			entry.file = outdir.StatOf(info)
+			entry.file = sourceStat(info)
 		}
 		value, err := r.Read(v.ctx, v.lookup, v.hide)
 		if err == nil {

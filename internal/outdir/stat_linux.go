@@ -3,10 +3,12 @@ package outdir
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -28,6 +30,7 @@ type Stats struct {
 
 	dev  uint64
 	dirs []statsDir
+	none []string // directories that there were not
 }
 
 type statsDir struct {
@@ -55,6 +58,8 @@ func (d *Dir) Stats() (s *Stats, ok bool) {
 	for _, dir := range []string{".", "secrets", DB} {
 		if f := d.openDir(dir); f != nil {
 			s.dirs = append(s.dirs, statsDir{dir, int(f.Fd()), f})
+		} else if _, err := d.disk.root.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+			s.none = append(s.none, dir)
 		}
 	}
 	return s, true
@@ -115,7 +120,7 @@ func (s *Stats) Missing(name string) bool {
 			return unix.Fstatat(s.dirs[i].fd, base, &st, unix.AT_SYMLINK_NOFOLLOW) == unix.ENOENT
 		}
 	}
-	return false
+	return slices.Contains(s.none, dir)
 }
 
 // openDir opens a directory that is none by way of a link, nil for none.
