@@ -2,8 +2,10 @@ package engine
 
 import (
 	"io"
+	"iter"
 
 	"mtlsplan/internal/outdir"
+	"mtlsplan/spec"
 )
 
 // keep writes to the cache what this run has found out and the cache did not
@@ -18,28 +20,15 @@ func (s *session) keep(obs, after *Observed) {
 	if !s.cache.whole {
 		w.to = io.Discard // all is written anew
 	}
-	memos := make(map[string]string, len(obs.users)) // "" for a user of whom nothing can be kept
-	take := func(o *Observed) {
-		for i := range o.users {
-			u := &o.users[i]
-			if _, later := memos[u.spec.Name]; later {
-				continue
-			}
-			memo := ""
-			if u.kept || u.stable {
-				memo = u.memo
-			}
-			if memos[u.spec.Name] = memo; memo != "" && !u.kept {
-				w.add(recordUser, memo)
-			}
-		}
-	}
 	last := obs
 	if after != nil {
 		last = after
-		take(after)
 	}
-	take(obs)
+	for _, seen := range s.lastSeen(obs, after) {
+		if seen != nil && seen.stable && !seen.kept {
+			w.add(recordUser, seen.memo)
+		}
+	}
 	s.digests.keep(s.cfg, s.stats)
 
 	ca, caKept := s.caMemo(last)
@@ -63,7 +52,7 @@ func (s *session) keep(obs, after *Observed) {
 	}
 	// What is outdated stays as long as it is less than a quarter of what is not:
 	// all of it is read by every run.
-	live := len(memos) + len(s.db.entries)
+	live := len(s.cfg.Users) + len(s.db.entries)
 	again := fresh && s.db.recalled == 0 && len(s.cache.entries) > 0
 	if s.cache.whole && !again && s.cache.records+w.records < live+live/4+64 {
 		w.end()
@@ -71,19 +60,45 @@ func (s *session) keep(obs, after *Observed) {
 			return
 		}
 	}
-	_ = s.dir.Replace(cacheName, func(out io.Writer) error { return s.wholeCache(out, memos, ca, fresh) })
+	_ = s.dir.Replace(cacheName, func(out io.Writer) error { return s.wholeCache(out, obs, after, ca, fresh) })
+}
+
+// lastSeen gives of each user of the spec what was seen last, nil where the run was
+// not about that user. Slots are in the order of the spec.
+func (s *session) lastSeen(obs, after *Observed) iter.Seq2[*spec.User, *slot] {
+	return func(yield func(*spec.User, *slot) bool) {
+		var rest [2][]slot
+		rest[0] = obs.users
+		if after != nil {
+			rest[1] = after.users
+		}
+		for i := range s.cfg.Users {
+			u := &s.cfg.Users[i]
+			var seen *slot
+			for k := range rest {
+				if len(rest[k]) > 0 && rest[k][0].spec == u {
+					seen, rest[k] = &rest[k][0], rest[k][1:]
+				}
+			}
+			if !yield(u, seen) {
+				return
+			}
+		}
+	}
 }
 
 // wholeCache is the cache written anew: of the users whom the run was not about
 // too.
-func (s *session) wholeCache(out io.Writer, memos map[string]string, ca string, fresh bool) error {
+func (s *session) wholeCache(out io.Writer, obs, after *Observed, ca string, fresh bool) error {
 	w := cacheWriter{to: out}
 	w.begin(s.stats.Identity)
-	for i := range s.cfg.Users {
-		name := s.cfg.Users[i].Name
-		memo, ok := memos[name]
-		if !ok && !s.opt.covers(userOwner(name)) {
-			memo = s.cache.users[name]
+	for u, seen := range s.lastSeen(obs, after) {
+		memo := ""
+		switch {
+		case seen != nil && (seen.kept || seen.stable):
+			memo = seen.memo
+		case seen == nil && !s.opt.covers(userOwner(u.Name)):
+			memo = s.cache.users[u.Name]
 		}
 		if memo != "" {
 			w.add(recordUser, memo)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -40,34 +41,41 @@ var digestsFrom = 1000
 type digest [sha256.Size]byte
 
 type digests struct {
-	dir     *outdir.Dir
-	mu      sync.Mutex
-	m       map[string]digest // by name, nil when nobody has asked yet
-	unsaved map[string]bool   // names whose digest only this run knows
+	dir  *outdir.Dir
+	mu   sync.Mutex
+	kept map[string]digest // those of the file by name, nil when nobody has asked yet
+	news map[string]digest // those that only this run knows
 }
 
-// known are the digests by name; the caller holds the lock.
-func (d *digests) known() map[string]digest {
-	if d.m == nil {
-		d.m, d.unsaved = parseDigests(d.dir.Text(digestsName)), map[string]bool{}
+// all are the digests of the file; the caller holds the lock.
+func (d *digests) all() map[string]digest {
+	if d.kept == nil {
+		d.kept = parseDigests(d.dir.Text(digestsName))
 	}
-	return d.m
+	return d.kept
 }
 
 // of gives the digest that is known for a user.
 func (d *digests) of(name string) digest {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.known()[name]
+	if sum, ok := d.news[name]; ok {
+		return sum
+	}
+	return d.all()[name]
 }
 
 // learn takes over that the files with a digest fit together.
 func (d *digests) learn(name string, sum digest) {
+	if sum == (digest{}) {
+		return
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if sum != (digest{}) && d.known()[name] != sum {
-		d.m[name], d.unsaved[name] = sum, true
+	if d.news == nil {
+		d.news = map[string]digest{}
 	}
+	d.news[name] = sum
 }
 
 // proven learns of a user whose files this run has made, all of them, and opened.
@@ -110,6 +118,9 @@ func parseDigests(text string) map[string]digest {
 	return m
 }
 
+// digestLineSize is that of a line beyond the name.
+const digestLineSize = len(" ") + 2*sha256.Size + len("\n")
+
 func digestLine(name string, sum digest) string {
 	return name + " " + hex.EncodeToString(sum[:]) + "\n"
 }
@@ -133,8 +144,11 @@ func digestOf(ref secret.Ref, pass fileFacts, others ...fileFacts) digest {
 // recognise gives the memo of a user by the digest of the files, without opening
 // any; ok is false where they have to be.
 func (o *observer) recognise(u *spec.User) (m userMemo, ok bool) {
+	if u.CSR != "" || o.stats.Missing(userFile(o.cfg, u.Name, kindKey)) || o.hasStray(u, nil) {
+		return m, false
+	}
 	want := o.digests.of(u.Name)
-	if want == (digest{}) || u.CSR != "" || o.hasStray(u, nil) {
+	if want == (digest{}) {
 		return m, false
 	}
 	f := userFacts{spec: u, owner: userOwner(u.Name)}
@@ -175,32 +189,38 @@ func (o *observer) recognise(u *spec.User) (m userMemo, ok bool) {
 	return m, m.suits(u)
 }
 
-// keep writes behind the digests those that the run has learnt. What is outdated
-// stays as long as it is less than a quarter of what is not. An error costs a
-// later run some time, and this one nothing.
+// keep writes behind the digests those that the run has learnt, or all of them
+// anew where a quarter would be outdated. An error costs a later run some time,
+// and this one nothing.
 func (d *digests) keep(cfg *spec.Config, stats *outdir.Stats) {
-	if len(d.unsaved) == 0 || len(cfg.Users) < digestsFrom {
+	if len(d.news) == 0 || len(cfg.Users) < digestsFrom {
 		return
 	}
-	var all, added strings.Builder
-	all.WriteString(digestsFormat)
-	for i := range cfg.Users {
-		name := cfg.Users[i].Name
-		if sum, ok := d.m[name]; ok {
-			all.WriteString(digestLine(name, sum))
-			if d.unsaved[name] {
-				added.WriteString(digestLine(name, sum))
+	lines := func(w io.Writer, of func(name string) digest) {
+		for i := range cfg.Users {
+			if name := cfg.Users[i].Name; of(name) != (digest{}) {
+				_, _ = io.WriteString(w, digestLine(name, of(name)))
 			}
 		}
 	}
 	const few = 4096
-	have, _ := stats.Of(digestsName)
-	if have.Size+int64(added.Len()) <= int64(all.Len()+all.Len()/4+few) && d.extend(have.Size, added.String()) == nil {
-		return
+	have, there := stats.Of(digestsName)
+	live := 0
+	for i := range cfg.Users {
+		live += len(cfg.Users[i].Name) + digestLineSize
+	}
+	if size := int(have.Size) + len(d.news)*live/len(cfg.Users); there && size <= live+live/4+few {
+		var added strings.Builder
+		lines(&added, func(name string) digest { return d.news[name] })
+		if d.extend(have.Size, added.String()) == nil {
+			return
+		}
 	}
 	_ = d.dir.Replace(digestsName, func(w io.Writer) error {
-		_, err := io.WriteString(w, all.String())
-		return err
+		out := bufio.NewWriter(w)
+		_, _ = out.WriteString(digestsFormat)
+		lines(out, d.of)
+		return out.Flush()
 	})
 }
 
