@@ -15,12 +15,27 @@ func (l *lab) noop(w *world, spec string) command {
 	return l.apply(w.dir, spec, nothing, "--at", w.now.Format(time.RFC3339))
 }
 
-func noopApply(l *lab, n int) ([]Series, []Check, error) { return noopBlocks(l, n, "apply") }
-func noopPlan(l *lab, n int) ([]Series, []Check, error)  { return noopBlocks(l, n, "plan") }
+func noopApply(l *lab, n int) ([]Series, []Check, error) {
+	return noopAgainst(l, n, "apply", blocksSpec)
+}
 
-// noopBlocks is a run with nothing to do where the users are blocks, against
-// the floor and, where it is there, the quickest peer.
-func noopBlocks(l *lab, n int, verb string) ([]Series, []Check, error) {
+func noopPlan(l *lab, n int) ([]Series, []Check, error) {
+	return noopAgainst(l, n, "plan", blocksSpec)
+}
+
+func noopCSV(l *lab, n int) ([]Series, []Check, error) {
+	all, checks, err := noopAgainst(l, n, "apply", rosterSpec, "-list", rosterFile)
+	if n >= 100_000 {
+		checks = append(checks, withSeries(all, func(p *Series) []Check {
+			return []Check{{"CPU", p.median(cpuOf), 2, "s"}, {"memory", p.median(mibOf), 400, "MiB"}}
+		})...)
+	}
+	return all, checks, err
+}
+
+// noopAgainst is a run with nothing to do against the floor, told where the users are,
+// and, where it is there, the quickest peer.
+func noopAgainst(l *lab, n int, verb, spec string, list ...string) ([]Series, []Check, error) {
 	w, err := l.world(n)
 	if err != nil {
 		return nil, nil, err
@@ -36,9 +51,9 @@ func noopBlocks(l *lab, n int, verb string) ([]Series, []Check, error) {
 		}
 	}
 	all, err := l.turns(3, 11, func(int) ([]command, error) {
-		ours := l.apply(w.dir, blocksSpec, nothing)
+		ours := l.noop(w, spec)
 		ours.argv[1] = verb
-		commands := []command{ours, l.floor(w.floor, "noop")}
+		commands := []command{ours, l.floor(w.floor, "noop", list...)}
 		if found {
 			commands = append(commands, certyaml.command("noop", n, peerDir, "ec"))
 		}
@@ -53,22 +68,6 @@ func noopBlocks(l *lab, n int, verb string) ([]Series, []Check, error) {
 			checks = append(checks, checkRatio("CPU", p, &all[2], cpuOf, 0.25))
 		}
 		return checks
-	}), err
-}
-
-func noopCSV(l *lab, n int) ([]Series, []Check, error) {
-	w, err := l.world(n)
-	if err != nil {
-		return nil, nil, err
-	}
-	all, err := l.turns(3, 11, func(int) ([]command, error) {
-		return []command{l.noop(w, rosterSpec), l.floor(w.floor, "noop", "-list", rosterFile)}, nil
-	})
-	return all, withSeries(all, func(p *Series) []Check {
-		if n < 100_000 {
-			return nil
-		}
-		return []Check{{"CPU", p.median(cpuOf), 2, "s"}, {"memory", p.median(mibOf), 400, "MiB"}}
 	}), err
 }
 
@@ -146,7 +145,7 @@ func beyond(all []Series, of func(Sample) float64) float64 {
 const addedFiles = 16
 
 func oneAdded(l *lab, n int) ([]Series, []Check, error) {
-	_, all, err := change(l, n, 3, 7,
+	_, all, err := change(l, n, 7, 15,
 		func(w *world) { w.end++ },
 		func(w *world) command { return l.apply(w.dir, rosterSpec, applied) },
 		func(w *world) command { return l.floor(w.floor, "add", "-list", rosterFile) })
