@@ -199,7 +199,7 @@ func judge(obs *Observed, opt Options) *verdict {
 // past: what would be issued would have ended, or not begun, elsewhere.
 func clockBehind(v *verdict, obs *Observed) error {
 	late, what := newestPast(v, obs)
-	if !obs.now.Before(late.Add(-backdate)) {
+	if !ahead(obs.now, late) {
 		return nil
 	}
 	return fmt.Errorf("the clock says %s, but %s is of %s: set the clock right, or say --accept-clock after a mishap", day(obs.now), what, day(late))

@@ -83,6 +83,15 @@ var caPolicies = []policy[caView]{
 			Message: fmt.Sprintf("the CA certificate has expired on %s, so that nobody gets in and nothing can be issued: raise generation by one in the ca block to roll over to a new CA", day(v.current().NotAfter)),
 			Field:   "validity", Have: day(v.current().NotAfter)}, action: Refuse}}
 	}},
+	{Expired, func(v caView) []finding {
+		begin := v.current().NotBefore
+		if !ahead(v.now, begin) || v.rolls() {
+			return nil
+		}
+		return []finding{{Reason: Reason{
+			Message: fmt.Sprintf("the CA certificate is valid only from %s on, so that nobody gets in; the key and its users stay", day(begin)),
+			Field:   "validity", Have: day(begin)}, action: Reissue, makes: []string{kindCrt}}}
+	}},
 	{Expiring, func(v caView) []finding {
 		end := v.current().NotAfter
 		due := end.Add(-v.spec.RenewBefore)

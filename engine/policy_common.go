@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"io/fs"
+	"time"
 
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
@@ -30,6 +31,10 @@ func errWrongPassphrase(k keyFacts, p passphrases, generated, hasPrevious bool) 
 	}
 	return fmt.Errorf("the passphrase does not open %s; nothing was touched: correct it, or name the one that the key was made with as previous_passphrase", k.name)
 }
+
+// ahead reports whether a date lies further ahead than clocks differ: what bears
+// it was made while the clock was wrong.
+func ahead(now, date time.Time) bool { return now.Before(date.Add(-backdate)) }
 
 func keyPassphrase(k keyFacts, p passphrases) []finding {
 	if k.opened != opensPrevious {

@@ -132,6 +132,8 @@ func crlFindings(obs *Observed, ca issuer, revoked []string) []finding {
 		switch {
 		case obs.now.After(list.NextUpdate):
 			find(Expired, Reissue, "the CRL has ended on %s, and a proxy that reads it refuses everybody", day(list.NextUpdate))
+		case ahead(obs.now, list.ThisUpdate):
+			find(Expired, Reissue, "the CRL is valid only from %s on, and a proxy that reads it refuses everybody", day(list.ThisUpdate))
 		case !obs.now.Before(due):
 			find(Expiring, Reissue, "the CRL ends on %s, and is signed anew from %s on", day(list.NextUpdate), day(due))
 		}

@@ -55,6 +55,7 @@ var userPolicies = []policy[userView]{
 	{SubjectChanged, subjectChanged},
 	{SANChanged, sanChanged},
 	{Expired, expired},
+	{Expired, begun},
 	{Expiring, expiring},
 	{UsageChanged, usageChanged},
 	{UsageChanged, sharedSerial},
@@ -232,6 +233,14 @@ func expired(v userView) []finding {
 		return nil
 	}
 	return renew(v.userFacts, Reason{Message: "the certificate has expired on " + day(v.cert.notAfter), Field: "validity", Have: day(v.cert.notAfter)})
+}
+
+// begun finds a certificate that is not valid yet, and could be.
+func begun(v userView) []finding {
+	if v.cert == nil || !ahead(v.now, v.cert.notBefore) || !v.cert.notBefore.After(v.ca.notBefore) {
+		return nil
+	}
+	return renew(v.userFacts, Reason{Message: "the certificate is valid only from " + day(v.cert.notBefore) + " on", Field: "validity", Have: day(v.cert.notBefore)})
 }
 
 func expiring(v userView) []finding {
