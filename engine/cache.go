@@ -1,11 +1,12 @@
 package engine
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"hash/crc32"
 	"io"
-	"math"
+	"os"
 	"runtime/debug"
 	"sync"
 
@@ -72,10 +73,11 @@ func parseCache(text string, identity uint64) *cache {
 	ours := false
 	for len(text)-at >= segmentHead {
 		head := []byte(text[at : at+segmentHead])
-		length := int(binary.LittleEndian.Uint32(head))
-		if length > len(text)-at-segmentHead {
+		size := binary.LittleEndian.Uint32(head)
+		if uint64(size) > uint64(len(text)-at-segmentHead) {
 			break
 		}
+		length := int(size)
 		segment := text[at+segmentHead : at+segmentHead+length]
 		if checksum(segment) != binary.LittleEndian.Uint32(head[4:]) {
 			break
@@ -115,15 +117,25 @@ func identityRecord(identity uint64) string {
 	return string(b)
 }
 
-// program is the digest of what this program was built from. What a memo tells of
-// a certificate, that it is as would be issued today, is another program's opinion
-// once that changes.
+// program is what this program is known by: its build, and the stat of its file,
+// since a build without version control does not tell two sources apart. What a
+// memo tells of a certificate, that it is as would be issued today, is another
+// program's opinion once that changes. A program that cannot be told is no other.
 var program = sync.OnceValue(func() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
+	path, err := os.Executable()
+	if err != nil {
+		return rand.Text()
 	}
-	sum := sha256.Sum256([]byte(info.String()))
+	file, err := os.Stat(path)
+	if err != nil {
+		return rand.Text()
+	}
+	var b packer
+	b.stat(outdir.StatOf(file))
+	if info, ok := debug.ReadBuildInfo(); ok {
+		b.text(info.String())
+	}
+	sum := sha256.Sum256(b)
 	return string(sum[:])
 })
 
@@ -218,7 +230,7 @@ func (w *cacheWriter) add(kind byte, body string) {
 }
 
 func (w *cacheWriter) end() {
-	if len(w.segment) == 0 || len(w.segment) > math.MaxUint32 {
+	if len(w.segment) == 0 {
 		return
 	}
 	w.out = binary.LittleEndian.AppendUint32(w.out, uint32(len(w.segment)))

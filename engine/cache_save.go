@@ -17,7 +17,17 @@ func (s *session) keep(obs, after *Observed) {
 		return
 	}
 	var w cacheWriter // of what is new
-	if !s.cache.whole {
+	changed := 0
+	for _, seen := range s.lastSeen(obs, after) {
+		if seen != nil && seen.stable && !seen.kept {
+			changed++
+		}
+	}
+	// What is outdated stays as long as it is less than a quarter of what is not:
+	// all of it is read by every run.
+	live := len(s.cfg.Users) + len(s.db.entries)
+	room := live + live/4 + 64 - s.cache.records
+	if !s.cache.whole || changed >= room {
 		w.to = io.Discard // all is written anew
 	}
 	last := obs
@@ -50,11 +60,8 @@ func (s *session) keep(obs, after *Observed) {
 	if w.records == 0 && s.cache.whole {
 		return
 	}
-	// What is outdated stays as long as it is less than a quarter of what is not:
-	// all of it is read by every run.
-	live := len(s.cfg.Users) + len(s.db.entries)
 	again := fresh && s.db.recalled == 0 && len(s.cache.entries) > 0
-	if s.cache.whole && !again && s.cache.records+w.records < live+live/4+64 {
+	if w.to == nil && !again && w.records < room {
 		w.end()
 		if s.dir.Extend(cacheName, s.cache.size, w.out) == nil {
 			return

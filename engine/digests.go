@@ -205,11 +205,18 @@ func (d *digests) keep(cfg *spec.Config, stats *outdir.Stats) {
 	}
 	const few = 4096
 	have, there := stats.Of(digestsName)
-	live := 0
+	live, size := int64(0), have.Size
 	for i := range cfg.Users {
-		live += len(cfg.Users[i].Name) + digestLineSize
+		u := &cfg.Users[i]
+		line := int64(len(u.Name) + digestLineSize)
+		if u.Passphrase.Kind == secret.Generate && u.CSR == "" && u.Revoked == "" {
+			live += line
+		}
+		if _, ok := d.news[u.Name]; ok {
+			size += line
+		}
 	}
-	if size := int(have.Size) + len(d.news)*live/len(cfg.Users); there && size <= live+live/4+few {
+	if there && size <= live+live/4+few {
 		var added strings.Builder
 		lines(&added, func(name string) digest { return d.news[name] })
 		if d.extend(have.Size, added.String()) == nil {

@@ -26,7 +26,9 @@ func (o *observer) look(s *slot, memos bool) {
 	}
 	if m, ok := memoOf(&f); ok {
 		o.note(s, &m)
-		if !m.challenged { // a digest does not tell of it
+		// Where a memo spared opening, only a file that cannot have changed since is
+		// what was opened; and a digest does not tell of a challenge password.
+		if s.stable && !m.challenged {
 			o.digests.learn(s.spec.Name, f.digest)
 		}
 		if m.suits(s.spec) {

@@ -50,7 +50,8 @@ func (p *keyMemo) bound(ref secret.Ref, pass outdir.Stat) bool {
 }
 
 // sourceStat is what a passphrase's file is known by: not its size, which would
-// tell how long the passphrase is.
+// tell how long the passphrase is. Of a file in secrets/ that is no news to
+// whoever may read db/, both being private to the same user.
 func sourceStat(info fs.FileInfo) outdir.Stat {
 	s := outdir.StatOf(info)
 	s.Size = 0

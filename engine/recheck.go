@@ -28,11 +28,8 @@ func (s *session) recheck(before *Observed, report *Report) (*Observed, error) {
 		opt.scope = touched
 	}
 	// From the next tick on every change of what is read now will show. Where it
-	// cannot be waited for, nothing of it is remembered.
-	var err error
-	if s.clock, err = s.dir.NextTick(); err != nil {
-		s.clock = 0
-	}
+	// cannot be waited for, on a full disk, the clock is 0 and nothing is remembered.
+	s.clock, _ = s.dir.NextTick()
 	// What was proven when the run began need not be proven again.
 	s.cache.learn(before.users)
 	s.cache.seen = outdir.Stat{}

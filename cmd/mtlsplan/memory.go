@@ -1,31 +1,19 @@
 package main
 
-import (
-	"math"
-	"runtime/debug"
-)
+import "runtime/debug"
 
-const (
-	// manyUsers is the number of users from which on memory is what a run is short of.
-	manyUsers = 50_000
-	// bytesPerUser is what a run may hold of each of them before garbage is collected
-	// harder: half as much again as it needs.
-	bytesPerUser = 4200
-)
-
-// collectFor sets how much garbage may lie about, in percent of what is in use:
-// issuing makes much of it, which costs a few percent of the time to collect. Who
-// has set GOGC or GOMEMLIMIT knows better.
+// collectFor sets how much garbage may lie about. Who has set GOGC knows better.
 func collectFor(users int, lookupEnv func(string) (string, bool)) {
-	for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
-		if _, said := lookupEnv(name); said {
-			return
-		}
+	if _, said := lookupEnv("GOGC"); !said {
+		debug.SetGCPercent(garbagePercent(users))
 	}
-	percent, limit := 300, int64(math.MaxInt64)
-	if users >= manyUsers {
-		percent, limit = 100, int64(users)*bytesPerUser
-	}
-	debug.SetGCPercent(percent)
-	debug.SetMemoryLimit(limit)
+}
+
+// garbagePercent is how much garbage may lie about in a run, in percent of what
+// is in use. Issuing makes much of it, which costs a few percent of the time to
+// collect; so that of 50,000 users may, or as much as is in use if that is less
+// than a third of it. Memory then grows evenly with the number of users.
+func garbagePercent(users int) int {
+	const most, least, plenty = 300, 40, 50_000
+	return min(most, max(least, 100*plenty/max(1, users)))
 }

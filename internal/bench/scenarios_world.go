@@ -141,7 +141,7 @@ func beyond(all []Series, of func(Sample) float64) float64 {
 }
 
 // addedFiles is how many files the addition of one user may write: that
-// user's five, the database's, the CRL, what is left of stage, lock and cache.
+// user's five, the database's, the CRL, what is left of stage, lock, cache and digests.
 const addedFiles = 16
 
 func oneAdded(l *lab, n int) ([]Series, []Check, error) {
