@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"io"
-	"os"
 	"runtime/debug"
 	"sync"
 
@@ -122,16 +121,12 @@ func identityRecord(identity uint64) string {
 // memo tells of a certificate, that it is as would be issued today, is another
 // program's opinion once that changes. A program that cannot be told is no other.
 var program = sync.OnceValue(func() string {
-	path, err := os.Executable()
-	if err != nil {
-		return rand.Text()
-	}
-	file, err := os.Stat(path)
+	file, err := outdir.StatOfProgram()
 	if err != nil {
 		return rand.Text()
 	}
 	var b packer
-	b.stat(outdir.StatOf(file))
+	b.stat(file)
 	if info, ok := debug.ReadBuildInfo(); ok {
 		b.text(info.String())
 	}

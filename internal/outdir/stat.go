@@ -161,3 +161,16 @@ func (d *Dir) Extend(name string, at int64, data []byte) error {
 	}
 	return f.write(data, at)
 }
+
+// StatOfProgram is that of the file from which this program was started.
+func StatOfProgram() (Stat, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return Stat{}, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return Stat{}, err
+	}
+	return StatOf(info), nil
+}
