@@ -144,11 +144,11 @@ func digestOf(ref secret.Ref, pass fileFacts, others ...fileFacts) digest {
 // recognise gives the memo of a user by the digest of the files, without opening
 // any; ok is false where they have to be.
 func (o *observer) recognise(u *spec.User) (m userMemo, ok bool) {
-	if u.CSR != "" || o.stats.Missing(userFile(o.cfg, u.Name, kindKey)) || o.hasStray(u, nil) {
-		return m, false
+	if u.CSR != "" || o.stats.Missing(userFile(o.cfg, u.Name, kindKey)) {
+		return m, false // the digests are not even read for one who is new
 	}
 	want := o.digests.of(u.Name)
-	if want == (digest{}) {
+	if want == (digest{}) || o.hasStray(u, nil) {
 		return m, false
 	}
 	f := userFacts{spec: u, owner: userOwner(u.Name)}
@@ -198,8 +198,9 @@ func (d *digests) keep(cfg *spec.Config, stats *outdir.Stats) {
 	}
 	lines := func(w io.Writer, of func(name string) digest) {
 		for i := range cfg.Users {
-			if name := cfg.Users[i].Name; of(name) != (digest{}) {
-				_, _ = io.WriteString(w, digestLine(name, of(name)))
+			name := cfg.Users[i].Name
+			if sum := of(name); sum != (digest{}) {
+				_, _ = io.WriteString(w, digestLine(name, sum))
 			}
 		}
 	}

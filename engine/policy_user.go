@@ -55,7 +55,7 @@ var userPolicies = []policy[userView]{
 	{SubjectChanged, subjectChanged},
 	{SANChanged, sanChanged},
 	{Expired, expired},
-	{Expired, begun},
+	{Expired, notBegun},
 	{Expiring, expiring},
 	{UsageChanged, usageChanged},
 	{UsageChanged, sharedSerial},
@@ -235,8 +235,8 @@ func expired(v userView) []finding {
 	return renew(v.userFacts, Reason{Message: "the certificate has expired on " + day(v.cert.notAfter), Field: "validity", Have: day(v.cert.notAfter)})
 }
 
-// begun finds a certificate that is not valid yet, and could be.
-func begun(v userView) []finding {
+// notBegun finds a certificate that is not valid yet, and could be.
+func notBegun(v userView) []finding {
 	if v.cert == nil || !ahead(v.now, v.cert.notBefore) || !v.cert.notBefore.After(v.ca.notBefore) {
 		return nil
 	}

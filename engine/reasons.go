@@ -49,7 +49,7 @@ var codes = []CodeDoc{
 	{SubjectChanged, "rekey", "The spec gives another distinguished name."},
 	{SANChanged, "rekey", "The spec gives another e-mail address for the subject alternative name."},
 	{Missing, "create, rekey, rebuild or repair; refuse for a CA key", "A file that should be there is not."},
-	{Expired, "rekey, or reissue with reuse_key and for a CRL; refuse for a CA", "The certificate or CRL is past its end; or it was made while the clock was ahead, and is not valid yet."},
+	{Expired, "rekey, or reissue with reuse_key and for a CRL; of a CA refuse past its end, reissue before its beginning", "The certificate or CRL is past its end; or it was made while the clock was ahead, and is not valid yet."},
 	{Expiring, "rekey, or reissue with reuse_key and for a CA or CRL", "The certificate or CRL is within renew_before of its end."},
 	{UsageChanged, "reissue", "The extensions or the signature of the certificate or CRL differ from what would be issued today."},
 	{PassphraseChanged, "rebuild", "The file opens with another passphrase than the spec's."},

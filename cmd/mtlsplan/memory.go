@@ -9,10 +9,11 @@ func collectFor(users int, lookupEnv func(string) (string, bool)) {
 	}
 }
 
-// garbagePercent is how much garbage may lie about in a run, in percent of what
-// is in use. Issuing makes much of it, which costs a few percent of the time to
-// collect; so that of 50,000 users may, or as much as is in use if that is less
-// than a third of it. Memory then grows evenly with the number of users.
+// garbagePercent is how much garbage may lie about, in percent of what is in use.
+// Issuing makes much of it, which costs a few percent of the time to collect. It
+// may take as much room as the facts of 50,000 users, so that memory grows evenly
+// with the number of users; a few users need not have all of that, and very many
+// may have more.
 func garbagePercent(users int) int {
 	const most, least, plenty = 300, 40, 50_000
 	return min(most, max(least, 100*plenty/max(1, users)))

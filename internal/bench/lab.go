@@ -25,6 +25,7 @@ type lab struct {
 	smoke    bool
 	image    bool // dir is a file system of its own
 	worlds   map[int]*world
+	certyaml map[int]string // directories that it has filled, by number of users
 	closers  []func() error
 }
 
@@ -33,7 +34,7 @@ type lab struct {
 // makes files many times slower for an hour after a big tree was deleted, so
 // that a file system of its own keeps both the measurement and the machine clean.
 func newLab(ctx context.Context, smoke bool) (l *lab, err error) {
-	l = &lab{ctx: ctx, smoke: smoke, worlds: map[int]*world{}, floorBin: os.Getenv("FLOOR")}
+	l = &lab{ctx: ctx, smoke: smoke, worlds: map[int]*world{}, certyaml: map[int]string{}, floorBin: os.Getenv("FLOOR")}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.close())

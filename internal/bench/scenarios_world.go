@@ -41,21 +41,22 @@ func noopAgainst(l *lab, n int, verb, spec string, list ...string) ([]Series, []
 		return nil, nil, err
 	}
 	certyaml, found := findPeer("certyaml")
-	var peerDir string
-	if found {
-		if peerDir, err = l.fresh("certyaml"); err != nil {
+	if found && l.certyaml[n] == "" {
+		dir, err := l.fresh("certyaml")
+		if err != nil {
 			return nil, nil, err
 		}
-		if _, _, err := l.measure(certyaml.command("fresh", n, peerDir, "ec")); err != nil {
+		if _, _, err := l.measure(certyaml.command("fresh", n, dir, "ec")); err != nil {
 			return nil, nil, err
 		}
+		l.certyaml[n] = dir
 	}
 	all, err := l.turns(3, 11, func(int) ([]command, error) {
 		ours := l.noop(w, spec)
 		ours.argv[1] = verb
 		commands := []command{ours, l.floor(w.floor, "noop", list...)}
 		if found {
-			commands = append(commands, certyaml.command("noop", n, peerDir, "ec"))
+			commands = append(commands, certyaml.command("noop", n, l.certyaml[n], "ec"))
 		}
 		return commands, nil
 	})
