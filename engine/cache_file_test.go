@@ -31,11 +31,7 @@ func TestCacheWaitsForTheTick(t *testing.T) {
 	dir, err := outdir.Lock(context.Background(), c.cfg.Output, "test", 0)
 	c.must(err)
 	defer dir.Close()
-	stats, ok := dir.Stats()
-	if !ok {
-		t.Skip("nothing is known by its stat here")
-	}
-	defer stats.Close()
+	stats := statsOf(t, dir)
 	for range 20 {
 		c.must(os.WriteFile(c.path("ann-m.csr"), []byte("x"), 0o600))
 		have, _ := stats.Of("ann-m.csr")
@@ -122,9 +118,7 @@ func TestCacheOfAnotherProgram(t *testing.T) {
 	c := newCached(t, generated)
 	text, err := os.ReadFile(c.path(cacheName))
 	c.must(err)
-	info, err := os.Stat(c.cfg.Output)
-	c.must(err)
-	ino := outdir.StatOf(info).Ino
+	ino := identityOf(c)
 	known := parseCache(string(text), ino)
 	for _, cut := range []int{1, 50, 400} {
 		var w cacheWriter

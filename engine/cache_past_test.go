@@ -81,10 +81,8 @@ func TestCacheHoldsNoLength(t *testing.T) {
 	c := newCached(t, two)
 	text, err := os.ReadFile(c.path(cacheName))
 	c.must(err)
-	info, err := os.Stat(c.cfg.Output)
-	c.must(err)
 	var m userMemo
-	c.must(m.unpack(parseCache(string(text), outdir.StatOf(info).Ino).users["bob"]))
+	c.must(m.unpack(parseCache(string(text), identityOf(c)).users["bob"]))
 	if m.source == (outdir.Stat{}) || m.source.Size != 0 {
 		t.Errorf("%+v", m.source)
 	}
@@ -102,5 +100,74 @@ func TestCacheWithoutSecrets(t *testing.T) {
 	c := newCached(t, text)
 	if _, err := os.Stat(c.path("secrets")); err == nil {
 		t.Error("there is a secrets/")
+	}
+}
+
+// Another program may judge a certificate otherwise: what one has remembered, the
+// next finds out for itself.
+func TestCacheIsOfOneProgram(t *testing.T) {
+	c := newCached(t, generated)
+	defer func(was func() string) { program = was }(program)
+	program = func() string { return "another" }
+	if n := c.read(); n != 2 {
+		t.Errorf("of another program's cache were believed %d users", 2-n)
+	}
+}
+
+// A run for one user that has to write the cache anew forgets nobody else.
+func TestCacheOfARunForOne(t *testing.T) {
+	c := newCached(t, generated)
+	text, err := os.ReadFile(c.path(cacheName))
+	c.must(err)
+	c.must(os.WriteFile(c.path(cacheName), append(text, "cut short"...), 0o600))
+	c.must(os.Remove(c.path("bob-m.csr"))) // the last of the spec: those before have no slot
+	c.opt.Only = []Owner{"user.bob"}
+	if r := c.apply(); len(r.Done) != 1 {
+		t.Fatal(r)
+	}
+	again, err := os.ReadFile(c.path(cacheName))
+	c.must(err)
+	c.opt.Only = nil
+	if n := c.read(); n != 0 || strings.Contains(string(again), "cut short") {
+		t.Errorf("%d users are read again", n)
+	}
+}
+
+// A few changes are written behind the cache, and many in its place.
+func TestCacheStaysSmall(t *testing.T) {
+	c := newCached(t, generated)
+	for round := range 100 {
+		c.must(os.Remove(c.path("ann-m.csr")))
+		c.apply()
+		if n := c.read(); n != 0 {
+			t.Fatalf("round %d: %d users are read again", round, n)
+		}
+	}
+	text, err := os.ReadFile(c.path(cacheName))
+	c.must(err)
+	if s := parseCache(string(text), identityOf(c)); s.records > 80 {
+		t.Errorf("%d records of two users", s.records)
+	}
+}
+
+func identityOf(c cached) uint64 {
+	info, err := os.Stat(c.cfg.Output)
+	c.must(err)
+	return outdir.StatOf(info).Ino
+}
+
+// Where the names cannot be listed, each user is asked for: nobody has none.
+func TestStraysUnlisted(t *testing.T) {
+	c := afresh(t, generated)
+	dir, err := outdir.Open(c.cfg.Output)
+	c.must(err)
+	s := newSession(context.Background(), c.cfg, c.opt, dir)
+	defer s.close()
+	if names := s.observer().strays(); names == nil {
+		t.Error("the names were not listed")
+	}
+	c.must(dir.Close())
+	if names := s.observer().strays(); names != nil {
+		t.Errorf("a listing that failed tells of %v", names)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -41,34 +42,60 @@ var generated = strings.Replace(two, `{ file = "bob.pass" }`, "{ generate = true
 
 func newCached(t *testing.T, text string) cached {
 	t.Helper()
-	dir := tempDir(t)
-	write := func(name, text string) {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		// A file elsewhere is believed to be the same from two seconds on.
-		past := time.Now().Add(-time.Hour)
-		if err := os.Chtimes(filepath.Join(dir, name), past, past); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("bob.pass", "correct horse\n")
-	write("mtlsplan.hcl", text)
+	// A file elsewhere is believed to be the same from two seconds on.
+	c := named(t, text, time.Now().Add(-time.Hour))
 	if strings.Contains(text, "file") {
 		time.Sleep(time.Duration(elsewhere) + 100*time.Millisecond)
 	}
-	cfg, _, diags := spec.Load(filepath.Join(dir, "mtlsplan.hcl"))
-	if diags.HasErrors() {
-		t.Fatal(diags)
-	}
-	c := cached{t, cfg, Options{Now: time.Now(), LookupEnv: os.LookupEnv}}
-	if r, err := Apply(context.Background(), cfg, c.opt, quiet{}); err != nil || len(r.Failures) > 0 {
-		t.Fatal(err, r)
-	}
+	c.apply()
 	if n := c.read(); n != 0 {
 		t.Fatalf("after an apply %d users are read again", n)
 	}
 	return c
+}
+
+// afresh is a directory in which everybody was just made, without waiting for the
+// cache to know.
+func afresh(t *testing.T, text string) cached {
+	t.Helper()
+	c := named(t, text, time.Now())
+	c.apply()
+	return c
+}
+
+// named loads a spec beside the passphrase that it names, last changed at a time.
+func named(t *testing.T, text string, changed time.Time) cached {
+	t.Helper()
+	c := cached{t, load(t, text), Options{Now: time.Now(), LookupEnv: os.LookupEnv}}
+	pass := filepath.Join(filepath.Dir(c.cfg.Output), "bob.pass")
+	c.must(os.WriteFile(pass, []byte("correct horse\n"), 0o600))
+	c.must(os.Chtimes(pass, changed, changed))
+	return c
+}
+
+// apply is one that has to come off.
+func (c cached) apply() *Report {
+	c.Helper()
+	r, err := Apply(context.Background(), c.cfg, c.opt, quiet{})
+	if err != nil || len(r.Failures) > 0 {
+		c.Fatal(err, r)
+	}
+	return r
+}
+
+// statsOf are the stats of a directory, which Linux always has.
+func statsOf(t *testing.T, dir *outdir.Dir) *outdir.Stats {
+	t.Helper()
+	stats, ok := dir.Stats()
+	switch {
+	case ok:
+		t.Cleanup(stats.Close)
+	case runtime.GOOS == "linux":
+		t.Fatal("nothing is known by its stat")
+	default:
+		t.Skip("nothing is known by its stat on this system")
+	}
+	return stats
 }
 
 func (c cached) path(name string) string {
@@ -80,27 +107,6 @@ func (c cached) must(err error) {
 	if err != nil {
 		c.Fatal(err)
 	}
-}
-
-// afresh is a directory in which everybody was just made, without waiting for the
-// cache to know.
-func afresh(t *testing.T, text string) cached {
-	t.Helper()
-	dir := tempDir(t)
-	for name, text := range map[string]string{"bob.pass": "correct horse\n", "mtlsplan.hcl": text} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cfg, _, diags := spec.Load(filepath.Join(dir, "mtlsplan.hcl"))
-	if diags.HasErrors() {
-		t.Fatal(diags)
-	}
-	c := cached{t, cfg, Options{Now: time.Now(), LookupEnv: os.LookupEnv}}
-	if r, err := Apply(context.Background(), cfg, c.opt, quiet{}); err != nil || len(r.Failures) > 0 {
-		t.Fatal(err, r)
-	}
-	return c
 }
 
 // read counts the users that a plan has to read.

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/secret"
 	"mtlsplan/spec"
 )
 
@@ -148,6 +149,30 @@ func TestDamagedDigests(t *testing.T) {
 	}
 }
 
+// Of files that may have changed since they were opened no digest is learnt: it
+// would be believed for good.
+func TestDigestsOfWhatWasOpened(t *testing.T) {
+	c := afresh(t, generated)
+	for _, late := range []bool{false, true} {
+		c.must(os.Remove(c.path(digestsName)))
+		c.must(os.WriteFile(c.path(digestsName), nil, 0o600))
+		dir, err := outdir.Lock(context.Background(), c.cfg.Output, "test", 0)
+		c.must(err)
+		s := newSession(context.Background(), c.cfg, c.opt, dir)
+		if s.clock, err = dir.NextTick(); late {
+			s.clock = 0
+		}
+		c.must(err)
+		s.cache = &cache{}
+		s.observer().look(&slot{spec: &c.cfg.Users[0]}, true)
+		if known := s.digests.of("ann") != (digest{}); known == late {
+			t.Errorf("time unknown %v: known %v", late, known)
+		}
+		s.close()
+		c.must(dir.Close())
+	}
+}
+
 // What is outdated does not heap up, and what holds is not lost with it.
 func TestDigestsStaySmall(t *testing.T) {
 	out := filepath.Join(tempDir(t), "out")
@@ -156,15 +181,11 @@ func TestDigestsStaySmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer dir.Close()
-	stats, ok := dir.Stats()
-	if !ok {
-		t.Skip("nothing is known by its stat here")
-	}
-	defer stats.Close()
+	stats := statsOf(t, dir)
 	cfg := &spec.Config{}
 	want := map[string]digest{}
 	for i := range 100 {
-		cfg.Users = append(cfg.Users, spec.User{Name: fmt.Sprint("user", i)})
+		cfg.Users = append(cfg.Users, spec.User{Name: fmt.Sprint("user", i), Passphrase: secret.Ref{Kind: secret.Generate}})
 	}
 	for round := range 40 {
 		found := map[string]digest{}

@@ -1,0 +1,20 @@
+package main
+
+import "testing"
+
+// The more users, the more memory, and nowhere less by one user more.
+func TestGarbageHasNoCliff(t *testing.T) {
+	last := 0
+	for users := 1; users < 1_000_000; users += 1 + users/50 {
+		room := users * (100 + garbagePercent(users))
+		if room < last*99/100 {
+			t.Errorf("%d users: %d after %d", users, room, last)
+		}
+		last = room
+	}
+	for users, want := range map[int]int{0: 300, 1: 300, 50_000: 100, 100_000: 50, 1_000_000: 40} {
+		if have := garbagePercent(users); have != want {
+			t.Errorf("%d users: %d %%, want %d", users, have, want)
+		}
+	}
+}
