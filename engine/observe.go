@@ -173,6 +173,11 @@ func (o *observer) ca() (caFacts, error) {
 	}
 	for _, name := range names {
 		name = outdir.DB + "/" + name
+		if (name == cacheName || name == digestsName) && o.stats != nil {
+			if _, plain := o.stats.Of(name); !plain {
+				continue // it is neither read nor written, and nobody needs it
+			}
+		}
 		if mode, isFile := o.dir.FileMode(name); isFile && mode&^outdir.ModeSecret != 0 {
 			ca.wide = append(ca.wide, fileFacts{kind: kindDB, name: name, mode: mode})
 		}
