@@ -50,10 +50,6 @@ func (e *executor) makerOf(t *task) func(*built) error {
 	return func(*built) error { return nil }
 }
 
-// batchSize is the number of users that are built and committed together: it
-// bounds what a crash can undo, and what is held in memory to three batches.
-const batchSize = 256
-
 func (e *executor) now() time.Time { return e.obs.now }
 
 func (e *executor) serial() *big.Int {
@@ -133,44 +129,6 @@ func (e *executor) run(ctx context.Context, tasks []*task) error {
 		}
 	}
 	return ctx.Err()
-}
-
-// batches builds tasks on all cores, so many at a time, and commits one batch
-// while the next is built. An interrupt ends it between two commits; what was
-// only built is forgotten.
-func (e *executor) batches(ctx context.Context, tasks []*task, size int) error {
-	ctx, stop := context.WithCancel(ctx)
-	ready := make(chan []*built)
-	var builder sync.WaitGroup
-	builder.Go(func() {
-		defer close(ready)
-		for part := range slices.Chunk(tasks, size) {
-			batch := e.buildAll(ctx, part)
-			clear(part) // nobody needs them behind the batch
-			select {
-			case <-ctx.Done():
-				return
-			case ready <- batch:
-			}
-		}
-	})
-	defer builder.Wait()
-	defer stop()
-	for batch := range ready {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := e.commit(batch); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
-}
-
-func (e *executor) buildAll(ctx context.Context, tasks []*task) []*built {
-	out := make([]*built, len(tasks))
-	forEach(ctx, e.s.opt.Parallel, len(tasks), func(i int) { out[i] = e.build(tasks[i]) })
-	return out
 }
 
 // build makes what one task asks for, in memory, and proves it. A failure has

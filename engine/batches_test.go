@@ -1,0 +1,42 @@
+package engine
+
+import (
+	"slices"
+	"testing"
+
+	"mtlsplan/internal/pki"
+	"mtlsplan/spec"
+)
+
+// A batch of users who cost little is full; one of users who cost much is soon done.
+func TestBatchesAreBounded(t *testing.T) {
+	for name, test := range map[string]struct {
+		key    pki.KeyType
+		rounds int
+		least  int
+		most   int
+	}{
+		"usual":         {pki.ECDSAP256, 2048, batchSize, batchSize},
+		"RSA-2048":      {pki.RSA2048, 2048, 100, 200},
+		"RSA-4096":      {pki.RSA4096, 2048, 10, 25},
+		"many rounds":   {pki.ECDSAP256, 600_000, 4, 12},
+		"all there are": {pki.RSA4096, 10_000_000, 1, 1},
+	} {
+		user := &spec.User{Key: test.key, KDFIterations: test.rounds}
+		var tasks []*task
+		for range 600 {
+			tasks = append(tasks, &task{slot: &slot{spec: user}, newKey: true, makes: []string{kindKey, kindCSR, kindCrt, kindP12}})
+		}
+		var all []*task
+		for part := range chunks(tasks, batchSize, 2*batchWork) {
+			last := len(all)+len(part) == len(tasks)
+			if len(part) > test.most || len(part) < test.least && !last {
+				t.Errorf("%s: a batch of %d", name, len(part))
+			}
+			all = append(all, part...)
+		}
+		if !slices.Equal(all, tasks) {
+			t.Errorf("%s: the batches hold %d of %d tasks, or in another order", name, len(all), len(tasks))
+		}
+	}
+}
