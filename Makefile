@@ -55,4 +55,4 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 	done
 
 bench: ## measure against the floor: LARGE=1 PEERS=1 RUN=REGEXP, RECORD=1 writes docs/performance.*
-	go run ./internal/bench $(if $(LARGE),-large) $(if $(PEERS),-peers) $(if $(RUN),-run '$(RUN)') $(if $(RECORD),-record .)
+	go run ./internal/bench $(if $(LARGE),-large) $(if $(PEERS),-peers) $(if $(value RUN),-run '$(value RUN)') $(if $(RECORD),-record .)
