@@ -19,6 +19,11 @@ type Options struct {
 	Parallel    int           // how many owners are worked on at a time; less than 1: as many as there are cores
 	LookupEnv   func(string) (string, bool)
 
+	// Reading, where there is one, hears of how many users the files have been read,
+	// of how many of whom nothing is known yet: all of those for whom a key and a
+	// .p12 may have to be opened. It is called from one goroutine at a time.
+	Reading func(done, total int)
+
 	// scope, where there is one, stands for Only.
 	scope map[Owner]bool
 

@@ -170,6 +170,15 @@ func Apply(ctx context.Context, cfg *spec.Config, opt Options, w Watcher) (*Repo
 	defer dir.Close()
 	s := newSession(ctx, cfg, opt, dir)
 	defer s.close()
+	report, err := s.apply(w)
+	if err != nil && s.stats != nil {
+		// What was opened need not be opened again, however the run ended.
+		s.digests.keep(cfg, s.stats)
+	}
+	return report, err
+}
+
+func (s *session) apply(w Watcher) (*Report, error) {
 	obs, err := s.observe()
 	if err != nil {
 		return nil, err
@@ -182,7 +191,7 @@ func Apply(ctx context.Context, cfg *spec.Config, opt Options, w Watcher) (*Repo
 	if v.clock != nil {
 		return nil, v.clock
 	}
-	if err := ctx.Err(); err != nil {
+	if err := s.ctx.Err(); err != nil {
 		return nil, err
 	}
 	w.Planned(v.plan)
@@ -194,7 +203,7 @@ func Apply(ctx context.Context, cfg *spec.Config, opt Options, w Watcher) (*Repo
 		return report, nil
 	}
 	e := newExecutor(s, obs, w, report)
-	if err := e.run(ctx, v.tasks); err != nil {
+	if err := e.run(s.ctx, v.tasks); err != nil {
 		return report, err
 	}
 	// A crash from here on costs the check and the report only.

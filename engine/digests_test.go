@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/secret"
@@ -214,5 +216,55 @@ func TestDigestsStaySmall(t *testing.T) {
 	now.keep(cfg, stats)
 	if text := dir.Text(digestsName); text != digestsFormat+"user0 aa"+strings.Repeat("0", 62)+"\n" {
 		t.Errorf("of those who left is still there:\n%s", text)
+	}
+}
+
+// What was opened before an interrupt is not opened again: of the users who are in
+// place when an apply ends early, and of those whom it had looked at.
+func TestAnInterruptedRunKeepsItsDigests(t *testing.T) {
+	text := `
+ca "m" {
+  subject { common_name = "The CA" }
+  key = "ecdsa-p256"
+}
+`
+	for i := range batchSize + 50 {
+		text += fmt.Sprintf("user \"u%d\" { email = \"u%d@example.com\" }\n", i, i)
+	}
+	c := named(t, text, time.Now())
+	ctx, stop := context.WithCancel(t.Context())
+	if _, err := Apply(ctx, c.cfg, c.opt, &stopper{left: 2, stop: stop}); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	lines := func() int {
+		text, _ := os.ReadFile(c.path(digestsName)) // none: none
+		return len(parseDigests(string(text)))
+	}
+	keys, err := filepath.Glob(filepath.Join(c.cfg.Output, "u*.key"))
+	if err != nil || len(keys) != batchSize || lines() < len(keys) {
+		t.Fatalf("%d users are in place, and %d digests: %v", len(keys), lines(), err)
+	}
+
+	c.apply()
+	for _, name := range []string{cacheName, digestsName} {
+		if err := os.Remove(c.path(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, stop = context.WithCancel(t.Context())
+	opt := c.opt
+	opt.Reading = func(done, total int) {
+		if total != batchSize+50 {
+			t.Errorf("%d of %d read", done, total)
+		}
+		if done == 100 {
+			stop()
+		}
+	}
+	if _, err := Apply(ctx, c.cfg, opt, quiet{}); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if n := lines(); n < 90 || n > 110 { // one whose files this very tick has written is left for later
+		t.Errorf("100 users were read, and %d digests kept", n)
 	}
 }

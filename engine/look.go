@@ -45,10 +45,12 @@ func (o *observer) note(s *slot, m *userMemo) {
 // lookCloser reads users of whom a memo does not tell enough.
 func (s *session) lookCloser(obs *Observed, users []int) (*Observed, error) {
 	o := s.observer()
+	one := s.reading(len(users))
 	forEach(s.ctx, s.opt.Parallel, len(users), func(i int) {
 		slot := &obs.users[users[i]]
 		f := o.user(slot.spec, slot.memo)
 		slot.full = &f
+		one()
 	})
 	if err := s.ctx.Err(); err != nil || s.dir.Writable() {
 		return obs, err

@@ -68,15 +68,37 @@ func (s *session) observe() (*Observed, error) {
 	if !s.thorough && !s.opt.Adopt {
 		o.remember(s.ctx, s.opt.Parallel, obs.users)
 	}
-	forEach(s.ctx, s.opt.Parallel, len(obs.users), func(i int) {
+	var unknown []*slot
+	for i := range obs.users {
 		if obs.users[i].memo == "" {
-			o.look(&obs.users[i], !s.thorough && !s.opt.Adopt)
+			unknown = append(unknown, &obs.users[i])
 		}
+	}
+	one := s.reading(len(unknown))
+	forEach(s.ctx, s.opt.Parallel, len(unknown), func(i int) {
+		o.look(unknown[i], !s.thorough && !s.opt.Adopt)
+		one()
 	})
 	if err := s.ctx.Err(); err != nil {
 		return nil, err
 	}
 	return s.relate(o, obs)
+}
+
+// reading returns what is called whenever the files of one more user have been
+// read, of so many, and tells whoever wants to know.
+func (s *session) reading(total int) func() {
+	if s.opt.Reading == nil {
+		return func() {}
+	}
+	var mu sync.Mutex
+	done := 0
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		done++
+		s.opt.Reading(done, total)
+	}
 }
 
 // relate reads what is one for all owners, and what follows from it.

@@ -55,15 +55,16 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options) er
 		Passphrase: passphrasePath(cfg),
 	}
 	var watcher engine.Watcher = view
-	begin := time.Now() // for the time left on the bar; nothing is decided by it
-	bar := &ui.Progress{Watcher: view, Terminal: a.stderr, Elapsed: func() time.Duration { return time.Since(begin) }}
-	if ui.Interactive(a.stderr, a.lookupEnv) {
+	bar := a.progress(&opt)
+	if bar != nil {
+		bar.Watcher, watcher = view, bar
 		view.Out, view.Err = bar.Above(a.stdout), bar.Above(a.stderr)
-		watcher = bar
 	}
 	collectFor(len(cfg.Users), a.lookupEnv)
 	report, err := engine.Apply(cmd.Context(), cfg, opt, watcher)
-	bar.Close()
+	if bar != nil {
+		bar.Close()
+	}
 	if a.quiet && report != nil && report.Plan != nil && report.Plan.Empty() && len(report.Failures) == 0 && err == nil {
 		return nil
 	}
@@ -85,6 +86,17 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options) er
 	}
 	a.nextStep(report)
 	return nil
+}
+
+// progress is the bar of a run, nil where nobody is at a terminal.
+func (a *app) progress(opt *engine.Options) *ui.Progress {
+	if !ui.Interactive(a.stderr, a.lookupEnv) {
+		return nil
+	}
+	begin := time.Now() // for the time left on the bar; nothing is decided by it
+	bar := &ui.Progress{Terminal: a.stderr, Elapsed: func() time.Duration { return time.Since(begin) }}
+	opt.Reading = bar.Reading
+	return bar
 }
 
 // nextStep tells a person at a terminal what a new user needs.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -100,7 +101,20 @@ func flagError(cmd *cobra.Command, err error) error {
 	if name, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
 		near = nearestFlags(cmd, name)
 	}
-	return remedy(cmd, err.Error(), near)
+	message := err.Error()
+	if bad, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		if want := wanted[bad.GetFlag().Value.Type()]; want != "" {
+			message = fmt.Sprintf("--%s %q: give %s", bad.GetFlag().Name, bad.GetValue(), want)
+		}
+	}
+	return remedy(cmd, message, near)
+}
+
+// wanted is what a flag of a type takes.
+var wanted = map[string]string{
+	"int":      "a whole number",
+	"duration": "a duration, as in 30s",
+	"bool":     "true or false",
 }
 
 func nearestFlags(cmd *cobra.Command, name string) (near []string) {

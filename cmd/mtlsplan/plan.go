@@ -35,7 +35,11 @@ Symbols:
 			if err != nil {
 				return err
 			}
+			bar := a.progress(&opt)
 			plan, err := engine.NewPlan(cmd.Context(), cfg, opt)
+			if bar != nil {
+				bar.Close()
+			}
 			if err != nil {
 				return interruption(cmd, unknownOwner(err, cfg), "interrupted")
 			}

@@ -24,6 +24,7 @@ type Apply struct {
 	groups map[engine.Owner]*progress
 	order  []*progress
 	failed map[engine.Failure]bool
+	shown  bool // a step
 }
 
 // progress is how far a folded group is.
@@ -44,6 +45,7 @@ func (v *Apply) Planned(p *engine.Plan) {
 	for _, g := range groups(p.Steps) {
 		if p.Refused() {
 			v.layout.group(g)
+			v.shown = true
 			continue
 		}
 		if len(g) == 1 {
@@ -88,6 +90,7 @@ func (v *Apply) flush(g *progress) {
 
 func (v *Apply) show(done []engine.Step) {
 	v.layout.group(done)
+	v.shown = true
 	first := done[0]
 	if !first.Generated {
 		return
@@ -122,7 +125,7 @@ func (v *Apply) End(r *engine.Report) {
 	if v.Quiet {
 		return
 	}
-	if !r.Plan.Empty() {
+	if v.shown {
 		fmt.Fprintln(v.Out)
 	}
 	fmt.Fprintln(v.Out, v.OutStyle.paint(bold, ApplyTotals(r)))

@@ -131,6 +131,29 @@ func TestProgressPassesEverythingOn(t *testing.T) {
 	}
 }
 
+// TestReadingIsShownWhenItTakesLong checks that nothing is drawn in the first
+// second, nor left behind.
+func TestReadingIsShownWhenItTakesLong(t *testing.T) {
+	var terminal bytes.Buffer
+	now := time.Duration(0)
+	bar := &Progress{Terminal: &terminal, Elapsed: func() time.Duration { return now }}
+	for range 2 {
+		for i := range 1000 {
+			if now += 2 * time.Millisecond; i == 480 && terminal.Len() > 0 {
+				t.Fatalf("drawn at once: %q", terminal.String())
+			}
+			bar.Reading(i+1, 1000)
+			if i == 700 && !strings.Contains(terminal.String(), "reading, some seconds left") {
+				t.Fatalf("after %s: %q", now, terminal.String())
+			}
+		}
+		if last := terminal.String()[strings.LastIndex(terminal.String(), "1000)"):]; !strings.Contains(last, "\r"+strings.Repeat(" ", 40)) {
+			t.Errorf("the bar is left behind: %q", last)
+		}
+		terminal.Reset()
+	}
+}
+
 func TestTimeLeft(t *testing.T) {
 	for _, c := range []struct {
 		done, left int

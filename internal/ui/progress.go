@@ -22,7 +22,33 @@ type Progress struct {
 	drawn bool // since it was taken away last
 
 	left, done int           // steps of users
-	since      time.Duration // when the first of them could begin
+	since      time.Duration // when the first of them could begin, or of what is read
+}
+
+// patience is how long nothing need be drawn.
+const patience = time.Second
+
+// Reading draws a bar over what is read before a plan and behind an apply, once
+// that has taken a second.
+func (v *Progress) Reading(done, total int) {
+	now := v.Elapsed()
+	if done == 1 {
+		v.Close()
+		v.since = now
+	}
+	if done == total {
+		v.Close()
+		return
+	}
+	if redrawn := max(1, total/200); done%redrawn != 0 || now-v.since < patience {
+		return
+	}
+	if v.bar == nil {
+		v.bar = v.newBar(total)
+	}
+	v.bar.Describe("reading" + timeLeft(done, total-done, now-v.since))
+	_ = v.bar.Set(done)
+	v.drawn = true
 }
 
 // Above returns a writer to w that takes the bar away before it writes; the
@@ -45,17 +71,9 @@ func (v *Progress) Planned(p *engine.Plan) {
 	if p.Empty() || p.Refused() {
 		return
 	}
-	v.bar = progressbar.NewOptions(len(p.Steps),
-		progressbar.OptionSetWriter(v.Terminal),
-		progressbar.OptionSetDescription("applying"),
-		progressbar.OptionSetPredictTime(false),
-		progressbar.OptionSetElapsedTime(false),
-		progressbar.OptionSetWidth(30),
-		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "█", SaucerPadding: "░", BarStart: "", BarEnd: ""}),
-		progressbar.OptionShowCount(),
-		progressbar.OptionClearOnFinish(),
-		progressbar.OptionSetRenderBlankState(true),
-	)
+	v.bar = v.newBar(len(p.Steps))
+	v.bar.Describe("applying")
+	_ = v.bar.RenderBlank()
 	v.drawn = true
 	v.since = v.Elapsed()
 	for _, s := range p.Steps {
@@ -63,6 +81,18 @@ func (v *Progress) Planned(p *engine.Plan) {
 			v.left++
 		}
 	}
+}
+
+func (v *Progress) newBar(steps int) *progressbar.ProgressBar {
+	return progressbar.NewOptions(steps,
+		progressbar.OptionSetWriter(v.Terminal),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionSetElapsedTime(false),
+		progressbar.OptionSetWidth(30),
+		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "█", SaucerPadding: "░", BarStart: "", BarEnd: ""}),
+		progressbar.OptionShowCount(),
+		progressbar.OptionClearOnFinish(),
+	)
 }
 
 // Done moves the bar on.
