@@ -44,10 +44,10 @@ func (v *Progress) Reading(done, total int) {
 		return
 	}
 	if v.bar == nil {
-		v.bar = v.newBar(total)
+		v.bar = v.newBar("reading", total)
 	}
-	v.bar.Describe("reading" + timeLeft(done, total-done, now-v.since))
 	_ = v.bar.Set(done)
+	v.bar.Describe("reading" + timeLeft(done, total-done, now-v.since))
 	v.drawn = true
 }
 
@@ -71,8 +71,7 @@ func (v *Progress) Planned(p *engine.Plan) {
 	if p.Empty() || p.Refused() {
 		return
 	}
-	v.bar = v.newBar(len(p.Steps))
-	v.bar.Describe("applying")
+	v.bar = v.newBar("applying", len(p.Steps))
 	_ = v.bar.RenderBlank()
 	v.drawn = true
 	v.since = v.Elapsed()
@@ -83,9 +82,10 @@ func (v *Progress) Planned(p *engine.Plan) {
 	}
 }
 
-func (v *Progress) newBar(steps int) *progressbar.ProgressBar {
+func (v *Progress) newBar(doing string, steps int) *progressbar.ProgressBar {
 	return progressbar.NewOptions(steps,
 		progressbar.OptionSetWriter(v.Terminal),
+		progressbar.OptionSetDescription(doing),
 		progressbar.OptionSetPredictTime(false),
 		progressbar.OptionSetElapsedTime(false),
 		progressbar.OptionSetWidth(30),
