@@ -100,6 +100,7 @@ type caFacts struct {
 	key   keyFacts
 	crt   crtFacts
 	wide  []fileFacts // directories and database files that are wider than they may be
+	odd   []string    // names under which what a run remembers can be neither read nor written
 	taken bool        // this run adopts it
 	// interrupted: a batch was committed that nobody has finished yet.
 	interrupted bool

@@ -181,6 +181,9 @@ func judge(obs *Observed, opt Options) *verdict {
 			}
 		}
 	}
+	for _, name := range obs.ca.odd {
+		v.note("", false, "%s is no file of its own (a directory, a link, a file with a second name): it is neither read nor written, so runs take longer; remove it", name)
+	}
 	for _, name := range obs.orphans {
 		v.note("", true, "%s was written by mtlsplan, and the spec has no such site any more: a proxy that still reads it does not hear of revocations; remove it", name)
 	}

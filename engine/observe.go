@@ -197,7 +197,8 @@ func (o *observer) ca() (caFacts, error) {
 		name = outdir.DB + "/" + name
 		if (name == cacheName || name == digestsName) && o.stats != nil {
 			if _, plain := o.stats.Of(name); !plain {
-				continue // it is neither read nor written, and nobody needs it
+				ca.odd = append(ca.odd, name)
+				continue // nobody needs it
 			}
 		}
 		if mode, isFile := o.dir.FileMode(name); isFile && mode&^outdir.ModeSecret != 0 {
