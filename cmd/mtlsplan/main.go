@@ -39,7 +39,11 @@ func main() {
 	// does not kill an apply half way; not ignored, since programs that are
 	// started would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup asks
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	// Who asks a second time means it: the next signal ends the process, which
 	// the next run can stand.
 	context.AfterFunc(ctx, stop)
