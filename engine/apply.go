@@ -171,8 +171,9 @@ func Apply(ctx context.Context, cfg *spec.Config, opt Options, w Watcher) (*Repo
 	s := newSession(ctx, cfg, opt, dir)
 	defer s.close()
 	report, err := s.apply(w)
-	if err != nil && s.stats != nil {
-		// What was opened need not be opened again, however the run ended.
+	if begun := report != nil || ctx.Err() != nil; err != nil && begun && s.stats != nil {
+		// What was opened need not be opened again. A run that could not begin leaves
+		// no trace.
 		s.digests.keep(cfg, s.stats)
 	}
 	return report, err

@@ -251,8 +251,14 @@ ca "m" {
 			t.Fatal(err)
 		}
 	}
-	ctx, stop = context.WithCancel(t.Context())
+	// One that cannot begin leaves no trace.
 	opt := c.opt
+	opt.Now = opt.Now.AddDate(0, 0, -2)
+	if _, err := Apply(t.Context(), c.cfg, opt, quiet{}); err == nil || lines() > 0 {
+		t.Errorf("with a clock that is behind: %v, %d digests", err, lines())
+	}
+	ctx, stop = context.WithCancel(t.Context())
+	opt = c.opt
 	opt.Reading = func(done, total int) {
 		if total != batchSize+50 {
 			t.Errorf("%d of %d read", done, total)
