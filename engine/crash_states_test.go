@@ -170,7 +170,7 @@ func (p *phases) see(c outdir.Change) string {
 	switch {
 	case c.Do == "rename" && path.Base(c.To) == "journal":
 		p.at = "journal"
-	case c.Do == "remove" && path.Base(c.Name) == "journal":
+	case c.Do == "rename" && path.Base(c.Name) == "journal":
 		p.at = "staging"
 	case strings.HasPrefix(c.Do, "sync") || p.at == "staging":
 	case p.at != "rest" && path.Dir(target) == "db":

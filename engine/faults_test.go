@@ -220,7 +220,7 @@ func TestFaultInRecovery(t *testing.T) {
 		{Do: "write", Name: "db/index.txt"},        // recorded by half
 		{Do: "rename", To: "eve-m.key"},            // some users' files are in place
 		{Do: "rename", To: "db/retired/gus-m.key"}, // some files are retired
-		{Do: "remove", Name: "db/stage/*/journal"}, // all is in place
+		{Do: "rename", Name: "db/stage/*/journal"}, // all is in place
 	} {
 		after := s.stopped(t, s.find(t, first))
 		for i, f := range faults {

@@ -10,19 +10,22 @@ import (
 func (d *Dir) Moved() bool { return d.disk.root != nil && d.moment() != d.opened }
 
 // moment is another text after every commit and after every end of a batch: both
-// leave their trace in db/stage.
+// leave their trace in db/stage. Its time is asked last: a journal that was not
+// there had either not come, and nothing was released yet, or it had gone, and
+// that has changed the time. The names tell what happens within a tick of it.
 func (d *Dir) moment() string {
+	var b strings.Builder
+	names, _ := d.List(stageDir) // gone since: another moment
+	for _, name := range names {
+		fmt.Fprint(&b, name, " ")
+		if _, err := d.disk.root.Lstat(stageDir + "/" + name + "/" + journalName); err == nil {
+			fmt.Fprint(&b, "committed ")
+		}
+	}
 	info, err := d.disk.root.Lstat(stageDir)
 	if err != nil {
 		return ""
 	}
-	var b strings.Builder
 	fmt.Fprint(&b, info.ModTime().UnixNano())
-	names, _ := d.List(stageDir) // gone since: another moment
-	for _, name := range names {
-		if _, err := d.disk.root.Lstat(stageDir + "/" + name + "/" + journalName); err == nil {
-			fmt.Fprint(&b, " ", name)
-		}
-	}
 	return b.String()
 }

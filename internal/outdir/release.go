@@ -42,7 +42,10 @@ func (d *Dir) release(stage string, ops []op) error {
 // swept, not replayed; one with it, but without all that it names, would be
 // carried out in part.
 func (d *Dir) drop(stage string) error {
-	if err := ignoreMissing(d.disk.remove(stage + "/" + journalName)); err != nil {
+	// It goes to db/stage itself, so that there is no instant at which a reader sees
+	// neither the journal nor that it has gone: see moment.
+	end := stage + endSuffix
+	if err := ignoreMissing(d.disk.rename(stage+"/"+journalName, end)); err != nil {
 		return fmt.Errorf("%s: %w", d.join(stage), bare(err))
 	}
 	// Durably, for file systems that do not keep the order in which a directory's
@@ -51,8 +54,14 @@ func (d *Dir) drop(stage string) error {
 	if err := d.sync(stage); err != nil {
 		return err
 	}
-	return d.sweep(stage)
+	if err := d.sweep(stage); err != nil {
+		return err
+	}
+	return d.sweep(end)
 }
+
+// endSuffix is that of the journal of a batch that is all in place.
+const endSuffix = ".end"
 
 // sweep removes what lies below db/stage, whatever it is. A crash leaves less.
 func (d *Dir) sweep(name string) error {

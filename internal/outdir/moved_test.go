@@ -1,0 +1,63 @@
+package outdir
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"testing"
+)
+
+// At every step of a writer, whoever began to read before it and would see
+// something else now is told that the writer has moved on.
+func TestReadersHearOfEveryMove(t *testing.T) {
+	type reader struct {
+		*Dir
+		step int
+		saw  string
+	}
+	dir := filepath.Join(t.TempDir(), "out")
+	var readers []reader
+	step, differed, checking := 0, 0, false
+	look := func() {
+		d, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { d.Close() })
+		saw := readText(t, d, "a.crt") + readText(t, d, "db/index.txt")
+		for _, r := range readers {
+			if r.saw == saw {
+				continue
+			}
+			if differed++; !r.Moved() {
+				t.Errorf("who has read from step %d on does not hear at step %d that %q is %q", r.step, step, r.saw, saw)
+			}
+		}
+		readers = append(readers, reader{d, step, saw})
+		step++
+	}
+	ctx := WithTrace(context.Background(), func(c Change, do func() error) error {
+		if checking {
+			look()
+		}
+		return do()
+	})
+	d, err := Lock(ctx, dir, "test", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	checking = true
+	for i := range 3 {
+		b := d.Begin()
+		b.Append("db/index.txt", int64(4*i), []byte("row\n"), ModeSecret)
+		b.Put("a.crt", fmt.Append(nil, i), ModePublic)
+		if err := b.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look()
+	if differed < 1000 {
+		t.Errorf("only %d pairs differed, in %d steps", differed, step)
+	}
+}
