@@ -62,9 +62,7 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options) er
 	}
 	collectFor(len(cfg.Users), a.lookupEnv)
 	report, err := engine.Apply(cmd.Context(), cfg, opt, watcher)
-	if bar != nil {
-		bar.Close()
-	}
+	bar.Close()
 	if a.quiet && report != nil && report.Plan != nil && report.Plan.Empty() && len(report.Failures) == 0 && err == nil {
 		return nil
 	}

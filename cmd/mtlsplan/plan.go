@@ -37,9 +37,7 @@ Symbols:
 			}
 			bar := a.progress(&opt)
 			plan, err := engine.NewPlan(cmd.Context(), cfg, opt)
-			if bar != nil {
-				bar.Close()
-			}
+			bar.Close()
 			if err != nil {
 				return interruption(cmd, unknownOwner(err, cfg), "interrupted")
 			}

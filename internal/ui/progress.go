@@ -40,7 +40,7 @@ func (v *Progress) Reading(done, total int) {
 		v.Close()
 		return
 	}
-	if redrawn := max(1, total/200); done%redrawn != 0 || now-v.since < patience {
+	if few := max(1, total/200); done%few != 0 || now-v.since < patience {
 		return
 	}
 	if v.bar == nil {
@@ -129,8 +129,11 @@ func timeLeft(done, left int, spent time.Duration) string {
 	return fmt.Sprintf(", about %.1f h left", t.Hours())
 }
 
-// Close takes the bar away for good.
+// Close takes the bar away for good, if there is one: v may be nil.
 func (v *Progress) Close() {
+	if v == nil {
+		return
+	}
 	v.clear()
 	v.bar = nil
 }
