@@ -75,7 +75,7 @@ func NewPlan(ctx context.Context, cfg *spec.Config, opt Options) (*Plan, error) 
 	}
 	for looks := 1; ; looks++ {
 		plan, moved, err := look(ctx, cfg, opt)
-		accuses := err != nil || plan.accuses()
+		accuses := err != nil || accuses(plan)
 		if !moved || !accuses && looks >= 3 || looks >= 20 {
 			return plan, err
 		}
@@ -106,7 +106,7 @@ func look(ctx context.Context, cfg *spec.Config, opt Options) (plan *Plan, moved
 
 // accuses reports whether a plan says that something is wrong with what is
 // there, and not only that time or the spec has moved on.
-func (p *Plan) accuses() bool {
+func accuses(p *Plan) bool {
 	return p.Refused() || len(p.Failures) > 0 || slices.ContainsFunc(p.Steps, func(s Step) bool {
 		return slices.ContainsFunc(s.Reasons, func(r Reason) bool {
 			return slices.Contains([]Code{Damaged, Missing, KeyMismatch, IssuerChanged, Mode}, r.Code)

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/outdir"
-	"mtlsplan/internal/secret"
 )
 
 // A challenge that the spec asks for no more is seen, whatever is remembered.
@@ -21,7 +21,7 @@ func TestCacheSeesAChallengeLeave(t *testing.T) {
 	if _, err := Apply(context.Background(), c.cfg, c.opt, quiet{}); err != nil {
 		t.Fatal(err)
 	}
-	c.cfg.Users[0].ChallengePassword = secret.Ref{}
+	c.cfg.Users[0].ChallengePassword = config.Source{}
 	if plan := c.alike(); strings.Contains(plan, `"steps":[]`) {
 		t.Error(plan)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/secret"
@@ -126,8 +127,8 @@ func digestLine(name string, sum digest) string {
 }
 
 // digestOf is the digest of a user's files, none for one who shall have none.
-func digestOf(ref secret.Ref, pass fileFacts, others ...fileFacts) digest {
-	if ref.Kind != secret.Generate || !secret.Line(pass.data).IsRandom() {
+func digestOf(ref config.Source, pass fileFacts, others ...fileFacts) digest {
+	if ref.Kind != config.Generated || !secret.Line(pass.data).IsRandom() {
 		return digest{}
 	}
 	h := sha256.New()
@@ -210,7 +211,7 @@ func (d *digests) keep(cfg *spec.Config, stats *outdir.Stats) {
 	for i := range cfg.Users {
 		u := &cfg.Users[i]
 		line := int64(len(u.Name) + digestLineSize)
-		if u.Passphrase.Kind == secret.Generate && u.CSR == "" && u.Revoked == "" {
+		if u.Passphrase.Kind == config.Generated && u.CSR == "" && u.Revoked == "" {
 			live += line
 		}
 		if _, ok := d.news[u.Name]; ok {

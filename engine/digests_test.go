@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/outdir"
-	"mtlsplan/internal/secret"
 	"mtlsplan/spec"
 )
 
@@ -187,7 +187,7 @@ func TestDigestsStaySmall(t *testing.T) {
 	cfg := &spec.Config{}
 	want := map[string]digest{}
 	for i := range 100 {
-		cfg.Users = append(cfg.Users, spec.User{Name: fmt.Sprint("user", i), Passphrase: secret.Ref{Kind: secret.Generate}})
+		cfg.Users = append(cfg.Users, spec.User{Name: fmt.Sprint("user", i), Passphrase: config.Source{Kind: config.Generated}})
 	}
 	for round := range 40 {
 		found := map[string]digest{}

@@ -61,5 +61,5 @@ func contentOfCSR(data []byte) (*csrContent, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &csrContent{string(c.Subject), c.Emails, pki.PublicID(c.Public), c.Challenge, c.Public, c.Raw}, nil
+	return &csrContent{string(c.Subject), c.Emails, pki.PublicID(c.Public), secret.New(c.Challenge()), c.Public, c.Raw}, nil
 }

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
-	"mtlsplan/internal/secret"
 	"mtlsplan/spec"
 )
 
@@ -213,8 +213,8 @@ func p12Detail(p p12Facts, u *userFacts) []FileFact {
 	return append(facts, FileFact{"holds key and certificate above", same})
 }
 
-func addPass(add func(fileFacts, string, []FileFact), p passphrases, ref secret.Ref) {
-	if ref.Kind == secret.Generate {
+func addPass(add func(fileFacts, string, []FileFact), p passphrases, ref config.Source) {
+	if ref.Kind == config.Generated {
 		add(p.file, "ok", nil)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/plan"
 )
 
 // backdate is how far notBefore, thisUpdate and a revocation date lie before
@@ -80,7 +81,7 @@ func newTask(owner Owner, findings []finding) *task {
 		return nil
 	}
 	slices.SortStableFunc(findings, func(a, b finding) int {
-		return cmp.Or(boolInt(b.action == Refuse)-boolInt(a.action == Refuse), strength[a.Code]-strength[b.Code])
+		return cmp.Or(boolInt(b.action == Refuse)-boolInt(a.action == Refuse), plan.Strength(a.Code)-plan.Strength(b.Code))
 	})
 	t := &task{step: Step{Owner: owner}}
 	for _, f := range findings {

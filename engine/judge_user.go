@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"mtlsplan/internal/cadb"
-	"mtlsplan/internal/secret"
+	"mtlsplan/internal/config"
 )
 
 // userView is what policies of a user look at.
@@ -65,7 +65,7 @@ func judgeUser(v *verdict, obs *Observed, ca issuer, u *userFacts, opt Options) 
 		if also := others(view.known, u.owner); len(also) > 0 {
 			f[0].Message += "; its serial is shared, so this also ends what was issued before to " + also
 		}
-		if u.spec.Passphrase.Kind == secret.Generate && u.asked == nil {
+		if u.spec.Passphrase.Kind == config.Generated && u.asked == nil {
 			f[0].makes = append(f[0].makes, kindPass)
 		}
 		findings = append(findings, f...)
@@ -124,10 +124,10 @@ func examineUser(v *userView, obs *Observed) ([]finding, error) {
 	case u.key.opened == cannotBeOpened:
 		return nil, fmt.Errorf("%s holds no key that can be read; nothing was touched: restore it from a backup, or move it away to have a new key made", u.key.name)
 	case u.key.opened == opensNeither:
-		return nil, errWrongPassphrase(u.key, u.pass, u.spec.Passphrase.Kind == secret.Generate, !u.spec.PreviousPassphrase.IsZero())
+		return nil, errWrongPassphrase(u.key, u.pass, u.spec.Passphrase.Kind == config.Generated, !u.spec.PreviousPassphrase.IsZero())
 	case u.key.missing:
 		f := finding{Reason: Reason{Code: Missing, Message: u.key.name + " is gone"}, action: Rekey, makes: u.fromKey()}
-		if u.spec.Passphrase.Kind == secret.Generate && u.pass.file.missing {
+		if u.spec.Passphrase.Kind == config.Generated && u.pass.file.missing {
 			f.makes = append(f.makes, kindPass)
 		}
 		if !there && len(v.known) == 0 {

@@ -3,7 +3,7 @@ package engine
 import (
 	"slices"
 
-	"mtlsplan/internal/secret"
+	"mtlsplan/internal/config"
 	"mtlsplan/spec"
 )
 
@@ -62,7 +62,7 @@ func (s *session) lookCloser(obs *Observed, users []int) (*Observed, error) {
 // nothing reports whether absentFacts tells the same.
 func (f *userFacts) nothing() bool {
 	u := f.spec
-	if f.err != nil || f.pass.err != nil || u.CSR != "" || u.Passphrase.Kind != secret.Generate || !u.PreviousPassphrase.IsZero() || !u.ChallengePassword.IsZero() {
+	if f.err != nil || f.pass.err != nil || u.CSR != "" || u.Passphrase.Kind != config.Generated || !u.PreviousPassphrase.IsZero() || !u.ChallengePassword.IsZero() {
 		return false
 	}
 	return f.pass.file.missing && f.key.missing && f.csr.missing && f.crt.missing && len(f.stray) == 0 &&

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/secret"
@@ -24,7 +25,7 @@ import (
 // this source.
 type keyMemo struct {
 	name   string
-	kind   secret.Kind
+	kind   config.SourceKind
 	path   string      // of the passphrase's file, when that is the source
 	source outdir.Stat // of it
 	pass   outdir.Stat // of the generated passphrase's file, zero for none
@@ -36,14 +37,14 @@ type keyMemo struct {
 
 // bound reports whether the passphrase is from the same source as it was, and
 // certainly the same. A variable and a program cannot be told to be the same.
-func (p *keyMemo) bound(ref secret.Ref, pass outdir.Stat) bool {
+func (p *keyMemo) bound(ref config.Source, pass outdir.Stat) bool {
 	switch {
 	case p == nil || p.kind != ref.Kind:
 		return false
-	case ref.Kind == secret.Generate:
+	case ref.Kind == config.Generated:
 		return p.pass == pass
-	case ref.Kind == secret.File:
-		info, ok := ref.Info()
+	case ref.Kind == config.FromFile:
+		info, ok := secret.Ref(ref).Info()
 		return ok && p.path == ref.File && p.source == sourceStat(info)
 	}
 	return false
@@ -83,16 +84,16 @@ type p12Memo struct {
 }
 
 // keyMemoOf makes the memo of a key that was opened; ok is false when it tells less.
-func keyMemoOf(name string, ref secret.Ref, pass passphrases, k keyFacts) (p keyMemo, ok bool) {
+func keyMemoOf(name string, ref config.Source, pass passphrases, k keyFacts) (p keyMemo, ok bool) {
 	if pass.err != nil || k.missing || k.opened != opensNow || k.info.Encoding != pki.KeyEncoding || k.stat == (outdir.Stat{}) {
 		return p, false
 	}
 	p = keyMemo{name: name, kind: ref.Kind, key: k.stat, iterations: k.info.Iterations, opened: openedKey{k.typ, k.public}}
 	switch ref.Kind {
-	case secret.Generate:
+	case config.Generated:
 		p.pass = pass.file.stat
 		return p, !pass.file.missing && p.pass != (outdir.Stat{})
-	case secret.File:
+	case config.FromFile:
 		p.path, p.source = ref.File, pass.source
 		return p, pass.file.missing && p.source != (outdir.Stat{})
 	}

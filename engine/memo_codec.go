@@ -5,9 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
-	"mtlsplan/internal/secret"
 )
 
 // packer writes values one behind the other, and unpacker reads them: numbers as
@@ -96,7 +96,7 @@ func (p *keyMemo) pack(b *packer) {
 }
 
 func (p *keyMemo) unpack(u *unpacker) {
-	p.name, p.kind, p.path = u.text(), secret.Kind(u.number()), u.text()
+	p.name, p.kind, p.path = u.text(), config.SourceKind(u.number()), u.text()
 	p.source, p.pass, p.key = u.stat(), u.stat(), u.stat()
 	p.iterations = int(u.number())
 	p.opened = openedKey{pki.KeyType(u.text()), u.text()}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/secret"
@@ -210,7 +211,7 @@ func (o *observer) ca() (caFacts, error) {
 
 // passphrases reads an owner's secrets. previous may fail without harm: it is
 // there for the one run that changes the passphrase.
-func (o *observer) passphrases(now, previous secret.Ref, passName string) (passphrases, error) {
+func (o *observer) passphrases(now, previous config.Source, passName string) (passphrases, error) {
 	var p passphrases
 	pass, err := o.dir.Read(passName)
 	if err != nil {
@@ -227,7 +228,7 @@ func (o *observer) passphrases(now, previous secret.Ref, passName string) (passp
 }
 
 // key reads a key file. known is what may spare opening it, nil for nothing.
-func (o *observer) key(name string, pass *passphrases, ref secret.Ref, known *keyMemo) (keyFacts, error) {
+func (o *observer) key(name string, pass *passphrases, ref config.Source, known *keyMemo) (keyFacts, error) {
 	file, err := o.file(kindKey, name)
 	k := keyFacts{fileFacts: file}
 	if err != nil || k.missing {
@@ -375,7 +376,7 @@ func (o *observer) past(obs *Observed) {
 			continue
 		}
 		var err error
-		if g.key, err = o.key(pastKeyFile(o.cfg, g.number), &ca.pass, secret.Ref{}, nil); err != nil {
+		if g.key, err = o.key(pastKeyFile(o.cfg, g.number), &ca.pass, config.Source{}, nil); err != nil {
 			g.key.opened = cannotBeOpened
 		}
 	}

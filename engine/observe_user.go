@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/pki"
 	"mtlsplan/spec"
 )
@@ -153,7 +154,7 @@ func (o *observer) left(obs *Observed, opt Options) []leftFacts {
 
 // filesOf are the files of a user, whatever the spec says of the user.
 func (o *observer) filesOf(name string) ([]fileFacts, error) {
-	if !spec.ValidName(name) {
+	if !config.ValidName(name) {
 		return nil, fmt.Errorf("the CA database names an owner %q that can have no files", name)
 	}
 	var out []fileFacts

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/pki"
-	"mtlsplan/internal/secret"
 )
 
 // caView is what policies of the CA look at.
@@ -249,7 +249,7 @@ func examineCA(obs *Observed) ([]finding, error) {
 		return refuse(KeyChanged, "there is no CA yet, and the spec asks for generation %d: start with generation 1", ca.spec.Generation), nil
 	case ca.key.missing:
 		makes := []string{kindKey, kindCrt}
-		if ca.spec.Passphrase.Kind == secret.Generate && ca.pass.file.missing {
+		if ca.spec.Passphrase.Kind == config.Generated && ca.pass.file.missing {
 			makes = append(makes, kindPass)
 		}
 		return append(coded(Mode, modes(ca.wide...)),
@@ -263,7 +263,7 @@ func examineCA(obs *Observed) ([]finding, error) {
 	case ca.pass.err != nil:
 		return nil, ca.pass.err
 	case ca.key.opened == opensNeither:
-		return nil, errWrongPassphrase(ca.key, ca.pass, ca.spec.Passphrase.Kind == secret.Generate, !ca.spec.PreviousPassphrase.IsZero())
+		return nil, errWrongPassphrase(ca.key, ca.pass, ca.spec.Passphrase.Kind == config.Generated, !ca.spec.PreviousPassphrase.IsZero())
 	case ca.key.public != ca.gens[len(ca.gens)-1].public:
 		return refuse(KeyMismatch, "%s is not the key of the CA certificate that the database holds: restore the one that belongs to %s", ca.key.name, ca.crt.name), nil
 	case ca.spec.Generation < len(ca.gens) || ca.spec.Generation > len(ca.gens)+1:

@@ -5,9 +5,9 @@ import (
 	"io/fs"
 	"time"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
-	"mtlsplan/internal/secret"
 )
 
 // What is asked of the CA and of users alike.
@@ -64,8 +64,8 @@ func keyEncoding(k keyFacts, iterations int) []finding {
 }
 
 // strayPass removes a generated passphrase that opens nothing any more.
-func strayPass(p passphrases, source secret.Ref) []finding {
-	if p.file.missing || source.Kind == secret.Generate {
+func strayPass(p passphrases, source config.Source) []finding {
+	if p.file.missing || source.Kind == config.Generated {
 		return nil
 	}
 	return []finding{{Reason: Reason{Message: p.file.name + " holds a generated passphrase, and the spec names another source", Field: "passphrase"},

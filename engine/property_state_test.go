@@ -15,6 +15,7 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 
 	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/secret"
 	"mtlsplan/spec"
@@ -161,7 +162,7 @@ func (w *world) checkCA(cfg *spec.Config, is records, trusted []*x509.Certificat
 }
 
 // key opens a key and returns whose it is.
-func (w *world) key(name string, ref secret.Ref, generated string, iterations int) string {
+func (w *world) key(name string, ref config.Source, generated string, iterations int) string {
 	w.t.Helper()
 	data, err := os.ReadFile(w.out(name))
 	w.check(err)
@@ -175,8 +176,8 @@ func (w *world) key(name string, ref secret.Ref, generated string, iterations in
 	return pki.PublicID(key.Public())
 }
 
-func (w *world) passphrase(ref secret.Ref, generated string) string {
-	if ref.Kind == secret.Env {
+func (w *world) passphrase(ref config.Source, generated string) string {
+	if ref.Kind == config.FromEnv {
 		return w.env[ref.Env]
 	}
 	data, err := os.ReadFile(w.out(generated))
@@ -232,7 +233,7 @@ func (w *world) checkUser(u spec.User, is records, trusted []*x509.Certificate) 
 		}
 		return
 	}
-	if !bytes.Equal(csr.Subject, cert.RawSubject) || !csr.Challenge.Equal(secret.New([]byte(w.env[u.ChallengePassword.Env]))) && csr.Challenge.IsZero() == !u.ChallengePassword.IsZero() {
+	if !bytes.Equal(csr.Subject, cert.RawSubject) || string(csr.Challenge()) != w.env[u.ChallengePassword.Env] && (csr.Challenge() == nil) == !u.ChallengePassword.IsZero() {
 		bad("the CSR asks for something else")
 	}
 	if pki.KeyTypeOf(cert.PublicKey) != u.Key {

@@ -5,9 +5,9 @@ import (
 	"context"
 	"slices"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
-	"mtlsplan/internal/secret"
 	"mtlsplan/spec"
 )
 
@@ -38,7 +38,7 @@ func (o *observer) remember(ctx context.Context, workers int, slots []slot) {
 			continue
 		}
 		switch slot.spec.Passphrase.Kind {
-		case secret.Generate, secret.File:
+		case config.Generated, config.FromFile:
 			if !m.bound(slot.spec.Passphrase, m.pass) {
 				continue
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/secret"
 	"mtlsplan/spec"
@@ -28,9 +29,9 @@ type reading struct {
 
 func newVault(ctx context.Context, cfg *spec.Config, lookup func(string) (string, bool)) *vault {
 	v := &vault{ctx: ctx, lookup: lookup, read: map[string]*reading{}}
-	hide := func(refs ...secret.Ref) {
+	hide := func(refs ...config.Source) {
 		for _, r := range refs {
-			if r.Kind == secret.Env {
+			if r.Kind == config.FromEnv {
 				v.hide = append(v.hide, r.Env)
 			}
 		}
@@ -43,20 +44,20 @@ func newVault(ctx context.Context, cfg *spec.Config, lookup func(string) (string
 }
 
 // open returns the secret of a source that is not generated.
-func (v *vault) open(r secret.Ref) (secret.Value, error) {
+func (v *vault) open(r config.Source) (secret.Value, error) {
 	entry := v.reading(r)
 	return entry.value, entry.err
 }
 
 // source is the stat of the file that a secret was read from, zero for none.
-func (v *vault) source(r secret.Ref) outdir.Stat {
-	if r.Kind != secret.File {
+func (v *vault) source(r config.Source) outdir.Stat {
+	if r.Kind != config.FromFile {
 		return outdir.Stat{}
 	}
 	return v.reading(r).file
 }
 
-func (v *vault) reading(r secret.Ref) *reading {
+func (v *vault) reading(r config.Source) *reading {
 	id := fmt.Sprintf("%d\x00%s\x00%s\x00%q\x00%s", r.Kind, r.Env, r.File, r.Command, r.Dir)
 	v.mu.Lock()
 	entry := v.read[id]
@@ -66,10 +67,10 @@ func (v *vault) reading(r secret.Ref) *reading {
 	}
 	v.mu.Unlock()
 	entry.once.Do(func() {
-		if info, ok := r.Info(); ok {
+		if info, ok := secret.Ref(r).Info(); ok {
 			entry.file = sourceStat(info)
 		}
-		value, err := r.Read(v.ctx, v.lookup, v.hide)
+		value, err := secret.Ref(r).Read(v.ctx, v.lookup, v.hide)
 		if err == nil {
 			err = secret.Check(value)
 		}
@@ -80,8 +81,8 @@ func (v *vault) reading(r secret.Ref) *reading {
 
 // of returns the passphrase of a source; pass is the owner's generated file. A
 // generated passphrase that was never made is empty, without an error.
-func (v *vault) of(r secret.Ref, pass outdir.File) (secret.Value, error) {
-	if r.Kind != secret.Generate {
+func (v *vault) of(r config.Source, pass outdir.File) (secret.Value, error) {
+	if r.Kind != config.Generated {
 		value, err := v.open(r)
 		if err != nil {
 			err = fmt.Errorf("passphrase: %w", err)

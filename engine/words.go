@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"mtlsplan/internal/cadb"
-	"mtlsplan/spec"
+	"mtlsplan/internal/config"
 )
 
 func plural(n int, noun string) string {
@@ -21,7 +21,7 @@ func plural(n int, noun string) string {
 func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
 // days writes a duration as the spec does.
-func days(d time.Duration) string { return spec.FormatDuration(d) }
+func days(d time.Duration) string { return config.FormatDuration(d) }
 
 // joined names owners, the first three of many.
 func joined(owners []Owner) string {

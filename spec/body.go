@@ -2,7 +2,7 @@ package spec
 
 import (
 	"fmt"
-	"regexp"
+
 	"slices"
 	"strings"
 
@@ -10,6 +10,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"mtlsplan/render"
+
+	"mtlsplan/internal/config"
 )
 
 // rows are the attributes of each kind of block by their names.
@@ -188,8 +190,6 @@ func (l *loader) noLabel(b *hclsyntax.Block) {
 	}
 }
 
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._@+-]{0,63}$`)
-
 // label reads the one name that a block has. Seen are the names of the other
 // blocks of the same type, in lower case.
 func (l *loader) label(b *hclsyntax.Block, seen map[string]hcl.Range) (string, bool) {
@@ -208,7 +208,7 @@ func (l *loader) label(b *hclsyntax.Block, seen map[string]hcl.Range) (string, b
 
 // claim reports whether a name can be given to a block or user.
 func (l *loader) claim(name string, at hcl.Range, what string, seen map[string]hcl.Range) bool {
-	if !nameForm.MatchString(name) {
+	if !config.ValidName(name) {
 		l.error(at, "Unusable name",
 			`A name becomes part of file names. It has at most 64 characters out of A-Z, a-z, 0-9 and . _ @ + -, and begins with a letter, a digit or "_".`)
 		return false

@@ -6,8 +6,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/pki"
-	"mtlsplan/internal/secret"
 )
 
 // advice is a warning that is given once a spec, where it first applies.
@@ -65,17 +65,17 @@ func (l *loader) checkRequest(s *settings) {
 	}
 }
 
-func (l *loader) checkPrevious(pass, previous said[secret.Ref]) {
+func (l *loader) checkPrevious(pass, previous said[config.Source]) {
 	if previous.set && previous.value.Same(pass.value) {
 		l.advise(previous.at, "Previous passphrase from the same source",
 			"passphrase and previous_passphrase name one source, so the second is never of use. Name the source of the old passphrase, or remove it.")
 	}
 }
 
-func (l *loader) checkChallenge(pass, challenge said[secret.Ref]) {
+func (l *loader) checkChallenge(pass, challenge said[config.Source]) {
 	switch {
 	case !challenge.set:
-	case challenge.value.Kind == secret.Generate:
+	case challenge.value.Kind == config.Generated:
 		l.error(challenge.at, "Generated challenge password",
 			"A challenge password is agreed with the CA beforehand, and a generated one nobody knows. Name its source: "+secretForms+".")
 	case challenge.value.Same(pass.value):
@@ -88,7 +88,7 @@ func (l *loader) checkChallenge(pass, challenge said[secret.Ref]) {
 }
 
 // checkEncryption judges key, passphrase, profile and rounds together.
-func (l *loader) checkEncryption(u User, pass said[secret.Ref], key said[pki.KeyType], rounds said[int]) {
+func (l *loader) checkEncryption(u User, pass said[config.Source], key said[pki.KeyType], rounds said[int]) {
 	if u.Key == pki.Ed25519 {
 		l.advise(key.at, "Key that browsers cannot use",
 			`No browser offers a client certificate with an Ed25519 key. For people use "ecdsa-p256"; for programs such as curl it is fine.`)
@@ -101,7 +101,7 @@ func (l *loader) checkEncryption(u User, pass said[secret.Ref], key said[pki.Key
 		l.error(rounds.at, "Too few iterations",
 			fmt.Sprintf(`With the .p12 profile "compat" at least %d are needed: its ciphers are old, and the passphrase is all that protects the key.`, iterationsCompat))
 	}
-	if pass.set && pass.value.Kind != secret.Generate {
+	if pass.set && pass.value.Kind != config.Generated {
 		l.advise(pass.at, "Chosen passphrase in an old encoding",
 			`The .p12 profile "compat" is 3DES and SHA-1, which protect a passphrase that a person chose only a little. Use { generate = true }, or p12 = ["modern"] where every device can read that.`)
 	}

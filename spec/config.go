@@ -1,71 +1,13 @@
 package spec
 
-import (
-	"time"
+import "mtlsplan/internal/config"
 
-	"github.com/hashicorp/hcl/v2"
-
-	"mtlsplan/internal/pki"
-	"mtlsplan/internal/secret"
-	"mtlsplan/render"
+// What a spec comes to. The types are in a package of their own, which reads no
+// file and no secret, so that decisions can be functions of them.
+type (
+	Config = config.Config
+	CA     = config.CA
+	User   = config.User
+	Guard  = config.Guard
+	Site   = config.Site
 )
-
-// Config is a spec that was parsed, resolved and validated: every default is
-// in place, every path is absolute, every value is one that can be issued.
-type Config struct {
-	File   string // the spec as the user named it
-	Dir    string // its directory, absolute; what a relative path in it is relative to
-	Output string // the output directory, absolute
-	CA     CA
-	Users  []User // in the order of the spec, then of its rosters
-	Sites  []Site
-	Guard  Guard
-}
-
-// CA is the one certificate authority of a spec.
-type CA struct {
-	Name               string
-	Origin             hcl.Range // of the block's header
-	Subject            pki.Subject
-	Key                pki.KeyType
-	Validity           time.Duration
-	RenewBefore        time.Duration
-	Passphrase         secret.Ref
-	PreviousPassphrase secret.Ref
-	KDFIterations      int
-	Generation         int
-	CRLValidity        time.Duration
-	CRLRenewBefore     time.Duration
-}
-
-// User is one person or device with what the defaults and the CA left to it.
-type User struct {
-	Name               string
-	Origin             hcl.Range   // of the block's header, in a roster of the name
-	Subject            pki.Subject // complete: CN, e-mail and what is inherited
-	Key                pki.KeyType
-	Validity           time.Duration
-	RenewBefore        time.Duration
-	ReuseKey           bool
-	Passphrase         secret.Ref
-	PreviousPassphrase secret.Ref
-	ChallengePassword  secret.Ref
-	P12                []pki.Profile // the first gives X.p12, the second X.PROFILE.p12
-	KDFIterations      int
-	CSR                string // absolute path, "" for none
-	Revoked            string // RFC 5280 reason, "" when not revoked
-	Overlap            *time.Duration
-}
-
-// Guard bounds what one run may revoke.
-type Guard struct {
-	MaxRevocations *int // nil: 10 % of the active users, at least 1
-}
-
-// Site is one block of a proxy.
-type Site struct {
-	Name   string
-	Origin hcl.Range
-	Proxy  *render.Proxy
-	Values render.Values
-}

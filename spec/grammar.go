@@ -6,8 +6,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/pki"
-	"mtlsplan/internal/secret"
 )
 
 // scope is a kind of block, or several of them.
@@ -77,9 +77,9 @@ type settings struct {
 	validity           said[time.Duration]
 	renewBefore        said[time.Duration]
 	reuseKey           said[bool]
-	passphrase         said[secret.Ref]
-	previousPassphrase said[secret.Ref]
-	challengePassword  said[secret.Ref]
+	passphrase         said[config.Source]
+	previousPassphrase said[config.Source]
+	challengePassword  said[config.Source]
 	p12                said[[]pki.Profile]
 	kdfIterations      said[int]
 	generation         said[int]

@@ -10,8 +10,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/pki"
-	"mtlsplan/internal/secret"
 )
 
 const smallCA = `
@@ -55,7 +55,7 @@ user "alice" {
 		Name:    "m",
 		Subject: pki.Subject{Country: "US", Organization: "Example", CommonName: "Root", Email: "admin@example.com"},
 		Key:     pki.RSA4096, Validity: 3650 * day, RenewBefore: 3650 * day / 3,
-		Passphrase: secret.Ref{Kind: secret.Generate}, KDFIterations: 2048, Generation: 1,
+		Passphrase: config.Source{Kind: config.Generated}, KDFIterations: 2048, Generation: 1,
 		CRLValidity: 30 * day, CRLRenewBefore: 10 * day,
 	}
 	if !reflect.DeepEqual(ca, want) {
@@ -67,7 +67,7 @@ user "alice" {
 		Name:    "alice",
 		Subject: pki.Subject{Country: "US", Organization: "Example", CommonName: "alice"},
 		Key:     pki.ECDSAP256, Validity: 365 * day, RenewBefore: 30 * day,
-		Passphrase: secret.Ref{Kind: secret.Generate}, P12: []pki.Profile{pki.Compat}, KDFIterations: 2048,
+		Passphrase: config.Source{Kind: config.Generated}, P12: []pki.Profile{pki.Compat}, KDFIterations: 2048,
 	}
 	if !reflect.DeepEqual(u, wantUser) {
 		t.Errorf("user\n%+v, want\n%+v", u, wantUser)
@@ -127,7 +127,7 @@ user "c" {
 		{"a validity", a.Validity, 56 * day},
 		{"a renew_before", a.RenewBefore, 36 * time.Hour},
 		{"a reuse_key", a.ReuseKey, true},
-		{"a passphrase", a.Passphrase, secret.Ref{Kind: secret.Command, Command: []string{"pass", "show", "all"}, Dir: "/spec"}},
+		{"a passphrase", a.Passphrase, config.Source{Kind: config.FromCommand, Command: []string{"pass", "show", "all"}, Dir: "/spec"}},
 		{"a p12", a.P12, []pki.Profile{pki.Modern, pki.Compat}},
 		{"a iterations", a.KDFIterations, 5000},
 		{"b subject", b.Subject, pki.Subject{Country: "US", Locality: "Town", Organization: "Hive", CommonName: "Bee", Email: "b@example.com"}},
@@ -135,12 +135,12 @@ user "c" {
 		{"b validity", b.Validity, 730 * day},
 		{"b renew_before", b.RenewBefore, 7 * day},
 		{"b reuse_key", b.ReuseKey, false},
-		{"b passphrase", b.Passphrase, secret.Ref{Kind: secret.Env, Env: "B"}},
-		{"b previous", b.PreviousPassphrase, secret.Ref{Kind: secret.File, File: "/spec/b.pass"}},
-		{"b challenge", b.ChallengePassword, secret.Ref{Kind: secret.File, File: "/etc/b"}},
+		{"b passphrase", b.Passphrase, config.Source{Kind: config.FromEnv, Env: "B"}},
+		{"b previous", b.PreviousPassphrase, config.Source{Kind: config.FromFile, File: "/spec/b.pass"}},
+		{"b challenge", b.ChallengePassword, config.Source{Kind: config.FromFile, File: "/etc/b"}},
 		{"b p12", b.P12, []pki.Profile{pki.Modern}},
 		{"b iterations", b.KDFIterations, 1000},
-		{"c passphrase", c.Passphrase, secret.Ref{Kind: secret.Generate}},
+		{"c passphrase", c.Passphrase, config.Source{Kind: config.Generated}},
 		{"c iterations", c.KDFIterations, 5000},
 	} {
 		if !reflect.DeepEqual(tt.have, tt.want) {

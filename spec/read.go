@@ -11,8 +11,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/pki"
-	"mtlsplan/internal/secret"
 )
 
 const day = 24 * time.Hour
@@ -264,13 +264,13 @@ const secretForms = `{ env = "VARIABLE" }, { file = "path" } or { command = ["pr
 
 // secretRef reads the object that says where a secret is. It never quotes what
 // it reads: a person may have put the secret itself there.
-func (l *loader) secretRef(v value) (none said[secret.Ref]) {
+func (l *loader) secretRef(v value) (none said[config.Source]) {
 	if len(v.members) != 1 {
 		l.error(v.at, "Not one source", "A secret has exactly one source: "+secretForms+", or { generate = true }.")
 		return none
 	}
 	m := v.members[0]
-	ref := secret.Ref{}
+	ref := config.Source{}
 	switch m.name {
 	case "env":
 		if !l.is(m.value, text, `name the variable in double quotes`) {
@@ -282,19 +282,19 @@ func (l *loader) secretRef(v value) (none said[secret.Ref]) {
 				`Here stands the name of an environment variable, never the secret itself: letters, digits and "_", not beginning with a digit.`)
 			return none
 		}
-		ref = secret.Ref{Kind: secret.Env, Env: m.value.text}
+		ref = config.Source{Kind: config.FromEnv, Env: m.value.text}
 	case "file":
 		p := l.path(m.value)
 		if !p.set {
 			return none
 		}
-		ref = secret.Ref{Kind: secret.File, File: p.value}
+		ref = config.Source{Kind: config.FromFile, File: p.value}
 	case "command":
 		args, ok := l.arguments(m.value)
 		if !ok {
 			return none
 		}
-		ref = secret.Ref{Kind: secret.Command, Command: args, Dir: l.cfg.Dir}
+		ref = config.Source{Kind: config.FromCommand, Command: args, Dir: l.cfg.Dir}
 	case "generate":
 		yes := l.boolean(m.value)
 		if yes.set && !yes.value {
@@ -307,7 +307,7 @@ func (l *loader) secretRef(v value) (none said[secret.Ref]) {
 		if !yes.value {
 			return none
 		}
-		ref = secret.Ref{Kind: secret.Generate}
+		ref = config.Source{Kind: config.Generated}
 	default:
 		detail := "A secret is in none but these places: " + secretForms + ", or { generate = true }."
 		if s := suggest(m.name, secretPlaces); s != "" {

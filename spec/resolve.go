@@ -9,8 +9,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/pki"
-	"mtlsplan/internal/secret"
 )
 
 // What holds where the spec says nothing.
@@ -147,7 +147,7 @@ mtlsplan init`)
 	ca.KDFIterations = iterations(s.kdfIterations, ca.Passphrase)
 }
 
-var generated = said[secret.Ref]{value: secret.Ref{Kind: secret.Generate}}
+var generated = said[config.Source]{value: config.Source{Kind: config.Generated}}
 
 // checkCA judges what must be known of the sites beforehand.
 func (l *loader) checkCA() {
@@ -230,22 +230,14 @@ func (l *loader) tooEarly(validity, renew said[time.Duration], v time.Duration) 
 	l.early[pair] = true
 	l.error(at, "Renewal before issuance",
 		fmt.Sprintf("%s is %s and %s is %s, so it would be due as soon as it is issued. renew_before must be shorter than validity.",
-			lead, spell(renew.value), length, spell(v)))
+			lead, config.FormatDuration(renew.value), length, config.FormatDuration(v)))
 }
 
-// spell writes a duration in the largest unit of the language that fits.
-func spell(d time.Duration) string {
-	if d%day == 0 {
-		return fmt.Sprintf("%dd", d/day)
-	}
-	return fmt.Sprintf("%dh", d/time.Hour)
-}
-
-func iterations(asked said[int], pass secret.Ref) int {
+func iterations(asked said[int], pass config.Source) int {
 	switch {
 	case asked.set:
 		return asked.value
-	case pass.Kind == secret.Generate:
+	case pass.Kind == config.Generated:
 		return iterationsGenerated
 	}
 	return iterationsChosen

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"mtlsplan/internal/config"
 )
 
 // loadRosterText loads a spec with one roster, whose name tells its kind.
@@ -277,7 +279,7 @@ func FuzzRoster(f *testing.F) {
 			visible(snip)
 		}
 		for _, u := range l.cfg.Users {
-			if !ValidName(u.Name) || !strings.Contains(text, u.Name) && kind%4 == 0 {
+			if !config.ValidName(u.Name) || !strings.Contains(text, u.Name) && kind%4 == 0 {
 				t.Errorf("user %q", u.Name)
 			}
 		}

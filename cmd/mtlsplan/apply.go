@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mtlsplan/engine"
+	"mtlsplan/internal/plan"
 	"mtlsplan/internal/ui"
 	"mtlsplan/spec"
 )
@@ -112,9 +113,9 @@ func (a *app) nextStep(report *engine.Report) {
 
 // passphrasePath returns where the generated passphrase of an owner lies,
 // seen from where one stands if that is shorter.
-func passphrasePath(cfg *spec.Config) func(engine.Owner) string {
+func passphrasePath(cfg *spec.Config) func(plan.Owner) string {
 	here, _ := os.Getwd() // without it the path stays absolute
-	return func(owner engine.Owner) string {
+	return func(owner plan.Owner) string {
 		path := engine.PassphraseFile(cfg, owner)
 		if rel, err := filepath.Rel(here, path); err == nil && len(rel) < len(path) {
 			return rel

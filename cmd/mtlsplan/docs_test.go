@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"mtlsplan/engine"
+	"mtlsplan/internal/plan"
 	"mtlsplan/internal/ui"
 	"mtlsplan/render"
 	"mtlsplan/spec"
@@ -215,7 +215,7 @@ func planDocs(p page) {
 	for _, a := range ui.Actions() {
 		actions = append(actions, []string{string(a.Action), "`" + a.Symbol + "`", a.Doc})
 	}
-	for _, c := range engine.Codes() {
+	for _, c := range plan.Codes() {
 		codes = append(codes, []string{string(c.Code), c.Action, c.Doc})
 	}
 	p.heading(3, "Actions")

@@ -231,7 +231,7 @@ func checkTogether(dir, base string) error {
 // a sweep, and key derivation is slow by design.
 var opened sync.Map
 
-func openOnce[T any](dir, base, ext string, open func([]byte, secret.Value) (T, error)) (value T, err error) {
+func openOnce[T any](dir, base, ext string, open func([]byte, pki.Passphrase) (T, error)) (value T, err error) {
 	pass, err := os.ReadFile(filepath.Join(dir, "secrets", base+".pass"))
 	if err != nil {
 		return value, err

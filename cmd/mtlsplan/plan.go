@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mtlsplan/engine"
+	"mtlsplan/internal/plan"
 	"mtlsplan/internal/ui"
 )
 
@@ -36,15 +37,15 @@ Symbols:
 				return err
 			}
 			bar := a.progress(&opt)
-			plan, err := engine.NewPlan(cmd.Context(), cfg, opt)
+			p, err := engine.NewPlan(cmd.Context(), cfg, opt)
 			bar.Close()
 			if err != nil {
 				return interruption(cmd, unknownOwner(err, cfg), "interrupted")
 			}
-			if err := a.printPlan(plan); err != nil {
+			if err := a.printPlan(p); err != nil {
 				return err
 			}
-			return planExit(plan, detailed)
+			return planExit(p, detailed)
 		},
 	}
 	a.addRunFlags(cmd, &flags)
@@ -52,25 +53,25 @@ Symbols:
 	return cmd
 }
 
-func (a *app) printPlan(plan *engine.Plan) error {
-	ui.Failures(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), plan.Failures)
+func (a *app) printPlan(p *plan.Plan) error {
+	ui.Failures(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), p.Failures)
 	if a.format != "text" {
-		return ui.Document(a.stdout, a.format, ui.PlanDocument(plan))
+		return ui.Document(a.stdout, a.format, ui.PlanDocument(p))
 	}
-	ui.Notes(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), plan.Notes)
-	ui.Plan(a.stdout, ui.StyleFor(a.stdout, a.lookupEnv), plan)
+	ui.Notes(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), p.Notes)
+	ui.Plan(a.stdout, ui.StyleFor(a.stdout, a.lookupEnv), p)
 	return nil
 }
 
 // planExit is how a plan ends. Of several codes that hold the gravest wins: 4
 // over 3 over 2.
-func planExit(plan *engine.Plan, detailed bool) error {
+func planExit(p *plan.Plan, detailed bool) error {
 	switch {
-	case plan.Refused():
+	case p.Refused():
 		return exitError{code: exitRefused}
-	case len(plan.Failures) > 0:
+	case len(p.Failures) > 0:
 		return exitError{code: exitIncomplete}
-	case detailed && !plan.Empty():
+	case detailed && !p.Empty():
 		return exitError{code: exitPending}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mtlsplan/engine"
+	"mtlsplan/internal/plan"
 	"mtlsplan/internal/ui"
 	"mtlsplan/spec"
 )
@@ -49,9 +50,9 @@ an existing file, else NAME.`,
 }
 
 type siteDocument struct {
-	FormatVersion int          `json:"format_version"`
-	Owner         engine.Owner `json:"owner"`
-	Text          string       `json:"text"`
+	FormatVersion int        `json:"format_version"`
+	Owner         plan.Owner `json:"owner"`
+	Text          string     `json:"text"`
 }
 
 // printSite writes the site byte by byte as its file will hold it; as text
@@ -61,17 +62,17 @@ func (a *app) printSite(site spec.Site, text []byte) error {
 		_, err := a.stdout.Write(text)
 		return err
 	}
-	owner := engine.Owner(site.Proxy.Name + "." + site.Name)
+	owner := plan.Owner(site.Proxy.Name + "." + site.Name)
 	return ui.Document(a.stdout, a.format, siteDocument{ui.FormatVersion, owner, string(text)})
 }
 
 // siteNamed finds a site by its label or owner; "" is the only site.
 func siteNamed(cfg *spec.Config, name string) (spec.Site, error) {
-	var known []engine.Owner
+	var known []plan.Owner
 	var found []spec.Site
 	for _, s := range cfg.Sites {
 		owner := s.Proxy.Name + "." + s.Name
-		known = append(known, engine.Owner(owner))
+		known = append(known, plan.Owner(owner))
 		if name == "" || name == owner || name == s.Name {
 			found = append(found, s)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mtlsplan/engine"
+	"mtlsplan/internal/plan"
 	"mtlsplan/spec"
 )
 
@@ -71,7 +72,7 @@ func (a *app) options(cfg *spec.Config, f runFlags, command string) (engine.Opti
 	}
 	known := engine.Owners(cfg)
 	for _, name := range f.only {
-		owner := engine.Owner(name)
+		owner := plan.Owner(name)
 		if !slices.Contains(known, owner) && !strings.HasPrefix(name, "user.") {
 			return opt, noSuchOwner("--only", owner, cfg)
 		}
@@ -81,7 +82,7 @@ func (a *app) options(cfg *spec.Config, f runFlags, command string) (engine.Opti
 }
 
 // noSuchOwner names those that may have been meant.
-func noSuchOwner(flag string, owner engine.Owner, cfg *spec.Config) error {
+func noSuchOwner(flag string, owner plan.Owner, cfg *spec.Config) error {
 	return fmt.Errorf("%s %q: no such owner in %s%s", flag, owner, cfg.File, didYouMean(closest(string(owner), engine.Owners(cfg))))
 }
 
@@ -94,7 +95,7 @@ func unknownOwner(err error, cfg *spec.Config) error {
 }
 
 // replacement reads the flags of a replacement and of the guard.
-func (f runFlags) replacement(opt *engine.Options, cfg *spec.Config, known []engine.Owner) error {
+func (f runFlags) replacement(opt *engine.Options, cfg *spec.Config, known []plan.Owner) error {
 	if opt.Allow = f.allow; f.allow < 0 {
 		return fmt.Errorf("--allow-revocations %d: give the number of users", f.allow)
 	}
@@ -109,7 +110,7 @@ func (f runFlags) replacement(opt *engine.Options, cfg *spec.Config, known []eng
 	}
 	opt.Reason = f.reason
 	for _, name := range f.replace {
-		owner := engine.Owner(name)
+		owner := plan.Owner(name)
 		switch {
 		case !slices.Contains(known, owner):
 			return noSuchOwner("--replace", owner, cfg)
@@ -155,8 +156,8 @@ func (a *app) completeOwners(args []string) []string {
 
 // closest returns the owners that somebody who typed name may have meant:
 // those whose kind was left out, else those at most two typing errors away.
-func closest(name string, known []engine.Owner) []engine.Owner {
-	var near []engine.Owner
+func closest(name string, known []plan.Owner) []plan.Owner {
+	var near []plan.Owner
 	for _, o := range known {
 		if _, bare, _ := strings.Cut(string(o), "."); bare == name {
 			near = append(near, o)
@@ -174,7 +175,7 @@ func closest(name string, known []engine.Owner) []engine.Owner {
 	return near[:min(len(near), 3)]
 }
 
-func didYouMean(near []engine.Owner) string {
+func didYouMean(near []plan.Owner) string {
 	if len(near) == 0 {
 		return ""
 	}

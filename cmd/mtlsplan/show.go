@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mtlsplan/engine"
+	"mtlsplan/internal/plan"
 	"mtlsplan/internal/ui"
 	"mtlsplan/spec"
 )
@@ -55,22 +56,22 @@ user or the CA, as in mmuser or user.mmuser, mattermost or ca.mattermost.`,
 
 // ownerNamed finds a user or the CA by owner or by bare name. An owner in full
 // is never ambiguous.
-func ownerNamed(cfg *spec.Config, name string) (engine.Owner, error) {
-	known := []engine.Owner{engine.Owner("ca." + cfg.CA.Name)}
-	found := []engine.Owner{}
+func ownerNamed(cfg *spec.Config, name string) (plan.Owner, error) {
+	known := []plan.Owner{plan.Owner("ca." + cfg.CA.Name)}
+	found := []plan.Owner{}
 	if name == cfg.CA.Name {
 		found = append(found, known[0])
 	}
 	for _, u := range cfg.Users {
-		owner := engine.Owner("user." + u.Name)
+		owner := plan.Owner("user." + u.Name)
 		known = append(known, owner)
 		if name == u.Name {
 			found = append(found, owner)
 		}
 	}
 	switch {
-	case slices.Contains(known, engine.Owner(name)):
-		return engine.Owner(name), nil
+	case slices.Contains(known, plan.Owner(name)):
+		return plan.Owner(name), nil
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:

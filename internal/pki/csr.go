@@ -13,8 +13,6 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
-
-	"mtlsplan/internal/secret"
 )
 
 // CSR is a PKCS #10 request whose proof of possession holds.
@@ -22,8 +20,17 @@ type CSR struct {
 	Subject   []byte   // DER of the Name
 	Emails    []string // rfc822Name entries that it asks for
 	Public    crypto.PublicKey
-	Challenge secret.Value // PKCS #9 challengePassword; zero when there is none
-	Raw       []byte       // DER
+	Raw       []byte        // DER
+	challenge func() []byte // not in the value itself, which may be printed
+}
+
+// Challenge is the PKCS #9 challengePassword, nil when there is none. It is a
+// secret.
+func (c *CSR) Challenge() []byte {
+	if c.challenge == nil {
+		return nil
+	}
+	return c.challenge()
 }
 
 var (
@@ -43,7 +50,7 @@ const maxChallenge = 255
 // byte for byte, the e-mail addresses as subjectAltName, and the challenge as
 // challengePassword unless it is zero. A CSR is signed and not encrypted:
 // everybody who sees it can read the challenge.
-func MakeCSR(subject []byte, emails []string, challenge secret.Value, key crypto.Signer) ([]byte, error) {
+func MakeCSR(subject []byte, emails []string, challenge Passphrase, key crypto.Signer) ([]byte, error) {
 	if _, err := parseName(subject); err != nil {
 		return nil, fmt.Errorf("CSR: subject: %w", err)
 	}
@@ -116,7 +123,7 @@ var signatureOIDs = map[x509.SignatureAlgorithm]asn1.ObjectIdentifier{
 }
 
 // csrAttributes are the attributes in the order that DER wants of a SET OF.
-func csrAttributes(emails []string, challenge secret.Value) ([][]byte, error) {
+func csrAttributes(emails []string, challenge Passphrase) ([][]byte, error) {
 	var all [][]byte
 	add := func(oid asn1.ObjectIdentifier, value func(*cryptobyte.Builder)) error {
 		var b cryptobyte.Builder
@@ -133,7 +140,7 @@ func csrAttributes(emails []string, challenge secret.Value) ([][]byte, error) {
 			return nil, err
 		}
 	}
-	if !challenge.IsZero() {
+	if challenge != nil && !challenge.IsZero() {
 		text := challenge.Reveal()
 		if len(text) > maxChallenge {
 			return nil, fmt.Errorf("the challenge password is longer than %d characters, which RFC 2985 allows: use a shorter one", maxChallenge)
@@ -207,39 +214,40 @@ func ParseCSR(data []byte) (*CSR, error) {
 		Subject:   r.RawSubject,
 		Emails:    r.EmailAddresses,
 		Public:    r.PublicKey,
-		Challenge: challenge,
 		Raw:       r.Raw,
+		challenge: challenge,
 	}, nil
 }
 
 // readChallenge finds the challengePassword, which crypto/x509 does not read.
-func readChallenge(tbs []byte) (secret.Value, error) {
+func readChallenge(tbs []byte) (func() []byte, error) {
 	bad := damaged("its attributes cannot be read")
 	in := cryptobyte.String(tbs)
 	var seq, attributes cryptobyte.String
 	var there bool
 	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) || !seq.SkipASN1(cbasn1.INTEGER) || !seq.SkipASN1(cbasn1.SEQUENCE) ||
 		!seq.SkipASN1(cbasn1.SEQUENCE) || !seq.ReadOptionalASN1(&attributes, &there, contextZero) {
-		return secret.Value{}, bad
+		return nil, bad
 	}
 	for !attributes.Empty() {
 		var a attribute
 		var pair, set, content cryptobyte.String
 		if !attributes.ReadASN1(&pair, cbasn1.SEQUENCE) || !pair.ReadASN1ObjectIdentifier(&a.oid) || !pair.ReadASN1(&set, cbasn1.SET) {
-			return secret.Value{}, bad
+			return nil, bad
 		}
 		if !a.oid.Equal(oidChallengePassword) {
 			continue
 		}
 		if !set.ReadAnyASN1(&content, &a.tag) {
-			return secret.Value{}, bad
+			return nil, bad
 		}
 		a.raw = content
 		text, ok := a.utf8()
 		if !ok {
-			return secret.Value{}, bad
+			return nil, bad
 		}
-		return secret.New(bytes.Clone(text)), nil
+		text = bytes.Clone(text)
+		return func() []byte { return text }, nil
 	}
-	return secret.Value{}, nil
+	return nil, nil
 }

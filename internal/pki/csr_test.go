@@ -5,8 +5,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-
-	"mtlsplan/internal/secret"
 )
 
 func TestCSR(t *testing.T) {
@@ -25,7 +23,7 @@ func TestCSR(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(csr.Subject, name) || len(csr.Emails) != 2 || PublicID(csr.Public) != PublicID(key.Public()) ||
-				!csr.Challenge.Equal(pass("a & b")) || !bytes.Equal(csr.Raw, der) {
+				string(csr.Challenge()) != "a & b" || !bytes.Equal(csr.Raw, der) {
 				t.Errorf("%+v", csr)
 			}
 			// DER sorts the members of a SET OF, and the shorter one is the challenge.
@@ -45,12 +43,12 @@ func TestCSR(t *testing.T) {
 
 func TestCSRWithoutAttributes(t *testing.T) {
 	key := keyFor(t, ECDSAP256)
-	der, err := MakeCSR(subjectDER(t, Subject{CommonName: "x"}), nil, secret.Value{}, key)
+	der, err := MakeCSR(subjectDER(t, Subject{CommonName: "x"}), nil, word(""), key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	csr, err := ParseCSR(EncodeCSR(der))
-	if err != nil || !csr.Challenge.IsZero() || csr.Emails != nil {
+	if err != nil || csr.Challenge() != nil || csr.Emails != nil {
 		t.Errorf("%+v, %v", csr, err)
 	}
 	if out := string(openssl(t, "req", "-verify", "-noout", "-text", "-in", dir(t.TempDir()).put(t, "csr", EncodeCSR(der)))); !strings.Contains(out, "(none)") {
@@ -96,7 +94,7 @@ func TestCSROfOthers(t *testing.T) {
 	data := openssl(t, "req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", d.put(t, "key", nil), "-config", config,
 		"-addext", "subjectAltName=email:a@b.c", "-text")
 	csr, err := ParseCSR(data)
-	if err != nil || !csr.Challenge.Equal(pass("secret1")) || len(csr.Emails) != 1 || NameString(csr.Subject) != "CN = mmuser" {
+	if err != nil || string(csr.Challenge()) != "secret1" || len(csr.Emails) != 1 || NameString(csr.Subject) != "CN = mmuser" {
 		t.Fatalf("%+v, %v", csr, err)
 	}
 	for _, how := range [][]string{{"ed448"}, {"rsa:2048", "-md5"}} {

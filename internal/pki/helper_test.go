@@ -11,8 +11,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"mtlsplan/internal/secret"
 )
 
 var (
@@ -23,7 +21,13 @@ var (
 	userName = Subject{"US", "Maryland", "Meade", "Mattermost", "Smarttotem", "mmuser", "mmuser@mattermost.com"}
 )
 
-func pass(s string) secret.Value { return secret.New([]byte(s)) }
+// word is a passphrase that may be printed.
+type word string
+
+func (w word) Reveal() string { return string(w) }
+func (w word) IsZero() bool   { return w == "" }
+
+func pass(s string) word { return word(s) }
 
 // keyFor makes one key of each type for all tests: RSA keys take a while.
 func keyFor(t testing.TB, kind KeyType) crypto.Signer {

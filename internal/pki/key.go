@@ -17,8 +17,6 @@ import (
 	"strings"
 
 	"github.com/youmark/pkcs8"
-
-	"mtlsplan/internal/secret"
 )
 
 // Errors of reading keys and PKCS #12 files.
@@ -88,7 +86,7 @@ func PublicID(pub crypto.PublicKey) string {
 
 // EncryptKey encodes a private key as PEM "ENCRYPTED PRIVATE KEY" (RFC 5958)
 // with PBES2, PBKDF2-HMAC-SHA256 and AES-256-CBC (RFC 8018).
-func EncryptKey(key crypto.Signer, pass secret.Value, iterations int) ([]byte, error) {
+func EncryptKey(key crypto.Signer, pass Passphrase, iterations int) ([]byte, error) {
 	if pass.IsZero() {
 		return nil, errors.New("a private key is never written without a passphrase")
 	}
@@ -137,7 +135,7 @@ func InspectKey(data []byte) (KeyInfo, error) {
 // OpenKey decrypts a PEM private key of any kind that [InspectKey] reads. A
 // key that is not encrypted opens with every passphrase. The error is
 // [ErrPassphrase], [ErrDamaged] or [ErrUnsupported].
-func OpenKey(data []byte, pass secret.Value) (crypto.Signer, error) {
+func OpenKey(data []byte, pass Passphrase) (crypto.Signer, error) {
 	block, err := keyBlock(data)
 	if err != nil {
 		return nil, err

@@ -14,8 +14,6 @@ import (
 	"testing"
 
 	"github.com/youmark/pkcs8"
-
-	"mtlsplan/internal/secret"
 )
 
 func TestKeysOfEveryType(t *testing.T) {
@@ -60,9 +58,9 @@ func TestKeysOfEveryType(t *testing.T) {
 func TestKeyEncryptionRefuses(t *testing.T) {
 	key := keyFor(t, ECDSAP256)
 	for _, c := range []struct {
-		pass       secret.Value
+		pass       word
 		iterations int
-	}{{secret.Value{}, 2048}, {pass("pw"), 0}, {pass("pw"), maxIterations + 1}} {
+	}{{word(""), 2048}, {pass("pw"), 0}, {pass("pw"), maxIterations + 1}} {
 		if data, err := EncryptKey(key, c.pass, c.iterations); err == nil || data != nil {
 			t.Errorf("%d iterations, no passphrase %t: a key was written", c.iterations, c.pass.IsZero())
 		}

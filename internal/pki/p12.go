@@ -7,8 +7,6 @@ import (
 	"fmt"
 
 	"software.sslmate.com/src/go-pkcs12"
-
-	"mtlsplan/internal/secret"
 )
 
 // minCompatIterations is the least that [Compat] is written with: OpenSSL's
@@ -18,7 +16,7 @@ const minCompatIterations = 2048
 // EncodeP12 makes a PKCS #12 file (RFC 7292) of the key, its certificate and
 // the CA certificates; the iterations are those of the key's encryption, the
 // certificates' and the MAC alike.
-func EncodeP12(p Profile, key crypto.Signer, cert *x509.Certificate, chain []*x509.Certificate, pass secret.Value, iterations int) ([]byte, error) {
+func EncodeP12(p Profile, key crypto.Signer, cert *x509.Certificate, chain []*x509.Certificate, pass Passphrase, iterations int) ([]byte, error) {
 	var encoder *pkcs12.Encoder
 	least := 1
 	switch p {
@@ -47,7 +45,7 @@ func EncodeP12(p Profile, key crypto.Signer, cert *x509.Certificate, chain []*x5
 // OpenP12 decrypts a PKCS #12 file. An altered file cannot be told from a
 // wrong passphrase, because the MAC covers both: either is [ErrPassphrase].
 // The other errors are [ErrDamaged] and [ErrUnsupported].
-func OpenP12(der []byte, pass secret.Value) (*P12, error) {
+func OpenP12(der []byte, pass Passphrase) (*P12, error) {
 	// Bounds the iterations, which the library does not.
 	if _, err := InspectP12(der); err != nil {
 		return nil, err

@@ -8,8 +8,6 @@ import (
 	"testing"
 
 	"software.sslmate.com/src/go-pkcs12"
-
-	"mtlsplan/internal/secret"
 )
 
 func TestP12(t *testing.T) {
@@ -69,11 +67,11 @@ func TestP12Refuses(t *testing.T) {
 		want       string
 		profile    Profile
 		cert       *x509.Certificate
-		pass       secret.Value
+		pass       word
 		iterations int
 	}{
 		{"does not exist", "rc2", own, pass("pw"), 2048},
-		{"without a passphrase", Compat, own, secret.Value{}, 2048},
+		{"without a passphrase", Compat, own, word(""), 2048},
 		{"takes 2048 to", Compat, own, pass("pw"), 2047},
 		{"iterations", Modern, own, pass("pw"), 0},
 		{"does not belong", Modern, cert, pass("pw"), 1},

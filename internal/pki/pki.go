@@ -85,6 +85,13 @@ type KeyInfo struct {
 	Iterations int    // of the key derivation, 0 where there is none
 }
 
+// Passphrase is what protects a key. It is asked for its text only where a
+// library needs it; package secret has the type.
+type Passphrase interface {
+	Reveal() string
+	IsZero() bool
+}
+
 // P12Info is what a PKCS #12 file shows without its passphrase.
 type P12Info struct {
 	Profile    Profile // "" when the file fits none

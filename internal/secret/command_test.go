@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"mtlsplan/internal/config"
 )
 
 // TestCommandGetsOnly names all that a program is given: its words, the
@@ -24,7 +26,7 @@ func TestCommandGetsOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer leak.Close()
-	v, err := Ref{Kind: Command, Dir: t.TempDir(), Command: []string{"/bin/sh", "-c",
+	v, err := Ref{Kind: config.FromCommand, Dir: t.TempDir(), Command: []string{"/bin/sh", "-c",
 		`tr '\0' '\n' </proc/$$/cmdline; echo --; tr '\0' '\n' </proc/$$/environ; echo --; for f in /proc/$$/fd/*; do readlink $f || :; done`, "name", "a b"}}.
 		Read(t.Context(), nil, []string{"ANN"})
 	if err != nil {
@@ -60,7 +62,7 @@ func TestCommandGetsOnly(t *testing.T) {
 func TestCommandEndsWithItsChildren(t *testing.T) {
 	for name, limit := range map[string]time.Duration{"interrupted": time.Minute, "too slow": 300 * time.Millisecond} {
 		pids := filepath.Join(t.TempDir(), "pids")
-		r := Ref{Kind: Command, Dir: t.TempDir(), Command: []string{"/bin/sh", "-c", `trap "" TERM INT HUP; sleep 600 & echo $! $$ >"$1"; wait`, "sh", pids}}
+		r := Ref{Kind: config.FromCommand, Dir: t.TempDir(), Command: []string{"/bin/sh", "-c", `trap "" TERM INT HUP; sleep 600 & echo $! $$ >"$1"; wait`, "sh", pids}}
 		ctx, cancel := context.WithCancel(t.Context())
 		if limit == time.Minute {
 			go func() {

@@ -12,35 +12,21 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+
+	"mtlsplan/internal/config"
 )
 
 // MaxLen is the longest passphrase in bytes. OpenSSL's command line cannot
 // read a longer one.
 const MaxLen = 1023
 
-// Kind says where a secret is kept. The zero Kind means that none was named.
-type Kind uint8
+// Ref is a [config.Source] that can be read. It never holds a secret, so it may
+// be printed, compared and logged.
+type Ref config.Source
 
-const (
-	None     Kind = iota
-	Generate      // made by mtlsplan once per owner, kept in secrets/ of the output directory
-	Env           // an environment variable
-	File          // a file
-	Command       // the standard output of a program
-)
-
-// Ref names where a secret is. It never holds one, so it may be printed,
-// compared and logged.
-type Ref struct {
-	Kind    Kind
-	Env     string   // name of the variable
-	File    string   // absolute path
-	Command []string // program and arguments
-	Dir     string   // where Command runs: the spec's directory
-}
-
-// IsZero reports whether no source was named.
-func (r Ref) IsZero() bool { return r.Kind == None }
+// String describes the source for people, without what may be private in a
+// program's arguments.
+func (r Ref) String() string { return config.Source(r).String() }
 
 // Value is a secret in memory. Its zero value is empty and reports IsZero.
 type Value struct {

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+
+	"mtlsplan/internal/config"
 )
 
 // readLimit bounds what a file or a program may give: far above MaxLen, so
@@ -28,7 +30,7 @@ var errTooLong = errors.New("too long")
 // at a terminal, where it may have to ask for a PIN, the program alone.
 //
 // The error names the source and what to do, and never what was read.
-// [Generate] and [None] have nothing to read from and are errors. Whether the
+// Generated secrets have nothing to read from and are errors. Whether the
 // secret can serve as a passphrase is told by [Check].
 func (r Ref) Read(ctx context.Context, lookupEnv func(string) (string, bool), hide []string) (Value, error) {
 	if err := ctx.Err(); err != nil {
@@ -37,11 +39,11 @@ func (r Ref) Read(ctx context.Context, lookupEnv func(string) (string, bool), hi
 	var b []byte
 	var err error
 	switch r.Kind {
-	case Env:
+	case config.FromEnv:
 		b, err = r.readEnv(lookupEnv)
-	case File:
+	case config.FromFile:
 		b, err = r.readFile(ctx)
-	case Command:
+	case config.FromCommand:
 		b, err = r.readCommand(ctx, hide, commandTime, onTerminal())
 	default:
 		return Value{}, fmt.Errorf("%s: not a source that can be read", r)
@@ -162,31 +164,6 @@ func Check(v Value) error {
 		return fmt.Errorf("the passphrase %s %s, which not every program reads alike: use letters, digits, blanks and punctuation of ASCII only", verb, kind)
 	}
 	return nil
-}
-
-// String describes the source for people, without what may be private in a
-// program's arguments.
-func (r Ref) String() string {
-	switch r.Kind {
-	case Generate:
-		return "generated"
-	case Env:
-		return "environment variable " + r.Env
-	case File:
-		return "file " + r.File
-	case Command:
-		if len(r.Command) > 0 {
-			return "command " + r.Command[0]
-		}
-		return "command"
-	}
-	return "no source"
-}
-
-// Same reports whether both name the same source.
-func (r Ref) Same(s Ref) bool {
-	return r.Kind == s.Kind && r.Env == s.Env && r.File == s.File &&
-		r.Dir == s.Dir && slices.Equal(r.Command, s.Command)
 }
 
 // alphabet has 32 characters of which no two look alike: no l, o, 0 or 1.

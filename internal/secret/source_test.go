@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"mtlsplan/internal/config"
 )
 
 const text = "correct horse"
@@ -70,7 +72,7 @@ func TestRead(t *testing.T) {
 	}
 	env := map[string]string{"SET": "from env\n", "EMPTY": ""}
 	sh := func(script string) Ref {
-		return Ref{Kind: Command, Command: []string{"/bin/sh", "-c", script}, Dir: dir}
+		return Ref{Kind: config.FromCommand, Command: []string{"/bin/sh", "-c", script}, Dir: dir}
 	}
 	t.Setenv("MTLSPLAN_X", "mine")
 	t.Setenv("OTHER_SECRET", "hidden")
@@ -82,18 +84,18 @@ func TestRead(t *testing.T) {
 		want    string
 		wantErr string
 	}{
-		{"a variable is taken as it is", Ref{Kind: Env, Env: "SET"}, "from env\n", ""},
-		{"an unset variable", Ref{Kind: Env, Env: "GONE"}, "", "environment variable GONE is not set: set it, or name another source"},
-		{"an empty variable", Ref{Kind: Env, Env: "EMPTY"}, "", "environment variable EMPTY is empty: put the passphrase there, or name another source"},
-		{"a file", Ref{Kind: File, File: file("a", "pw")}, "pw", ""},
-		{"one line end is dropped", Ref{Kind: File, File: file("b", "pw\n")}, "pw", ""},
-		{"a carriage return goes with it", Ref{Kind: File, File: file("c", "pw\r\n")}, "pw", ""},
-		{"only one", Ref{Kind: File, File: file("d", "pw\n\n")}, "pw\n", ""},
-		{"a carriage return alone stays", Ref{Kind: File, File: file("e", "pw\r")}, "pw\r", ""},
-		{"a file with a line end only", Ref{Kind: File, File: file("f", "\n")}, "", "is empty"},
-		{"no file", Ref{Kind: File, File: dir + "/gone"}, "", "/gone: no such file or directory: write the passphrase into it, or name another source"},
-		{"a directory", Ref{Kind: File, File: dir}, "", "is a directory: name a file that holds the passphrase"},
-		{"a huge file", Ref{Kind: File, File: file("g", strings.Repeat("x", readLimit+1))}, "", "gives more than 65536 bytes"},
+		{"a variable is taken as it is", Ref{Kind: config.FromEnv, Env: "SET"}, "from env\n", ""},
+		{"an unset variable", Ref{Kind: config.FromEnv, Env: "GONE"}, "", "environment variable GONE is not set: set it, or name another source"},
+		{"an empty variable", Ref{Kind: config.FromEnv, Env: "EMPTY"}, "", "environment variable EMPTY is empty: put the passphrase there, or name another source"},
+		{"a file", Ref{Kind: config.FromFile, File: file("a", "pw")}, "pw", ""},
+		{"one line end is dropped", Ref{Kind: config.FromFile, File: file("b", "pw\n")}, "pw", ""},
+		{"a carriage return goes with it", Ref{Kind: config.FromFile, File: file("c", "pw\r\n")}, "pw", ""},
+		{"only one", Ref{Kind: config.FromFile, File: file("d", "pw\n\n")}, "pw\n", ""},
+		{"a carriage return alone stays", Ref{Kind: config.FromFile, File: file("e", "pw\r")}, "pw\r", ""},
+		{"a file with a line end only", Ref{Kind: config.FromFile, File: file("f", "\n")}, "", "is empty"},
+		{"no file", Ref{Kind: config.FromFile, File: dir + "/gone"}, "", "/gone: no such file or directory: write the passphrase into it, or name another source"},
+		{"a directory", Ref{Kind: config.FromFile, File: dir}, "", "is a directory: name a file that holds the passphrase"},
+		{"a huge file", Ref{Kind: config.FromFile, File: file("g", strings.Repeat("x", readLimit+1))}, "", "gives more than 65536 bytes"},
 		{"a program", sh("echo out; echo err >&2"), "out", ""},
 		{"a program's environment", sh(`echo "$MTLSPLAN_X,$OTHER_SECRET,$VISIBLE"`), ",,shown", ""},
 		{"a program's directory", sh("pwd -P"), realPath(t, dir), ""},
@@ -101,10 +103,10 @@ func TestRead(t *testing.T) {
 		{"a failing program", sh("echo " + text + "; echo " + text + " >&2; exit 3"), "", "command /bin/sh ended with exit status 3: run it by hand in " + dir + " to see why"},
 		{"a silent program", sh(":"), "", "command /bin/sh is empty"},
 		{"an endless program", sh("while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done"), "", "gives more than 65536 bytes"},
-		{"no such program", Ref{Kind: Command, Command: []string{"no-such-program-here"}, Dir: dir}, "", "command no-such-program-here cannot be started: executable file not found in $PATH"},
-		{"no such program by path", Ref{Kind: Command, Command: []string{"./gone"}, Dir: dir}, "", "command ./gone cannot be started: no such file or directory"},
-		{"an argument is no shell text", Ref{Kind: Command, Command: []string{"echo", "$HOME;x"}, Dir: dir}, "$HOME;x", ""},
-		{"generated", Ref{Kind: Generate}, "", "generated: not a source that can be read"},
+		{"no such program", Ref{Kind: config.FromCommand, Command: []string{"no-such-program-here"}, Dir: dir}, "", "command no-such-program-here cannot be started: executable file not found in $PATH"},
+		{"no such program by path", Ref{Kind: config.FromCommand, Command: []string{"./gone"}, Dir: dir}, "", "command ./gone cannot be started: no such file or directory"},
+		{"an argument is no shell text", Ref{Kind: config.FromCommand, Command: []string{"echo", "$HOME;x"}, Dir: dir}, "$HOME;x", ""},
+		{"generated", Ref{Kind: config.Generated}, "", "generated: not a source that can be read"},
 		{"none", Ref{}, "", "no source: not a source that can be read"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -136,10 +138,10 @@ func realPath(t *testing.T, p string) string {
 
 func TestReadEndsWithItsContext(t *testing.T) {
 	for _, ref := range []Ref{
-		{Kind: Command, Command: []string{"sleep", "60"}, Dir: t.TempDir()},
-		{Kind: File, File: "/dev/stdin"},
+		{Kind: config.FromCommand, Command: []string{"sleep", "60"}, Dir: t.TempDir()},
+		{Kind: config.FromFile, File: "/dev/stdin"},
 	} {
-		if ref.Kind == File {
+		if ref.Kind == config.FromFile {
 			// A terminal or a pipe that nobody writes to.
 			r, w, err := os.Pipe()
 			if err != nil {
@@ -196,10 +198,10 @@ func TestLine(t *testing.T) {
 
 func TestRefs(t *testing.T) {
 	refs := []Ref{
-		{}, {Kind: Generate}, {Kind: Env, Env: "A"}, {Kind: Env, Env: "B"}, {Kind: File, File: "/p"},
-		{Kind: Command, Command: []string{"pass", "show", "x"}, Dir: "/d"},
-		{Kind: Command, Command: []string{"pass", "show", "y"}, Dir: "/d"},
-		{Kind: Command, Command: []string{"pass", "show", "x"}, Dir: "/e"},
+		{}, {Kind: config.Generated}, {Kind: config.FromEnv, Env: "A"}, {Kind: config.FromEnv, Env: "B"}, {Kind: config.FromFile, File: "/p"},
+		{Kind: config.FromCommand, Command: []string{"pass", "show", "x"}, Dir: "/d"},
+		{Kind: config.FromCommand, Command: []string{"pass", "show", "y"}, Dir: "/d"},
+		{Kind: config.FromCommand, Command: []string{"pass", "show", "x"}, Dir: "/e"},
 	}
 	want := []string{"no source", "generated", "environment variable A", "environment variable B", "file /p", "command pass", "command pass", "command pass"}
 	for i, r := range refs {
@@ -207,8 +209,8 @@ func TestRefs(t *testing.T) {
 			t.Errorf("%#v is described as %q, want %q", r, r, want[i])
 		}
 		for j, s := range refs {
-			if r.Same(s) != (i == j) {
-				t.Errorf("%#v and %#v: same is %t", r, s, r.Same(s))
+			if config.Source(r).Same(config.Source(s)) != (i == j) {
+				t.Errorf("%#v and %#v: same is %t", r, s, config.Source(r).Same(config.Source(s)))
 			}
 		}
 	}

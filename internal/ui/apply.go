@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"mtlsplan/engine"
+	"mtlsplan/internal/plan"
 )
 
 // Apply shows an apply to people while it runs. It is an [engine.Watcher].
@@ -18,25 +19,25 @@ type Apply struct {
 
 	// Passphrase gives the path of an owner's generated passphrase, which is
 	// what is shown of it. All are in one directory.
-	Passphrase func(engine.Owner) string
+	Passphrase func(plan.Owner) string
 
 	layout *layout
-	groups map[engine.Owner]*progress
+	groups map[plan.Owner]*progress
 	order  []*progress
-	failed map[engine.Failure]bool
+	failed map[plan.Failure]bool
 	shown  bool // a step
 }
 
 // progress is how far a folded group is.
 type progress struct {
 	size int
-	done []engine.Step
+	done []plan.Step
 }
 
 // Planned writes the notes. Of a plan that is refused nothing will be done, so
 // it is shown at once, reasons and all.
-func (v *Apply) Planned(p *engine.Plan) {
-	v.groups = map[engine.Owner]*progress{}
+func (v *Apply) Planned(p *plan.Plan) {
+	v.groups = map[plan.Owner]*progress{}
 	if v.Quiet {
 		return
 	}
@@ -60,7 +61,7 @@ func (v *Apply) Planned(p *engine.Plan) {
 }
 
 // Done writes the steps, or their group when one was the group's last.
-func (v *Apply) Done(steps []engine.Step) {
+func (v *Apply) Done(steps []plan.Step) {
 	if v.Quiet {
 		return
 	}
@@ -69,10 +70,10 @@ func (v *Apply) Done(steps []engine.Step) {
 	}
 }
 
-func (v *Apply) done(s engine.Step) {
+func (v *Apply) done(s plan.Step) {
 	g := v.groups[s.Owner]
 	if g == nil {
-		v.show([]engine.Step{s})
+		v.show([]plan.Step{s})
 		return
 	}
 	g.done = append(g.done, s)
@@ -88,7 +89,7 @@ func (v *Apply) flush(g *progress) {
 	g.done = nil
 }
 
-func (v *Apply) show(done []engine.Step) {
+func (v *Apply) show(done []plan.Step) {
 	v.layout.group(done)
 	v.shown = true
 	first := done[0]
@@ -104,12 +105,12 @@ func (v *Apply) show(done []engine.Step) {
 }
 
 // Failed writes the failure at once.
-func (v *Apply) Failed(f engine.Failure) {
+func (v *Apply) Failed(f plan.Failure) {
 	if v.failed == nil {
-		v.failed = map[engine.Failure]bool{}
+		v.failed = map[plan.Failure]bool{}
 	}
 	v.failed[f] = true
-	Failures(v.Err, v.ErrStyle, []engine.Failure{f})
+	Failures(v.Err, v.ErrStyle, []plan.Failure{f})
 }
 
 // End writes what Planned, Done and Failed have left unsaid, and the totals.

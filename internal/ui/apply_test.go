@@ -13,30 +13,31 @@ import (
 	"time"
 
 	"mtlsplan/engine"
+	"mtlsplan/internal/plan"
 )
 
 func newApply(out, talk *bytes.Buffer) *Apply {
-	return &Apply{Out: out, Err: talk, Passphrase: func(o engine.Owner) string { return "pki/secrets/" + string(o) + ".pass" }}
+	return &Apply{Out: out, Err: talk, Passphrase: func(o plan.Owner) string { return "pki/secrets/" + string(o) + ".pass" }}
 }
 
 func TestApplyShowsStepsAsTheyAreDone(t *testing.T) {
 	var out, talk bytes.Buffer
 	v := newApply(&out, &talk)
-	plan := samplePlan()
-	plan.Notes = []engine.Note{{Warning: true, Owner: "ca.mattermost", Message: "cut"}, {Message: "by the way"}}
-	v.Planned(plan)
+	p := samplePlan()
+	p.Notes = []plan.Note{{Warning: true, Owner: "ca.mattermost", Message: "cut"}, {Message: "by the way"}}
+	v.Planned(p)
 	if out.Len() > 0 {
 		t.Errorf("printed before anything was done:\n%s", out.String())
 	}
-	v.Done(plan.Steps[:1])
+	v.Done(p.Steps[:1])
 	want := "+ ca.mattermost     create   pass key crt\n    there is no CA yet\n    passphrase in pki/secrets/ca.mattermost.pass\n"
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
-	failure := engine.Failure{Owner: "user.mmuser", Message: "wrong passphrase"}
+	failure := plan.Failure{Owner: "user.mmuser", Message: "wrong passphrase"}
 	v.Failed(failure)
 	out.Reset()
-	v.End(&engine.Report{Plan: plan, Done: plan.Steps[:1], Failures: []engine.Failure{failure, {Owner: "user.ann", Message: "late"}}})
+	v.End(&engine.Report{Plan: p, Done: p.Steps[:1], Failures: []plan.Failure{failure, {Owner: "user.ann", Message: "late"}}})
 	if want := "\nApplied: 1 created, 2 failed, 2 not done, 12 unchanged.\n"; out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}
@@ -53,23 +54,23 @@ func TestApplyFoldsWhatPlanFolds(t *testing.T) {
 	for i := range steps {
 		steps[i].Artefacts, steps[i].Generated = []string{"pass", "crt", "p12"}, true
 	}
-	v.Planned(&engine.Plan{Steps: steps})
+	v.Planned(&plan.Plan{Steps: steps})
 	for _, s := range steps[:29] {
-		v.Done([]engine.Step{s})
+		v.Done([]plan.Step{s})
 	}
 	if out.Len() > 0 {
 		t.Errorf("the group was printed before its end:\n%s", out.String())
 	}
-	v.End(&engine.Report{Plan: &engine.Plan{Steps: steps}, Done: steps[:29]})
+	v.End(&engine.Report{Plan: &plan.Plan{Steps: steps}, Done: steps[:29]})
 	if !strings.HasPrefix(out.String(), "~ 29 users  reissue  pass crt p12\n") || !strings.Contains(out.String(), "\n    passphrases in pki/secrets\n") || !strings.Contains(out.String(), "Applied: 29 reissued, 1 not done,") {
 		t.Errorf("got\n%s", out.String())
 	}
 
 	out.Reset()
 	v = newApply(&out, &talk)
-	v.Planned(&engine.Plan{Steps: steps})
+	v.Planned(&plan.Plan{Steps: steps})
 	for _, s := range steps {
-		v.Done([]engine.Step{s})
+		v.Done([]plan.Step{s})
 	}
 	if !strings.HasPrefix(out.String(), "~ 30 users  reissue  pass crt p12\n") {
 		t.Errorf("a group that is done was not printed:\n%s", out.String())
@@ -79,10 +80,10 @@ func TestApplyFoldsWhatPlanFolds(t *testing.T) {
 func TestApplyShowsARefusedPlanAtOnce(t *testing.T) {
 	var out, talk bytes.Buffer
 	v := newApply(&out, &talk)
-	plan := &engine.Plan{Steps: []engine.Step{{Owner: "ca.x", Action: engine.Refuse,
-		Reasons: []engine.Reason{{Code: engine.Unrecorded, Message: "files of another hand"}}}}}
-	v.Planned(plan)
-	v.End(&engine.Report{Plan: plan})
+	p := &plan.Plan{Steps: []plan.Step{{Owner: "ca.x", Action: plan.Refuse,
+		Reasons: []plan.Reason{{Code: plan.Unrecorded, Message: "files of another hand"}}}}}
+	v.Planned(p)
+	v.End(&engine.Report{Plan: p})
 	want := "! ca.x  refuse\n    files of another hand\n\nRefused: 1 step must not be applied, so nothing was changed.\n"
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
@@ -93,11 +94,11 @@ func TestQuietApplyWritesFailuresOnly(t *testing.T) {
 	var out, talk bytes.Buffer
 	v := newApply(&out, &talk)
 	v.Quiet = true
-	plan := samplePlan()
-	plan.Notes = []engine.Note{{Message: "by the way"}}
-	v.Planned(plan)
-	v.Done(plan.Steps[:1])
-	v.End(&engine.Report{Plan: plan, Done: plan.Steps[:1], Failures: []engine.Failure{{Owner: "user.ann", Message: "late"}}})
+	p := samplePlan()
+	p.Notes = []plan.Note{{Message: "by the way"}}
+	v.Planned(p)
+	v.Done(p.Steps[:1])
+	v.End(&engine.Report{Plan: p, Done: p.Steps[:1], Failures: []plan.Failure{{Owner: "user.ann", Message: "late"}}})
 	if out.Len() > 0 || talk.String() != "user.ann: late\n" {
 		t.Errorf("out %q, talk %q", out.String(), talk.String())
 	}
@@ -107,16 +108,16 @@ func TestQuietApplyWritesFailuresOnly(t *testing.T) {
 // and is gone at the end.
 func TestProgressPassesEverythingOn(t *testing.T) {
 	var plain, out, talk, terminal bytes.Buffer
-	plan := samplePlan()
+	p := samplePlan()
 	bare, view := newApply(&plain, &talk), newApply(&out, &talk)
 	bar := &Progress{Watcher: view, Terminal: &terminal, Elapsed: func() time.Duration { return 0 }}
 	view.Out, view.Err = bar.Above(&out), bar.Above(&talk)
 	for _, w := range []engine.Watcher{bare, bar} {
-		w.Planned(plan)
-		for _, s := range plan.Steps[1:] {
-			w.Done([]engine.Step{s})
+		w.Planned(p)
+		for _, s := range p.Steps[1:] {
+			w.Done([]plan.Step{s})
 		}
-		w.Failed(engine.Failure{Owner: "ca.mattermost", Message: "m"})
+		w.Failed(plan.Failure{Owner: "ca.mattermost", Message: "m"})
 	}
 	bar.Close()
 	if plain.String() != out.String() {
@@ -194,8 +195,8 @@ func sampleCertificates(t *testing.T) []*x509.Certificate {
 }
 
 func TestDetailsText(t *testing.T) {
-	step := engine.Step{Owner: "user.mmuser", Action: engine.Repair, Artefacts: []string{"p12"},
-		Reasons: []engine.Reason{{Code: engine.Missing, Message: "the .p12 is gone"}}}
+	step := plan.Step{Owner: "user.mmuser", Action: plan.Repair, Artefacts: []string{"p12"},
+		Reasons: []plan.Reason{{Code: plan.Missing, Message: "the .p12 is gone"}}}
 	d := &engine.Details{
 		Owner: "user.mmuser",
 		Files: []engine.FileDetail{

@@ -17,6 +17,7 @@ import (
 
 	"mtlsplan/engine"
 	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
 )
 
 // FormatVersion is the version of every JSON and YAML document. It rises when
@@ -104,24 +105,24 @@ func yamlNode(dec *json.Decoder) (*yaml.Node, error) {
 
 // planDocument is a plan, and with Applied an apply, as programs read it.
 type planDocument struct {
-	FormatVersion int              `json:"format_version"`
-	At            time.Time        `json:"at"`
-	Steps         []engine.Step    `json:"steps"`
-	Summary       map[string]int   `json:"summary"`
-	Notes         []engine.Note    `json:"notes"`
-	Failures      []engine.Failure `json:"failures"`
-	Applied       *[]engine.Owner  `json:"applied,omitempty"`
+	FormatVersion int            `json:"format_version"`
+	At            time.Time      `json:"at"`
+	Steps         []plan.Step    `json:"steps"`
+	Summary       map[string]int `json:"summary"`
+	Notes         []plan.Note    `json:"notes"`
+	Failures      []plan.Failure `json:"failures"`
+	Applied       *[]plan.Owner  `json:"applied,omitempty"`
 }
 
 // PlanDocument is the JSON form of a plan.
-func PlanDocument(p *engine.Plan) any { return newPlanDocument(p) }
+func PlanDocument(p *plan.Plan) any { return newPlanDocument(p) }
 
 // ApplyDocument is the plan's document with the owners whose steps are done,
 // in the order in which they were, and every failure.
 func ApplyDocument(r *engine.Report) any {
 	doc := newPlanDocument(r.Plan)
 	doc.Failures = list(r.Failures)
-	applied := []engine.Owner{}
+	applied := []plan.Owner{}
 	for _, s := range r.Done {
 		applied = append(applied, s.Owner)
 	}
@@ -129,11 +130,11 @@ func ApplyDocument(r *engine.Report) any {
 	return doc
 }
 
-func newPlanDocument(p *engine.Plan) planDocument {
+func newPlanDocument(p *plan.Plan) planDocument {
 	doc := planDocument{
 		FormatVersion: FormatVersion,
 		At:            seconds(p.At),
-		Steps:         []engine.Step{},
+		Steps:         []plan.Step{},
 		Summary:       map[string]int{"unchanged": p.Unchanged, "reimports": p.Reimports()},
 		Notes:         list(p.Notes),
 		Failures:      list(p.Failures),
@@ -147,7 +148,7 @@ func newPlanDocument(p *engine.Plan) planDocument {
 	return doc
 }
 
-func stepDocument(s engine.Step) engine.Step {
+func stepDocument(s plan.Step) plan.Step {
 	s.Artefacts, s.Reasons = list(s.Artefacts), list(s.Reasons)
 	if s.NotAfter != nil {
 		t := seconds(*s.NotAfter)
@@ -168,12 +169,12 @@ func seconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 
 type detailsDocument struct {
 	FormatVersion int                   `json:"format_version"`
-	Owner         engine.Owner          `json:"owner"`
+	Owner         plan.Owner            `json:"owner"`
 	Certificates  []certificateDocument `json:"certificates"`
 	Files         []engine.FileDetail   `json:"files"`
 	Issued        []engine.IssuedDetail `json:"issued"`
-	Step          *engine.Step          `json:"step"`
-	Failures      []engine.Failure      `json:"failures"`
+	Step          *plan.Step            `json:"step"`
+	Failures      []plan.Failure        `json:"failures"`
 }
 
 type certificateDocument struct {

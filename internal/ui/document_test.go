@@ -11,6 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"mtlsplan/engine"
+	"mtlsplan/internal/plan"
 )
 
 const emptyPlanJSON = `{
@@ -46,7 +47,7 @@ func document(t *testing.T, format string, v any) string {
 }
 
 func TestEmptyPlanDocument(t *testing.T) {
-	doc := PlanDocument(&engine.Plan{At: at})
+	doc := PlanDocument(&plan.Plan{At: at})
 	if got := document(t, "json", doc); got != emptyPlanJSON {
 		t.Errorf("JSON: got\n%s", got)
 	}
@@ -73,11 +74,11 @@ const stepJSON = `{
   }`
 
 func TestStepDocument(t *testing.T) {
-	plan := &engine.Plan{Unchanged: 7, Steps: []engine.Step{{
-		Owner: "user.<a>", Action: engine.Rekey, NotAfter: &at, Reimport: true,
-		Reasons: []engine.Reason{{Code: engine.Expiring, Message: "m", Field: "not_after", Have: "h", Want: "w"}},
+	p := &plan.Plan{Unchanged: 7, Steps: []plan.Step{{
+		Owner: "user.<a>", Action: plan.Rekey, NotAfter: &at, Reimport: true,
+		Reasons: []plan.Reason{{Code: plan.Expiring, Message: "m", Field: "not_after", Have: "h", Want: "w"}},
 	}}}
-	text := document(t, "json", PlanDocument(plan))
+	text := document(t, "json", PlanDocument(p))
 	if !strings.Contains(unindent(text), unindent(stepJSON)) {
 		t.Errorf("got\n%s", text)
 	}
@@ -90,16 +91,16 @@ func TestStepDocument(t *testing.T) {
 func unindent(s string) string { return strings.NewReplacer(" ", "", "\n", "").Replace(s) }
 
 func TestApplyDocument(t *testing.T) {
-	plan := samplePlan()
-	plan.Failures = nil
+	p := samplePlan()
+	p.Failures = nil
 	for _, c := range []struct {
-		done []engine.Step
+		done []plan.Step
 		want string
 	}{
 		{nil, `"failures":[{"owner":"user.mmuser","message":"m"}],"applied":[]}`},
-		{plan.Steps[:1], `"failures":[{"owner":"user.mmuser","message":"m"}],"applied":["ca.mattermost"]}`},
+		{p.Steps[:1], `"failures":[{"owner":"user.mmuser","message":"m"}],"applied":["ca.mattermost"]}`},
 	} {
-		r := &engine.Report{Plan: plan, Done: c.done, Failures: []engine.Failure{{Owner: "user.mmuser", Message: "m"}}}
+		r := &engine.Report{Plan: p, Done: c.done, Failures: []plan.Failure{{Owner: "user.mmuser", Message: "m"}}}
 		if got := unindent(document(t, "json", ApplyDocument(r))); !strings.HasSuffix(got, c.want) {
 			t.Errorf("got %s, want at its end %s", got, c.want)
 		}
@@ -108,14 +109,14 @@ func TestApplyDocument(t *testing.T) {
 
 // TestFormatsAgree reads both documents back and compares the values.
 func TestFormatsAgree(t *testing.T) {
-	plan := samplePlan()
-	plan.Steps[0].Reasons[0].Message = "true" // a string that YAML could take for something else
-	plan.Steps[0].Reasons[0].Have = "2027-01-01"
-	plan.Steps[0].Reasons[0].Want = "two\nlines: \"x\""
-	plan.Steps[0].NotAfter = &at
-	details := &engine.Details{Owner: "user.a", Step: &plan.Steps[0], Certificates: sampleCertificates(t),
+	p := samplePlan()
+	p.Steps[0].Reasons[0].Message = "true" // a string that YAML could take for something else
+	p.Steps[0].Reasons[0].Have = "2027-01-01"
+	p.Steps[0].Reasons[0].Want = "two\nlines: \"x\""
+	p.Steps[0].NotAfter = &at
+	details := &engine.Details{Owner: "user.a", Step: &p.Steps[0], Certificates: sampleCertificates(t),
 		Issued: []engine.IssuedDetail{{Serial: "0123", State: "valid", NotAfter: at}}}
-	for _, doc := range []any{PlanDocument(plan), DetailsDocument(details)} {
+	for _, doc := range []any{PlanDocument(p), DetailsDocument(details)} {
 		var fromJSON, fromYAML any
 		if err := json.Unmarshal([]byte(document(t, "json", doc)), &fromJSON); err != nil {
 			t.Fatal(err)

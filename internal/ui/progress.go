@@ -9,6 +9,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"mtlsplan/engine"
+	"mtlsplan/internal/plan"
 )
 
 // Progress draws a bar on the terminal that another watcher writes to. That
@@ -66,7 +67,7 @@ func (a above) Write(p []byte) (int, error) {
 }
 
 // Planned starts the bar, unless there is nothing to wait for.
-func (v *Progress) Planned(p *engine.Plan) {
+func (v *Progress) Planned(p *plan.Plan) {
 	v.Watcher.Planned(p)
 	if p.Empty() || p.Refused() {
 		return
@@ -96,9 +97,9 @@ func (v *Progress) newBar(doing string, steps int) *progressbar.ProgressBar {
 }
 
 // Done moves the bar on.
-func (v *Progress) Done(steps []engine.Step) {
+func (v *Progress) Done(steps []plan.Step) {
 	v.Watcher.Done(steps)
-	owners := make([]engine.Owner, len(steps))
+	owners := make([]plan.Owner, len(steps))
 	for i, s := range steps {
 		owners[i] = s.Owner
 	}
@@ -106,7 +107,7 @@ func (v *Progress) Done(steps []engine.Step) {
 }
 
 // Failed moves the bar on, too: nothing more will happen to that owner.
-func (v *Progress) Failed(f engine.Failure) {
+func (v *Progress) Failed(f plan.Failure) {
 	v.Watcher.Failed(f)
 	v.add(f.Owner)
 }
@@ -148,7 +149,7 @@ func (v *Progress) clear() {
 	v.drawn = false
 }
 
-func (v *Progress) add(owners ...engine.Owner) {
+func (v *Progress) add(owners ...plan.Owner) {
 	if v.bar == nil {
 		return
 	}
@@ -165,4 +166,4 @@ func (v *Progress) add(owners ...engine.Owner) {
 	v.drawn = true
 }
 
-func isUser(owner engine.Owner) bool { return strings.HasPrefix(string(owner), "user.") }
+func isUser(owner plan.Owner) bool { return strings.HasPrefix(string(owner), "user.") }

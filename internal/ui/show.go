@@ -10,6 +10,7 @@ import (
 
 	"mtlsplan/engine"
 	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
 )
 
 // Details writes one owner in full: its certificates as openssl x509 -text
@@ -92,7 +93,7 @@ func pending(w io.Writer, st Style, d *engine.Details) {
 	var text bytes.Buffer
 	Failures(&text, st, d.Failures)
 	if d.Step != nil {
-		newLayout(&text, st, []engine.Step{*d.Step}).group([]engine.Step{*d.Step})
+		newLayout(&text, st, []plan.Step{*d.Step}).group([]plan.Step{*d.Step})
 	}
 	if text.Len() == 0 {
 		text.WriteString("nothing to do\n")

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"mtlsplan/engine"
+	"mtlsplan/internal/plan"
 )
 
 const (
@@ -17,7 +17,7 @@ const (
 )
 
 // Plan writes a plan for people: its steps with their reasons, then the totals.
-func Plan(w io.Writer, st Style, p *engine.Plan) {
+func Plan(w io.Writer, st Style, p *plan.Plan) {
 	l := newLayout(w, st, p.Steps)
 	for _, g := range groups(p.Steps) {
 		l.group(g)
@@ -29,7 +29,7 @@ func Plan(w io.Writer, st Style, p *engine.Plan) {
 }
 
 // Notes writes what the user should know and what changes nothing.
-func Notes(w io.Writer, st Style, notes []engine.Note) {
+func Notes(w io.Writer, st Style, notes []plan.Note) {
 	for _, n := range notes {
 		kind := "note: "
 		if n.Warning {
@@ -43,7 +43,7 @@ func Notes(w io.Writer, st Style, notes []engine.Note) {
 }
 
 // Failures writes one line for each owner that could not be judged or done.
-func Failures(w io.Writer, st Style, failures []engine.Failure) {
+func Failures(w io.Writer, st Style, failures []plan.Failure) {
 	for _, f := range failures {
 		fmt.Fprintln(w, st.paint(red, Clean(string(f.Owner))+":")+" "+Clean(f.Message))
 	}
@@ -57,17 +57,17 @@ func Error(w io.Writer, text string) {
 // groups puts like steps together where there are more of them than a person
 // reads: same kind of owner, action, artefacts and reason codes. Each group
 // stands where its first step stood; any other step is a group of its own.
-func groups(steps []engine.Step) [][]engine.Step {
+func groups(steps []plan.Step) [][]plan.Step {
 	size := map[string]int{}
 	for _, s := range steps {
 		size[likeness(s)]++
 	}
-	var out [][]engine.Step
+	var out [][]plan.Step
 	at := map[string]int{}
 	for _, s := range steps {
 		key := likeness(s)
 		if size[key] <= foldAbove {
-			out = append(out, []engine.Step{s})
+			out = append(out, []plan.Step{s})
 			continue
 		}
 		i, seen := at[key]
@@ -81,7 +81,7 @@ func groups(steps []engine.Step) [][]engine.Step {
 	return out
 }
 
-func likeness(s engine.Step) string {
+func likeness(s plan.Step) string {
 	kind, _, _ := strings.Cut(string(s.Owner), ".")
 	parts := append([]string{kind, string(s.Action)}, s.Artefacts...)
 	for _, r := range s.Reasons {
@@ -98,7 +98,7 @@ type layout struct {
 	action int
 }
 
-func newLayout(w io.Writer, st Style, steps []engine.Step) *layout {
+func newLayout(w io.Writer, st Style, steps []plan.Step) *layout {
 	l := &layout{w: w, st: st}
 	for _, g := range groups(steps) {
 		if n := utf8.RuneCountInString(subject(g)); n <= ownerMax {
@@ -110,7 +110,7 @@ func newLayout(w io.Writer, st Style, steps []engine.Step) *layout {
 }
 
 // subject is what a line is about: an owner, or how many.
-func subject(group []engine.Step) string {
+func subject(group []plan.Step) string {
 	if len(group) == 1 {
 		return Clean(string(group[0].Owner))
 	}
@@ -121,7 +121,7 @@ func subject(group []engine.Step) string {
 	return fmt.Sprintf("%d %s", len(group), noun)
 }
 
-func (l *layout) group(group []engine.Step) {
+func (l *layout) group(group []plan.Step) {
 	first := group[0]
 	word := wordOf(first.Action)
 	line := fmt.Sprintf("%s %s  %s  %s",
@@ -139,7 +139,7 @@ func (l *layout) group(group []engine.Step) {
 }
 
 // someOwners names the first few owners of a group.
-func someOwners(group []engine.Step) string {
+func someOwners(group []plan.Step) string {
 	var names []string
 	for _, s := range group[:min(len(group), foldNames)] {
 		names = append(names, string(s.Owner))
@@ -153,7 +153,7 @@ func someOwners(group []engine.Step) string {
 
 // common is the i-th reason as it holds for a whole group: values that differ
 // are left out, and a message that differs says whose it is.
-func common(group []engine.Step, i int, r engine.Reason) engine.Reason {
+func common(group []plan.Step, i int, r plan.Reason) plan.Reason {
 	message := r.Message
 	for _, s := range group {
 		other := s.Reasons[i]
@@ -170,7 +170,7 @@ func common(group []engine.Step, i int, r engine.Reason) engine.Reason {
 // reason writes a message with what is there and what should be: on the same
 // line if they fit, else one below the other. What the message says already is
 // not said again.
-func (l *layout) reason(r engine.Reason) {
+func (l *layout) reason(r plan.Reason) {
 	message, field, have, want := Clean(r.Message), Clean(r.Field), Clean(r.Have), Clean(r.Want)
 	if want == "" && strings.Contains(message, have) {
 		l.detail(message)

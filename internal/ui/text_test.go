@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mtlsplan/engine"
+	"mtlsplan/internal/plan"
 )
 
 var at = time.Date(2027, 1, 2, 3, 4, 5, 6, time.FixedZone("CET", 3600))
@@ -16,10 +17,10 @@ var at = time.Date(2027, 1, 2, 3, 4, 5, 6, time.FixedZone("CET", 3600))
 // TestManyFailures: a passphrase that everybody lacks is told in time.
 func TestManyFailures(t *testing.T) {
 	v := &Apply{Out: io.Discard, Err: io.Discard}
-	report := &engine.Report{Plan: &engine.Plan{}}
+	report := &engine.Report{Plan: &plan.Plan{}}
 	v.Planned(report.Plan)
 	for i := range 100_000 {
-		f := engine.Failure{Owner: engine.Owner(fmt.Sprintf("user.u%06d", i)), Message: "environment variable X is not set"}
+		f := plan.Failure{Owner: plan.Owner(fmt.Sprintf("user.u%06d", i)), Message: "environment variable X is not set"}
 		v.Failed(f)
 		report.Failures = append(report.Failures, f)
 	}
@@ -31,26 +32,26 @@ func TestManyFailures(t *testing.T) {
 }
 
 // samplePlan has one step of most actions.
-func samplePlan() *engine.Plan {
-	return &engine.Plan{
+func samplePlan() *plan.Plan {
+	return &plan.Plan{
 		At:        at,
 		Unchanged: 12,
-		Steps: []engine.Step{
-			{Owner: "ca.mattermost", Action: engine.Create, Artefacts: []string{"pass", "key", "crt"}, Generated: true,
-				Reasons: []engine.Reason{{Code: engine.Missing, Message: "there is no CA yet"}}},
-			{Owner: "user.mmuser", Action: engine.Rekey, Artefacts: []string{"key", "csr", "crt", "p12"}, Reimport: true,
-				Reasons: []engine.Reason{
-					{Code: engine.KeyChanged, Message: "the key is of another type", Field: "key", Have: "rsa-2048", Want: "ecdsa-p256"},
-					{Code: engine.SubjectChanged, Message: "the subject differs", Field: "subject",
+		Steps: []plan.Step{
+			{Owner: "ca.mattermost", Action: plan.Create, Artefacts: []string{"pass", "key", "crt"}, Generated: true,
+				Reasons: []plan.Reason{{Code: plan.Missing, Message: "there is no CA yet"}}},
+			{Owner: "user.mmuser", Action: plan.Rekey, Artefacts: []string{"key", "csr", "crt", "p12"}, Reimport: true,
+				Reasons: []plan.Reason{
+					{Code: plan.KeyChanged, Message: "the key is of another type", Field: "key", Have: "rsa-2048", Want: "ecdsa-p256"},
+					{Code: plan.SubjectChanged, Message: "the subject differs", Field: "subject",
 						Have: "C=US, ST=Maryland, L=Meade, O=Mattermost, OU=Smarttotem, CN=mmuser",
 						Want: "C=US, ST=Maryland, L=Fort Meade, O=Mattermost, OU=Smarttotem, CN=mmuser"},
 				}},
-			{Owner: "user.ann", Action: engine.Create, Artefacts: []string{"pass", "key", "csr", "crt", "p12"}, Generated: true, Reimport: true,
-				Reasons: []engine.Reason{{Code: engine.Missing, Message: "there are no files yet"}}},
-			{Owner: "crl.mattermost", Action: engine.Rebuild, Artefacts: []string{"crl"},
-				Reasons: []engine.Reason{{Code: engine.Expiring, Message: "it ends in 9 days", Want: "10 days before"}}},
-			{Owner: "nginx.mattermost", Action: engine.Repair, Artefacts: []string{"site"},
-				Reasons: []engine.Reason{{Code: engine.Mode, Message: "its mode is wider than it may be", Have: "0666", Want: "0644"}}},
+			{Owner: "user.ann", Action: plan.Create, Artefacts: []string{"pass", "key", "csr", "crt", "p12"}, Generated: true, Reimport: true,
+				Reasons: []plan.Reason{{Code: plan.Missing, Message: "there are no files yet"}}},
+			{Owner: "crl.mattermost", Action: plan.Rebuild, Artefacts: []string{"crl"},
+				Reasons: []plan.Reason{{Code: plan.Expiring, Message: "it ends in 9 days", Want: "10 days before"}}},
+			{Owner: "nginx.mattermost", Action: plan.Repair, Artefacts: []string{"site"},
+				Reasons: []plan.Reason{{Code: plan.Mode, Message: "its mode is wider than it may be", Have: "0666", Want: "0644"}}},
 		},
 	}
 }
@@ -82,14 +83,14 @@ func TestPlanText(t *testing.T) {
 
 func TestReasonSaysNothingTwice(t *testing.T) {
 	for _, c := range []struct {
-		reason engine.Reason
+		reason plan.Reason
 		want   string
 	}{
-		{engine.Reason{Message: "gone"}, "gone"},
-		{engine.Reason{Message: "it expired on 2027-01-01", Field: "validity", Have: "2027-01-01"}, "it expired on 2027-01-01"},
-		{engine.Reason{Message: "it is revoked", Field: "serial", Have: "0A"}, "it is revoked: serial 0A"},
-		{engine.Reason{Message: "another subject", Field: "locality", Have: "a", Want: "b"}, "another subject: locality a → b"},
-		{engine.Reason{Message: "another key", Field: "key", Want: "b"}, "another key: → b"},
+		{plan.Reason{Message: "gone"}, "gone"},
+		{plan.Reason{Message: "it expired on 2027-01-01", Field: "validity", Have: "2027-01-01"}, "it expired on 2027-01-01"},
+		{plan.Reason{Message: "it is revoked", Field: "serial", Have: "0A"}, "it is revoked: serial 0A"},
+		{plan.Reason{Message: "another subject", Field: "locality", Have: "a", Want: "b"}, "another subject: locality a → b"},
+		{plan.Reason{Message: "another key", Field: "key", Want: "b"}, "another key: → b"},
 	} {
 		var out bytes.Buffer
 		(&layout{w: &out}).reason(c.reason)
@@ -115,14 +116,14 @@ func TestColourAddsNothingButSequences(t *testing.T) {
 }
 
 // many makes n users with the same action and reason codes.
-func many(n int) []engine.Step {
-	var steps []engine.Step
+func many(n int) []plan.Step {
+	var steps []plan.Step
 	for i := range n {
-		steps = append(steps, engine.Step{
-			Owner: engine.Owner(fmt.Sprintf("user.u%03d", i)), Action: engine.Reissue, Artefacts: []string{"crt", "p12"}, Reimport: true,
-			Reasons: []engine.Reason{
-				{Code: engine.Expiring, Message: "the certificate ends soon", Have: fmt.Sprintf("%d days", i)},
-				{Code: engine.UsageChanged, Message: fmt.Sprintf("extension %d differs", i), Have: "a", Want: "b"},
+		steps = append(steps, plan.Step{
+			Owner: plan.Owner(fmt.Sprintf("user.u%03d", i)), Action: plan.Reissue, Artefacts: []string{"crt", "p12"}, Reimport: true,
+			Reasons: []plan.Reason{
+				{Code: plan.Expiring, Message: "the certificate ends soon", Have: fmt.Sprintf("%d days", i)},
+				{Code: plan.UsageChanged, Message: fmt.Sprintf("extension %d differs", i), Have: "a", Want: "b"},
 			},
 		})
 	}
@@ -131,7 +132,7 @@ func many(n int) []engine.Step {
 
 func TestFold(t *testing.T) {
 	var whole, folded bytes.Buffer
-	Plan(&whole, Style{}, &engine.Plan{Steps: many(foldAbove)})
+	Plan(&whole, Style{}, &plan.Plan{Steps: many(foldAbove)})
 	if n := strings.Count(whole.String(), "~ user."); n != foldAbove {
 		t.Errorf("%d steps were folded: %d lines", foldAbove, n)
 	}
@@ -139,7 +140,7 @@ func TestFold(t *testing.T) {
 	ca := steps[0]
 	ca.Owner, ca.Reimport = "ca.x", false
 	steps = append(steps, ca)
-	Plan(&folded, Style{}, &engine.Plan{Steps: steps})
+	Plan(&folded, Style{}, &plan.Plan{Steps: steps})
 	want := `~ 480 users  reissue  crt p12
     user.u000, user.u001, user.u002 and 477 more
     the certificate ends soon
@@ -156,32 +157,32 @@ Plan: 481 to reissue, 0 unchanged. 480 users must import a new .p12.
 }
 
 func TestTotals(t *testing.T) {
-	refuse := engine.Step{Owner: "ca.x", Action: engine.Refuse}
-	create := engine.Step{Owner: "user.a", Action: engine.Create, Reimport: true}
-	other := engine.Step{Owner: "user.b", Action: engine.Create, Reimport: true}
-	failure := []engine.Failure{{Owner: "user.b", Message: "m"}}
+	refuse := plan.Step{Owner: "ca.x", Action: plan.Refuse}
+	create := plan.Step{Owner: "user.a", Action: plan.Create, Reimport: true}
+	other := plan.Step{Owner: "user.b", Action: plan.Create, Reimport: true}
+	failure := []plan.Failure{{Owner: "user.b", Message: "m"}}
 	for _, c := range []struct {
-		plan        engine.Plan
-		done        []engine.Step
-		failures    []engine.Failure
+		plan        plan.Plan
+		done        []plan.Step
+		failures    []plan.Failure
 		want, apply string
 	}{
-		{engine.Plan{Unchanged: 4}, nil, nil,
+		{plan.Plan{Unchanged: 4}, nil, nil,
 			"Nothing to do: 4 owners match the spec.", "Nothing to do: 4 owners match the spec."},
-		{engine.Plan{Unchanged: 1}, nil, nil,
+		{plan.Plan{Unchanged: 1}, nil, nil,
 			"Nothing to do: 1 owner matches the spec.", "Nothing to do: 1 owner matches the spec."},
-		{engine.Plan{Unchanged: 3, Failures: failure}, nil, failure,
+		{plan.Plan{Unchanged: 3, Failures: failure}, nil, failure,
 			"Plan: 1 not judged, 3 unchanged.", "Applied: 1 failed, 3 unchanged."},
-		{engine.Plan{Steps: []engine.Step{create}}, []engine.Step{create}, nil,
+		{plan.Plan{Steps: []plan.Step{create}}, []plan.Step{create}, nil,
 			"Plan: 1 to create, 0 unchanged. 1 user must import a new .p12.",
 			"Applied: 1 created, 0 unchanged. 1 user must import a new .p12."},
-		{engine.Plan{Steps: []engine.Step{create, other}}, []engine.Step{create}, failure,
+		{plan.Plan{Steps: []plan.Step{create, other}}, []plan.Step{create}, failure,
 			"Plan: 2 to create, 0 unchanged. 2 users must import a new .p12.",
 			"Applied: 1 created, 1 failed, 0 unchanged. 1 user must import a new .p12."},
-		{engine.Plan{Steps: []engine.Step{create, other}}, nil, nil,
+		{plan.Plan{Steps: []plan.Step{create, other}}, nil, nil,
 			"Plan: 2 to create, 0 unchanged. 2 users must import a new .p12.",
 			"Applied: 2 not done, 0 unchanged."},
-		{engine.Plan{Steps: []engine.Step{create, refuse}}, nil, nil,
+		{plan.Plan{Steps: []plan.Step{create, refuse}}, nil, nil,
 			"Plan: 1 refused, 1 to create, 0 unchanged. 1 user must import a new .p12.",
 			"Refused: 1 step must not be applied, so nothing was changed."},
 	} {
@@ -196,13 +197,13 @@ func TestTotals(t *testing.T) {
 }
 
 func TestEveryActionHasAWord(t *testing.T) {
-	for _, a := range engine.Actions {
+	for _, a := range plan.Actions {
 		if wordOf(a).symbol == "?" {
 			t.Errorf("%s has no row in words", a)
 		}
 	}
-	if len(words) != len(engine.Actions) {
-		t.Errorf("%d words for %d actions", len(words), len(engine.Actions))
+	if len(words) != len(plan.Actions) {
+		t.Errorf("%d words for %d actions", len(words), len(plan.Actions))
 	}
 }
 
@@ -229,23 +230,23 @@ func TestClean(t *testing.T) {
 // from outside.
 func TestHostileTextIsHarmless(t *testing.T) {
 	bad := "x\x1b]0;evil\a\u009b2J\r\u202e\U000e0001\xff"
-	step := engine.Step{Owner: engine.Owner(bad), Action: engine.Create, Artefacts: []string{"key"},
-		Reasons: []engine.Reason{{Code: engine.Missing, Message: bad, Field: bad, Have: bad, Want: bad}}}
-	plan := &engine.Plan{At: at, Steps: []engine.Step{step}, Notes: []engine.Note{{Owner: step.Owner, Message: bad}},
-		Failures: []engine.Failure{{Owner: step.Owner, Message: bad}}}
-	details := &engine.Details{Owner: step.Owner, Step: &step, Failures: plan.Failures,
+	step := plan.Step{Owner: plan.Owner(bad), Action: plan.Create, Artefacts: []string{"key"},
+		Reasons: []plan.Reason{{Code: plan.Missing, Message: bad, Field: bad, Have: bad, Want: bad}}}
+	p := &plan.Plan{At: at, Steps: []plan.Step{step}, Notes: []plan.Note{{Owner: step.Owner, Message: bad}},
+		Failures: []plan.Failure{{Owner: step.Owner, Message: bad}}}
+	details := &engine.Details{Owner: step.Owner, Step: &step, Failures: p.Failures,
 		Files:  []engine.FileDetail{{Kind: bad, Path: bad, Mode: bad, State: bad, Facts: []engine.FileFact{{Name: bad, Value: bad}}}},
 		Issued: []engine.IssuedDetail{{Serial: bad, State: bad, RevokedAt: &at, Reason: bad, Subject: bad}}}
 
 	var out bytes.Buffer
-	Plan(&out, Style{}, plan)
-	Notes(&out, Style{}, plan.Notes)
-	Failures(&out, Style{}, plan.Failures)
+	Plan(&out, Style{}, p)
+	Notes(&out, Style{}, p.Notes)
+	Failures(&out, Style{}, p.Failures)
 	if err := Details(&out, Style{}, details, at); err != nil {
 		t.Fatal(err)
 	}
 	for _, format := range []string{"json", "yaml"} {
-		for _, doc := range []any{PlanDocument(plan), DetailsDocument(details)} {
+		for _, doc := range []any{PlanDocument(p), DetailsDocument(details)} {
 			if err := Document(&out, format, doc); err != nil {
 				t.Fatal(err)
 			}

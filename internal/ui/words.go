@@ -6,11 +6,12 @@ import (
 	"strings"
 
 	"mtlsplan/engine"
+	"mtlsplan/internal/plan"
 )
 
 // word is how an action is shown.
 type word struct {
-	action  engine.Action
+	action  plan.Action
 	symbol  string
 	color   string // SGR parameter
 	pending string // in the totals of a plan: "3 to create"
@@ -20,26 +21,26 @@ type word struct {
 
 // words are all actions in the order in which totals name them.
 var words = []word{
-	{engine.Refuse, "!", red, "refused", "refused",
+	{plan.Refuse, "!", red, "refused", "refused",
 		"The plan must not be applied, and nothing of it is done."},
-	{engine.Create, "+", green, "to create", "created",
+	{plan.Create, "+", green, "to create", "created",
 		"Everything of the owner is made for the first time."},
-	{engine.Adopt, "=", green, "to adopt", "adopted", ""},
-	{engine.Rekey, "±", yellow, "to rekey", "rekeyed",
+	{plan.Adopt, "=", green, "to adopt", "adopted", ""},
+	{plan.Rekey, "±", yellow, "to rekey", "rekeyed",
 		"A new key with all that follows from it. The user must import a new .p12."},
-	{engine.Reissue, "~", yellow, "to reissue", "reissued",
+	{plan.Reissue, "~", yellow, "to reissue", "reissued",
 		"A new certificate for the same key."},
-	{engine.Rebuild, "~", yellow, "to rebuild", "rebuilt",
+	{plan.Rebuild, "~", yellow, "to rebuild", "rebuilt",
 		"The same key and certificate in new containers; a CRL signed anew; a new text of a site."},
-	{engine.Repair, "~", yellow, "to repair", "repaired",
+	{plan.Repair, "~", yellow, "to repair", "repaired",
 		"A mode is set right, or a damaged or lost file is made again from key and database."},
-	{engine.Revoke, "-", red, "to revoke", "revoked",
+	{plan.Revoke, "-", red, "to revoke", "revoked",
 		"Certificates are put on the CRL."},
-	{engine.Retire, "-", red, "to retire", "retired",
+	{plan.Retire, "-", red, "to retire", "retired",
 		"Every unexpired certificate of the user is revoked, and the files are moved to db/retired/."},
 }
 
-func wordOf(a engine.Action) word {
+func wordOf(a plan.Action) word {
 	for _, w := range words {
 		if w.action == a {
 			return w
@@ -50,7 +51,7 @@ func wordOf(a engine.Action) word {
 
 // ActionDoc is an action as the reference has it.
 type ActionDoc struct {
-	Action      engine.Action
+	Action      plan.Action
 	Symbol, Doc string
 }
 
@@ -84,7 +85,7 @@ func Legend() string {
 }
 
 // tally counts actions and is written as "3 created, 1 rekeyed".
-func tally(counts map[engine.Action]int, text func(word) string) []string {
+func tally(counts map[plan.Action]int, text func(word) string) []string {
 	var parts []string
 	for _, w := range words {
 		if n := counts[w.action]; n > 0 {
@@ -102,7 +103,7 @@ func count(n int, one, many string) string {
 }
 
 // PlanTotals is the last line of a plan: its steps and what they cost people.
-func PlanTotals(p *engine.Plan) string {
+func PlanTotals(p *plan.Plan) string {
 	if p.Empty() && len(p.Failures) == 0 {
 		return nothingToDo(p)
 	}
@@ -117,17 +118,17 @@ func PlanTotals(p *engine.Plan) string {
 // ApplyTotals is the last line of an apply.
 func ApplyTotals(r *engine.Report) string {
 	if r.Plan.Refused() {
-		n := r.Plan.Summary()[engine.Refuse]
+		n := r.Plan.Summary()[plan.Refuse]
 		return "Refused: " + count(n, "step", "steps") + " must not be applied, so nothing was changed."
 	}
 	if r.Plan.Empty() && len(r.Failures) == 0 {
 		return nothingToDo(r.Plan)
 	}
-	settled := map[engine.Owner]bool{}
+	settled := map[plan.Owner]bool{}
 	for _, f := range r.Failures {
 		settled[f.Owner] = true
 	}
-	done := &engine.Plan{Steps: r.Done}
+	done := &plan.Plan{Steps: r.Done}
 	for _, s := range r.Done {
 		settled[s.Owner] = true
 	}
@@ -148,7 +149,7 @@ func ApplyTotals(r *engine.Report) string {
 	return "Applied: " + strings.Join(parts, ", ") + "." + reimports(done.Reimports())
 }
 
-func nothingToDo(p *engine.Plan) string {
+func nothingToDo(p *plan.Plan) string {
 	return "Nothing to do: " + count(p.Unchanged, "owner matches", "owners match") + " the spec."
 }
 

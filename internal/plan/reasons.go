@@ -1,4 +1,4 @@
-package engine
+package plan
 
 // The reason codes. They are part of the contract: scripts match them.
 const (
@@ -61,8 +61,10 @@ var codes = []CodeDoc{
 	{Mode, "repair", "The file's permission bits are wider than they may be."},
 }
 
-// strength orders reasons: position in codes.
-var strength = func() map[Code]int {
+// Strength orders reasons, the strongest first: it is the place in [Codes].
+func Strength(c Code) int { return strengths[c] }
+
+var strengths = func() map[Code]int {
 	m := map[Code]int{}
 	for i, c := range codes {
 		m[c.Code] = i
