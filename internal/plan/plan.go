@@ -1,3 +1,6 @@
+// Package plan holds the words of a plan: owner, action, reason, step, note,
+// failure. It decides nothing and reads nothing; package policy makes plans,
+// package engine carries them out, and package ui shows them.
 package plan
 
 import "time"
@@ -51,6 +54,7 @@ type Step struct {
 // Note is something that the user should know and that changes nothing.
 type Note struct {
 	Owner   Owner  `json:"owner,omitempty" yaml:"owner,omitempty"`
+	Code    Code   `json:"code,omitempty" yaml:"code,omitempty"`
 	Warning bool   `json:"warning,omitempty" yaml:"warning,omitempty"`
 	Message string `json:"message" yaml:"message"`
 }
@@ -59,6 +63,7 @@ type Note struct {
 // other owners are not concerned.
 type Failure struct {
 	Owner   Owner  `json:"owner" yaml:"owner"`
+	Code    Code   `json:"code,omitempty" yaml:"code,omitempty"`
 	Message string `json:"message" yaml:"message"`
 }
 
