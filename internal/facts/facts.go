@@ -1,0 +1,206 @@
+// Package facts holds what lies in an output directory, parsed once, as values:
+// no secret is in them, and nothing in them reads a file. Package inventory
+// makes them, package policy judges them.
+package facts
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"io/fs"
+	"time"
+
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
+)
+
+// Opening tells how far an encrypted file could be opened.
+type Opening uint8
+
+const (
+	NotTried      Opening = iota
+	OpensNow              // with the passphrase of the spec
+	OpensPrevious         // with previous_passphrase
+	OpensNeither          // with none that is at hand
+	Unreadable            // damaged: no passphrase would help
+)
+
+// File is what is known of a file without understanding it.
+type File struct {
+	Kind    plan.Kind
+	Path    Path // relative to the output directory
+	Missing bool
+	Mode    fs.FileMode // permission bits
+}
+
+// Name is the file's path relative to the output directory.
+func (f File) Name() string { return f.Path.String() }
+
+// Key is a private key file.
+type Key struct {
+	File
+	Info    pki.KeyInfo
+	Opening Opening
+	Type    pki.KeyType // "" unless opened
+	SPKI    string      // [pki.PublicID] of the key, "" unless opened
+}
+
+// Passphrase is what is known of an owner's passphrase, and not the passphrase.
+type Passphrase struct {
+	File              // the generated one's
+	Made        bool  // false for a generated one that was never made
+	Err         error // why it could not be read
+	PreviousErr error // the same of previous_passphrase
+}
+
+// Certificate is what policies use of a certificate, small enough to be kept
+// for every user.
+type Certificate struct {
+	Sum       [sha256.Size]byte // of the DER: which certificate it is
+	Serial    string            // upper-case hex
+	SPKI      string            // identity of the key
+	Subject   string            // DER of the name
+	Name      pki.Subject       // what it says
+	Plain     bool              // and that is all that it says
+	Issuer    string            // DER of the name
+	Authority string            // key identifier of the issuer's, "" for none
+	SANs      []pki.SAN
+	NotBefore time.Time
+	NotAfter  time.Time
+	Version   int
+
+	// Unusual is how it differs from what would be issued today by a CA that has
+	// issued it, but for the authority's key identifier.
+	Unusual []pki.Mismatch
+
+	// X509 is the certificate itself; nil for a user whose files were not read
+	// anew, whose certificate has nothing unusual and an authority identifier.
+	X509 *x509.Certificate
+}
+
+// CertificateFile is a file of certificates in PEM.
+type CertificateFile struct {
+	File
+	Cert  *Certificate        // the first; nil when missing or damaged
+	Alone bool                // the file holds Cert, as it would be written, and nothing else
+	All   []*x509.Certificate // what the file holds; nil where X509 of Cert is
+}
+
+// Request is what policies use of a certificate signing request.
+type Request struct {
+	Subject    string // DER of the name
+	SANs       []pki.SAN
+	SPKI       string
+	Type       pki.KeyType
+	Sum        [sha256.Size]byte // of the DER
+	Challenged bool              // it has a challenge password
+}
+
+// RequestFile is a file with a certificate signing request.
+type RequestFile struct {
+	File
+	Request *Request // nil when missing or damaged
+
+	// ChallengeDiffers: its challenge password is not the spec's.
+	ChallengeDiffers bool
+}
+
+// P12 is a PKCS #12 file.
+type P12 struct {
+	File
+	Profile pki.Profile // what the spec asks for at this path
+	Info    pki.P12Info
+	Opening Opening           // OpensNow or OpensNeither when tried: previous_passphrase is not
+	Cert    [sha256.Size]byte // of the certificate's DER, when opened
+	SPKI    string            // of the key in it, when opened
+}
+
+// CRL is the CRLs of one file, one for every CA that is trusted.
+type CRL struct {
+	File
+	Err     error                           // why it cannot be read
+	Damaged bool                            // something in it is no CRL of a CA that the ledger knows
+	Lists   map[string]*x509.RevocationList // by the SPKI of the CA
+}
+
+// CA is the certificate authority.
+type CA struct {
+	Owner      plan.Owner
+	Passphrase Passphrase
+	Key        Key
+	Crt        CertificateFile
+	Past       map[int]Key // keys of earlier generations, from db/retired, by number: those that may have to sign
+	Wide       []File      // directories and database files that are wider than they may be
+	Odd        []string    // names under which the cache can be neither read nor written
+	Err        error       // a file that cannot be read: nothing can be said of the CA
+
+	// Interrupted: a batch was committed that nobody has finished yet.
+	Interrupted bool
+}
+
+// User is one user of the spec who may come in.
+type User struct {
+	Owner      plan.Owner
+	Passphrase Passphrase
+	Key        Key // of a csr user: missing, with type and SPKI of the request
+	CSR        RequestFile
+	Crt        CertificateFile
+	P12        []P12
+	Stray      []File   // files that the spec has no use for: a .p12 of a profile that is no longer asked for
+	Asked      *Request // the request that the user has made, of a csr user
+
+	// Recorded is the certificate that the ledger holds as the newest valid one for
+	// the key; nil for none, and equal to Crt.Cert where that is the one.
+	Recorded *Certificate
+	Err      error
+}
+
+// Departed is what is left of a user who must have no valid certificate.
+type Departed struct {
+	Owner plan.Owner
+	Files []File
+	Crt   CertificateFile
+	Err   error
+}
+
+// Site is the files of one site of a proxy.
+type Site struct {
+	Owner plan.Owner
+	Files []Rendered // in the order in which the proxy renders them
+	Err   error
+}
+
+// Rendered is a file that was rendered.
+type Rendered struct {
+	File
+	Sum [sha256.Size]byte // of its content
+}
+
+// Users are the users of the spec who may come in and whom the run is about.
+type Users interface {
+	Len() int
+
+	// Spec is the place of the i-th in the users of the spec.
+	Spec(i int) int
+
+	// User gives the facts of the i-th. They hold until the next call.
+	User(i int) *User
+}
+
+// Inventory is everything that the output directory holds, as far as the spec
+// and the ledger are concerned with it.
+type Inventory struct {
+	CA         CA
+	CRL        CRL
+	Users      Users
+	Departed   []Departed
+	Bystanders []Bystander // with --adopt: users whom the run is not about
+	Sites      []Site      // in the order of the spec
+	Orphans    []string    // rendered files that are there and that no site of the spec has
+}
+
+// Bystander is a user whom the run is not about and of whom the ledger knows
+// nothing.
+type Bystander struct {
+	Owner plan.Owner
+	Crt   CertificateFile
+}

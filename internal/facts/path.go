@@ -1,0 +1,102 @@
+package facts
+
+import (
+	"fmt"
+	"io/fs"
+
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
+)
+
+// Path is where a file lies, relative to the output directory. That of a user's
+// file is put together only when somebody asks for it: there are five for each
+// of 100,000 users.
+type Path struct {
+	dir, base, ending string
+}
+
+// At is a path as it is.
+func At(name string) Path { return Path{base: name} }
+
+func (p Path) String() string { return p.dir + p.base + p.ending }
+
+const secretsDir = "secrets/"
+
+// CAPath is where a file of the CA lies.
+func CAPath(ca string, kind plan.Kind) Path {
+	p := Path{base: "ca." + ca, ending: "." + kind}
+	if kind == plan.KindPass {
+		p.dir = secretsDir
+	}
+	return p
+}
+
+// PastKeyPath is where the key of an earlier generation of the CA lies.
+func PastKeyPath(ca string, generation int) Path {
+	return At(fmt.Sprintf("db/retired/ca.%s.G%d.key", ca, generation))
+}
+
+// Base is what the names of a user's files begin with.
+func Base(user, ca string) string { return user + "-" + ca }
+
+// UserPath is where a file of a user lies; base is that of [Base].
+func UserPath(base string, kind plan.Kind) Path {
+	p := Path{base: base, ending: endings[kind]}
+	if kind == plan.KindPass {
+		p.dir = secretsDir
+	}
+	return p
+}
+
+// endings spare putting them together for each of many users.
+var endings = func() map[plan.Kind]string {
+	m := map[plan.Kind]string{}
+	for _, k := range UserKinds {
+		m[k] = "." + k
+	}
+	return m
+}()
+
+// UserKinds are the kinds of file that a user may have, whatever the spec says.
+var UserKinds = func() []plan.Kind {
+	list := []plan.Kind{plan.KindPass, plan.KindKey, plan.KindCSR, plan.KindCrt, plan.KindP12}
+	for _, p := range pki.Profiles {
+		list = append(list, string(p)+"."+plan.KindP12)
+	}
+	return list
+}()
+
+// P12Kind is the kind of a user's i-th .p12: the first has no profile in its name.
+func P12Kind(i int, p pki.Profile) plan.Kind {
+	switch {
+	case i == 0:
+		return plan.KindP12
+	case p == pki.Modern:
+		return "modern.p12" // as a constant, for each of many users
+	}
+	return string(p) + "." + plan.KindP12
+}
+
+// Modes of what lies in an output directory.
+const (
+	ModePrivate fs.FileMode = 0o700 // directories that hold secrets or the database
+	ModeSecret  fs.FileMode = 0o600
+	ModePublic  fs.FileMode = 0o644
+)
+
+// Widest is the widest mode that a file or directory may have.
+func (f File) Widest() fs.FileMode {
+	if name := f.Name(); name == "db" || name == "secrets" {
+		return ModePrivate
+	}
+	return ModeOf(f.Kind)
+}
+
+// ModeOf is the mode of the artefacts of a kind.
+func ModeOf(kind plan.Kind) fs.FileMode {
+	switch kind {
+	case plan.KindCSR, plan.KindCrt, plan.KindCRL, plan.KindSite:
+		return ModePublic
+	}
+	return ModeSecret
+}

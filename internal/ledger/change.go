@@ -1,0 +1,169 @@
+package ledger
+
+import (
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+	"strings"
+	"time"
+
+	"mtlsplan/internal/pki"
+)
+
+// Change is one thing that happens to a ledger.
+type Change interface{ apply(*Ledger) }
+
+// Issue records a certificate. An adopted one may have a serial that another has
+// too: then they share a row, which lasts as long as either.
+type Issue struct {
+	Owner string
+	Cert  *x509.Certificate
+}
+
+// Revoke revokes a serial. The first revocation stands for ever; only a reason
+// that was missing is filled in.
+type Revoke struct {
+	Serial string
+	When   time.Time
+	Reason string // RFC 5280 name, "" for unspecified
+
+	// Owner and NotAfter are for a serial without a row, which gets one.
+	Owner    string
+	NotAfter time.Time
+}
+
+// PassNumber makes the next CRL's number higher than one that was used.
+type PassNumber struct{ Used *big.Int }
+
+// Render records what was written to a path.
+type Render struct {
+	Path string
+	Sum  Sum
+}
+
+// Forget forgets that something was rendered to a path.
+type Forget struct{ Path string }
+
+// With is the ledger as it would be after some changes. The ledger itself stays
+// as it is.
+func (l *Ledger) With(changes ...Change) *Ledger {
+	if len(changes) == 0 {
+		return l
+	}
+	c := *l
+	c.rows, c.entries = slices.Clone(l.rows), slices.Clone(l.entries)
+	c.bySerial, c.byOwner, c.issued = maps.Clone(l.bySerial), maps.Clone(l.byOwner), maps.Clone(l.issued)
+	// Lists share one array with others: an append must not write into it.
+	for _, lists := range []map[string][]int32{c.byOwner, c.issued} {
+		for owner, list := range lists {
+			lists[owner] = slices.Clip(list)
+		}
+	}
+	c.rendered, c.texts = maps.Clone(l.rendered), maps.Clone(l.texts)
+	c.pending = pending{}
+	for _, change := range changes {
+		change.apply(&c)
+	}
+	return &c
+}
+
+func (c Issue) apply(l *Ledger) {
+	serial := pki.SerialHex(c.Cert.SerialNumber)
+	if i, shared := l.bySerial[serial]; shared {
+		r := &l.rows[i]
+		r.Owner += "," + c.Owner
+		if c.Cert.NotAfter.After(r.NotAfter) {
+			r.NotAfter = c.Cert.NotAfter.UTC()
+		}
+		l.byOwner[c.Owner] = append(l.byOwner[c.Owner], i)
+		l.pending.rewrite = true
+	} else {
+		l.addRow(Row{
+			State: Valid, NotAfter: c.Cert.NotAfter.UTC(), Serial: serial,
+			Owner: c.Owner, Subject: pki.NameOneLine(c.Cert.RawSubject),
+		})
+	}
+	text := FormatRecord(Record{Owner: c.Owner, DER: c.Cert.Raw})
+	l.pending.issued = append(l.pending.issued, text...)
+	l.issued[c.Owner] = append(l.issued[c.Owner], int32(len(l.entries)))
+	e := entryOf(c.Owner, c.Cert, l.disk.issuedEnd, int64(len(text)))
+	if e.row = l.rowAt(e.Serial); e.row >= 0 {
+		e.Serial = l.rows[e.row].Serial
+	}
+	l.share(&e)
+	e.DER = c.Cert.Raw
+	l.disk.issuedEnd += int64(len(text))
+	l.entries = append(l.entries, e)
+}
+
+func (l *Ledger) addRow(r Row) {
+	l.pending.lines = append(l.pending.lines, FormatIndex([]Row{r})...)
+	l.bySerial[r.Serial] = int32(len(l.rows))
+	for _, owner := range r.Owners() {
+		l.byOwner[owner] = append(l.byOwner[owner], int32(len(l.rows)))
+	}
+	l.rows = append(l.rows, r)
+}
+
+func (c Revoke) apply(l *Ledger) {
+	if l.Row(c.Serial) == nil {
+		l.addRow(Row{State: Valid, NotAfter: c.NotAfter.UTC(), Serial: c.Serial, Owner: c.Owner, Subject: "/CN=unknown"})
+	}
+	r := l.Row(c.Serial)
+	if r.State == Revoked {
+		if r.Reason == "" {
+			r.Reason = c.Reason // index.txt has no word for every reason; the CRL has
+		}
+		return
+	}
+	r.State, r.Revoked, r.Reason = Revoked, c.When, c.Reason
+	l.pending.sharedRevoked = l.pending.sharedRevoked || strings.Contains(r.Owner, ",")
+	l.pending.rewrite = true
+}
+
+func (c PassNumber) apply(l *Ledger) {
+	l.numberLost = false
+	if l.number.Cmp(c.Used) <= 0 {
+		l.number, l.pending.number = new(big.Int).Add(c.Used, big.NewInt(1)), true
+	}
+}
+
+func (c Render) apply(l *Ledger) {
+	if have, ok := l.rendered[c.Path]; ok && have == c.Sum {
+		return
+	}
+	l.rendered[c.Path], l.pending.rendered = c.Sum, true
+}
+
+func (c Forget) apply(l *Ledger) {
+	if _, ok := l.rendered[c.Path]; ok {
+		delete(l.rendered, c.Path)
+		l.pending.rendered = true
+	}
+}
+
+// parseRendered reads the lines of db/rendered, which `sha256sum -c` reads too:
+// the checksum, two blanks, and the path relative to the output directory.
+func parseRendered(data []byte) (map[string]Sum, error) {
+	out := map[string]Sum{}
+	for line := range strings.Lines(string(data)) {
+		text, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
+		sum, err := hex.DecodeString(text)
+		if !ok || err != nil || len(sum) != len(Sum{}) || path == "" {
+			return nil, fmt.Errorf("%q is not a checksum and a path", strings.TrimSpace(line))
+		}
+		out[path] = Sum(sum)
+	}
+	return out, nil
+}
+
+func formatRendered(l *Ledger) []byte {
+	var b []byte
+	for _, path := range l.RenderedPaths() {
+		b = fmt.Appendf(b, "%x  %s\n", l.rendered[path], path)
+	}
+	return b
+}

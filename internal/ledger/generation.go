@@ -1,0 +1,78 @@
+package ledger
+
+import (
+	"crypto/x509"
+	"slices"
+	"time"
+
+	"mtlsplan/internal/pki"
+)
+
+// Generation is one CA key that certificates were issued for, the first being 1.
+type Generation struct {
+	Number int
+	Cert   *x509.Certificate // the newest for the key
+	SPKI   string
+
+	// Dependents counts the users' certificates of it that are neither revoked nor
+	// past their end.
+	Dependents int
+}
+
+// Generations are the keys of a CA, oldest first: the last is the current one.
+//
+// A certificate that was revoked since the given moment still counts: a CA leaves
+// in the first run that finds nobody, and not in the one that makes it so.
+func (l *Ledger) Generations(ca string, now, since time.Time) []Generation {
+	var out []Generation
+	for _, at := range l.issued[ca] {
+		e := &l.entries[at]
+		cert, err := x509.ParseCertificate(e.DER)
+		if err != nil {
+			continue
+		}
+		i := slices.IndexFunc(out, func(g Generation) bool { return g.SPKI == e.SPKI })
+		if i < 0 {
+			i = len(out)
+			out = append(out, Generation{Number: i + 1, SPKI: e.SPKI})
+		}
+		out[i].Cert = cert
+	}
+	issuers := l.Issuers(out)
+	for i := range l.rows {
+		r := &l.rows[i]
+		if r.State == Revoked && r.Revoked.Before(since) || !now.Before(r.NotAfter) || !IsUser(r.Owner) {
+			continue
+		}
+		for i := range out {
+			if len(out) == 1 || issuers[r.Serial] == out[i].SPKI {
+				out[i].Dependents++
+			}
+		}
+	}
+	return out
+}
+
+// Issuers tells which generation has issued each user's certificate: the SPKI by
+// serial. With one generation there is nothing to tell apart, and it is empty.
+func (l *Ledger) Issuers(gens []Generation) map[string]string {
+	out := map[string]string{}
+	if len(gens) < 2 {
+		return out
+	}
+	for i := range l.entries {
+		e := &l.entries[i]
+		if !IsUser(e.Owner) || e.SPKI == "" {
+			continue
+		}
+		for _, g := range gens {
+			if pki.IssuedBy(g.Cert, e.Issuer, e.Authority, func() *x509.Certificate {
+				cert, _ := x509.ParseCertificate(e.DER)
+				return cert
+			}) {
+				out[e.Serial] = g.SPKI
+			}
+		}
+	}
+	return out
+}
