@@ -1,4 +1,4 @@
-package cadb
+package ledger
 
 import (
 	"bytes"
@@ -60,12 +60,12 @@ func FuzzIndexStaysAsItIs(f *testing.F) {
 
 // FuzzIssuedStaysWhole: an append behind what could be read is read back.
 func FuzzIssuedStaysWhole(f *testing.F) {
-	entry := FormatIssued(Issued{"user.u", []byte("x")})
+	entry := FormatRecord(Record{"user.u", []byte("x")})
 	f.Add(entry)
 	f.Add(append(bytes.Clone(entry), "user.v\n-----BEGIN CERTIFICATE-----\nAA"...))
 	f.Add([]byte("user.\x1b[31m\n\n-----BEGIN CERTIFICATE-----\nA: b\n\nAAAA\n-----END CERTIFICATE-----"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		entries, whole, err := ParseIssued(data)
+		entries, whole, err := ParseRecords(data)
 		if err != nil {
 			return
 		}
@@ -73,7 +73,7 @@ func FuzzIssuedStaysWhole(f *testing.F) {
 			t.Fatal(whole)
 		}
 		more := append(bytes.Clone(data[:whole]), entry...)
-		after, end, err := ParseIssued(more)
+		after, end, err := ParseRecords(more)
 		if err != nil || len(after) != len(entries)+1 || end != int64(len(more)) || after[len(entries)].Owner != "user.u" {
 			t.Errorf("%q: %d entries, then %d, %v", data, len(entries), len(after), err)
 		}

@@ -1,4 +1,4 @@
-package cadb
+package ledger
 
 import (
 	"bytes"
@@ -60,11 +60,11 @@ func TestBadIndexNamesTheLine(t *testing.T) {
 }
 
 func TestIssued(t *testing.T) {
-	a := FormatIssued(Issued{"ca.m", []byte("first")})
-	b := FormatIssued(Issued{"user.u", []byte("second")})
+	a := FormatRecord(Record{"ca.m", []byte("first")})
+	b := FormatRecord(Record{"user.u", []byte("second")})
 	both := append(append([]byte{}, a...), b...)
 	for cut := len(a); cut <= len(both); cut++ {
-		entries, whole, err := ParseIssued(both[:cut])
+		entries, whole, err := ParseRecords(both[:cut])
 		want, length := 1, len(a)
 		if cut >= len(both)-1 { // the last line end may be missing
 			want, length = 2, cut
@@ -73,10 +73,10 @@ func TestIssued(t *testing.T) {
 			t.Fatalf("cut at %d: %d entries, %d bytes, %v", cut, len(entries), whole, err)
 		}
 	}
-	if entries, _, err := ParseIssued(append(append(bytes.Clone(a[:len(a)-1]), '\n'), b...)); err != nil || len(entries) != 2 || entries[1].Owner != "user.u" {
+	if entries, _, err := ParseRecords(append(append(bytes.Clone(a[:len(a)-1]), '\n'), b...)); err != nil || len(entries) != 2 || entries[1].Owner != "user.u" {
 		t.Errorf("%v, %v", entries, err)
 	}
-	if _, _, err := ParseIssued(append([]byte("junk\nmore\n"), a...)); err == nil {
+	if _, _, err := ParseRecords(append([]byte("junk\nmore\n"), a...)); err == nil {
 		t.Error("damage before the last entry was read over")
 	}
 }
@@ -95,10 +95,10 @@ func FuzzParseIndex(f *testing.F) {
 	})
 }
 
-func FuzzParseIssued(f *testing.F) {
-	f.Add(FormatIssued(Issued{"user.u", []byte("x")}))
+func FuzzParseRecords(f *testing.F) {
+	f.Add(FormatRecord(Record{"user.u", []byte("x")}))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		_, whole, err := ParseIssued(data)
+		_, whole, err := ParseRecords(data)
 		if err == nil && whole > int64(len(data)) {
 			t.Error(whole)
 		}
