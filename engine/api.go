@@ -2,19 +2,26 @@ package engine
 
 import (
 	"crypto/x509"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
+
+	"mtlsplan/internal/authority"
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/plan"
 )
 
 // Options are what a run is asked beside its spec.
 type Options struct {
 	Now         time.Time     // taken for the present everywhere, also in what is issued
-	Only        []Owner       // the owners to act on; empty: all
+	Only        []plan.Owner  // the owners to act on; empty: all
 	LockTimeout time.Duration // how long to wait for another run; 0: not at all
-	Replace     []Owner       // users to rekey now, revoking what they have
+	Replace     []plan.Owner  // users to rekey now, revoking what they have
 	Reason      string        // RFC 5280 reason of Replace
 	Allow       int           // revocations allowed beyond the guard: --allow-revocations
-	Adopt       bool          // take over files that the CA database knows nothing of
+	Adopt       bool          // take over files that the ledger knows nothing of
 	AcceptClock bool          // go on although the clock is behind the directory's own past
 	Parallel    int           // how many owners are worked on at a time; less than 1: as many as there are cores
 	LookupEnv   func(string) (string, bool)
@@ -24,78 +31,72 @@ type Options struct {
 	// .p12 may have to be opened. It is called from one goroutine at a time.
 	Reading func(done, total int)
 
-	// scope, where there is one, stands for Only.
-	scope map[Owner]bool
+	Command string // for the message of another run that finds the lock taken: "apply since 2026-11-23T16:00:00Z"
 
-	Command string // for whoever finds the lock taken: "apply since 2026-11-23T16:00:00Z"
+	// thorough: every file is read, whatever the cache knows of it.
+	thorough bool
+
+	// scope, where there is one, stands for Only.
+	scope func(plan.Owner) bool
+
+	// authority, where there is one, stands for the key file of a CA.
+	authority func(ca *x509.Certificate) authority.Authority
 }
 
 // covers reports whether a run acts on an owner.
-func (o Options) covers(owner Owner) bool {
+func (o Options) covers(owner plan.Owner) bool {
 	if o.scope != nil {
-		return o.scope[owner]
+		return o.scope(owner)
 	}
 	return len(o.Only) == 0 || slices.Contains(o.Only, owner)
 }
 
 // Watcher hears what an apply does, from one goroutine at a time.
 type Watcher interface {
-	Planned(*Plan)  // once, before the first change; also of a plan that is refused
-	Done([]Step)    // steps whose files are in place, made durable together
-	Failed(Failure) // an owner that is left as it was
+	Planned(*plan.Plan)  // once, before the first change; also of a plan that is refused
+	Done([]plan.Step)    // steps whose files are in place, made durable together
+	Failed(plan.Failure) // an owner that is left as it was
 }
 
 // Report is how an apply ended.
 type Report struct {
-	Plan     *Plan
-	Done     []Step
-	Failures []Failure // those of the plan, too
+	Plan     *plan.Plan
+	Done     []plan.Step
+	Failures []plan.Failure // those of the plan, too
 }
 
 // LockedError says that another run holds the output directory.
 type LockedError struct {
 	Dir    string
-	Holder string // who, as far as known
+	Holder string // pid, host and command, as far as known
 }
 
 func (e *LockedError) Error() string { return e.Dir + ": another run holds the lock: " + e.Holder }
 
-// UnknownOwnerError says that neither spec nor database knows an owner.
-type UnknownOwnerError struct{ Owner Owner }
+// UnknownOwnerError says that neither spec nor ledger knows an owner.
+type UnknownOwnerError struct{ Owner plan.Owner }
 
 func (e *UnknownOwnerError) Error() string { return "no such owner: " + string(e.Owner) }
 
-// Details is one owner in full, for show.
-type Details struct {
-	Owner        Owner
-	Certificates []*x509.Certificate // newest first; of a CA in rollover two
-	Files        []FileDetail        // every artefact of the owner, in the order key, csr, crt, p12, ...
-	Issued       []IssuedDetail      // every certificate that the CA database holds for the owner, oldest first
-	Step         *Step               // what apply would do, nil for nothing
-	Failures     []Failure
+// Owners are all owners of a spec, in the order in which a plan treats them.
+func Owners(cfg *config.Config) []plan.Owner {
+	all := []plan.Owner{plan.CA(cfg.CA.Name)}
+	for _, u := range cfg.Users {
+		all = append(all, plan.User(u.Name))
+	}
+	all = append(all, plan.CRL(cfg.CA.Name))
+	for _, s := range cfg.Sites {
+		all = append(all, plan.Site(s.Proxy.Name, s.Name))
+	}
+	return all
 }
 
-// FileDetail is one artefact: where it is and what it holds.
-type FileDetail struct {
-	Kind  string     `json:"kind" yaml:"kind"`
-	Path  string     `json:"path" yaml:"path"`
-	Mode  string     `json:"mode,omitempty" yaml:"mode,omitempty"`   // "0600"; empty when missing
-	State string     `json:"state" yaml:"state"`                     // "ok", "missing", "damaged: …", "cannot be opened: …"
-	Facts []FileFact `json:"facts,omitempty" yaml:"facts,omitempty"` // in the order in which they are shown
-}
-
-// FileFact is one thing that a file shows, such as {"iterations", "2048"}.
-type FileFact struct {
-	Name  string `json:"name" yaml:"name"`
-	Value string `json:"value" yaml:"value"`
-}
-
-// IssuedDetail is one row of the CA database.
-type IssuedDetail struct {
-	Serial    string     `json:"serial" yaml:"serial"` // upper-case hex
-	State     string     `json:"state" yaml:"state"`   // "valid", "revoked", "expired"
-	NotAfter  time.Time  `json:"not_after" yaml:"not_after"`
-	RevokedAt *time.Time `json:"revoked_at,omitempty" yaml:"revoked_at,omitempty"`
-	Reason    string     `json:"reason,omitempty" yaml:"reason,omitempty"` // RFC 5280 name
-	Subject   string     `json:"subject" yaml:"subject"`
+// PassphraseFile is the absolute path at which the generated passphrase of a
+// user or the CA lies.
+func PassphraseFile(cfg *config.Config, owner plan.Owner) string {
+	path := facts.CAPath(cfg.CA.Name, plan.KindPass)
+	if user, ok := strings.CutPrefix(string(owner), "user."); ok {
+		path = facts.UserPath(facts.Base(user, cfg.CA.Name), plan.KindPass)
+	}
+	return filepath.Join(cfg.Output, filepath.FromSlash(path.String()))
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"mtlsplan/internal/plan"
 	"mtlsplan/render"
 	"mtlsplan/spec"
 )
@@ -240,7 +241,7 @@ func TestEveryAttribute(t *testing.T) {
 		}
 		t.Run(fmt.Sprintf("%s %d", name, i), func(t *testing.T) {
 			t.Parallel()
-			m.run(t)
+			m.ran(t)
 		})
 	}
 	for name := range supported {
@@ -283,7 +284,7 @@ func attributesOfTheLanguage() map[string]bool {
 	return out
 }
 
-func (m mutation) run(t *testing.T) {
+func (m mutation) ran(t *testing.T) {
 	dir := t.TempDir()
 	secrets := map[string]string{"A": "passphrase-a", "B": "passphrase-b", "C": "passphrase-c", "CYD": "passphrase-cyd"}
 	for name, text := range map[string]string{"one.csv": "name\ndan\n", "two.csv": "name\neve\n", "ann.csr": string(requests()["ann1"])} {
@@ -329,14 +330,14 @@ func (m mutation) run(t *testing.T) {
 		t.Errorf("the plan does not say %q, but: %s", m.note, notes)
 	}
 	if cfg.Output == filepath.Join(dir, "pki") {
-		w.checkEffects(run{cfg: cfg, report: r, before: before, after: w.snapshot()})
+		w.checkEffects(ran{cfg: cfg, report: r, before: before, after: w.snapshot()})
 	} else if diff := changes(before, w.snapshot()); len(diff) > 0 {
 		t.Errorf("the former output directory has changed: %v", diff)
 	}
 }
 
 // stepLines are a plan's steps, one line each, as the table has them.
-func stepLines(p *Plan) []string {
+func stepLines(p *plan.Plan) []string {
 	var out []string
 	for _, s := range p.Steps {
 		var codes []string

@@ -6,8 +6,11 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
+	"mtlsplan/internal/policy"
 )
 
 const (
@@ -24,35 +27,36 @@ const (
 // of one core of a usual machine: it is key derivation and the generation of RSA
 // keys. What is encrypted is opened once more by the self-check; a .p12 derives
 // three keys each time.
-func (t *task) work() int {
-	if t.slot == nil {
+func (c *carryOut) work(t *policy.Task) int {
+	if t.Part != policy.OfUser {
 		return 1
 	}
+	u := c.user(t)
 	const roundsPerMs = 6000
 	derivations := 1 // the key that stays is opened
-	for _, kind := range t.makes {
+	for _, kind := range t.Makes {
 		switch {
-		case kind == kindKey:
+		case kind == plan.KindKey:
 			derivations += 2
-		case strings.HasSuffix(kind, kindP12):
+		case strings.HasSuffix(kind, plan.KindP12):
 			derivations += 6
 		}
 	}
-	ms := 1 + derivations*t.slot.spec.KDFIterations/roundsPerMs
-	if t.newKey {
-		ms += map[pki.KeyType]int{pki.RSA2048: 60, pki.RSA3072: 200, pki.RSA4096: 500}[t.slot.spec.Key]
+	ms := 1 + derivations*u.KDFIterations/roundsPerMs
+	if t.NewKey {
+		ms += map[pki.KeyType]int{pki.RSA2048: 60, pki.RSA3072: 200, pki.RSA4096: 500}[u.Key]
 	}
 	return ms
 }
 
 // chunks cuts tasks into parts of no more than size tasks and about as much work,
 // but of one task at least.
-func chunks(tasks []*task, size, work int) iter.Seq[[]*task] {
-	return func(yield func([]*task) bool) {
+func chunks(tasks []*policy.Task, size, most int, work func(*policy.Task) int) iter.Seq[[]*policy.Task] {
+	return func(yield func([]*policy.Task) bool) {
 		for len(tasks) > 0 {
 			n, sum := 0, 0
-			for n < len(tasks) && n < size && (n == 0 || sum < work) {
-				sum += tasks[n].work()
+			for n < len(tasks) && n < size && (n == 0 || sum < most) {
+				sum += work(tasks[n])
 				n++
 			}
 			if !yield(tasks[:n:n]) {
@@ -66,15 +70,14 @@ func chunks(tasks []*task, size, work int) iter.Seq[[]*task] {
 // batches builds tasks on all cores, no more than size at a time, and commits one
 // batch while the next is built. An interrupt ends it between two commits; what was
 // only built is forgotten.
-func (e *executor) batches(ctx context.Context, tasks []*task, size int) error {
-	ctx, stop := context.WithCancel(ctx)
-	ready := make(chan []*built)
+func (c *carryOut) batches(tasks []*policy.Task, size int) error {
+	ctx, stop := context.WithCancel(c.ctx)
+	ready := make(chan []*result)
 	var builder sync.WaitGroup
 	builder.Go(func() {
 		defer close(ready)
-		for part := range chunks(tasks, size, batchWork*min(e.s.opt.Parallel, runtime.GOMAXPROCS(0))) {
-			batch := e.buildAll(ctx, part)
-			clear(part) // nobody needs them behind the batch
+		for part := range chunks(tasks, size, batchWork*min(c.opt.Parallel, runtime.GOMAXPROCS(0)), c.work) {
+			batch := c.buildAll(ctx, part)
 			select {
 			case <-ctx.Done():
 				return
@@ -88,15 +91,30 @@ func (e *executor) batches(ctx context.Context, tasks []*task, size int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := e.commit(batch); err != nil {
+		if err := c.commit(batch); err != nil {
 			return err
 		}
 	}
 	return ctx.Err()
 }
 
-func (e *executor) buildAll(ctx context.Context, tasks []*task) []*built {
-	out := make([]*built, len(tasks))
-	forEach(ctx, e.s.opt.Parallel, len(tasks), func(i int) { out[i] = e.build(tasks[i]) })
+// buildAll builds tasks, so many at a time, until ctx ends: then the rest is left
+// out, and the batch is not used.
+func (c *carryOut) buildAll(ctx context.Context, tasks []*policy.Task) []*result {
+	out := make([]*result, len(tasks))
+	var workers sync.WaitGroup
+	var next atomic.Int64
+	for range min(len(tasks), c.opt.Parallel) {
+		workers.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(tasks) {
+					return
+				}
+				out[i] = c.build(tasks[i])
+			}
+		})
+	}
+	workers.Wait()
 	return out
 }

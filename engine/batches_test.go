@@ -4,8 +4,11 @@ import (
 	"slices"
 	"testing"
 
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
 	"mtlsplan/internal/pki"
-	"mtlsplan/spec"
+	"mtlsplan/internal/plan"
+	"mtlsplan/internal/policy"
 )
 
 // A batch of users who cost little is full; one of users who cost much is soon done.
@@ -22,13 +25,14 @@ func TestBatchesAreBounded(t *testing.T) {
 		"many rounds":   {pki.ECDSAP256, 600_000, 4, 12},
 		"all there are": {pki.RSA4096, 10_000_000, 1, 1},
 	} {
-		user := &spec.User{Key: test.key, KDFIterations: test.rounds}
-		var tasks []*task
+		c := &carryOut{run: &run{cfg: &config.Config{Users: []config.User{{Key: test.key, KDFIterations: test.rounds}}}},
+			stock: stock{have: &facts.Inventory{Users: onlyUser{}}}}
+		var tasks []*policy.Task
 		for range 600 {
-			tasks = append(tasks, &task{slot: &slot{spec: user}, newKey: true, makes: []string{kindKey, kindCSR, kindCrt, kindP12}})
+			tasks = append(tasks, &policy.Task{Part: policy.OfUser, NewKey: true, Makes: []plan.Kind{plan.KindKey, plan.KindCSR, plan.KindCrt, plan.KindP12}})
 		}
-		var all []*task
-		for part := range chunks(tasks, batchSize, 2*batchWork) {
+		var all []*policy.Task
+		for part := range chunks(tasks, batchSize, 2*batchWork, c.work) {
 			last := len(all)+len(part) == len(tasks)
 			if len(part) > test.most || len(part) < test.least && !last {
 				t.Errorf("%s: a batch of %d", name, len(part))
@@ -40,3 +44,10 @@ func TestBatchesAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// onlyUser is the only user of a spec.
+type onlyUser struct{}
+
+func (onlyUser) Len() int             { return 1 }
+func (onlyUser) Spec(int) int         { return 0 }
+func (onlyUser) User(int) *facts.User { return &facts.User{} }

@@ -12,8 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"mtlsplan/internal/facts"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
 	"mtlsplan/internal/secret"
 	"mtlsplan/spec"
 )
@@ -104,9 +106,9 @@ func bareWork(b *testing.B, cfg *spec.Config, path string) {
 		must(err)
 		encrypted, err := pki.EncryptKey(key, pass, u.KDFIterations)
 		must(err)
-		csr, err := pki.MakeCSR(dn, emails(u.Subject), secret.Value{}, key)
+		csr, err := pki.MakeCSR(dn, u.SANs(), secret.Value{}, key)
 		must(err)
-		der, err := pki.SignUser(pki.UserRequest{Subject: dn, Emails: emails(u.Subject), Public: key.Public(), Serial: pki.NewSerial(),
+		der, err := pki.SignUser(pki.UserRequest{Subject: dn, SANs: u.SANs(), Public: key.Public(), Serial: pki.NewSerial(),
 			NotBefore: now, NotAfter: now.AddDate(1, 0, 0)}, ca, caKey)
 		must(err)
 		cert, err := x509.ParseCertificate(der)
@@ -116,8 +118,8 @@ func bareWork(b *testing.B, cfg *spec.Config, path string) {
 		files[i] = [5][]byte{[]byte(pass.Reveal() + "\n"), encrypted, pki.EncodeCSR(csr), pki.EncodeCertificate(der), p12}
 	})
 	for i, u := range cfg.Users {
-		for j, kind := range []string{kindPass, kindKey, kindCSR, kindCrt, kindP12} {
-			batch.Put(userFile(cfg, u.Name, kind), files[i][j], kindMode(kind))
+		for j, kind := range []string{plan.KindPass, plan.KindKey, plan.KindCSR, plan.KindCrt, plan.KindP12} {
+			batch.Put(facts.UserPath(facts.Base(u.Name, cfg.CA.Name), kind).String(), files[i][j], facts.ModeOf(kind))
 		}
 	}
 	must(batch.Commit())

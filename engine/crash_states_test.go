@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/plan"
 )
 
 // marks remembers after how many changes a step was reported done.
@@ -21,7 +22,7 @@ type marks struct {
 	done map[int]bool
 }
 
-func (m marks) Done([]Step) { m.done[*m.n] = true }
+func (m marks) Done([]plan.Step) { m.done[*m.n] = true }
 
 // states are the directories that a power cut may leave of a run, each once.
 // What was reported done must be in all of them, if done says so. drop takes

@@ -7,14 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"mtlsplan/internal/plan"
 	"mtlsplan/spec"
 )
 
 type quiet struct{}
 
-func (quiet) Planned(*Plan)  {}
-func (quiet) Done([]Step)    {}
-func (quiet) Failed(Failure) {}
+func (quiet) Planned(*plan.Plan)  {}
+func (quiet) Done([]plan.Step)    {}
+func (quiet) Failed(plan.Failure) {}
 
 func load(t testing.TB, text string) *spec.Config {
 	t.Helper()

@@ -13,8 +13,9 @@ import (
 
 	"software.sslmate.com/src/go-pkcs12"
 
-	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
 	"mtlsplan/internal/secret"
 )
 
@@ -29,14 +30,14 @@ func (s *scene) inspect(w *world) tree {
 			s.checkRecorded(w, raw, name, n)
 		}
 	}
-	plan, err := NewPlan(context.Background(), w.load(), s.options(w))
+	planned, err := NewPlan(context.Background(), w.load(), s.options(w))
 	w.check(err)
-	if plan.Refused() || len(plan.Failures) > 0 {
-		w.t.Fatalf("the next plan accuses: %+v", plan)
+	if planned.Refused() || len(planned.Failures) > 0 {
+		w.t.Fatalf("the next plan accuses: %+v", planned)
 	}
-	for _, step := range plan.Steps {
+	for _, step := range planned.Steps {
 		for _, r := range step.Reasons {
-			if reason := fmt.Sprint(step.Owner, " ", r.Code); r.Code != Interrupted && !s.reasons[reason] && !s.reasons["ca.m missing"] {
+			if reason := fmt.Sprint(step.Owner, " ", r.Code); r.Code != plan.Interrupted && !s.reasons[reason] && !s.reasons["ca.m missing"] {
 				w.t.Fatalf("the next plan says %s: %s", reason, r.Message)
 			}
 		}
@@ -139,7 +140,7 @@ func (s *scene) mend(w *world, raw tree) tree {
 			w.t.Fatalf("%s was neither as before the run nor as after the next: %d bytes, %d and %d", name, len(n.data), len(old.data), len(kept.data))
 		}
 	}
-	r := run{cfg: w.load(), opt: opt, report: report, after: w.snapshot()}
+	r := ran{cfg: w.load(), opt: opt, report: report, after: w.snapshot()}
 	w.checkRecords(r, s.was)
 	w.checkAll(r)
 	w.checkRepeat(r)
@@ -165,14 +166,14 @@ func (s *scene) checkDone(w *world, report *Report, raw, mended tree) {
 	if report == nil {
 		return
 	}
-	done := map[Owner][]string{}
+	done := map[plan.Owner][]string{}
 	for _, step := range report.Done {
 		done[step.Owner] = step.Artefacts
 	}
 	cfg := w.load()
 	for name, n := range mended {
 		owner, kind := w.ownerOf(cfg, name)
-		if !slices.Contains(done[owner], kind) || kind == kindDB {
+		if !slices.Contains(done[owner], kind) || kind == plan.KindDB {
 			continue
 		}
 		if raw[name] != n {
@@ -180,12 +181,12 @@ func (s *scene) checkDone(w *world, report *Report, raw, mended tree) {
 		}
 	}
 	for _, step := range report.Done {
-		if step.NotAfter == nil || step.Owner == "crl.m" || !slices.Contains(step.Artefacts, kindCrt) {
+		if step.NotAfter == nil || step.Owner == "crl.m" || !slices.Contains(step.Artefacts, plan.KindCrt) {
 			continue
 		}
-		entries, _, err := cadb.ParseIssued([]byte(raw["db/issued.pem"].data))
+		entries, _, err := ledger.ParseRecords([]byte(raw["db/issued.pem"].data))
 		w.check(err)
-		if !slices.ContainsFunc(entries[min(len(entries), len(s.was.issued)):], func(e cadb.Issued) bool { return e.Owner == string(step.Owner) }) {
+		if !slices.ContainsFunc(entries[min(len(entries), len(s.was.issued)):], func(e ledger.Record) bool { return e.Owner == string(step.Owner) }) {
 			w.t.Fatalf("%s was reported done and is not on record", step.Owner)
 		}
 	}

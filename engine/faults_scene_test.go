@@ -74,7 +74,7 @@ func (tr tree) write(t testing.TB, root string) {
 // spares reports whether a path is of what only spares a run time, and may be
 // lost at any moment.
 func spares(name string) bool {
-	return slices.Contains([]string{cacheName, "db/stage/cache", digestsName, "db/stage/digests"}, name)
+	return slices.Contains([]string{cacheName, "db/stage/cache"}, name)
 }
 
 // transient reports whether a path is no part of what a run makes for good.
@@ -85,7 +85,7 @@ func transient(name string) bool {
 // begin makes what a scene begins with.
 func (w *world) begin() {
 	w.t.Helper()
-	r := run{cfg: w.load(), opt: w.options()}
+	r := ran{cfg: w.load(), opt: w.options()}
 	var err error
 	if r.report, err = Apply(context.Background(), r.cfg, r.opt, quiet{}); err != nil || len(r.report.Failures) > 0 {
 		w.t.Fatalf("%v %+v", err, r.report)
@@ -201,10 +201,10 @@ func newScene(t testing.TB, m sceneMaker) *scene {
 	s.world = *w
 	s.was = w.records()
 	w = s.open(t, "undisturbed") // sites name the directory that they are in
-	plan, err := NewPlan(context.Background(), w.load(), s.options(w))
+	planned, err := NewPlan(context.Background(), w.load(), s.options(w))
 	w.check(err)
 	s.reasons = map[string]bool{}
-	for _, step := range plan.Steps {
+	for _, step := range planned.Steps {
 		for _, r := range step.Reasons {
 			s.reasons[fmt.Sprint(step.Owner, " ", r.Code)] = true
 		}

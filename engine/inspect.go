@@ -4,110 +4,128 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
-	"mtlsplan/internal/cadb"
 	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/inventory"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
-	"mtlsplan/spec"
+	"mtlsplan/internal/plan"
+	"mtlsplan/internal/policy"
+	"mtlsplan/render"
 )
 
-// RenderSite writes a site as it would be with what the directory holds now.
-// It needs no passphrase and no directory.
-func RenderSite(cfg *spec.Config, opt Options, site spec.Site) ([]byte, error) {
+// RenderSite renders the i-th site of the spec as it would be with what the
+// directory holds now. It needs no passphrase and no directory.
+func RenderSite(ctx context.Context, cfg *config.Config, opt Options, i int) ([]render.File, error) {
 	dir, err := outdir.Open(cfg.Output)
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
-	s := newSession(context.Background(), cfg, opt, dir)
-	defer s.close()
-	o := s.observer()
-	db, err := readDatabase(dir, o.cache, o.stats)
+	opt.scope = func(plan.Owner) bool { return false }
+	r := newRun(ctx, cfg, opt, dir)
+	defer r.in.Close()
+	st, err := r.takeStock()
 	if err != nil {
 		return nil, err
 	}
-	o.db = db
-	obs := &Observed{now: opt.Now, cfg: cfg, db: db}
-	obs.ca.gens = db.generations(caOwner(cfg))
-	if obs.ca.crt, err = o.crt(caFile(cfg, kindCrt)); err != nil {
-		return nil, err
-	}
-	if obs.crl, err = o.crl(obs.ca); err != nil {
-		return nil, err
-	}
-	obs.issuers = db.issuers(obs.ca.gens)
-	o.past(obs)
-	return siteText(obs, site, refused(obs.crl, serials(crlRows(obs, false))), max(1, len(obs.trust()))), nil
+	trust := st.verdict.Trust
+	rows := policy.CRLRows(st.ledger, trust, st.have.CRL, opt.Now, false)
+	return policy.RenderSite(cfg, cfg.Sites[i], policy.Refused(st.have.CRL, policy.Serials(rows)), max(1, len(trust.Certificates()))), nil
 }
 
 // Inspect returns one owner of the spec in full: a user or the CA.
-func Inspect(ctx context.Context, cfg *spec.Config, opt Options, owner Owner) (*Details, error) {
+func Inspect(ctx context.Context, cfg *config.Config, opt Options, owner plan.Owner) (*plan.Details, error) {
 	dir, err := outdir.Open(cfg.Output)
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
-	opt.Only = []Owner{owner}
-	s := newSession(ctx, cfg, opt, dir)
-	defer s.close()
-	s.thorough = true
-	obs, err := s.observe()
+	opt.Only, opt.thorough = []plan.Owner{owner}, true
+	r := newRun(ctx, cfg, opt, dir)
+	defer r.in.Close()
+	st, err := r.takeStock()
 	if err != nil {
 		return nil, err
 	}
-	d := &Details{Owner: owner}
-	plan := judge(obs, opt).plan
-	for _, f := range plan.Failures {
+	d := &plan.Details{Owner: owner}
+	for _, f := range st.verdict.Plan.Failures {
 		if f.Owner == owner {
 			d.Failures = append(d.Failures, f)
 		}
 	}
-	for i := range plan.Steps {
-		if plan.Steps[i].Owner == owner {
-			d.Step = &plan.Steps[i]
-		}
+	if i := slices.IndexFunc(st.verdict.Plan.Steps, func(s plan.Step) bool { return s.Owner == owner }); i >= 0 {
+		d.Step = &st.verdict.Plan.Steps[i]
 	}
-	for _, i := range obs.db.byOwner[owner] {
-		d.Issued = append(d.Issued, issuedDetail(obs.db.rows[i], obs.now))
+	for _, row := range st.ledger.RowsOf(string(owner)) {
+		d.Issued = append(d.Issued, issuedDetail(row, r.opt.Now))
 	}
-	add := func(f fileFacts, state string, facts []FileFact) {
-		d.Files = append(d.Files, fileDetail(cfg, f, state, facts))
+	show := details{Details: d, cfg: cfg}
+	switch {
+	case owner == st.have.CA.Owner:
+		show.ca(st)
+	case st.have.Users.Len() > 0:
+		show.user(st.have.Users.User(0), &cfg.Users[st.have.Users.Spec(0)])
 	}
-	if owner == obs.ca.owner {
-		ca := &obs.ca
-		if ca.crt.cert != nil {
-			d.Certificates = append(d.Certificates, ca.crt.all...)
-		}
-		add(ca.key.fileFacts, keyState(ca.key, ca.pass), keyDetail(ca.key))
-		add(ca.crt.fileFacts, readable(ca.crt.cert != nil), crtDetail(ca.crt))
-		add(obs.crl.fileFacts, readable(!obs.crl.damaged), crlDetail(obs))
-		addPass(add, ca.pass, ca.spec.Passphrase)
-		return d, nil
-	}
-	if len(obs.users) == 0 {
-		return d, nil
-	}
-	u := obs.users[0].full
-	if u.crt.cert != nil {
-		d.Certificates = append(d.Certificates, u.crt.all[0])
-	}
-	add(u.key.fileFacts, keyState(u.key, u.pass), keyDetail(u.key))
-	add(u.csr.fileFacts, readable(u.csr.csr != nil), csrDetail(u.csr))
-	add(u.crt.fileFacts, readable(u.crt.cert != nil), crtDetail(u.crt))
-	for _, p := range u.p12 {
-		add(p.fileFacts, p12State(p, u.pass), p12Detail(p, u))
-	}
-	addPass(add, u.pass, u.spec.Passphrase)
 	return d, nil
 }
 
-func issuedDetail(r cadb.Row, now time.Time) IssuedDetail {
-	d := IssuedDetail{Serial: r.Serial, State: "valid", NotAfter: r.NotAfter, Subject: r.Subject}
+// details fills [plan.Details].
+type details struct {
+	*plan.Details
+	cfg *config.Config
+}
+
+func (d details) ca(st stock) {
+	ca := &st.have.CA
+	d.Certificates = append(d.Certificates, ca.Crt.All...)
+	d.file(ca.Key.File, keyState(ca.Key, ca.Passphrase), keyFacts(ca.Key))
+	d.file(ca.Crt.File, readable(ca.Crt.Cert != nil), certificateFacts(ca.Crt))
+	d.file(st.have.CRL.File, readable(!st.have.CRL.Damaged), crlFacts(st))
+	d.passphrase(ca.Passphrase, d.cfg.CA.Passphrase)
+}
+
+func (d details) user(u *facts.User, spec *config.User) {
+	if u.Crt.Cert != nil {
+		d.Certificates = append(d.Certificates, u.Crt.Cert.X509)
+	}
+	d.file(u.Key.File, keyState(u.Key, u.Passphrase), keyFacts(u.Key))
+	d.file(u.CSR.File, readable(u.CSR.Request != nil), requestFacts(u.CSR))
+	d.file(u.Crt.File, readable(u.Crt.Cert != nil), certificateFacts(u.Crt))
+	for _, p := range u.P12 {
+		d.file(p.File, p12State(p, u.Passphrase), p12Facts(p, u))
+	}
+	d.passphrase(u.Passphrase, spec.Passphrase)
+}
+
+// fileState is what can be said of a file that is there.
+type fileState struct{ code, message string }
+
+var fileOK = fileState{code: "ok"}
+
+func (d details) file(f facts.File, state fileState, list []plan.FileFact) {
+	out := plan.FileDetail{Kind: f.Kind, Path: filepath.Join(d.cfg.Output, filepath.FromSlash(f.Name())), State: "missing"}
+	if !f.Missing {
+		out.Mode, out.State, out.Message, out.Facts = fmt.Sprintf("%04o", f.Mode.Perm()), state.code, state.message, list
+	}
+	d.Files = append(d.Files, out)
+}
+
+func (d details) passphrase(p facts.Passphrase, source config.Source) {
+	if source.Kind == config.Generated {
+		d.file(p.File, fileOK, nil)
+	}
+}
+
+func issuedDetail(r ledger.Row, now time.Time) plan.IssuedDetail {
+	d := plan.IssuedDetail{Serial: r.Serial, State: "valid", NotAfter: r.NotAfter, Subject: r.Subject}
 	switch {
-	case r.State == cadb.Revoked:
+	case r.State == ledger.Revoked:
 		d.State, d.RevokedAt, d.Reason = "revoked", &r.Revoked, r.Reason
 		if d.Reason == "" {
 			d.Reason = "unspecified"
@@ -118,103 +136,101 @@ func issuedDetail(r cadb.Row, now time.Time) IssuedDetail {
 	return d
 }
 
-func fileDetail(cfg *spec.Config, f fileFacts, state string, facts []FileFact) FileDetail {
-	d := FileDetail{Kind: f.kind, Path: filepath.Join(cfg.Output, filepath.FromSlash(f.name)), State: "missing"}
-	if !f.missing {
-		d.Mode, d.State, d.Facts = perm(f.mode), state, facts
-	}
-	return d
-}
-
-func readable(ok bool) string {
+func readable(ok bool) fileState {
 	if ok {
-		return "ok"
+		return fileOK
 	}
-	return "damaged: it cannot be read"
+	return fileState{"damaged", "it cannot be read"}
 }
 
-func keyState(k keyFacts, p passphrases) string {
+func keyState(k facts.Key, p facts.Passphrase) fileState {
 	switch {
-	case k.opened == cannotBeOpened:
-		return "damaged: it holds no key that can be read"
-	case p.err != nil:
-		return "cannot be opened: " + p.err.Error()
-	case k.opened == opensNeither:
-		return "cannot be opened: the passphrase is wrong"
-	case k.opened == opensPrevious:
-		return "opens with previous_passphrase"
+	case k.Opening == facts.Unreadable:
+		return fileState{"damaged", "it holds no key that can be read"}
+	case p.Err != nil:
+		return fileState{"locked", p.Err.Error()}
+	case k.Opening == facts.OpensNeither:
+		return fileState{"locked", "the passphrase is wrong"}
+	case k.Opening == facts.OpensPrevious:
+		return fileState{"previous-passphrase", "it opens with previous_passphrase"}
 	}
-	return "ok"
+	return fileOK
 }
 
-func keyDetail(k keyFacts) []FileFact {
-	facts := []FileFact{{"encoding", k.info.Encoding}, {"iterations", fmt.Sprint(k.info.Iterations)}}
-	if k.typ != "" {
-		facts = append([]FileFact{{"type", string(k.typ)}}, facts...)
-		facts = append(facts, FileFact{"public key sha256", k.public})
+func p12State(p facts.P12, pass facts.Passphrase) fileState {
+	switch {
+	case p.Opening == facts.Unreadable:
+		return fileState{"damaged", "it cannot be read"}
+	case pass.Err != nil:
+		return fileState{"locked", pass.Err.Error()}
+	case p.Opening != facts.OpensNow:
+		return fileState{"locked", "the passphrase is wrong"}
 	}
-	return facts
+	return fileOK
 }
 
-func csrDetail(c csrFacts) []FileFact {
-	if c.csr == nil {
+func keyFacts(k facts.Key) []plan.FileFact {
+	list := []plan.FileFact{{Name: "encoding", Value: k.Info.Encoding}, {Name: "iterations", Value: fmt.Sprint(k.Info.Iterations)}}
+	if k.Type != "" {
+		list = append([]plan.FileFact{{Name: "type", Value: string(k.Type)}}, list...)
+		list = append(list, plan.FileFact{Name: "spki_sha256", Value: k.SPKI})
+	}
+	return list
+}
+
+func requestFacts(c facts.RequestFile) []plan.FileFact {
+	if c.Request == nil {
 		return nil
 	}
 	challenge := "none"
-	if !c.csr.challenge.IsZero() {
+	if c.Request.Challenged {
 		challenge = "set"
 	}
-	return []FileFact{{"subject", pki.NameString([]byte(c.csr.subject))}, {"e-mail", strings.Join(c.csr.emails, " ")},
-		{"challenge password", challenge}, {"public key sha256", c.csr.public}}
+	return []plan.FileFact{{Name: "subject", Value: pki.NameString([]byte(c.Request.Subject))}, {Name: "email", Value: sanText(c.Request.SANs)},
+		{Name: "challenge_password", Value: challenge}, {Name: "spki_sha256", Value: c.Request.SPKI}}
 }
 
-func crtDetail(c crtFacts) []FileFact {
-	if c.cert == nil {
+func sanText(sans []pki.SAN) string {
+	var out []string
+	for _, s := range sans {
+		if s.Type == pki.SANEmail {
+			out = append(out, s.Value)
+		} else {
+			out = append(out, string(s.Type)+":"+s.Value)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+func certificateFacts(c facts.CertificateFile) []plan.FileFact {
+	if c.Cert == nil {
 		return nil
 	}
-	return []FileFact{{"serial", c.cert.serial}, {"not after", day(c.cert.notAfter)}, {"public key sha256", c.cert.public}}
+	return []plan.FileFact{{Name: "serial", Value: c.Cert.Serial}, {Name: "not_after", Value: policy.Day(c.Cert.NotAfter)}, {Name: "spki_sha256", Value: c.Cert.SPKI}}
 }
 
-func crlDetail(obs *Observed) []FileFact {
-	var facts []FileFact
-	for _, g := range obs.ca.signing() {
-		list := obs.crl.lists[g.public]
-		if list == nil {
+func crlFacts(st stock) []plan.FileFact {
+	var list []plan.FileFact
+	for _, g := range st.verdict.Trust.Signing() {
+		crl := st.have.CRL.Lists[g.SPKI]
+		if crl == nil {
 			continue
 		}
-		facts = append(facts, FileFact{"generation", fmt.Sprint(g.number)}, FileFact{"number", list.Number.String()},
-			FileFact{"this update", day(list.ThisUpdate)}, FileFact{"next update", day(list.NextUpdate)},
-			FileFact{"revoked", fmt.Sprint(len(list.RevokedCertificateEntries))})
+		list = append(list, plan.FileFact{Name: "generation", Value: fmt.Sprint(g.Number)}, plan.FileFact{Name: "number", Value: crl.Number.String()},
+			plan.FileFact{Name: "this_update", Value: policy.Day(crl.ThisUpdate)}, plan.FileFact{Name: "next_update", Value: policy.Day(crl.NextUpdate)},
+			plan.FileFact{Name: "revoked", Value: fmt.Sprint(len(crl.RevokedCertificateEntries))})
 	}
-	return facts
+	return list
 }
 
-func p12State(p p12Facts, pass passphrases) string {
-	switch {
-	case p.opened == cannotBeOpened:
-		return "damaged: it cannot be read"
-	case pass.err != nil:
-		return "cannot be opened: " + pass.err.Error()
-	case p.opened != opensNow:
-		return "cannot be opened: the passphrase is wrong"
-	}
-	return "ok"
-}
-
-func p12Detail(p p12Facts, u *userFacts) []FileFact {
-	facts := []FileFact{{"profile", string(p.info.Profile)}, {"encoding", p.info.Encoding}, {"iterations", fmt.Sprint(p.info.Iterations)}}
-	if p.opened != opensNow {
-		return facts
+func p12Facts(p facts.P12, u *facts.User) []plan.FileFact {
+	list := []plan.FileFact{{Name: "profile", Value: string(p.Info.Profile)}, {Name: "encoding", Value: p.Info.Encoding}, {Name: "iterations", Value: fmt.Sprint(p.Info.Iterations)}}
+	if p.Opening != facts.OpensNow {
+		return list
 	}
 	same := "no"
-	if u.crt.cert != nil && u.crt.cert.sum == p.cert && p.public == u.key.public {
+	if u.Crt.Cert != nil && u.Crt.Cert.Sum == p.Cert && p.SPKI == u.Key.SPKI {
 		same = "yes"
 	}
-	return append(facts, FileFact{"holds key and certificate above", same})
-}
-
-func addPass(add func(fileFacts, string, []FileFact), p passphrases, ref config.Source) {
-	if ref.Kind == config.Generated {
-		add(p.file, "ok", nil)
-	}
+	return append(list, plan.FileFact{Name: "holds_key_and_certificate", Value: same})
 }

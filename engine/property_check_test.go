@@ -11,8 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
 	"mtlsplan/spec"
 )
 
@@ -34,8 +36,8 @@ func newMemory() memory {
 
 // records are the CA database and the CRLs, read without the engine.
 type records struct {
-	rows   []cadb.Row
-	issued []cadb.Issued
+	rows   []ledger.Row
+	issued []ledger.Record
 	raw    []byte // of issued.pem
 	crls   map[string]*x509.RevocationList
 }
@@ -46,9 +48,9 @@ func (w *world) records() records {
 	index, _ := os.ReadFile(w.out("db/index.txt"))
 	r.raw, _ = os.ReadFile(w.out("db/issued.pem"))
 	var err error
-	r.rows, err = cadb.ParseIndex(index)
+	r.rows, err = ledger.ParseIndex(index)
 	w.check(err)
-	r.issued, _, err = cadb.ParseIssued(r.raw)
+	r.issued, _, err = ledger.ParseRecords(r.raw)
 	w.check(err)
 	r.crls = map[string]*x509.RevocationList{}
 	text, _ := os.ReadFile(w.out("ca.m.crl"))
@@ -60,7 +62,7 @@ func (w *world) records() records {
 	return r
 }
 
-func (r records) row(serial string) *cadb.Row {
+func (r records) row(serial string) *ledger.Row {
 	for i := range r.rows {
 		if r.rows[i].Serial == serial {
 			return &r.rows[i]
@@ -81,9 +83,9 @@ func (r records) newest(owner string) *x509.Certificate {
 
 // lives reports whether a row is a certificate that gets its owner in. An older
 // copy of the database may say so of one that the CRL lists.
-func (w *world) lives(r cadb.Row) bool {
+func (w *world) lives(r ledger.Row) bool {
 	_, revoked := w.memory.revoked[r.Serial]
-	return !revoked && r.State != cadb.Revoked && w.now.Before(r.NotAfter)
+	return !revoked && r.State != ledger.Revoked && w.now.Before(r.NotAfter)
 }
 
 func (w *world) active(r records) map[string]bool {
@@ -117,33 +119,33 @@ func guardLimit(cfg *spec.Config, opt Options, active int) int {
 }
 
 // ownerOf says whose a file is, and of which kind; "" when nobody's.
-func (w *world) ownerOf(cfg *spec.Config, name string) (Owner, string) {
-	for _, kind := range []string{kindKey, kindCrt, kindPass} {
-		if name == caFile(cfg, kind) {
+func (w *world) ownerOf(cfg *spec.Config, name string) (plan.Owner, string) {
+	for _, kind := range []string{plan.KindKey, plan.KindCrt, plan.KindPass} {
+		if name == facts.CAPath(cfg.CA.Name, kind).String() {
 			return "ca.m", kind
 		}
 	}
-	if name == caFile(cfg, kindCRL) {
-		return "crl.m", kindCRL
+	if name == facts.CAPath(cfg.CA.Name, plan.KindCRL).String() {
+		return "crl.m", plan.KindCRL
 	}
 	for _, user := range names {
-		for _, kind := range []string{kindPass, kindKey, kindCSR, kindCrt, kindP12, "compat.p12", "modern.p12"} {
-			if name == userFile(cfg, user, kind) {
-				return userOwner(user), kind
+		for _, kind := range []string{plan.KindPass, plan.KindKey, plan.KindCSR, plan.KindCrt, plan.KindP12, "compat.p12", "modern.p12"} {
+			if name == facts.UserPath(facts.Base(user, cfg.CA.Name), kind).String() {
+				return plan.User(user), kind
 			}
 		}
 	}
 	if s := cfg.Sites[0]; name == s.Proxy.File(s.Name, s.Values) {
-		return siteOwner(s), kindSite
+		return plan.Site(s.Proxy.Name, s.Name), plan.KindSite
 	}
 	return "", ""
 }
 
 // checkEffects compares what has changed with what the plan has announced:
 // nothing else, and nothing less.
-func (w *world) checkEffects(r run) {
+func (w *world) checkEffects(r ran) {
 	w.t.Helper()
-	announced := map[Owner][]string{}
+	announced := map[plan.Owner][]string{}
 	for _, s := range r.report.Done {
 		announced[s.Owner] = slices.Clone(s.Artefacts)
 	}
@@ -165,14 +167,14 @@ func (w *world) checkEffects(r run) {
 		announced[owner] = slices.Delete(announced[owner], i, i+1)
 	}
 	for owner, kinds := range announced {
-		if kinds = slices.DeleteFunc(kinds, func(k string) bool { return k == kindDB }); len(kinds) > 0 {
+		if kinds = slices.DeleteFunc(kinds, func(k string) bool { return k == plan.KindDB }); len(kinds) > 0 {
 			w.t.Fatalf("%s: %v was announced and has not changed: %s", owner, kinds, summary(r.report))
 		}
 	}
 }
 
 // checkRecords compares the database before and after a run.
-func (w *world) checkRecords(r run, was records) {
+func (w *world) checkRecords(r ran, was records) {
 	w.t.Helper()
 	is := w.records()
 	if !bytes.HasPrefix(is.raw, was.raw) {
@@ -180,7 +182,7 @@ func (w *world) checkRecords(r run, was records) {
 	}
 	for i, row := range was.rows {
 		now := is.rows[i]
-		if now.Serial != row.Serial || row.State == cadb.Revoked && now != row {
+		if now.Serial != row.Serial || row.State == ledger.Revoked && now != row {
 			w.t.Fatalf("index.txt: %+v has become %+v", row, now)
 		}
 	}
@@ -199,7 +201,7 @@ func (w *world) checkRecords(r run, was records) {
 			w.t.Fatalf("serial %s was issued twice", serial)
 		}
 		w.memory.serials[serial] = string(e.DER)
-		if row := is.row(serial); row == nil || !slices.Contains(rowOwners(*row), Owner(e.Owner)) || !row.NotAfter.Equal(cert.NotAfter) {
+		if row := is.row(serial); row == nil || !slices.Contains(row.Owners(), e.Owner) || !row.NotAfter.Equal(cert.NotAfter) {
 			w.t.Fatalf("%s %s is in issued.pem, and in index.txt there is %+v", e.Owner, serial, row)
 		}
 	}
@@ -226,7 +228,7 @@ func (w *world) remember(is records) {
 		}
 	}
 	for _, row := range is.rows {
-		if _, known := w.memory.revoked[row.Serial]; row.State == cadb.Revoked && !known {
+		if _, known := w.memory.revoked[row.Serial]; row.State == ledger.Revoked && !known {
 			w.memory.revoked[row.Serial] = revocation{row.NotAfter, issuers[row.Serial]}
 		}
 	}
@@ -240,7 +242,7 @@ func (w *world) checkRevocations(was, is records) {
 		if !w.now.Before(m.end) {
 			continue
 		}
-		if row := is.row(serial); row == nil || row.State != cadb.Revoked {
+		if row := is.row(serial); row == nil || row.State != ledger.Revoked {
 			w.t.Fatalf("%s was revoked, and index.txt says %+v", serial, row)
 		}
 	}

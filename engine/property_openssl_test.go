@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
 )
 
@@ -29,7 +29,7 @@ func (w *world) checkWithOpenSSL() {
 		}
 		name := filepath.Join(w.dir, fmt.Sprintf("%d.crt", i))
 		w.write(name, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: e.DER}), 0o600)
-		if row.State == cadb.Revoked {
+		if row.State == ledger.Revoked {
 			revoked = append(revoked, name)
 		} else {
 			good = append(good, name)

@@ -14,19 +14,21 @@ import (
 
 	"software.sslmate.com/src/go-pkcs12"
 
-	"mtlsplan/internal/cadb"
 	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
 	"mtlsplan/internal/secret"
 	"mtlsplan/spec"
 )
 
 // checkRepeat plans and applies the same once more.
-func (w *world) checkRepeat(r run) {
+func (w *world) checkRepeat(r ran) {
 	w.t.Helper()
 	opt := r.opt
 	opt.Replace = nil
-	failed := map[Owner]bool{}
+	failed := map[plan.Owner]bool{}
 	for _, f := range r.report.Failures {
 		failed[f.Owner] = true
 	}
@@ -46,7 +48,7 @@ func (w *world) checkRepeat(r run) {
 
 // checkAll is what must be true of a directory after a run of the whole spec
 // without a failure.
-func (w *world) checkAll(r run) {
+func (w *world) checkAll(r ran) {
 	w.t.Helper()
 	is := w.records()
 	trusted := w.certificates("ca.m.crt")
@@ -74,7 +76,7 @@ func (w *world) checkAll(r run) {
 		if owner != "" && f.mode.IsRegular() {
 			w.remind(name)
 		}
-		if kind != "" && f.mode.IsRegular() && f.mode.Perm()&^kindMode(kind) != 0 || strings.HasPrefix(name, "db/") && f.mode.IsRegular() && f.mode.Perm() != 0o600 {
+		if kind != "" && f.mode.IsRegular() && f.mode.Perm()&^facts.ModeOf(kind) != 0 || strings.HasPrefix(name, "db/") && f.mode.IsRegular() && f.mode.Perm() != 0o600 {
 			w.t.Fatalf("%s has mode %o", name, f.mode.Perm())
 		}
 	}
@@ -129,8 +131,8 @@ func (w *world) checkCA(cfg *spec.Config, is records, trusted []*x509.Certificat
 		cert, err := x509.ParseCertificate(e.DER)
 		w.check(err)
 		row := is.row(pki.SerialHex(cert.SerialNumber))
-		justNow := row.State == cadb.Revoked && !row.Revoked.Before(w.now.Add(-backdate).Truncate(time.Second))
-		if strings.HasPrefix(e.Owner, "user.") && w.now.Before(row.NotAfter) && (row.State != cadb.Revoked || justNow) {
+		justNow := row.State == ledger.Revoked && !row.Revoked.Before(w.now.Add(-backdate).Truncate(time.Second))
+		if strings.HasPrefix(e.Owner, "user.") && w.now.Before(row.NotAfter) && (row.State != ledger.Revoked || justNow) {
 			needed[id(cert.AuthorityKeyId)] = true
 		}
 	}
@@ -149,7 +151,7 @@ func (w *world) checkCA(cfg *spec.Config, is records, trusted []*x509.Certificat
 		cert, _ := x509.ParseCertificate(e.DER)
 		row := is.row(pki.SerialHex(cert.SerialNumber))
 		list := is.crls[id(cert.AuthorityKeyId)]
-		if row.State != cadb.Revoked || !w.now.Before(row.NotAfter) || list == nil {
+		if row.State != ledger.Revoked || !w.now.Before(row.NotAfter) || list == nil {
 			continue
 		}
 		if !lists(list, cert.SerialNumber) {
@@ -214,8 +216,8 @@ func (w *world) checkUser(u spec.User, is records, trusted []*x509.Certificate) 
 		bad("is due since %s", due)
 	}
 	row := is.row(serial)
-	recorded := slices.ContainsFunc(is.issued, func(e cadb.Issued) bool { return e.Owner == owner && bytes.Equal(e.DER, cert.Raw) })
-	if row == nil || row.State == cadb.Revoked || row.Owner != owner || !recorded {
+	recorded := slices.ContainsFunc(is.issued, func(e ledger.Record) bool { return e.Owner == owner && bytes.Equal(e.DER, cert.Raw) })
+	if row == nil || row.State == ledger.Revoked || row.Owner != owner || !recorded {
 		bad("%s is %+v in index.txt, in issued.pem: %v", serial, row, recorded)
 	}
 	subject, rest, err := pki.ParseSubject(cert.RawSubject)
@@ -306,10 +308,10 @@ func (w *world) checkOverlap(u spec.User, cert *x509.Certificate, is records) {
 // being superseded.
 func (w *world) burnt(public string) bool {
 	is := w.records()
-	return slices.ContainsFunc(is.issued, func(e cadb.Issued) bool {
+	return slices.ContainsFunc(is.issued, func(e ledger.Record) bool {
 		cert, _ := x509.ParseCertificate(e.DER)
 		row := is.row(pki.SerialHex(cert.SerialNumber))
-		return pki.PublicID(cert.PublicKey) == public && row.State == cadb.Revoked && row.Reason != "superseded"
+		return pki.PublicID(cert.PublicKey) == public && row.State == ledger.Revoked && row.Reason != "superseded"
 	})
 }
 

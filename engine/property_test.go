@@ -20,7 +20,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/plan"
 )
 
 // A plain run plays a few histories, always the same ones, so that a red run is
@@ -47,7 +48,7 @@ func TestAnyHistory(t *testing.T) {
 			"edit": w.acts(w.edit), "edit more": w.acts(w.edit), "edit much": w.acts(w.edit),
 			"wait":   w.acts(w.wait),
 			"damage": w.acts(w.damage), "damage more": w.acts(w.damage),
-			"apply":   w.acts(w.run),
+			"apply":   w.acts(w.ran),
 			"only":    w.acts(w.only),
 			"stop":    w.acts(w.interrupt),
 			"replace": w.acts(w.replace),
@@ -101,21 +102,21 @@ func (w *world) wait(t *rapid.T) {
 	w.now = w.now.Add(rapid.SampledFrom(timeSteps).Draw(t, "time"))
 }
 
-func (w *world) run(*rapid.T) { w.settle() }
+func (w *world) ran(*rapid.T) { w.settle() }
 
 // only runs for some owners: the files of the others stay as they are.
 func (w *world) only(t *rapid.T) {
 	cfg := w.load()
-	all := []Owner{"ca.m", "crl.m", "nginx.m"}
+	all := []plan.Owner{"ca.m", "crl.m", "nginx.m"}
 	for _, u := range cfg.Users {
-		all = append(all, userOwner(u.Name))
+		all = append(all, plan.User(u.Name))
 	}
 	opt := w.options()
-	opt.Only = rapid.SliceOfNDistinct(rapid.SampledFrom(all), 1, len(all), rapid.ID[Owner]).Draw(t, "owners")
+	opt.Only = rapid.SliceOfNDistinct(rapid.SampledFrom(all), 1, len(all), rapid.ID[plan.Owner]).Draw(t, "owners")
 	r := w.apply(opt)
 	touched := slices.Clone(opt.Only)
 	for _, s := range r.report.Plan.Steps {
-		if s.Action == Revoke || s.Action == Retire {
+		if s.Action == plan.Revoke || s.Action == plan.Retire {
 			touched = append(touched, "crl.m", "nginx.m") // a revocation is for everybody to know
 		}
 	}
@@ -128,7 +129,7 @@ func (w *world) only(t *rapid.T) {
 		return
 	}
 	for _, owner := range opt.Only {
-		failed := slices.ContainsFunc(r.report.Failures, func(f Failure) bool { return f.Owner == owner })
+		failed := slices.ContainsFunc(r.report.Failures, func(f plan.Failure) bool { return f.Owner == owner })
 		switch name, isUser := strings.CutPrefix(string(owner), "user."); {
 		case failed:
 		case owner == "ca.m":
@@ -148,7 +149,7 @@ type stopper struct {
 	stop context.CancelFunc
 }
 
-func (s *stopper) Done([]Step) {
+func (s *stopper) Done([]plan.Step) {
 	if s.left--; s.left <= 0 {
 		s.stop()
 	}
@@ -164,7 +165,7 @@ func (w *world) interrupt(t *rapid.T) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	w.checkRecords(run{cfg: cfg, opt: w.options()}, was)
+	w.checkRecords(ran{cfg: cfg, opt: w.options()}, was)
 	is := w.records()
 	for _, u := range cfg.Users {
 		data, err := os.ReadFile(w.out(u.Name + "-m.crt"))
@@ -172,7 +173,7 @@ func (w *world) interrupt(t *rapid.T) {
 		if _, damaged := w.damaged[u.Name+"-m.crt"]; err != nil || block == nil || damaged {
 			continue
 		}
-		if !slices.ContainsFunc(is.issued, func(e cadb.Issued) bool { return bytes.Equal(e.DER, block.Bytes) }) {
+		if !slices.ContainsFunc(is.issued, func(e ledger.Record) bool { return bytes.Equal(e.DER, block.Bytes) }) {
 			t.Fatalf("the certificate of %s is in place and not on record", u.Name)
 		}
 	}
@@ -183,9 +184,9 @@ func (w *world) interrupt(t *rapid.T) {
 func (w *world) replace(t *rapid.T) {
 	w.settle()
 	u := w.spec.someone(t)
-	owner := userOwner(u.name)
+	owner := plan.User(u.name)
 	opt := w.options()
-	opt.Replace = []Owner{owner}
+	opt.Replace = []plan.Owner{owner}
 	opt.Reason = rapid.SampledFrom([]string{"superseded", "keyCompromise"}).Draw(t, "reason")
 	before := w.records()
 	r := w.apply(opt)
@@ -203,7 +204,7 @@ func (w *world) replace(t *rapid.T) {
 		if row.Owner != string(owner) || !w.lives(row) {
 			continue
 		}
-		if now := after.row(row.Serial); now.State != cadb.Revoked || now.Reason != opt.Reason {
+		if now := after.row(row.Serial); now.State != ledger.Revoked || now.Reason != opt.Reason {
 			t.Fatalf("--replace %s --reason %s leaves %s %c %s", owner, opt.Reason, now.Serial, now.State, now.Reason)
 		}
 	}
@@ -222,18 +223,18 @@ func (w *world) wrongPassphrase(t *rapid.T) {
 	if delete(w.env, name); rapid.Bool().Draw(t, "set") {
 		w.env[name] = "not-the-passphrase"
 	}
-	var want []Owner
+	var want []plan.Owner
 	if w.spec.ca.passphrase == env(name) {
 		want = append(want, "ca.m", "crl.m")
 	}
 	for _, u := range w.spec.users {
 		if u.passphrase == env(name) && u.attributes["csr"] == "" && u.attributes["revoked"] == "" {
-			want = append(want, userOwner(u.name))
+			want = append(want, plan.User(u.name))
 		}
 	}
 	r := w.apply(w.options())
 	w.env[name] = right
-	var have []Owner
+	var have []plan.Owner
 	for _, f := range r.report.Failures {
 		have = append(have, f.Owner)
 	}

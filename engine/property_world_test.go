@@ -14,6 +14,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"mtlsplan/internal/plan"
 	"mtlsplan/spec"
 )
 
@@ -146,7 +147,7 @@ func changes(before, after map[string]file) []string {
 }
 
 // run is one apply with what must hold of every apply.
-type run struct {
+type ran struct {
 	cfg    *spec.Config
 	opt    Options
 	report *Report
@@ -154,16 +155,16 @@ type run struct {
 	after  map[string]file
 }
 
-func (w *world) apply(opt Options) run {
+func (w *world) apply(opt Options) ran {
 	w.t.Helper()
-	r := run{cfg: w.load(), opt: opt, before: w.snapshot()}
+	r := ran{cfg: w.load(), opt: opt, before: w.snapshot()}
 	ctx := context.Background()
-	var plan *Plan
+	var planned *plan.Plan
 	if w.runs++; w.runs%4 == 0 { // it costs as much as a run
 		var err error
-		plan, err = NewPlan(ctx, r.cfg, opt)
+		planned, err = NewPlan(ctx, r.cfg, opt)
 		w.check(err)
-		w.checkWithoutCache(r.cfg, opt, w.text(plan))
+		w.checkWithoutCache(r.cfg, opt, w.text(planned))
 		if diff := changes(r.before, w.snapshot()); len(diff) > 0 {
 			w.t.Fatalf("plan has changed %v", diff)
 		}
@@ -175,8 +176,8 @@ func (w *world) apply(opt Options) run {
 		w.t.Logf("%s: %s", w.now.Format(time.DateTime), summary(r.report))
 	}
 	w.check(err)
-	if have := w.text(r.report.Plan); plan != nil && have != w.text(plan) {
-		w.t.Fatalf("plan says\n%s\nand apply\n%s", w.text(plan), have)
+	if have := w.text(r.report.Plan); planned != nil && have != w.text(planned) {
+		w.t.Fatalf("plan says\n%s\nand apply\n%s", w.text(planned), have)
 	}
 	r.after = w.snapshot()
 	if r.report.Plan.Refused() {
@@ -197,7 +198,7 @@ func visible(names []string) []string {
 }
 
 // text is a plan as JSON, in which no secret may stand.
-func (w *world) text(p *Plan) string {
+func (w *world) text(p *plan.Plan) string {
 	data, err := json.Marshal(p)
 	w.check(err)
 	secrets := map[string]string{}
@@ -262,9 +263,9 @@ func (w *world) settle() {
 	w.t.Fatal("the directory does not settle")
 }
 
-func refusals(p *Plan) *Step {
+func refusals(p *plan.Plan) *plan.Step {
 	for i := range p.Steps {
-		if p.Steps[i].Action == Refuse {
+		if p.Steps[i].Action == plan.Refuse {
 			return &p.Steps[i]
 		}
 	}
@@ -272,18 +273,18 @@ func refusals(p *Plan) *Step {
 }
 
 // relent removes the reason of a refusal, if it is a good one.
-func (w *world) relent(r run, s Step) {
+func (w *world) relent(r ran, s plan.Step) {
 	w.t.Helper()
 	reason := s.Reasons[0]
 	switch {
-	case s.Owner == "ca.m" && reason.Code == Removed:
+	case s.Owner == "ca.m" && reason.Code == plan.Removed:
 		lost := w.wouldLose(r.cfg)
 		if lost <= guardLimit(r.cfg, r.opt, len(w.active(w.records()))) {
 			w.t.Fatalf("the guard refuses what loses %d users: %s", lost, reason.Message)
 		}
 		opt := w.options()
 		opt.Allow = lost
-		if again := w.apply(opt); refusals(again.report.Plan) != nil && refusals(again.report.Plan).Reasons[0].Code == Removed {
+		if again := w.apply(opt); refusals(again.report.Plan) != nil && refusals(again.report.Plan).Reasons[0].Code == plan.Removed {
 			w.t.Fatalf("the guard refuses although %d are allowed", lost)
 		}
 	case s.Owner == "ca.m" && reason.Code == Expired:
@@ -300,7 +301,7 @@ func (w *world) relent(r run, s Step) {
 
 // excuse accepts an owner's failure that comes of damage, or of a key that must
 // not be used again.
-func (w *world) excuse(r run, f Failure) {
+func (w *world) excuse(r ran, f plan.Failure) {
 	w.t.Helper()
 	name, isUser := strings.CutPrefix(string(f.Owner), "user.")
 	if u := w.spec.user(name); isUser && u != nil && u.attributes["csr"] != "" && strings.Contains(f.Message, "give a request with a new key") {

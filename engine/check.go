@@ -11,9 +11,10 @@ import (
 	"slices"
 	"time"
 
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
 	"mtlsplan/internal/secret"
-	"mtlsplan/render"
 )
 
 // The self-check: before anything that was made can be seen, its bytes are
@@ -24,11 +25,11 @@ import (
 // proof reads a file's bytes back and says what is wrong with them.
 type proof func(data []byte) error
 
-// selfCheck proves all that a task has made.
-func (b *built) selfCheck() error {
-	for _, p := range b.puts {
+// check proves all that a task has made.
+func (r *result) check() error {
+	for _, p := range r.puts {
 		if err := p.proof(p.data); err != nil {
-			return fmt.Errorf("%s was made and does not stand its check: %w; nothing of it was written: run again, and report this", p.name, err)
+			return plan.Errorf(plan.SelfCheck, "%s was made and does not stand its check: %w; nothing of it was written: run again, and report this", p.name, err)
 		}
 	}
 	return nil
@@ -62,25 +63,21 @@ func provesPassphrase(pass secret.Value) proof {
 	}
 }
 
-func (e *executor) provesKey(b *built, public crypto.PublicKey, pass secret.Value, iterations int) proof {
+func provesKey(public crypto.PublicKey, pass secret.Value, iterations int) proof {
 	opens := provesOpens(pki.PublicID(public), pass)
 	return asWritten(func(data []byte) error {
 		if info, err := pki.InspectKey(data); err != nil || info != (pki.KeyInfo{Encoding: pki.KeyEncoding, Iterations: iterations}) {
 			return errors.Join(errors.New("it is not encrypted as it should be"), err)
 		}
-		if err := opens(data); err != nil {
-			return err
-		}
-		b.opened = append(b.opened, opened{e.s.opened.id(data, pass), openedKeyOf(public)})
-		return nil
+		return opens(data)
 	})
 }
 
 // provesOpens is also of a key file that only changes its place.
-func provesOpens(public string, pass secret.Value) proof {
+func provesOpens(spki string, pass secret.Value) proof {
 	return func(data []byte) error {
 		key, err := pki.OpenKey(data, pass)
-		if err == nil && pki.PublicID(key.Public()) != public {
+		if err == nil && pki.PublicID(key.Public()) != spki {
 			err = errors.New("it holds another key")
 		}
 		return err
@@ -89,7 +86,7 @@ func provesOpens(public string, pass secret.Value) proof {
 
 // provesCSR is also of a request that a user has made, whose names are the user's
 // own: subject is nil then.
-func provesCSR(public crypto.PublicKey, subject []byte, emails []string) proof {
+func provesCSR(public crypto.PublicKey, subject []byte, sans []pki.SAN) proof {
 	return asWritten(func(data []byte) error {
 		csr, err := pki.ParseCSR(data)
 		switch {
@@ -99,8 +96,8 @@ func provesCSR(public crypto.PublicKey, subject []byte, emails []string) proof {
 			return errors.New("it holds another key")
 		case subject != nil && !bytes.Equal(csr.Subject, subject):
 			return errors.New("it holds another subject")
-		case subject != nil && !slices.Equal(csr.Emails, emails):
-			return errors.New("it holds other e-mail addresses")
+		case subject != nil && !slices.Equal(csr.SANs, sans):
+			return errors.New("it holds other alternative names")
 		}
 		return nil
 	})
@@ -108,7 +105,7 @@ func provesCSR(public crypto.PublicKey, subject []byte, emails []string) proof {
 
 // provesUserCert is of a certificate that is in place for the user: what this
 // run has issued must also meet the profile, under the CA that is current.
-func (e *executor) provesUserCert(b *built, cert *x509.Certificate, public crypto.PublicKey) proof {
+func provesUserCert(r *result, cert *x509.Certificate, public crypto.PublicKey, ca *x509.Certificate) proof {
 	return asWritten(func(data []byte) error {
 		certs, err := pki.ParseCertificates(data)
 		if err != nil {
@@ -120,12 +117,11 @@ func (e *executor) provesUserCert(b *built, cert *x509.Certificate, public crypt
 			return errors.New("it holds another certificate")
 		case pki.PublicID(read.PublicKey) != pki.PublicID(public):
 			return errors.New("it is for another key")
-		case len(b.issued) == 0:
+		case len(r.issued) == 0:
 			return nil
 		}
-		ca, asked := e.trusted[0], b.request
-		switch {
-		case !bytes.Equal(read.RawSubject, asked.Subject) || !slices.Equal(read.EmailAddresses, asked.Emails):
+		switch asked := r.request; {
+		case !bytes.Equal(read.RawSubject, asked.Subject) || !slices.Equal(pki.SANs(read), asked.SANs):
 			return errors.New("it names somebody else")
 		case read.SerialNumber.Cmp(asked.Serial) != 0:
 			return errors.New("it has another serial")
@@ -142,31 +138,29 @@ func (e *executor) provesUserCert(b *built, cert *x509.Certificate, public crypt
 	})
 }
 
-func (e *executor) provesP12(b *built, p p12Facts, cert *x509.Certificate, chain []*x509.Certificate, pass secret.Value, iterations int) proof {
+func provesP12(profile pki.Profile, cert *x509.Certificate, chain []*x509.Certificate, pass secret.Value, iterations int) proof {
 	return func(data []byte) error {
-		if info, err := pki.InspectP12(data); err != nil || info.Profile != p.profile || info.Iterations != iterations {
-			return errors.Join(fmt.Errorf("it is not encrypted as profile %s is", p.profile), err)
+		if info, err := pki.InspectP12(data); err != nil || info.Profile != profile || info.Iterations != iterations {
+			return errors.Join(fmt.Errorf("it is not encrypted as profile %s is", profile), err)
 		}
-		public := pki.PublicID(cert.PublicKey)
 		open, err := pki.OpenP12(data, pass)
 		switch {
 		case err != nil:
 			return err
-		case pki.PublicID(open.Key.Public()) != public:
+		case pki.PublicID(open.Key.Public()) != pki.PublicID(cert.PublicKey):
 			return errors.New("it holds another key")
 		case !open.Cert.Equal(cert):
 			return errors.New("it holds another certificate")
 		case !slices.EqualFunc(open.Chain, chain, (*x509.Certificate).Equal):
 			return errors.New("it holds another CA")
 		}
-		b.opened = append(b.opened, opened{e.s.opened.id(data, pass), openedP12{sha256.Sum256(cert.Raw), public}})
 		return nil
 	}
 }
 
 // provesCA is of the trust file. What was adopted may differ from the profile;
 // what this run has issued may not.
-func provesCA(b *built, trust []*x509.Certificate, key crypto.PublicKey) proof {
+func provesCA(r *result, trust []*x509.Certificate, key crypto.PublicKey) proof {
 	return asWritten(func(data []byte) error {
 		certs, err := pki.ParseCertificates(data)
 		if err != nil {
@@ -183,10 +177,10 @@ func provesCA(b *built, trust []*x509.Certificate, key crypto.PublicKey) proof {
 		if pki.PublicID(ca.PublicKey) != pki.PublicID(key) {
 			return errors.New("its first certificate is for another key")
 		}
-		if len(b.issued) == 0 {
+		if len(r.issued) == 0 {
 			return nil
 		}
-		switch asked := b.asked; {
+		switch asked := r.asked; {
 		case !bytes.Equal(ca.RawSubject, asked.Subject):
 			return errors.New("it has another subject")
 		case ca.SerialNumber.Cmp(asked.Serial) != 0:
@@ -261,11 +255,12 @@ func (w signedCRL) check(list *x509.RevocationList) error {
 	return nil
 }
 
-func provesSite(proxy *render.Proxy, site render.Site) proof {
+// provesSum is of a file whose checksum is recorded.
+func provesSum(sum ledger.Sum) proof {
 	return func(data []byte) error {
-		if !untouched(data) {
-			return errors.New("its last line is not the digest of the rest")
+		if sha256.Sum256(data) != sum {
+			return errors.New("it is not the text that was rendered")
 		}
-		return proxy.ReadBack(site, data)
+		return nil
 	}
 }

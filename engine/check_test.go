@@ -25,21 +25,21 @@ func makeAll(t *testing.T, text string) []put {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { dir.Close() })
-	s := newSession(context.Background(), cfg, opt, dir)
-	obs, err := s.observe()
+	r := newRun(context.Background(), cfg, opt, dir)
+	t.Cleanup(r.in.Close)
+	st, err := r.takeStock()
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := judge(obs, opt)
-	e := newExecutor(s, obs, quiet{}, &Report{Plan: v.plan})
+	c := newCarryOut(r, st, quiet{}, &Report{Plan: st.verdict.Plan})
 	var puts []put
-	for _, task := range v.tasks {
-		b := e.build(task)
-		if b.err != nil {
-			t.Fatal(b.err)
+	for _, task := range st.verdict.Tasks {
+		made := c.build(task)
+		if made.err != nil {
+			t.Fatal(made.err)
 		}
-		puts = append(puts, b.puts...)
-		if err := e.commit([]*built{b}); err != nil {
+		puts = append(puts, made.puts...)
+		if err := c.commit([]*result{made}); err != nil {
 			t.Fatal(err)
 		}
 	}

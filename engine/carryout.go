@@ -1,0 +1,234 @@
+package engine
+
+import (
+	"crypto/x509"
+	"fmt"
+	"path"
+	"sync"
+	"time"
+
+	"mtlsplan/internal/authority"
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/plan"
+	"mtlsplan/internal/policy"
+)
+
+// carryOut carries out a plan: it builds in memory on all cores and commits in
+// batches.
+type carryOut struct {
+	*run
+	stock
+	watch  Watcher
+	report *Report
+
+	trusted []*x509.Certificate // the current CA first
+	dropped bool                // a rollover in this run leaves nobody behind
+	crl     facts.CRL           // what stays of the CRLs in place
+
+	commits sync.Mutex // one batch at a time
+	owed    owed
+
+	mu     sync.Mutex // of what follows: one batch is committed while the next is built
+	writer *ledger.Writer
+	keys   map[string]*authority.KeyFile // of CAs, by SPKI
+}
+
+func newCarryOut(r *run, st stock, w Watcher, report *Report) *carryOut {
+	c := &carryOut{run: r, stock: st, watch: w, report: report,
+		trusted: st.verdict.Trust.Certificates(), crl: st.have.CRL,
+		writer: ledger.NewWriter(st.ledger), keys: map[string]*authority.KeyFile{}}
+	// In memory; the first batch makes it durable.
+	c.writer.Record(st.verdict.Found...)
+	return c
+}
+
+// all does every task of the plan.
+func (c *carryOut) all() error {
+	var users, departed, rest []*policy.Task
+	for _, t := range c.verdict.Tasks {
+		switch t.Part {
+		case policy.OfCA:
+			if err := c.ca(t); err != nil {
+				return err
+			}
+		case policy.OfUser:
+			users = append(users, t)
+		case policy.OfDeparted:
+			departed = append(departed, t)
+		default:
+			rest = append(rest, t)
+		}
+	}
+	// A crash between two batches: the users before it are done, and the next
+	// plan has those behind it.
+	if err := c.batches(users, batchSize); err != nil {
+		return err
+	}
+	// Each batch of departed users writes the whole index anew.
+	if err := c.batches(departed, 16*batchSize); err != nil {
+		return err
+	}
+	// The CRL lists what the batches before have revoked, and sites what it lists.
+	// Each is built of what the one before has come to. A crash before them: what
+	// was revoked is so in the ledger only, and gets in until the next run, whose
+	// plan finds the CRL and the sites behind the ledger.
+	for _, t := range rest {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		if err := c.commit([]*result{c.build(t)}); err != nil {
+			return err
+		}
+	}
+	return c.ctx.Err()
+}
+
+// ca does the CA's task, on which all others depend.
+func (c *carryOut) ca(t *policy.Task) error {
+	if now := c.verdict.Trust.Current(); t.NewKey && now != nil {
+		// The old key still has a CRL to sign, and leaves its place now.
+		c.dropped = now.Dependents == 0
+		if _, err := c.keyFile(now.SPKI).Key(); err != nil {
+			return fmt.Errorf("%s: %w", t.Step.Owner, err)
+		}
+	}
+	r := c.build(t)
+	if r.err != nil {
+		return fmt.Errorf("%s: %w", t.Step.Owner, r.err)
+	}
+	// A crash before it: no CA, or the old one alone. Behind it: the new one is
+	// in place and has issued nothing, and the next plan is for the others.
+	return c.commit([]*result{r})
+}
+
+// make is what makes a task's artefacts; a task may have none to make.
+func (c *carryOut) make(r *result) error {
+	switch t := r.task; {
+	case t.Part == policy.OfCA:
+		return c.makeCA(r)
+	case t.Part == policy.OfUser:
+		return c.makeUser(r)
+	case t.Part == policy.OfDeparted:
+		r.retire(c.retiredName)
+	case t.Part == policy.OfSite && t.MustMake(plan.KindSite):
+		return c.makeSite(r)
+	case t.MustMake(plan.KindCRL):
+		return c.makeCRL(r)
+	}
+	return nil
+}
+
+// build makes what one task asks for, in memory, and proves it. A failure has
+// nothing of it.
+func (c *carryOut) build(t *policy.Task) *result {
+	r := &result{task: t}
+	err := c.make(r)
+	if err == nil {
+		err = r.check()
+	}
+	if err != nil {
+		return &result{task: t, err: err}
+	}
+	if r.then != nil {
+		r.then()
+	}
+	return r
+}
+
+// commit makes results durable and visible, and then tells of them. An error
+// stops the run: what the ledger has learnt in memory is not on disk.
+func (c *carryOut) commit(done []*result) error {
+	c.commits.Lock()
+	defer c.commits.Unlock()
+	batch := c.dir.Begin()
+	for _, r := range done {
+		if r.err != nil {
+			c.fail(plan.FailureOf(r.task.Step.Owner, r.err))
+		}
+	}
+	ok := c.record(done, batch)
+	c.paid(ok, batch)
+	for _, r := range ok {
+		for _, name := range r.before {
+			batch.Remove(name)
+		}
+		for _, m := range r.moves {
+			batch.Move(m.from, m.to, outdir.ModeSecret)
+		}
+		for _, p := range r.puts {
+			batch.Put(p.name, p.data, p.mode)
+		}
+		for _, f := range r.task.Fixes {
+			batch.Chmod(f.Name(), f.Mode&f.Widest())
+		}
+		for _, name := range r.after {
+			batch.Remove(name)
+		}
+	}
+	// Until here all is in memory, and in staged files that nobody reads. A crash
+	// within: none of the batch, or all of it once the next run has its lock.
+	if err := batch.Commit(); err != nil {
+		return err
+	}
+	// A crash from here on: it is done and durable, and nobody was told.
+	c.writer.Settle()
+	if len(ok) == 0 {
+		return nil
+	}
+	steps := make([]plan.Step, len(ok))
+	for i, r := range ok {
+		steps[i] = r.task.Step
+	}
+	c.report.Done = append(c.report.Done, steps...)
+	c.watch.Done(steps)
+	return nil
+}
+
+// record takes results into the ledger, whose changes come first in the batch,
+// and returns what did not fail. The next batch is being built meanwhile, and
+// asks the writer for serials.
+func (c *carryOut) record(done []*result, batch *outdir.Batch) (ok []*result) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	when := c.opt.Now.Add(-policy.Backdate).Truncate(time.Second).UTC()
+	for _, r := range done {
+		if r.err != nil {
+			continue
+		}
+		for _, cert := range r.issued {
+			c.writer.Record(ledger.Issue{Owner: string(r.task.Step.Owner), Cert: cert})
+		}
+		for _, row := range r.task.Revokes {
+			c.writer.Record(ledger.Revoke{Serial: row.Serial, When: when, Reason: r.task.Reason})
+		}
+		c.writer.Record(r.changes...)
+		ok = append(ok, r)
+	}
+	c.writer.Flush(batch)
+	return ok
+}
+
+func (c *carryOut) fail(f plan.Failure) {
+	c.report.Failures = append(c.report.Failures, f)
+	c.watch.Failed(f)
+}
+
+// user is what the spec says of a task's user.
+func (c *carryOut) user(t *policy.Task) *config.User {
+	return &c.cfg.Users[c.have.Users.Spec(t.Index)]
+}
+
+// retiredName is a free name in db/retired: a user may depart more than once.
+func (c *carryOut) retiredName(name string) string {
+	base := outdir.DB + "/retired/" + path.Base(name)
+	to := base
+	for n := 1; ; n++ {
+		if _, exists := c.dir.FileMode(to); !exists {
+			return to
+		}
+		to = fmt.Sprintf("%s.%d", base, n)
+	}
+}

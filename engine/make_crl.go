@@ -1,0 +1,60 @@
+package engine
+
+import (
+	"crypto/x509"
+	"math/big"
+
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
+	"mtlsplan/internal/policy"
+)
+
+// makeCRL has a CRL signed for every CA that is trusted, of what the ledger says
+// by now. A CA whose key cannot be opened keeps the CRL that it has.
+func (c *carryOut) makeCRL(r *result) error {
+	entries := c.crlEntries()
+	var text []byte
+	var signed []signedCRL
+	for _, ca := range c.trusted {
+		spki := pki.PublicID(ca.PublicKey)
+		if _, err := c.keyFile(spki).Key(); err != nil {
+			if list := c.have.CRL.Lists[spki]; list != nil && len(text) > 0 {
+				text = append(text, pki.EncodeCRL(list.Raw)...)
+				signed = append(signed, signedCRL{ca: ca, kept: list.Raw})
+				continue
+			}
+			return err
+		}
+		request := pki.CRLRequest{
+			Number: c.writer.TakeNumber(c.opt.Now), ThisUpdate: c.opt.Now.Add(-policy.Backdate), NextUpdate: *r.task.Step.NotAfter, Entries: entries[spki],
+		}
+		der, err := c.authority(ca).CRL(c.ctx, request)
+		if err != nil {
+			return err
+		}
+		text = append(text, pki.EncodeCRL(der)...)
+		signed = append(signed, signedCRL{ca: ca, request: request})
+	}
+	r.then = func() { c.crl = c.verdict.Trust.Kept(c.have) }
+	r.put(plan.KindCRL, facts.CAPath(c.cfg.CA.Name, plan.KindCRL), text, provesCRLs(signed))
+	return nil
+}
+
+// crlEntries are the entries of each CA's CRL, by the SPKI of the CA. A revocation
+// is never dated later than the first CRL that lists it.
+func (c *carryOut) crlEntries() map[string][]x509.RevocationListEntry {
+	out := map[string][]x509.RevocationListEntry{}
+	latest := c.opt.Now.Add(-policy.Backdate)
+	for _, row := range c.revoked() {
+		serial, _ := new(big.Int).SetString(row.Serial, 16)
+		code, _ := pki.ReasonCode(row.Reason)
+		when := row.Revoked
+		if when.After(latest) {
+			when = latest
+		}
+		spki := c.verdict.Trust.SignerOf(row)
+		out[spki] = append(out[spki], x509.RevocationListEntry{SerialNumber: serial, RevocationTime: when, ReasonCode: code})
+	}
+	return out
+}

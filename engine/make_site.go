@@ -1,0 +1,26 @@
+package engine
+
+import (
+	"crypto/sha256"
+
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/plan"
+	"mtlsplan/internal/policy"
+)
+
+// revoked are the rows that the next CRL lists, as the ledger stands.
+func (c *carryOut) revoked() []ledger.Row {
+	return policy.CRLRows(c.writer.Ledger(), c.verdict.Trust, c.have.CRL, c.opt.Now, c.dropped)
+}
+
+// makeSite renders what the ledger says by now, and records its checksums.
+func (c *carryOut) makeSite(r *result) error {
+	serials := policy.Refused(c.crl, policy.Serials(c.revoked()))
+	for _, f := range policy.RenderSite(c.cfg, c.cfg.Sites[r.task.Index], serials, len(c.trusted)) {
+		sum := sha256.Sum256(f.Data)
+		r.put(plan.KindSite, facts.At(f.Name), f.Data, provesSum(sum))
+		r.changes = append(r.changes, ledger.Render{Path: f.Name, Sum: sum})
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"crypto"
+	"crypto/x509"
+	"errors"
+
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/inventory"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
+)
+
+// makeUser makes what a user's task asks for.
+func (c *carryOut) makeUser(r *result) error {
+	t, u := r.task, c.user(r.task)
+	switch {
+	case u.CSR != "":
+		// The only copy of a key may be among them.
+		r.retire(c.retiredName)
+	default:
+		for _, f := range t.Removes {
+			r.after = append(r.after, f.Name())
+		}
+	}
+	if len(t.Makes) == 0 {
+		return nil
+	}
+	m, err := c.in.User(t.Index)
+	if err != nil {
+		return err
+	}
+	if t.NewKey {
+		r.before = madeFromCert(m.Facts)
+	}
+	if u.CSR != "" {
+		return c.makeFromRequest(r, u, m)
+	}
+	path := func(kind plan.Kind) facts.Path { return facts.UserPath(facts.Base(u.Name, c.cfg.CA.Name), kind) }
+	pass := r.passphrase(m.Passphrase, path(plan.KindPass))
+	var key crypto.Signer
+	if t.NewKey {
+		key, err = u.Key.Generate()
+	} else {
+		key, err = m.OpenKey()
+	}
+	if err != nil {
+		return err
+	}
+	cert, err := c.certificate(r, u, m, key.Public())
+	if err != nil {
+		return err
+	}
+	if t.MustMake(plan.KindKey) {
+		if err := r.key(path(plan.KindKey), key, pass, u.KDFIterations); err != nil {
+			return err
+		}
+	}
+	if t.MustMake(plan.KindCSR) {
+		if err := r.csr(path(plan.KindCSR), u, key, cert, m); err != nil {
+			return err
+		}
+	}
+	if t.MustMake(plan.KindCrt) {
+		r.put(plan.KindCrt, path(plan.KindCrt), pki.EncodeCertificate(cert.Raw), provesUserCert(r, cert, key.Public(), c.trusted[0]))
+	}
+	for i, profile := range u.P12 {
+		kind := facts.P12Kind(i, profile)
+		if !t.MustMake(kind) {
+			continue
+		}
+		chain, err := c.chain(cert)
+		if err != nil {
+			return err
+		}
+		data, err := pki.EncodeP12(profile, key, cert, chain, pass, u.KDFIterations)
+		if err != nil {
+			return err
+		}
+		r.put(kind, path(kind), data, provesP12(profile, cert, chain, pass, u.KDFIterations))
+	}
+	r.then = func() { c.in.Made(u, r.content(), pass, cert) }
+	return nil
+}
+
+// certificate is the one that the user's files are made with: a new one, or the
+// one that stays; nil for neither.
+func (c *carryOut) certificate(r *result, u *config.User, m *inventory.Material, public crypto.PublicKey) (*x509.Certificate, error) {
+	switch t := r.task; {
+	case t.NewCert:
+		subject, err := u.Subject.DER()
+		if err != nil {
+			return nil, err
+		}
+		return c.issue(r, public, subject, u.SANs())
+	case t.Keep != ledger.Sum{}:
+		return c.in.Certificate(m, t.Keep)
+	}
+	return nil, nil
+}
+
+// csr makes the request that the certificate answers.
+func (r *result) csr(path facts.Path, u *config.User, key crypto.Signer, cert *x509.Certificate, m *inventory.Material) error {
+	subject, err := u.Subject.DER()
+	if err != nil {
+		return err
+	}
+	if cert != nil {
+		subject = cert.RawSubject
+	}
+	der, err := pki.MakeCSR(subject, u.SANs(), m.Challenge, key)
+	if err != nil {
+		return err
+	}
+	r.put(plan.KindCSR, path, pki.EncodeCSR(der), provesCSR(key.Public(), subject, u.SANs()))
+	return nil
+}
+
+// makeFromRequest makes what the task of a csr user asks for: the key is the
+// user's own, and of the request only the public key is used.
+func (c *carryOut) makeFromRequest(r *result, u *config.User, m *inventory.Material) error {
+	path := func(kind plan.Kind) facts.Path { return facts.UserPath(facts.Base(u.Name, c.cfg.CA.Name), kind) }
+	public := m.Request.Public
+	cert, err := c.certificate(r, u, m, public)
+	if err != nil {
+		return err
+	}
+	if r.task.MustMake(plan.KindCSR) {
+		r.put(plan.KindCSR, path(plan.KindCSR), pki.EncodeCSR(m.Request.Raw), provesCSR(public, nil, nil))
+	}
+	if r.task.MustMake(plan.KindCrt) {
+		if cert == nil {
+			return errNoCertificate
+		}
+		r.put(plan.KindCrt, path(plan.KindCrt), pki.EncodeCertificate(cert.Raw), provesUserCert(r, cert, public, c.trusted[0]))
+	}
+	return nil
+}
+
+var errNoCertificate = errors.New("there is no certificate to make the files of")
+
+// madeFromCert are the names of the files made from the certificate that are there.
+func madeFromCert(u *facts.User) []string {
+	var out []string
+	if !u.Crt.Missing {
+		out = append(out, u.Crt.Name())
+	}
+	for _, p := range u.P12 {
+		if !p.Missing {
+			out = append(out, p.Name())
+		}
+	}
+	return out
+}
+
+// chain is what a .p12 holds beside key and certificate: the CA certificate that
+// is current now and has issued the certificate.
+func (c *carryOut) chain(cert *x509.Certificate) ([]*x509.Certificate, error) {
+	if cert == nil {
+		return nil, errNoCertificate
+	}
+	for _, ca := range c.trusted {
+		if pki.IssuedBy(ca, string(cert.RawIssuer), string(cert.AuthorityKeyId), func() *x509.Certificate { return cert }) {
+			return []*x509.Certificate{ca}, nil
+		}
+	}
+	return nil, errors.New("no CA certificate at hand has issued the certificate")
+}

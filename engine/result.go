@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"crypto"
+	"crypto/x509"
+	"io/fs"
+
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
+	"mtlsplan/internal/policy"
+	"mtlsplan/internal/secret"
+)
+
+// result is what a task comes to, in memory: nothing of it is on disk yet.
+type result struct {
+	task    *policy.Task
+	issued  []*x509.Certificate
+	request pki.UserRequest // what a user's issued one was asked to be
+	asked   pki.CARequest   // the same of the CA's
+	before  []string        // files that go before the new ones come (I5)
+	puts    []put
+	after   []string // files that go last
+	moves   []move   // files that go to db/retired
+	changes []ledger.Change
+	then    func() // what follows for the rest of the run, once all is proven
+	err     error  // the owner is left as it was
+}
+
+type put struct {
+	name  string
+	data  []byte
+	mode  fs.FileMode
+	proof proof
+}
+
+type move struct{ from, to string }
+
+func (r *result) put(kind plan.Kind, path facts.Path, data []byte, p proof) {
+	r.puts = append(r.puts, put{path.String(), data, facts.ModeOf(kind), p})
+}
+
+// passphrase is the one that the owner's files get: the one at hand, or a new one
+// when the task asks for it.
+func (r *result) passphrase(now secret.Value, path facts.Path) secret.Value {
+	if !r.task.MustMake(plan.KindPass) {
+		return now
+	}
+	pass := secret.Random()
+	r.put(plan.KindPass, path, []byte(pass.Reveal()+"\n"), provesPassphrase(pass))
+	return pass
+}
+
+// key encrypts a key and puts it.
+func (r *result) key(path facts.Path, key crypto.Signer, pass secret.Value, iterations int) error {
+	data, err := pki.EncryptKey(key, pass, iterations)
+	if err == nil {
+		r.put(plan.KindKey, path, data, provesKey(key.Public(), pass, iterations))
+	}
+	return err
+}
+
+// retire moves the files that the task removes to db/retired, the passphrase
+// behind the key.
+func (r *result) retire(free func(name string) string) {
+	for _, last := range []bool{false, true} {
+		for _, f := range r.task.Removes {
+			if (f.Kind == plan.KindPass) == last {
+				r.moves = append(r.moves, move{f.Name(), free(f.Name())})
+			}
+		}
+	}
+}
+
+// content is what was put, by name.
+func (r *result) content() map[string][]byte {
+	files := make(map[string][]byte, len(r.puts))
+	for _, p := range r.puts {
+		files[p.name] = p.data
+	}
+	return files
+}

@@ -1,0 +1,201 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/inventory"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/plan"
+	"mtlsplan/internal/policy"
+	"mtlsplan/spec"
+)
+
+// run is one run over one output directory.
+type run struct {
+	ctx context.Context
+	cfg *config.Config
+	opt Options
+	dir *outdir.Dir
+	in  *inventory.Reader
+}
+
+// stock is what a run goes by: what lies there, and what is to be done about it.
+type stock struct {
+	have    *facts.Inventory
+	ledger  *ledger.Ledger
+	verdict *policy.Verdict
+}
+
+func newRun(ctx context.Context, cfg *config.Config, opt Options, dir *outdir.Dir) *run {
+	opt.Now = opt.Now.UTC()
+	if opt.Parallel < 1 {
+		opt.Parallel = runtime.GOMAXPROCS(0)
+	}
+	return &run{ctx: ctx, cfg: cfg, opt: opt, dir: dir, in: inventory.New(ctx, dir, inventory.Options{
+		Config: cfg, Now: opt.Now, Covers: opt.covers, Adopt: opt.Adopt, Thorough: opt.thorough, Parallel: opt.Parallel,
+		LookupEnv: opt.LookupEnv, ReadRequest: spec.ReadCSR, Reading: opt.Reading,
+	})}
+}
+
+// takeStock reads what lies there and judges it.
+func (r *run) takeStock() (stock, error) {
+	have, led, err := r.in.Take()
+	if err != nil {
+		return stock{}, err
+	}
+	return r.judge(have, led, r.opt), nil
+}
+
+func (r *run) judge(have *facts.Inventory, led *ledger.Ledger, opt Options) stock {
+	return stock{have, led, policy.Judge(policy.Question{
+		Config: r.cfg, Have: have, Ledger: led, Now: opt.Now,
+		Ask: policy.Ask{Covers: opt.covers, Replace: opt.Replace, Reason: opt.Reason, Allow: opt.Allow, Adopt: opt.Adopt, AcceptClock: opt.AcceptClock},
+	})}
+}
+
+// NewPlan says what Apply would do. It changes no byte and takes no lock.
+func NewPlan(ctx context.Context, cfg *config.Config, opt Options) (*plan.Plan, error) {
+	if err := checkOnly(ctx, cfg, opt); err != nil {
+		return nil, err
+	}
+	for looks := 1; ; looks++ {
+		p, moved, err := look(ctx, cfg, opt)
+		accuses := err != nil || accuses(p)
+		if !moved || !accuses && looks >= 3 || looks >= 20 {
+			return p, err
+		}
+	}
+}
+
+// look makes a plan. Where a writer beside it has moved on meanwhile, the plan
+// may compare files and records of two moments: then it is worth another look,
+// above all when it accuses somebody.
+func look(ctx context.Context, cfg *config.Config, opt Options) (p *plan.Plan, moved bool, err error) {
+	dir, err := outdir.Open(cfg.Output)
+	if err != nil {
+		return nil, false, err
+	}
+	defer dir.Close()
+	r := newRun(ctx, cfg, opt, dir)
+	defer r.in.Close()
+	st, err := r.takeStock()
+	moved = dir.Moved() && ctx.Err() == nil
+	if err != nil {
+		return nil, moved, err
+	}
+	return st.verdict.Plan, moved, ctx.Err()
+}
+
+// accuses reports whether a plan says that something is wrong with what is
+// there, and not only that time or the spec has moved on.
+func accuses(p *plan.Plan) bool {
+	return p.Refused() || len(p.Failures) > 0 || slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
+		return slices.ContainsFunc(s.Reasons, func(r plan.Reason) bool {
+			return slices.Contains([]plan.Code{plan.Damaged, plan.Missing, plan.KeyMismatch, plan.IssuerChanged, plan.Mode}, r.Code)
+		})
+	})
+}
+
+// checkOnly refuses owners that neither the spec nor the ledger knows: a typing
+// error would otherwise be a plan with nothing to do.
+func checkOnly(ctx context.Context, cfg *config.Config, opt Options) error {
+	known := Owners(cfg)
+	gone := slices.DeleteFunc(slices.Clone(opt.Only), func(o plan.Owner) bool { return slices.Contains(known, o) })
+	if len(gone) == 0 {
+		return nil
+	}
+	dir, err := outdir.Open(cfg.Output)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	r := newRun(ctx, cfg, opt, dir)
+	defer r.in.Close()
+	led, err := r.in.Ledger()
+	if err != nil {
+		return err
+	}
+	for _, owner := range gone {
+		if len(led.RowsOf(string(owner))) == 0 {
+			return &UnknownOwnerError{Owner: owner}
+		}
+	}
+	return nil
+}
+
+// Apply makes the directory match the spec. An error means that the run
+// stopped; what was finished before is in place and safe. A failed owner is
+// no error: it is in the report.
+func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Report, error) {
+	if err := checkOnly(ctx, cfg, opt); err != nil {
+		return nil, err
+	}
+	// What an interrupted run had committed is finished in here. A crash: the next
+	// run does so.
+	dir, err := outdir.Lock(ctx, cfg.Output, holder(opt.Command), opt.LockTimeout)
+	if locked, ok := errors.AsType[*outdir.ErrLocked](err); ok {
+		return nil, &LockedError{Dir: cfg.Output, Holder: locked.Holder}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	r := newRun(ctx, cfg, opt, dir)
+	defer r.in.Close()
+	report, err := r.apply(w)
+	if begun := report != nil || ctx.Err() != nil; err != nil && begun {
+		// What was opened need not be opened again. A run that could not begin leaves
+		// no trace.
+		r.in.KeepOpened()
+	}
+	return report, err
+}
+
+func (r *run) apply(w Watcher) (*Report, error) {
+	if err := r.settleOwed(); err != nil {
+		return nil, err
+	}
+	st, err := r.takeStock()
+	if err != nil {
+		return nil, err
+	}
+	v := st.verdict
+	if v.Clock != nil {
+		return nil, v.Clock
+	}
+	if err := r.ctx.Err(); err != nil {
+		return nil, err
+	}
+	report := &Report{Plan: v.Plan, Failures: v.Plan.Failures}
+	w.Planned(v.Plan)
+	switch {
+	case v.Plan.Refused():
+		return report, nil
+	case v.Plan.Empty():
+		r.in.Keep()
+		return report, nil
+	}
+	c := newCarryOut(r, st, w, report)
+	if err := c.all(); err != nil {
+		return report, err
+	}
+	// A crash from here on costs the check and the report only.
+	if err := r.recheck(c); err != nil {
+		return report, err
+	}
+	r.in.Keep()
+	return report, nil
+}
+
+func holder(command string) string {
+	host, _ := os.Hostname()
+	return fmt.Sprintf("pid %d on %s, mtlsplan %s", os.Getpid(), host, command)
+}

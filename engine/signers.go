@@ -1,0 +1,87 @@
+package engine
+
+import (
+	"crypto"
+	"crypto/x509"
+	"fmt"
+	"slices"
+
+	"mtlsplan/internal/authority"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/policy"
+)
+
+// keyFile is the authority with a CA key of ours, whose file is opened when it is
+// needed first.
+func (c *carryOut) keyFile(spki string) *authority.KeyFile {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.keys[spki]; k != nil {
+		return k
+	}
+	gens := c.verdict.Trust.Generations
+	i := slices.IndexFunc(gens, func(g ledger.Generation) bool { return g.SPKI == spki })
+	if i < 0 {
+		return authority.NewKeyFile(nil, func() (crypto.Signer, error) {
+			return nil, fmt.Errorf("no key of the CA is %s", spki)
+		})
+	}
+	open := func() (crypto.Signer, error) { return c.in.PastKey(gens[i].Number) }
+	if i == len(gens)-1 {
+		open = c.openCA
+	}
+	c.keys[spki] = authority.NewKeyFile(gens[i].Cert, open)
+	return c.keys[spki]
+}
+
+func (c *carryOut) openCA() (crypto.Signer, error) {
+	m, err := c.in.CA()
+	if err != nil {
+		return nil, err
+	}
+	return m.OpenKey()
+}
+
+// authority is who signs for a CA.
+func (c *carryOut) authority(ca *x509.Certificate) authority.Authority {
+	if c.opt.authority != nil {
+		return c.opt.authority(ca)
+	}
+	return c.keyFile(pki.PublicID(ca.PublicKey))
+}
+
+// issue has the current CA issue a user's certificate, for a key that is in no
+// file yet. What was asked is kept in the result, for the check.
+func (c *carryOut) issue(r *result, public crypto.PublicKey, subject []byte, sans []pki.SAN) (*x509.Certificate, error) {
+	ca := c.trusted[0]
+	notBefore := c.opt.Now.Add(-policy.Backdate)
+	if notBefore.Before(ca.NotBefore) {
+		notBefore = ca.NotBefore
+	}
+	c.mu.Lock()
+	serial := c.writer.FreshSerial()
+	c.mu.Unlock()
+	r.request = pki.UserRequest{
+		Subject: subject, SANs: sans, Public: public,
+		Serial: serial, NotBefore: notBefore, NotAfter: *r.task.Step.NotAfter,
+	}
+	cert, err := c.ask(authority.Request{ID: pki.SerialHex(serial), Owner: r.task.Step.Owner, UserRequest: r.request}, ca)
+	if err != nil {
+		return nil, err
+	}
+	r.issued = append(r.issued, cert)
+	return cert, nil
+}
+
+// ask asks an authority. One that outlives this process is asked only once the
+// request is recorded.
+func (c *carryOut) ask(r authority.Request, ca *x509.Certificate) (*x509.Certificate, error) {
+	signer := c.authority(ca)
+	if _, outlives := signer.(authority.Rememberer); outlives {
+		if err := c.owe(r); err != nil {
+			return nil, err
+		}
+	}
+	return signer.Issue(c.ctx, r)
+}
