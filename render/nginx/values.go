@@ -1,4 +1,4 @@
-package render
+package nginx
 
 import (
 	"errors"
@@ -128,7 +128,7 @@ func parsePort(s string) (int, error) {
 
 func checkUpstream(s string) error {
 	if p, ok := strings.CutPrefix(s, "unix:"); ok {
-		if CheckPath(p) == nil && !strings.Contains(p, ":") {
+		if checkPath(p) == nil && !strings.Contains(p, ":") {
 			return nil
 		}
 	} else if isHostPort(s) {
@@ -160,9 +160,9 @@ func isHostPort(s string) bool {
 	return isHost(host)
 }
 
-// CheckPath refuses a path that is not absolute, or that NGINX's configuration
+// checkPath refuses a path that is not absolute, or that NGINX's configuration
 // could read as anything else than one plain path.
-func CheckPath(s string) error {
+func checkPath(s string) error {
 	if !plainPath.MatchString(s) || hasDotSegment(s) || strings.Contains(s, "//") || strings.HasSuffix(s, "/") {
 		return errors.New(`A path here is absolute and made of letters, digits and "._@+:,=~-", such as "/etc/nginx/site.crt". Blanks, quotes, "$", ";", braces, "//" and ".." are not taken.`)
 	}
