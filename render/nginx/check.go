@@ -23,11 +23,11 @@ func check(s settings) []problem {
 	out = append(out, checkPaths(s)...)
 	if s.SessionResumption {
 		out = append(out, problem{Attribute: "session_resumption", Warning: true, Summary: "Resumed sessions are not verified again",
-			Detail: "Until its TLS session ends, " + sessionTimeoutWords + " at most, a client is let in although its certificate has expired meanwhile. Revocations and a new CA take effect at once, because they rename the session cache; so let the site be the first of its address, whose cache serves all sites there."})
+			Detail: "Until its TLS session ends, " + sessionTimeoutWords + " at most, a client is let in although its certificate has expired meanwhile. Revocations and a new CA take effect at once, because they rename the session cache. All sites on an address use the cache of the first one, so let this site be the first."})
 	}
 	if s.SessionResumption && s.Revocation == "crl" {
 		out = append(out, problem{Attribute: "session_resumption", Summary: "Revoked users with a session stay in",
-			Detail: `With revocation = "crl" a revocation is seen in handshakes only, and a resumed session has none: another site on the address may keep it. Set revocation to "map" or "both", which ask on every request, or leave session_resumption out.`})
+			Detail: `With revocation = "crl" a revocation is seen in handshakes only, and a resumed session has none; the first site on the address may keep such sessions. Set revocation to "map" or "both", which ask on every request, or leave session_resumption out.`})
 	}
 	for _, name := range s.ServerNames {
 		if len(name) > longestHashed {

@@ -38,8 +38,8 @@ func siteID(label string) string {
 	return id[:longestID-8] + hex.EncodeToString(sum[:4])
 }
 
-// name is unique to a site and a role. Roles hold no "_", so the last one
-// separates.
+// name is unique to a site and a role. Roles hold no "_", so the last "_" of a
+// name parts the two.
 func (s site) name(role string) string     { return "mtls_" + s.id + "_" + role }
 func (s site) variable(role string) string { return "$" + s.name(role) }
 
@@ -52,7 +52,7 @@ func (s site) mapping(c *conf, source, role, fallback string, body func()) {
 	}, "map", source, s.variable(role))
 }
 
-// literal is text as a regular expression that matches it.
+// literal is a regular expression that matches nothing but the text.
 func literal(text string) string {
 	var b strings.Builder
 	for _, c := range []byte(text) {
@@ -141,8 +141,8 @@ func (s site) exemptMaps(c *conf) {
 const fullTable = 64
 
 // revokedMap refuses serials on every request. Many serials are given as names
-// below *.REST.LAST, because with "hostnames" NGINX keeps a tree of tables,
-// one for each last byte, instead of one table.
+// below *.REST.LAST, because with "hostnames" NGINX keeps a tree of tables, one
+// for each last byte, in place of a single table.
 func (s site) revokedMap(c *conf) {
 	serials := slices.Compact(slices.Sorted(slices.Values(s.Revoked)))
 	levels := tableLevels(serials)

@@ -2,7 +2,7 @@
 // which nginx.conf includes in its http block.
 //
 // nginx.go has the rows of the spec's block, values.go and check.go what they
-// take, sites.go what several sites owe each other. server.go, maps.go, page.go
+// take, sites.go what one site must leave to another. server.go, maps.go, page.go
 // and application.go make the site as a tree of directives, which conf.go
 // prints. All forms are chosen by nginx_version; the oldest version that can
 // be named is 1.13.5, the first with $ssl_client_escaped_cert.
@@ -44,15 +44,15 @@ var Proxy = &render.Proxy{
 		{Name: "certificate", Field: func(s *settings) any { return &s.Certificate }, Check: checkPath,
 			Doc: "Absolute path of the server's certificate chain on the proxy's host; /etc/letsencrypt/live/SERVER_NAME/fullchain.pem, with the first server name, when not set."},
 		{Name: "certificate_key", Field: func(s *settings) any { return &s.CertificateKey }, Check: checkPath,
-			Doc: "Absolute path of the server's private key there; /etc/letsencrypt/live/SERVER_NAME/privkey.pem when not set."},
+			Doc: "Absolute path of the server's private key on the proxy's host; /etc/letsencrypt/live/SERVER_NAME/privkey.pem when not set."},
 		{Name: "verify", Field: func(s *settings) any { return &s.Verify }, Default: "on", Words: []string{"on", "optional"},
-			Doc: "Whether a client must have a certificate: on means on every path that is not exempt; optional leaves it to the application. Directive ssl_verify_client, which is optional where paths are exempt."},
+			Doc: "Whether a client must have a certificate: on asks for one on every path that is not exempt; optional leaves it to the application. Directive ssl_verify_client, which is optional where paths are exempt."},
 		{Name: "exempt", Field: func(s *settings) any { return &s.Exempt }, Check: checkExempt,
 			Doc: "Paths that need no certificate: /hooks/ is all below it, /ping is that path alone. Each one is a hole in the gate. It must be spelled plainly: a request with %2F, %2E, %25, ', ; or raw UTF-8 in its path needs a certificate."},
 		{Name: "revocation", Field: func(s *settings) any { return &s.Revocation }, Default: "map", Words: []string{"map", "crl", "both"},
 			Doc: "How revoked certificates are refused: by a map of serials that is asked on every request and never expires, by ssl_crl, or by both."},
 		{Name: "identity_headers", Field: func(s *settings) any { return &s.IdentityHeaders }, Default: true,
-			Doc: "Whether the application is told who came, in X-SSL-Client-Cert (URL-escaped PEM) and X-SSL-Client-Cert-Subject-DN (/C=US/.../emailAddress=..., in which OpenSSL escapes: anna\\+tls@example.com, and \\xC3\\xBC for ü); a client's own are dropped either way."},
+			Doc: "Whether the application is told who came, in X-SSL-Client-Cert (URL-escaped PEM) and X-SSL-Client-Cert-Subject-DN (/C=US/.../emailAddress=..., in which OpenSSL escapes: anna\\+tls@example.com, and \\xC3\\xBC for ü). Headers of these names that a client sends are dropped either way."},
 		{Name: "session_resumption", Field: func(s *settings) any { return &s.SessionResumption }, Default: false,
 			Doc: "Whether TLS sessions may be resumed; a resumed session is not verified again."},
 		{Name: "client_ca", Field: func(s *settings) any { return &s.ClientCA }, Check: checkPath,

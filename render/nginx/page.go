@@ -76,7 +76,7 @@ func (s site) page() string {
 	return pageHead + s.variable("page") + "\n<footer>" + contact + "</footer>\n</main>\n</body>\n</html>\n"
 }
 
-// resumedRefusal is for the sessions that [site.resumedMap] finds. Where
+// resumedRefusal is the text for the sessions that [site.resumedMap] finds. Where
 // revocation is by map, the certificate is in its last day or beyond; else it
 // may be on the CRL.
 func (s site) resumedRefusal() refusal {

@@ -7,7 +7,7 @@ import (
 	"mtlsplan/render"
 )
 
-// checkSites finds what sites in one NGINX would take from each other.
+// checkSites finds sites that would be in each other's way in one NGINX.
 func checkSites(sites []render.Site) []render.SiteProblem {
 	return append(sameServer(sites), manyVariables(sites)...)
 }
@@ -26,8 +26,8 @@ func uses(s render.Site) []use {
 	}
 }
 
-// sameServer finds requests that two sites are for. NGINX would warn of a
-// "conflicting server name", and one of the two would not be asked at all.
+// sameServer finds requests that two sites claim. NGINX would warn of a
+// "conflicting server name" and never use one of the two.
 func sameServer(sites []render.Site) []render.SiteProblem {
 	type server struct{ address, name string }
 	type user struct {
@@ -45,8 +45,8 @@ func sameServer(sites []render.Site) []render.SiteProblem {
 					users[address] = user{i, u.tls}
 				} else if first.tls != u.tls && first.site != i {
 					out = append(out, render.SiteProblem{Site: i, Problem: problem{Attribute: u.attribute, Summary: "Address of another site",
-						Detail: fmt.Sprintf("%q is where the site %q is, which has it in %s, and one address speaks either TLS or plain HTTP. Give one of the two another port.",
-							listen, sites[first.site].Name, u.opposite)}})
+						Detail: fmt.Sprintf("The site %q has %q in %s already, and an address speaks either TLS or plain HTTP. Give one of the two sites another port.",
+							sites[first.site].Name, listen, u.opposite)}})
 					continue
 				}
 				for _, name := range s.ServerNames {
@@ -56,7 +56,7 @@ func sameServer(sites []render.Site) []render.SiteProblem {
 					} else if first != i && !shared {
 						shared = true
 						out = append(out, render.SiteProblem{Site: i, Problem: problem{Attribute: "server_name", Summary: "Server name of another site",
-							Detail: fmt.Sprintf("The site %q answers to %q on %q already. NGINX would ignore one of the two, with its rules. Give this site another name or another address in %s.",
+							Detail: fmt.Sprintf("The site %q answers to %q on %q already. NGINX would use one of the two and ignore the other with all its rules. Give this site another name or another address in %s.",
 								sites[first].Name, name, listen, u.attribute)}})
 					}
 				}
