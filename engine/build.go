@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/x509"
 	"errors"
@@ -222,7 +223,8 @@ func retiredName(dir *outdir.Dir, name string) string {
 func (e *executor) buildSite(b *built) error {
 	if s := b.task.site; b.task.mustMake(kindSite) {
 		site := siteOf(e.obs, s.spec, refused(e.crl, serials(crlRows(e.obs, e.dropped))), len(e.trusted))
-		b.put(kindSite, s.name, withDigest(s.spec.Proxy.Render(site)), provesSite(s.spec.Proxy, site))
+		text := withDigest(s.spec.Proxy.Render(site)[0].Data)
+		b.put(kindSite, s.name, text, provesSite(bytes.Clone(text)))
 	}
 	return nil
 }

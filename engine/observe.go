@@ -15,7 +15,7 @@ import (
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/secret"
-	"mtlsplan/render"
+	"mtlsplan/render/proxies"
 	"mtlsplan/spec"
 )
 
@@ -138,7 +138,7 @@ func (s *session) relate(o *observer, seen *Observed) (*Observed, error) {
 	}
 	for _, site := range s.cfg.Sites {
 		f := siteFacts{spec: site, owner: siteOwner(site)}
-		f.fileFacts, f.err = o.file(kindSite, site.Proxy.File(site.Name, site.Values))
+		f.fileFacts, f.err = o.file(kindSite, site.Proxy.Files(site.Settings)[0])
 		obs.sites = append(obs.sites, f)
 	}
 	return obs, o.orphans(obs)
@@ -147,7 +147,7 @@ func (s *session) relate(o *observer, seen *Observed) (*Observed, error) {
 // orphans finds sites that mtlsplan has written and the spec names no more.
 // They are left alone, since a proxy may still read them.
 func (o *observer) orphans(obs *Observed) error {
-	for _, proxy := range render.Proxies {
+	for _, proxy := range proxies.All {
 		names, err := o.dir.List(proxy.Name)
 		if err != nil {
 			return err

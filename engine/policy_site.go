@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -32,7 +33,7 @@ func untouched(text []byte) bool {
 }
 
 func siteText(obs *Observed, site spec.Site, revoked []string, trusted int) []byte {
-	return withDigest(site.Proxy.Render(siteOf(obs, site, revoked, trusted)))
+	return withDigest(site.Proxy.Render(siteOf(obs, site, revoked, trusted))[0].Data)
 }
 
 // siteOf is what a site is rendered from; revoked are the serials that it must
@@ -40,11 +41,12 @@ func siteText(obs *Observed, site spec.Site, revoked []string, trusted int) []by
 func siteOf(obs *Observed, site spec.Site, revoked []string, trusted int) render.Site {
 	path := func(kind string) string { return filepath.Join(obs.cfg.Output, caFile(obs.cfg, kind)) }
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d\n%s", obs.cfg.CA.Generation, trusted, strings.Join(revoked, "\n")))
+	settings := site.Settings
+	settings.ClientCA = cmp.Or(settings.ClientCA, path(kindCrt))
+	settings.CRL = cmp.Or(settings.CRL, path(kindCRL))
 	return render.Site{
 		Name:       site.Name,
-		Values:     site.Values,
-		ClientCA:   site.Values.ClientCA(path(kindCrt)),
-		CRL:        site.Values.CRL(path(kindCRL)),
+		Settings:   settings,
 		CA:         obs.cfg.CA.Name,
 		Contact:    obs.cfg.CA.Subject.Email,
 		Revoked:    revoked,

@@ -133,7 +133,7 @@ func (w *world) ownerOf(cfg *spec.Config, name string) (Owner, string) {
 			}
 		}
 	}
-	if s := cfg.Sites[0]; name == s.Proxy.File(s.Name, s.Values) {
+	if s := cfg.Sites[0]; name == s.Settings.File {
 		return siteOwner(s), kindSite
 	}
 	return "", ""
