@@ -26,11 +26,11 @@ test: ## install what the tests need, then run all of them
 	go test ./...
 
 race: ## run the tests of the packages under the race detector
-	CGO_ENABLED=1 go test -race ./engine ./render ./spec ./internal/...
+	CGO_ENABLED=1 go test -race ./engine ./render/... ./spec ./internal/...
 
 golden: ## write all golden files and generated pages anew, to be read with git diff
 	@.ci/tools
-	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan ./render -run "TestScripts|TestDocs|TestReadmeSession|TestGolden"
+	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan ./render/nginx -run "TestScripts|TestDocs|TestReadmeSession|TestGolden"
 
 docs: ## write the generated pages of docs/ and the README's session anew
 	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan -run "TestDocs|TestReadmeSession"

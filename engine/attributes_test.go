@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"mtlsplan/internal/plan"
-	"mtlsplan/render"
+	"mtlsplan/render/proxies"
 	"mtlsplan/spec"
 )
 
@@ -271,12 +271,12 @@ func attributesOfTheLanguage() map[string]bool {
 			}
 		}
 	}
-	for _, proxy := range render.Proxies {
-		for _, s := range proxy.Settings {
+	for _, proxy := range proxies.All {
+		for _, s := range proxy.Attributes {
 			out[proxy.Name+"."+s.Name] = true
 		}
 		for _, block := range proxy.Blocks {
-			for _, s := range block.Settings {
+			for _, s := range block.Attributes {
 				out[proxy.Name+"."+block.Name+"."+s.Name] = spec.Unsupported(block.Name) == ""
 			}
 		}

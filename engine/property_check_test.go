@@ -135,7 +135,7 @@ func (w *world) ownerOf(cfg *spec.Config, name string) (plan.Owner, string) {
 			}
 		}
 	}
-	if s := cfg.Sites[0]; name == s.Proxy.File(s.Name, s.Values) {
+	if s := cfg.Sites[0]; name == s.Settings.File {
 		return plan.Site(s.Proxy.Name, s.Name), plan.KindSite
 	}
 	return "", ""

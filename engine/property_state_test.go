@@ -139,7 +139,7 @@ func (w *world) checkCA(cfg *spec.Config, is records, trusted []*x509.Certificat
 	if len(trusted) != len(needed) || len(is.crls) != len(needed) {
 		w.t.Fatalf("%d CAs are trusted and %d have a CRL, and %d are needed", len(trusted), len(is.crls), len(needed))
 	}
-	site, err := os.ReadFile(w.out(cfg.Sites[0].Proxy.File(cfg.Sites[0].Name, cfg.Sites[0].Values)))
+	site, err := os.ReadFile(w.out(cfg.Sites[0].Settings.File))
 	w.check(err)
 	for _, ca := range trusted {
 		list := is.crls[id(ca.SubjectKeyId)]
@@ -157,7 +157,7 @@ func (w *world) checkCA(cfg *spec.Config, is records, trusted []*x509.Certificat
 		if !lists(list, cert.SerialNumber) {
 			w.t.Fatalf("%s %s is revoked and not on the CRL", e.Owner, row.Serial)
 		}
-		if cfg.Sites[0].Values.String("revocation") != "crl" && !bytes.Contains(site, []byte(row.Serial)) {
+		if cfg.Sites[0].Settings.Revocation != "crl" && !bytes.Contains(site, []byte(row.Serial)) {
 			w.t.Fatalf("%s %s is revoked and not in the site", e.Owner, row.Serial)
 		}
 	}

@@ -1,118 +1,166 @@
-// Package render turns the settings of one site into the configuration text of
-// a proxy that lets only the users of a CA in.
+// Package render says what a site is, whichever proxy serves it, and what a
+// proxy is to the rest of the program.
 //
-// A proxy is one file with one [Proxy] value and one row in [Proxies]. The
-// spec's block of that name, its attributes, their defaults and checks, the
-// documentation and the suggestions all follow from the row. Nothing here
-// reads a disk or a clock.
+// A [Site] is typed with everything that is true of every proxy: names,
+// addresses, certificates, the CA and its CRL. A [Proxy] turns it into
+// [File]s, and describes the block that the spec has for such a site, one row
+// an attribute. The block itself, defaults and checks, the suggestions after a
+// slip of the pen and the reference all follow from these rows.
+//
+// Each proxy is a package below this one that holds all that is its own. It
+// imports this package for the types, so the table of proxies cannot stand
+// here; it is mtlsplan/render/proxies. Nothing here or below reads a disk, an
+// environment or a clock.
 package render
 
-// Proxies are the proxies that sites can be rendered for.
-var Proxies = []*Proxy{nginx}
+import "cmp"
 
-// Type is what a setting holds.
-type Type uint8
+// File is one rendered file.
+type File struct {
+	Name string // relative to the output directory, with slashes
+	Data []byte
+}
 
-const (
-	String Type = iota
-	Strings
-	Bool
-)
+// Site is everything that decides the files of one site.
+type Site struct {
+	Name     string // the block's label
+	Settings        // complete: ClientCA and CRL are set
+
+	// What the run knows beside the spec's block.
+
+	CA      string   // the CA's name
+	Contact string   // whom a refused person can ask: the CA's e-mail, or "" when it has none
+	Revoked []string // serials that must not get in, upper-case hex in whole bytes, sorted
+
+	// Generation is any text that differs whenever the CA certificates or the
+	// CRLs do, such as a digest of them. It names the session cache where
+	// sessions are resumed.
+	Generation string
+}
+
+// Settings are what the spec's block says of a site, with defaults in place. A
+// list is nil where the block says nothing and there is no default, and not
+// nil where it says [].
+type Settings struct {
+	File           string   // relative to the output directory
+	ServerNames    []string // host names, "*.example.com" among them, and IPv4 addresses
+	Listen         []string // for TLS: ports, or IP addresses with ports
+	RedirectFrom   []string // the same for plain HTTP that is sent on to HTTPS
+	Upstream       []string // the application's servers: host:port or unix:/path
+	Application    string   // a name from the proxy's table of applications
+	Version        string   // of the proxy's program; "" for whatever version runs there
+	Certificate    string   // absolute path of the server's certificate chain on the proxy's host; "" for the proxy's default
+	CertificateKey string   // the same of its private key
+
+	Verify            string   // "on" or "optional": whether a client must have a certificate
+	Exempt            []string // paths that need none; one that ends in "/" stands for all below it
+	Revocation        string   // "map" of serials, "crl" or "both"
+	IdentityHeaders   bool     // whether the application is told who came
+	SessionResumption bool     // whether TLS sessions may be resumed
+	ClientCA          string   // absolute path of the CA certificates on the proxy's host; "" for the output directory's
+	CRL               string   // the same of the CRL
+
+	Deploy Deploy
+}
+
+// Deploy says where a site is put on this host, and how the proxy is told. It
+// is the zero value where the spec has no such block; otherwise Site is set.
+type Deploy struct {
+	Site     string   // absolute path of the site
+	ClientCA string   // absolute path of the copy of the CA certificates; "" for none
+	CRL      string   // the same of the CRL
+	Test     []string // program and arguments that test the configuration
+	Reload   []string // program and arguments that make the proxy read it
+	Probe    string   // host:port where the running site can be asked; "" for nowhere
+}
 
 // Proxy describes one proxy and the block that the spec has for it.
 type Proxy struct {
-	Name     string // the block's type, and the kind of its owner: "nginx"
-	Doc      string // one sentence
-	Settings []Setting
-	Blocks   []Block
+	Name       string // the block's type, and the kind of its owner: "nginx"
+	Doc        string // one sentence
+	Attributes []Attribute
+	Blocks     []Block
 
-	// Check finds what no single value shows: settings that contradict each
-	// other. It is called with defaults in place.
-	Check func(Values) []Problem
+	// Check finds attributes that contradict each other, which no single
+	// value shows. It is called with the rows' defaults in place.
+	Check func(Settings) []Problem
 
-	// CheckAll finds what no single site shows: sites that would be in each
-	// other's way on one host. It is called with those that are right in
-	// themselves.
-	CheckAll func([]Named) []SiteProblem
+	// CheckAll finds sites that would be in each other's way on one host,
+	// which no single site shows. It is called with the sites that are right
+	// in themselves, and reads nothing but their names and settings.
+	CheckAll func([]Site) []SiteProblem
 
-	// Render writes the complete site. It is pure: the same site gives the
+	// Files names the files that Render gives for complete settings.
+	Files func(Settings) []string
+
+	// Render writes the files of a site. It is pure: the same site gives the
 	// same bytes.
-	Render func(Site) []byte
+	Render func(Site) []File
+}
 
-	// ReadBack parses the text of a site, as the proxy would, and finds what
-	// in it is not what the settings ask for.
-	ReadBack func(site Site, text []byte) error
+// Complete fills in what follows from the label and from other settings once
+// the block was read and checked. Afterwards ClientCA and CRL are empty only
+// where the files of the output directory are meant.
+func (p *Proxy) Complete(label string, s Settings) Settings {
+	s.File = cmp.Or(s.File, p.Name+"/"+label)
+	s.ClientCA = cmp.Or(s.ClientCA, s.Deploy.ClientCA)
+	s.CRL = cmp.Or(s.CRL, s.Deploy.CRL)
+	return s
 }
 
 // Block is a nested block without a label, such as deploy.
 type Block struct {
-	Name     string
-	Doc      string
-	Settings []Setting
+	Name       string
+	Doc        string
+	Attributes []Attribute
 }
 
-// Setting is one attribute of a proxy's block.
-type Setting struct {
+// Attribute is one attribute of a proxy's block.
+type Attribute struct {
 	Name     string
-	Type     Type
 	Doc      string // one sentence, for the reference
 	Required bool
-	Default  any // string, []string or bool; nil for none
+	Default  any // of the type that Field points to; nil for none
 
-	// Check refuses a value that the proxy's directive does not take, also
-	// each element of a list. The error says what is allowed, and never
-	// quotes more than the value.
+	// Field points to the setting that the attribute fills: a *string, a
+	// *[]string or a *bool. The type of the attribute follows from it.
+	Field func(*Settings) any
+
+	// Check refuses a value that the proxy's directive does not take; in a
+	// list it is asked of each element. The error says what is allowed, and
+	// quotes nothing but the value. Nil takes every value.
 	Check func(string) error
 
 	// Words are the only values allowed, for suggestions; empty for any.
 	Words []string
 }
 
-// Values are the settings of one site with defaults in place. A setting of a
-// nested block has the key "block.name". A setting without value is absent.
-type Values map[string]any
-
-// String returns a setting's text, "" where it is absent.
-func (v Values) String(name string) string { s, _ := v[name].(string); return s }
-
-// Strings returns a list, nil where it is absent.
-func (v Values) Strings(name string) []string { s, _ := v[name].([]string); return s }
-
-// Bool returns a truth value, false where it is absent.
-func (v Values) Bool(name string) bool { b, _ := v[name].(bool); return b }
-
-// Problem is a contradiction between settings.
-type Problem struct {
-	Setting string // the setting to point at
-	Summary string // terse, without user-chosen names
-	Detail  string // what, why and what to do, in full sentences
-	Warning bool   // true: the site can be rendered all the same
+// SetDefault puts the default where the attribute's value belongs, if it has
+// one.
+func (a Attribute) SetDefault(s *Settings) {
+	if a.Default == nil {
+		return
+	}
+	switch field := a.Field(s).(type) {
+	case *string:
+		*field = a.Default.(string)
+	case *[]string:
+		*field = a.Default.([]string)
+	case *bool:
+		*field = a.Default.(bool)
+	}
 }
 
-// Named are the settings of a site and its label.
-type Named struct {
-	Name   string
-	Values Values
+// Problem is a contradiction between attributes.
+type Problem struct {
+	Attribute string // where to point: an attribute's name, behind "deploy." for one of that block
+	Summary   string // terse, without user-chosen names
+	Detail    string // the problem, its cause and the remedy, in full sentences
+	Warning   bool   // true: the site can be rendered all the same
 }
 
 // SiteProblem is a contradiction between sites.
 type SiteProblem struct {
-	Site    int // whose setting to point at, by its place among those that were checked
-	Problem     // without Setting it is about the site as such
-}
-
-// Site is everything that decides a rendered file.
-type Site struct {
-	Name     string // the block's label
-	Values   Values
-	ClientCA string   // path of the CA certificates as the proxy's host sees it
-	CRL      string   // path of the CRLs there
-	CA       string   // the CA's name
-	Contact  string   // whom a refused person can ask: the CA's e-mail, or "" when it has none
-	Revoked  []string // serials that must not get in, upper-case hex in whole bytes, sorted
-
-	// Generation is any text that differs whenever the CA certificates or the
-	// CRLs do, such as a digest of them. It names the session cache where
-	// sessions are resumed.
-	Generation string
+	Site    int // whose attribute to point at, by its place among those that were checked
+	Problem     // without Attribute it is about the site as such
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
-	"mtlsplan/render"
+	"mtlsplan/render/proxies"
 
 	"mtlsplan/internal/config"
 )
@@ -48,7 +48,7 @@ func blockNames(s scope) []string {
 		}
 	}
 	if s == inFile {
-		for _, p := range render.Proxies {
+		for _, p := range proxies.All {
 			names = append(names, p.Name)
 		}
 	}
@@ -148,7 +148,7 @@ func example(name string) string {
 			return name + " { … }"
 		}
 	}
-	for _, p := range render.Proxies {
+	for _, p := range proxies.All {
 		for _, b := range p.Blocks {
 			if b.Name == name {
 				return name + " { … }"

@@ -63,7 +63,7 @@ type loader struct {
 	early           map[[2]hcl.Range]bool // pairs of validity and renew_before that were reported
 	weak            map[hcl.Range]bool    // places of kdf_iterations that were reported
 	siteBodies      []*hclsyntax.Body
-	sound           []namedSite // of the proxy at hand
+	sound           []siteReader // those of the proxy at hand of which every value could be read
 	advice          []*advice
 }
 

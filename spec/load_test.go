@@ -12,6 +12,7 @@ import (
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/pki"
+	"mtlsplan/render"
 )
 
 const smallCA = `
@@ -186,19 +187,19 @@ nginx "chat" {
 	if s.Name != "chat" || s.Proxy.Name != "nginx" {
 		t.Errorf("%s %q", s.Proxy.Name, s.Name)
 	}
-	if v := s.Values["redirect_from"]; !reflect.DeepEqual(v, []string{}) {
-		t.Errorf("an empty list is %#v", v)
+	want := render.Settings{
+		File:            "nginx/chat",
+		ServerNames:     []string{"chat.example.com"},
+		Listen:          []string{"443", "[::]:443"},
+		RedirectFrom:    []string{},
+		Upstream:        []string{"127.0.0.1:8065"},
+		Application:     "mattermost",
+		Verify:          "on",
+		Revocation:      "map",
+		IdentityHeaders: true,
 	}
-	if v := s.Values.Strings("listen"); !reflect.DeepEqual(v, []string{"443", "[::]:443"}) {
-		t.Errorf("default of listen: %v", v)
-	}
-	if _, ok := s.Values["nginx_version"]; ok {
-		t.Error("a setting without value and default is there")
-	}
-	for key := range s.Values {
-		if strings.HasPrefix(key, "deploy.") {
-			t.Errorf("%s without a deploy block", key)
-		}
+	if !reflect.DeepEqual(s.Settings, want) {
+		t.Errorf("got  %#v\nwant %#v", s.Settings, want)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
-	"mtlsplan/render"
+	"mtlsplan/render/proxies"
 )
 
 // What could be a secret that somebody wrote into a spec is found by the text
@@ -54,8 +54,8 @@ var specNames = func() map[string]bool {
 	for _, b := range blocks {
 		names[b.name] = true
 	}
-	for _, p := range render.Proxies {
-		for _, s := range p.Settings {
+	for _, p := range proxies.All {
+		for _, s := range p.Attributes {
 			names[s.Name] = true
 		}
 	}

@@ -9,10 +9,11 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"mtlsplan/render"
+	"mtlsplan/render/proxies"
 )
 
 func (l *loader) readSites(kinds map[string][]*hclsyntax.Block) {
-	for _, p := range render.Proxies {
+	for _, p := range proxies.All {
 		seen := map[string]hcl.Range{}
 		for _, b := range kinds[p.Name] {
 			l.readSite(p, b, seen)
@@ -20,69 +21,70 @@ func (l *loader) readSites(kinds map[string][]*hclsyntax.Block) {
 		l.checkSites(p)
 	}
 	for _, site := range l.cfg.Sites {
-		l.identityHeaders = l.identityHeaders || site.Values.Bool("identity_headers")
+		l.identityHeaders = l.identityHeaders || site.Settings.IdentityHeaders
 	}
 }
 
-// siteReader reads the settings of one site.
+// siteReader reads one site.
 type siteReader struct {
 	*loader
-	values render.Values
-	places map[string]hcl.Range // of what was said, by the keys of values
-	header hcl.Range
+	site   Site
+	places map[string]hcl.Range // of what was said, by attribute as [render.Problem] names it
 }
 
 func (l *loader) readSite(p *render.Proxy, b *hclsyntax.Block, seen map[string]hcl.Range) {
 	before, missing := len(l.diags), len(l.absent)
-	r := siteReader{l, render.Values{}, map[string]hcl.Range{}, b.DefRange()}
+	r := siteReader{l, Site{Origin: b.DefRange(), Proxy: p}, map[string]hcl.Range{}}
 	name, ok := l.label(b, seen)
 	what := "A block of type " + p.Name
 	var names []string
 	for _, inner := range p.Blocks {
 		names = append(names, inner.Name)
 	}
-	r.settings(b.Body, b.DefRange(), "", what, p.Settings, names)
-	found := l.inner(b.Body, what, settingNames(p.Settings), names)
+	r.attributes(b.Body, b.DefRange(), "", what, p.Attributes, names)
+	found := l.inner(b.Body, what, rowNames(p.Attributes), names)
 	for _, inner := range p.Blocks {
 		if in := found[inner.Name]; in != nil {
 			what := "A block of type " + inner.Name
-			r.settings(in.Body, in.DefRange(), inner.Name+".", what, inner.Settings, nil)
-			l.inner(in.Body, what, settingNames(inner.Settings), nil)
+			r.attributes(in.Body, in.DefRange(), inner.Name+".", what, inner.Attributes, nil)
+			l.inner(in.Body, what, rowNames(inner.Attributes), nil)
 			l.uses(inner.Name, in.DefRange())
 		}
 	}
-	if len(l.diags) == before { // a contradiction may be due to a value that was reported
-		r.check(p)
-		if ok && len(l.absent) == missing {
-			l.sound = append(l.sound, namedSite{name, r})
+	sound := len(l.diags) == before
+	if sound { // a contradiction may be due to a value that was reported
+		for _, problem := range p.Check(r.site.Settings) {
+			r.report(problem)
 		}
 	}
-	if ok {
-		l.cfg.Sites = append(l.cfg.Sites, Site{Name: name, Origin: b.DefRange(), Proxy: p, Values: r.values})
-		l.siteBodies = append(l.siteBodies, b.Body)
+	if !ok {
+		return
 	}
+	r.site.Name, r.site.Settings = name, p.Complete(name, r.site.Settings)
+	if sound && len(l.absent) == missing {
+		l.sound = append(l.sound, r)
+	}
+	l.cfg.Sites = append(l.cfg.Sites, r.site)
+	l.siteBodies = append(l.siteBodies, b.Body)
 }
 
-func settingNames(rows []render.Setting) []string {
+func rowNames(rows []render.Attribute) []string {
 	names := make([]string, len(rows))
-	for i, s := range rows {
-		names[i] = s.Name
+	for i, a := range rows {
+		names[i] = a.Name
 	}
 	return names
 }
 
-// settings reads one body by the proxy's rows.
-func (r siteReader) settings(body *hclsyntax.Body, header hcl.Range, prefix, what string, rows []render.Setting, blocks []string) {
+// attributes reads one body by the proxy's rows.
+func (r *siteReader) attributes(body *hclsyntax.Body, header hcl.Range, prefix, what string, rows []render.Attribute, blocks []string) {
 	for name, attr := range body.Attributes {
-		if !slices.ContainsFunc(rows, func(s render.Setting) bool { return s.Name == name }) {
-			r.unknownAttribute(attr, what, settingNames(rows), blocks)
+		if !slices.ContainsFunc(rows, func(a render.Attribute) bool { return a.Name == name }) {
+			r.unknownAttribute(attr, what, rowNames(rows), blocks)
 		}
 	}
 	for _, row := range rows {
-		key := prefix + row.Name
-		if row.Default != nil {
-			r.values[key] = row.Default
-		}
+		row.SetDefault(&r.site.Settings)
 		attr := body.Attributes[row.Name]
 		if attr == nil {
 			if row.Required && !tried(body, row.Name) {
@@ -90,47 +92,50 @@ func (r siteReader) settings(body *hclsyntax.Body, header hcl.Range, prefix, wha
 			}
 			continue
 		}
-		if v, ok := r.literal(attr.Expr); ok {
-			if parsed := r.setting(row, v); parsed != nil {
-				r.values[key], r.places[key] = parsed, v.at
-			}
+		if v, ok := r.literal(attr.Expr); ok && r.fill(row, v) {
+			r.places[prefix+row.Name] = v.at
 		}
 	}
 }
 
-// setting returns the value as [render.Values] holds it, nil after a problem.
-func (r siteReader) setting(row render.Setting, v value) any {
-	switch row.Type {
-	case render.Bool:
-		if b := r.boolean(v); b.set {
-			return b.value
+// fill puts a value where its row says. It returns false after a problem.
+func (r *siteReader) fill(row render.Attribute, v value) bool {
+	switch field := row.Field(&r.site.Settings).(type) {
+	case *bool:
+		b := r.boolean(v)
+		if b.set {
+			*field = b.value
 		}
-	case render.Strings:
-		return r.texts(row, v)
-	default:
-		if r.is(v, text, "put it in double quotes") && r.word(row, v) {
-			return v.text
+		return b.set
+	case *[]string:
+		texts, ok := r.texts(row, v)
+		if ok {
+			*field = texts
 		}
+		return ok
+	case *string:
+		ok := r.is(v, text, "put it in double quotes") && r.word(row, v)
+		if ok {
+			*field = v.text
+		}
+		return ok
 	}
-	return nil
+	panic("the attribute " + row.Name + " fills a field of another type")
 }
 
-func (r siteReader) texts(row render.Setting, v value) any {
+func (r *siteReader) texts(row render.Attribute, v value) ([]string, bool) {
 	if !r.is(v, list, `put brackets around it, as in ["…"]`) {
-		return nil
+		return nil, false
 	}
 	out, good := []string{}, true
 	for _, e := range v.list {
 		good = r.is(e, text, "put it in double quotes") && r.word(row, e) && good
 		out = append(out, e.text)
 	}
-	if !good {
-		return nil
-	}
-	return out
+	return out, good
 }
 
-func (r siteReader) word(row render.Setting, v value) bool {
+func (r *siteReader) word(row render.Attribute, v value) bool {
 	if len(row.Words) > 0 && !slices.Contains(row.Words, v.text) {
 		r.error(v.at, "Unknown value", fmt.Sprintf("%s cannot be %q. %s", row.Name, v.text, didYouMean(v.text, row.Words)))
 		return false
@@ -144,20 +149,10 @@ func (r siteReader) word(row render.Setting, v value) bool {
 	return true
 }
 
-// check asks the proxy for contradictions between settings.
-func (r siteReader) check(p *render.Proxy) {
-	if p.Check == nil {
-		return
-	}
-	for _, problem := range p.Check(r.values) {
-		r.report(problem)
-	}
-}
-
-func (r siteReader) report(problem render.Problem) {
-	at, ok := r.places[problem.Setting]
+func (r *siteReader) report(problem render.Problem) {
+	at, ok := r.places[problem.Attribute]
 	if !ok {
-		at = r.header
+		at = r.site.Origin
 	}
 	severity := hcl.DiagError
 	if problem.Warning {
@@ -166,31 +161,22 @@ func (r siteReader) report(problem render.Problem) {
 	r.diags = append(r.diags, &hcl.Diagnostic{Severity: severity, Summary: problem.Summary, Detail: problem.Detail, Subject: &at})
 }
 
-// namedSite is a site of which every value could be read.
-type namedSite struct {
-	name string
-	siteReader
-}
-
 // checkSites asks the proxy for contradictions between its sites.
 func (l *loader) checkSites(p *render.Proxy) {
-	sites := l.sound
+	read := l.sound
 	l.sound = nil
-	if p.CheckAll == nil {
-		return
+	sites := make([]render.Site, len(read))
+	for i, r := range read {
+		sites[i] = render.Site{Name: r.site.Name, Settings: r.site.Settings}
 	}
-	named := make([]render.Named, len(sites))
-	for i, s := range sites {
-		named[i] = render.Named{Name: s.name, Values: s.values}
-	}
-	for _, problem := range p.CheckAll(named) {
-		sites[problem.Site].report(problem.Problem)
+	for _, problem := range p.CheckAll(sites) {
+		read[problem.Site].report(problem.Problem)
 	}
 }
 
 // checkSiteFiles keeps sites from lying where other files of the output
-// directory lie. The files of users and CA never meet: what stands before
-// "-CA." is one user's name, and a CA's files begin with "ca.CA.".
+// directory lie. The files of users and CA never meet: a name before "-CA." is
+// one user's, and a CA's files begin with "ca.CA.".
 func (l *loader) checkSiteFiles() {
 	seen := map[string]hcl.Range{}
 	for i, site := range l.cfg.Sites {
@@ -198,20 +184,26 @@ func (l *loader) checkSiteFiles() {
 		if a := l.siteBodies[i].Attributes["file"]; a != nil {
 			at = a.Expr.Range()
 		}
-		file := strings.ToLower(site.Proxy.File(site.Name, site.Values))
-		if what := l.owned(file); what != "" {
-			l.error(at, "Path of another file", fmt.Sprintf("In the output directory this path belongs to %s. Put the site elsewhere: where file is left out, it is %s/%s.", what, site.Proxy.Name, site.Name))
-		}
-		for other, first := range seen {
-			if file == other || strings.HasPrefix(file, other+"/") || strings.HasPrefix(other, file+"/") {
-				l.error(at, "Path of another file", fmt.Sprintf("The site %s is written to %s, and the two would be in each other's way. Give one of them another file.", place(first), other))
+		var own []string
+		for _, name := range site.Proxy.Files(site.Settings) {
+			file := strings.ToLower(name)
+			if what := l.owned(file); what != "" {
+				l.error(at, "Path of another file", fmt.Sprintf("In the output directory this path belongs to %s. Put the site elsewhere: where file is left out, it is %s/%s.", what, site.Proxy.Name, site.Name))
 			}
+			for other, first := range seen {
+				if file == other || strings.HasPrefix(file, other+"/") || strings.HasPrefix(other, file+"/") {
+					l.error(at, "Path of another file", fmt.Sprintf("The site %s is written to %s, and the two would be in each other's way. Give one of them another file.", place(first), other))
+				}
+			}
+			own = append(own, file)
 		}
-		seen[file] = at
+		for _, file := range own {
+			seen[file] = at
+		}
 	}
 }
 
-// owned says whom a path in lower case belongs to, "" when to nobody.
+// owned is the owner of a path in lower case, "" for a path that is free.
 func (l *loader) owned(file string) string {
 	first, _, nested := strings.Cut(file, "/")
 	if first == "db" {
@@ -221,7 +213,7 @@ func (l *loader) owned(file string) string {
 		return "the generated passphrases"
 	}
 	if nested {
-		file = first // what stands below a file's path is in its way, too
+		file = first // nothing can stand below the path of a file either
 	}
 	ca := strings.ToLower(l.cfg.CA.Name)
 	if rest, ok := strings.CutPrefix(file, "ca."+ca+"."); ok && slices.Contains([]string{"key", "crt", "crl"}, rest) {

@@ -13,6 +13,7 @@ import (
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/ui"
 	"mtlsplan/render"
+	"mtlsplan/render/proxies"
 	"mtlsplan/spec"
 )
 
@@ -147,14 +148,14 @@ func specDocs(p page) {
 			rosterDocs(p)
 		}
 	}
-	for _, proxy := range render.Proxies {
+	for _, proxy := range proxies.All {
 		p.heading(3, proxy.Name+" NAME")
 		p.para(proxy.Doc)
-		settingTable(p, proxy.Settings)
+		settingTable(p, proxy.Attributes)
 		for _, b := range proxy.Blocks {
 			p.heading(3, b.Name+", in "+proxy.Name)
 			p.para(strings.TrimSpace(b.Doc + " " + spec.Unsupported(b.Name)))
-			settingTable(p, b.Settings)
+			settingTable(p, b.Attributes)
 		}
 	}
 }
@@ -173,7 +174,7 @@ func blockTitle(b spec.BlockDoc) string {
 	return title
 }
 
-func settingTable(p page, settings []render.Setting) {
+func settingTable(p page, settings []render.Attribute) {
 	var rows [][]string
 	for _, s := range settings {
 		initial := ""

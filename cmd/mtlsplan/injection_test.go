@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"mtlsplan/render"
+	"mtlsplan/render/proxies"
 	"mtlsplan/spec"
 )
 
@@ -163,13 +163,13 @@ func holes() []hole {
 			}
 		}
 	}
-	for _, p := range render.Proxies {
+	for _, p := range proxies.All {
 		all = append(all, labelHole(p.Name))
-		for _, s := range p.Settings {
+		for _, s := range p.Attributes {
 			everywhere(p.Name, s.Name)
 		}
 		for _, inner := range p.Blocks {
-			for _, s := range inner.Settings {
+			for _, s := range inner.Attributes {
 				everywhere(p.Name+"/"+inner.Name, s.Name)
 			}
 		}

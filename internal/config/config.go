@@ -67,8 +67,8 @@ type Guard struct {
 
 // Site is one block of a proxy.
 type Site struct {
-	Name   string
-	Origin hcl.Range
-	Proxy  *render.Proxy
-	Values render.Values
+	Name     string
+	Origin   hcl.Range // of the block's header
+	Proxy    *render.Proxy
+	Settings render.Settings
 }

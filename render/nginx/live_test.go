@@ -1,4 +1,4 @@
-package render
+package nginx
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -21,6 +22,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"mtlsplan/render"
 )
 
 // authority is a CA made for a test.
@@ -109,7 +112,8 @@ type lab struct {
 	dir    string
 	ca     *authority
 	master *exec.Cmd
-	extra  string // what NGINX was started with in the http block
+	extra  string                   // what NGINX was started with in the http block
+	edit   func(text []byte) []byte // changes what was rendered; nil for a test of the sites as they are
 }
 
 func newLab(t *testing.T) *lab {
@@ -131,15 +135,13 @@ func (l *lab) write(name string, data []byte) {
 }
 
 // site is a complete site on a free port whose files are in the lab.
-func (l *lab) site(v Values) Site {
-	base := Values{
+func (l *lab) site(v said) render.Site {
+	base := said{
 		"server_name": []string{"chat.test"}, "upstream": []string{"127.0.0.1:1"},
 		"listen": []string{freeAddr(l.t)}, "redirect_from": []string{},
 		"certificate": l.path("server.crt"), "certificate_key": l.path("server.key"),
 	}
-	for name, value := range v {
-		base[name] = value
-	}
+	maps.Copy(base, v)
 	s := plainSite(base)
 	s.ClientCA, s.CRL = l.path("ca.crt"), l.path("ca.crl")
 	return s
@@ -152,15 +154,19 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func addrOf(s Site) string { return s.Values.Strings("listen")[0] }
+func addrOf(s render.Site) string { return s.Listen[0] }
 
 // config writes nginx.conf, which includes the sites as they are; extra is for
 // the http block.
-func (l *lab) config(extra string, sites ...Site) {
+func (l *lab) config(extra string, sites ...render.Site) {
 	l.t.Helper()
 	must(l.t, os.RemoveAll(l.path("sites")))
 	for i, s := range sites {
-		l.write(fmt.Sprintf("sites/%03d", i), nginx.Render(s))
+		text := rendered(s)
+		if l.edit != nil {
+			text = l.edit(text)
+		}
+		l.write(fmt.Sprintf("sites/%03d", i), text)
 	}
 	user := ""
 	if os.Getuid() == 0 {
@@ -198,7 +204,7 @@ func (l *lab) test() {
 }
 
 // start runs NGINX until the test ends.
-func (l *lab) start(extra string, sites ...Site) {
+func (l *lab) start(extra string, sites ...render.Site) {
 	l.t.Helper()
 	l.extra = extra
 	l.config(extra, sites...)
@@ -227,7 +233,7 @@ func waitFor(t *testing.T, addr string) {
 }
 
 // reload makes NGINX read changed sites and waits until new workers answer.
-func (l *lab) reload(sites ...Site) {
+func (l *lab) reload(sites ...render.Site) {
 	l.t.Helper()
 	l.config(l.extra, sites...)
 	l.test()

@@ -1,4 +1,4 @@
-package render
+package nginx
 
 import (
 	"crypto/tls"
@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mtlsplan/render"
 )
 
 // TestOtherTrust: neither what the http block trusts, nor another site's CA on
@@ -22,11 +24,11 @@ func TestOtherTrust(t *testing.T) {
 	others := newAuthority(t, "Others")
 	l.write("others.crt", pemCert(others.cert))
 	upstream := []string{echo(t)}
-	first := l.site(Values{"server_name": []string{"first.test"}, "upstream": upstream})
+	first := l.site(said{"server_name": []string{"first.test"}, "upstream": upstream})
 	first.Name, first.ClientCA = "first", l.path("others.crt")
-	second := l.site(Values{"server_name": []string{"chat.test", "*.wild.test"}, "upstream": upstream, "listen": first.Values["listen"], "exempt": []string{"/hooks/"}})
+	second := l.site(said{"server_name": []string{"chat.test", "*.wild.test"}, "upstream": upstream, "listen": first.Listen, "exempt": []string{"/hooks/"}})
 	second.Name = "second"
-	alone := l.site(Values{"upstream": upstream})
+	alone := l.site(said{"upstream": upstream})
 	alone.Name = "alone"
 	l.start("ssl_trusted_certificate "+l.path("others.crt")+";", first, second, alone)
 	stranger, user := others.issue(nil), l.ca.issue(nil)
@@ -76,11 +78,9 @@ func TestRevocationEndsSessions(t *testing.T) {
 		} {
 			t.Run(fmt.Sprintf("%s/%+v", version, tt), func(t *testing.T) {
 				l := newLab(t)
-				s := l.site(Values{"session_resumption": tt.resumption, "revocation": tt.revocation, "upstream": []string{echo(t)}})
+				s := l.site(said{"session_resumption": tt.resumption, "revocation": tt.revocation, "upstream": []string{echo(t)}})
 				if tt.keepZone {
-					render := nginx.Render
-					defer func() { nginx.Render = render }()
-					nginx.Render = func(s Site) []byte { return zone.ReplaceAll(render(s), []byte("shared:kept:1m;")) }
+					l.edit = func(text []byte) []byte { return zone.ReplaceAll(text, []byte("shared:kept:1m;")) }
 				}
 				l.start("", s)
 				user, other := l.session(s, version, nil), l.session(s, version, nil)
@@ -121,7 +121,7 @@ func TestSessionsOfANeighbour(t *testing.T) {
 	} {
 		t.Run(tt.revocation, func(t *testing.T) {
 			l := newLab(t)
-			s := l.site(Values{"revocation": tt.revocation, "upstream": []string{echo(t)}, "nginx_version": "1.22"})
+			s := l.site(said{"revocation": tt.revocation, "upstream": []string{echo(t)}, "nginx_version": "1.22"})
 			neighbour := fmt.Sprintf(`server { listen %s ssl default_server; server_name other.test; ssl_protocols TLSv1.2 TLSv1.3; ssl_early_data on;
 				ssl_certificate %s; ssl_certificate_key %s;
 				ssl_session_cache shared:le_nginx_SSL:1m; ssl_session_timeout 1440m; ssl_session_tickets off; }`,
@@ -187,7 +187,7 @@ type session struct {
 	early         bool // sends the request before the handshake is over
 }
 
-func (l *lab) session(s Site, version string, change func(*x509.Certificate)) *session {
+func (l *lab) session(s render.Site, version string, change func(*x509.Certificate)) *session {
 	cert := l.ca.issue(change)
 	name := serialOf(cert)
 	l.write(name+".crt", pemCert(cert.Leaf))

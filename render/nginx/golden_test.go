@@ -1,60 +1,80 @@
-package render
+package nginx
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"mtlsplan/render"
 
 	"github.com/pmezard/go-difflib/difflib"
 )
 
-// withDefaults fills in what the spec package fills in.
-func withDefaults(v Values) Values {
-	out := Values{}
-	for _, s := range nginx.Settings {
-		if s.Default != nil {
-			out[s.Name] = s.Default
+// said is what a block of the spec says, by attribute.
+type said map[string]any
+
+// settings are those that the spec package makes of it.
+func (v said) settings() settings {
+	var s settings
+	for _, a := range Proxy.Attributes {
+		a.SetDefault(&s)
+		if value, ok := v[a.Name]; ok {
+			a.Default = value
+			a.SetDefault(&s)
 		}
 	}
-	for name, value := range v {
-		out[name] = value
+	for _, a := range Proxy.Blocks[0].Attributes {
+		if value, ok := v["deploy."+a.Name]; ok {
+			a.Default = value
+			a.SetDefault(&s)
+		}
 	}
-	return out
+	return s
 }
 
-func plainSite(v Values) Site {
-	base := withDefaults(Values{
+// plain is a block that says only what it must, and v.
+func plain(v said) said {
+	all := said{
 		"server_name": []string{"example.mattermost.com"},
 		"upstream":    []string{"127.0.0.1:8065"},
-	})
-	for name, value := range v {
-		base[name] = value
 	}
-	return Site{
-		Name: "mattermost", Values: base, CA: "mattermost", Contact: "admin@mattermost.com",
-		ClientCA: "/srv/pki/ca.mattermost.crt", CRL: "/srv/pki/ca.mattermost.crl",
-	}
+	maps.Copy(all, v)
+	return all
 }
+
+func plainSite(v said) render.Site {
+	s := render.Site{Name: "mattermost", CA: "mattermost", Contact: "admin@mattermost.com"}
+	s.Settings = Proxy.Complete(s.Name, plain(v).settings())
+	s.ClientCA = cmp.Or(s.ClientCA, "/srv/pki/ca.mattermost.crt")
+	s.CRL = cmp.Or(s.CRL, "/srv/pki/ca.mattermost.crl")
+	return s
+}
+
+// rendered is the one file that a site has.
+func rendered(s render.Site) []byte { return Proxy.Render(s)[0].Data }
 
 func TestGolden(t *testing.T) {
 	many := make([]string, fullTable+1)
 	for i := range many {
 		many[i] = fmt.Sprintf("%032X", i*257+1)
 	}
-	tests := map[string]func() Site{
-		"defaults":   func() Site { return plainSite(nil) },
-		"nginx-1.22": func() Site { return plainSite(Values{"nginx_version": "1.22"}) },
-		"nginx-1.26.3": func() Site {
-			return plainSite(Values{"nginx_version": "1.26.3"})
+	tests := map[string]func() render.Site{
+		"defaults":   func() render.Site { return plainSite(nil) },
+		"nginx-1.22": func() render.Site { return plainSite(said{"nginx_version": "1.22"}) },
+		"nginx-1.26.3": func() render.Site {
+			return plainSite(said{"nginx_version": "1.26.3"})
 		},
-		"exempt": func() Site {
-			return plainSite(Values{"exempt": []string{"/hooks/", "/api/v4/system/ping"}, "identity_headers": false})
+		"exempt": func() render.Site {
+			return plainSite(said{"exempt": []string{"/hooks/", "/api/v4/system/ping"}, "identity_headers": false})
 		},
-		"generic-resumption-both": func() Site {
-			s := plainSite(Values{
+		"generic-resumption-both": func() render.Site {
+			s := plainSite(said{
 				"server_name": []string{"*.example.org", "example.org"}, "listen": []string{"192.0.2.1:8443"},
 				"redirect_from": []string{}, "upstream": []string{"unix:/run/app.sock", "app.internal:80"},
 				"application": "generic", "revocation": "both", "session_resumption": true,
@@ -62,7 +82,7 @@ func TestGolden(t *testing.T) {
 			s.Name, s.Contact, s.Revoked = "my.site", "", []string{"03FF", "0A0B0C"}
 			return s
 		},
-		"many-revoked": func() Site {
+		"many-revoked": func() render.Site {
 			s := plainSite(nil)
 			s.Revoked = many
 			return s
@@ -71,10 +91,11 @@ func TestGolden(t *testing.T) {
 	for name, site := range tests {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join("testdata", name+".conf")
-			got := nginx.Render(site())
-			if !bytes.Equal(got, nginx.Render(site())) {
+			got := rendered(site())
+			if !bytes.Equal(got, rendered(site())) {
 				t.Fatal("the same site gives different bytes")
 			}
+			readBack(t, directives(site()))
 			if os.Getenv("MTLSPLAN_UPDATE") != "" {
 				if err := os.WriteFile(file, got, 0o644); err != nil {
 					t.Fatal(err)
@@ -101,7 +122,7 @@ func TestHTTP2Form(t *testing.T) {
 		{"1.25", "none"}, {"1.25.1", "directive"}, {"1.26", "directive"}, {"1.31.4", "directive"}, {"2.0", "directive"},
 	}
 	for _, tt := range tests {
-		text := string(nginx.Render(plainSite(Values{"nginx_version": tt.version})))
+		text := string(rendered(plainSite(said{"nginx_version": tt.version})))
 		got := "none"
 		if strings.Contains(text, " ssl http2;") {
 			got = "listen"
@@ -118,9 +139,9 @@ func TestHTTP2Form(t *testing.T) {
 // TestEveryProxyHasIdentityLines: a location without the two lines would pass
 // a client's own headers on.
 func TestEveryProxyHasIdentityLines(t *testing.T) {
-	for _, application := range []string{"mattermost", "generic"} {
+	for _, application := range applicationNames() {
 		for _, on := range []bool{true, false} {
-			text := string(nginx.Render(plainSite(Values{"application": application, "identity_headers": on, "exempt": []string{"/x/"}})))
+			text := string(rendered(plainSite(said{"application": application, "identity_headers": on, "exempt": []string{"/x/"}})))
 			cert, subject := `X-SSL-Client-Cert "";`, `X-SSL-Client-Cert-Subject-DN "";`
 			if on {
 				cert, subject = "X-SSL-Client-Cert $ssl_client_escaped_cert;", "X-SSL-Client-Cert-Subject-DN $ssl_client_s_dn_legacy;"
@@ -142,7 +163,7 @@ func TestSiteIDs(t *testing.T) {
 		strings.Repeat("x", 11), strings.Repeat("x", 12), strings.Repeat("x", 13), strings.Repeat(".", 64), strings.Repeat("_", 64)}
 	seen := map[string]string{}
 	for _, l := range labels {
-		s := newNginxSite(Site{Name: l})
+		s := newSite(render.Site{Name: l})
 		if other, ok := seen[s.id]; ok {
 			t.Errorf("%q and %q are both %q", l, other, s.id)
 		}
@@ -156,9 +177,9 @@ func TestSiteIDs(t *testing.T) {
 }
 
 func TestSessionCacheIsRenamed(t *testing.T) {
-	site := plainSite(Values{"session_resumption": true})
-	base := newNginxSite(site).generation()
-	changed := map[string]Site{"generation": site, "client CA": site, "CRL": site, "revoked": site}
+	site := plainSite(said{"session_resumption": true})
+	base := newSite(site).generation()
+	changed := map[string]render.Site{"generation": site, "client CA": site, "CRL": site, "revoked": site}
 	for what, s := range changed {
 		switch what {
 		case "generation":
@@ -170,7 +191,7 @@ func TestSessionCacheIsRenamed(t *testing.T) {
 		case "revoked":
 			s.Revoked = []string{"01"}
 		}
-		if newNginxSite(s).generation() == base {
+		if newSite(s).generation() == base {
 			t.Errorf("the cache keeps its name when %s changes", what)
 		}
 	}
@@ -182,13 +203,28 @@ func TestPageFits(t *testing.T) {
 	s := plainSite(nil)
 	s.Contact = strings.Repeat("ü$", 64) + "@" + strings.Repeat("x.", 60)
 	s.CA = strings.Repeat("+", 64)
-	for _, d := range parseConf(t, nginx.Render(s)) {
-		d.walk(func(args []string) {
-			for _, a := range args {
-				if len(a) > 4000 {
-					t.Errorf("%s has an argument of %d bytes", args[0], len(a))
-				}
+	walk(directives(s), func(args []string) {
+		for _, a := range args {
+			if len(a) > 4000 {
+				t.Errorf("%s has an argument of %d bytes", args[0], len(a))
 			}
-		})
+		}
+	})
+}
+
+// TestFiles: the names that are told beforehand are those of the files.
+func TestFiles(t *testing.T) {
+	for _, tt := range []struct {
+		said said
+		want string
+	}{{nil, "nginx/mattermost"}, {said{"file": "sites/x"}, "sites/x"}} {
+		s := plainSite(tt.said)
+		var names []string
+		for _, f := range Proxy.Render(s) {
+			names = append(names, f.Name)
+		}
+		if told := Proxy.Files(s.Settings); !slices.Equal(names, told) || !slices.Equal(told, []string{tt.want}) {
+			t.Errorf("%q, said to be %q, want %q", names, told, tt.want)
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package render
+package nginx
 
 import (
 	"bufio"
@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mtlsplan/render"
 )
 
 func randomSerials(n int) []string {
@@ -57,12 +59,12 @@ func TestSilentSites(t *testing.T) {
 		{"exempt", []any{[]string(nil), []string{"/hooks/", "/api/v4/system/ping", "/a~b!(c)*+,=:@/"}}},
 		{"server_name", []any{[]string{"chat.test"}, []string{"*.wild.test", "a_b.test", "192.0.2.1"}}},
 	}
-	combinations := []Values{{}}
+	combinations := []said{{}}
 	for _, c := range choices {
-		var next []Values
+		var next []said
 		for _, v := range combinations {
 			for _, value := range c.values {
-				w := Values{c.name: value}
+				w := said{c.name: value}
 				for k, old := range v {
 					w[k] = old
 				}
@@ -107,9 +109,9 @@ func TestSilentTables(t *testing.T) {
 // variables they share.
 func TestSilentNeighbours(t *testing.T) {
 	l := newLab(t)
-	var sites []Site
+	var sites []render.Site
 	for _, label := range []string{"mattermost", "a.b", "a_b", "A-b", strings.Repeat("x", 64), strings.Repeat(".@", 31) + "ab", "_"} {
-		s := l.site(Values{"application": "generic", "exempt": []string{"/x/"}, "session_resumption": true, "server_name": []string{fmt.Sprintf("host%d.test", len(sites))}})
+		s := l.site(said{"application": "generic", "exempt": []string{"/x/"}, "session_resumption": true, "server_name": []string{fmt.Sprintf("host%d.test", len(sites))}})
 		s.Name, s.Revoked = label, countedSerials(100)
 		sites = append(sites, s)
 	}
@@ -130,11 +132,11 @@ func TestRevokedLookups(t *testing.T) {
 			l.t = t
 			s := l.site(nil)
 			s.Revoked = serials
-			n := newNginxSite(s)
+			n := newSite(s)
 			c := &conf{}
 			n.revokedMap(c)
 			addr := freeAddr(t)
-			maps := strings.ReplaceAll(c.buf.String(), "$ssl_client_serial", "$http_x_serial")
+			maps := strings.ReplaceAll(string(text(c.written)), "$ssl_client_serial", "$http_x_serial")
 			l.start(maps + fmt.Sprintf("server { listen %s; keepalive_requests 1000000; return 200 \"%s\\n\"; }", addr, n.variable("rev")))
 			waitFor(t, addr)
 			listed := map[string]bool{}

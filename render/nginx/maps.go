@@ -1,4 +1,4 @@
-package render
+package nginx
 
 import (
 	"crypto/sha256"
@@ -14,10 +14,10 @@ import (
 const longestID = 22 - len("mtls__") - 4
 
 // siteID is a label as part of a name: letters and digits in lower case, "_"
-// doubled, any other character as "_" and two hex digits. That is reversible
-// but for case, in which labels do not differ. A long one is cut to exactly
-// longestID characters, the last eight of which are a digest; others are
-// shorter than that.
+// doubled, any other character as "_" and two hex digits. Two labels never give
+// the same, since they do not differ by case alone. A long label is cut to
+// exactly longestID characters, of which the last eight are a digest; all
+// others are shorter than that.
 func siteID(label string) string {
 	var b strings.Builder
 	for _, c := range []byte(strings.ToLower(label)) {
@@ -38,20 +38,21 @@ func siteID(label string) string {
 	return id[:longestID-8] + hex.EncodeToString(sum[:4])
 }
 
-// name is unique to a site and a role. Roles hold no "_", so the last one
-// separates.
-func (s nginxSite) name(role string) string     { return "mtls_" + s.id + "_" + role }
-func (s nginxSite) variable(role string) string { return "$" + s.name(role) }
+// name is unique to a site and a role. Roles hold no "_", so the last "_" of a
+// name parts the two.
+func (s site) name(role string) string     { return "mtls_" + s.id + "_" + role }
+func (s site) variable(role string) string { return "$" + s.name(role) }
 
-// mapping writes map source variable { default fallback; … }.
-func (s nginxSite) mapping(c *conf, source, role, fallback string, body func()) {
+// mapping writes "map source variable { default fallback; … }", directive map
+// of ngx_http_map_module.
+func (s site) mapping(c *conf, source, role, fallback string, body func()) {
 	c.block(func() {
 		c.set("default", fallback)
 		body()
 	}, "map", source, s.variable(role))
 }
 
-// literal is text as a regular expression that matches it.
+// literal is a regular expression that matches nothing but the text.
 func literal(text string) string {
 	var b strings.Builder
 	for _, c := range []byte(text) {
@@ -66,12 +67,12 @@ func literal(text string) string {
 
 // mismatchMap finds requests for this site over a connection whose handshake
 // another site may have made. NGINX itself answers 421 when the handshake
-// named a site that is not the requested one. But when it named none that is
-// known, the address's first site makes the handshake, with its own CA, and
-// the Host header still picks this one.
-func (s nginxSite) mismatchMap(c *conf) {
+// named another site than the request does. When it named no site that NGINX
+// knows, the first site on the address makes the handshake, with its own CA,
+// and the Host header still picks this one.
+func (s site) mismatchMap(c *conf) {
 	var names []string
-	for _, n := range s.Values.Strings("server_name") {
+	for _, n := range s.ServerNames {
 		if _, err := parseIP(n); err == nil {
 			continue // a handshake never names an address
 		}
@@ -102,15 +103,15 @@ func (s nginxSite) mismatchMap(c *conf) {
 const segment = `(?![.]{1,2}(?:[/?]|$))(?:[A-Za-z0-9._~!&()*+,=:@-]|%(?![01]|2[5EeFf]|3[Bb]|5[Cc]|7[Ff])[0-9A-Fa-f]{2})+`
 
 // exemptMaps decide whether a request without certificate is for an exempt
-// path. What NGINX compares ($uri) is not what it passes on ($request_uri), so
-// both must be that path.
-func (s nginxSite) exemptMaps(c *conf) {
+// path. NGINX compares one form of the path ($uri) and passes on another
+// ($request_uri), so both must be exempt.
+func (s site) exemptMaps(c *conf) {
 	c.gap()
 	c.comment("0 for a request line that spells an exempt path plainly. NGINX passes on what",
 		"the client wrote, so a path that only becomes exempt once dots, slashes and",
 		"escapes are resolved is not.")
 	s.mapping(c, "$request_uri", "path", "1", func() {
-		for _, p := range s.exempt {
+		for _, p := range s.Exempt {
 			if strings.HasSuffix(p, "/") {
 				c.set("~^"+literal(p)+"(?:"+segment+"/)*(?:"+segment+")?(?:[?]|$)", "0")
 			} else {
@@ -122,7 +123,7 @@ func (s nginxSite) exemptMaps(c *conf) {
 	c.comment("1 for a request that needs a certificate and has none.")
 	s.mapping(c, "$ssl_client_verify:$uri", "deny", "1", func() {
 		c.set("~^SUCCESS:", "0")
-		for _, p := range s.exempt {
+		for _, p := range s.Exempt {
 			end := `\z`
 			if strings.HasSuffix(p, "/") {
 				end = ""
@@ -132,17 +133,17 @@ func (s nginxSite) exemptMaps(c *conf) {
 	})
 }
 
-// fullTable is how many serials go into one hash table. NGINX gives a table
-// 2,048 buckets, a serial of 16 bytes fills one (map_hash_max_size and
-// map_hash_bucket_size by default), and it warns when it finds no size without
-// a collision. For 128 random serials that is already rare; for 64 it does not
-// happen.
+// fullTable is how many serials go into one hash table. With the defaults of
+// map_hash_max_size and map_hash_bucket_size a table has at most 2,048 buckets,
+// and a serial of 16 bytes fills one. NGINX warns when it finds no size without
+// a collision. That is already rare with 128 random serials, and does not
+// happen with 64.
 const fullTable = 64
 
 // revokedMap refuses serials on every request. Many serials are given as names
-// below *.REST.LAST, because with "hostnames" NGINX keeps a tree of tables,
-// one for each last byte, instead of one table.
-func (s nginxSite) revokedMap(c *conf) {
+// below *.REST.LAST, because with "hostnames" NGINX keeps a tree of tables, one
+// for each last byte, in place of a single table.
+func (s site) revokedMap(c *conf) {
 	serials := slices.Compact(slices.Sorted(slices.Values(s.Revoked)))
 	levels := tableLevels(serials)
 	source := "$ssl_client_serial"
@@ -170,8 +171,8 @@ func (s nginxSite) revokedMap(c *conf) {
 	})
 }
 
-// tableLevels is how many last bytes must be split off so that no table holds
-// more than fullTable serials.
+// tableLevels is how many bytes must be split off at the end of serials so that
+// no table holds more than fullTable of them.
 func tableLevels(serials []string) int {
 	const most = 3
 	for levels := range most {
@@ -189,8 +190,8 @@ func tableLevels(serials []string) int {
 	return most
 }
 
-// treeName is a serial as it is listed; one that is too short for the tree is
-// listed as it is, which the map of serials leaves alone.
+// treeName is a serial as the map lists it. One that is too short for the tree
+// is listed as it is: the map that splits serials leaves it alone, too.
 func treeName(serial string, levels int) string {
 	cut := len(serial) - 2*levels
 	if levels == 0 || cut < 0 {
@@ -206,10 +207,11 @@ func treeName(serial string, levels int) string {
 // resumed is what the map of resumed sessions adds to $ssl_client_verify.
 const resumed = ", resumed"
 
-// resumedMap refuses resumed sessions whose certificate a handshake might not
-// accept any more. They exist although this site keeps none: OpenSSL takes the
-// session cache of the address's first site, which may be somebody else's.
-func (s nginxSite) resumedMap(c *conf) {
+// resumedMap refuses resumed sessions whose certificate a handshake might no
+// longer accept. There are such sessions although this site keeps none: OpenSSL
+// uses the session cache of the first site on the address, which may be
+// somebody else's.
+func (s site) resumedMap(c *conf) {
 	c.gap()
 	c.comment("Set for a resumed session, which NGINX does not verify again, when its certificate",
 		"may be good no longer. There are such sessions where the first site on the same",

@@ -1,4 +1,4 @@
-package render
+package nginx
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// refusal is what a person is told for a result of $ssl_client_verify. The
-// first that matches counts.
+// refusal is the text for one result of $ssl_client_verify. The first that
+// matches counts.
 type refusal struct {
 	pattern string // exact text, or a regular expression behind "~"
 	title   string
@@ -65,9 +65,9 @@ code { display: inline-block; font-size: .95em; overflow-wrap: anywhere }
 <main>
 `
 
-// page is the answer to everybody who is refused, plain ASCII. NGINX takes no
-// argument of 4,096 bytes or more, and would read a variable behind any "$".
-func (s nginxSite) page() string {
+// page is the answer to everybody who is refused, in plain ASCII. NGINX takes
+// no argument of 4,096 bytes or more, and reads a variable behind any "$".
+func (s site) page() string {
 	contact := "Ask the people who run this site."
 	if s.Contact != "" {
 		contact = fmt.Sprintf("Questions, or a new certificate? Ask <a href='mailto:%s'>%s</a>.",
@@ -76,16 +76,17 @@ func (s nginxSite) page() string {
 	return pageHead + s.variable("page") + "\n<footer>" + contact + "</footer>\n</main>\n</body>\n</html>\n"
 }
 
-// resumedRefusal is for what [nginxSite.resumedMap] finds: without ssl_crl a
-// certificate in its last day or beyond, else one that may be on the CRL.
-func (s nginxSite) resumedRefusal() refusal {
+// resumedRefusal is the text for the sessions that [site.resumedMap] finds. Where
+// revocation is by map, the certificate is in its last day or beyond; else it
+// may be on the CRL.
+func (s site) resumedRefusal() refusal {
 	if s.mapped {
 		return refusal{"SUCCESS" + resumed, "Your certificate has expired", "It has expired, or it will today. You need a new one to come in here."}
 	}
 	return refusal{"SUCCESS" + resumed, "Certificates cannot be checked now", notYourDoing}
 }
 
-func (s nginxSite) reasonMap(c *conf) {
+func (s site) reasonMap(c *conf) {
 	c.gap()
 	c.comment("What a person who is refused reads.")
 	suffix := strings.NewReplacer("@SUFFIX@", entities("-"+s.CA+".p12"))
@@ -93,7 +94,7 @@ func (s nginxSite) reasonMap(c *conf) {
 		return "<h1>" + title + "</h1>\n<p>" + suffix.Replace(advice) + "</p>"
 	}
 	source, all := "$ssl_client_verify", refusals
-	if !s.resumable {
+	if !s.SessionResumption {
 		source += s.variable("old")
 		all = append(slices.Clone(refusals), s.resumedRefusal())
 	}

@@ -1,4 +1,4 @@
-package render
+package nginx
 
 import (
 	"bufio"
@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mtlsplan/render"
 )
 
 // get asks for a path and gives status and body.
@@ -72,10 +74,10 @@ func TestRefusalsSayWhy(t *testing.T) {
 		{"for servers only", l.ca.issue(func(c *x509.Certificate) { c.ExtKeyUsage = c.ExtKeyUsage[1:] }), "Your certificate was not accepted"},
 	}
 	upstream := echo(t)
-	var sites []Site
+	var sites []render.Site
 	for _, revocation := range []string{"map", "crl", "both"} {
 		for _, exempt := range [][]string{nil, {"/hooks/"}} {
-			s := l.site(Values{"revocation": revocation, "exempt": exempt, "upstream": []string{upstream}})
+			s := l.site(said{"revocation": revocation, "exempt": exempt, "upstream": []string{upstream}})
 			s.Name, s.Contact, s.Revoked = fmt.Sprintf("%s%d", revocation, len(exempt)), `"a"&$host@x.test`, []string{serialOf(revoked)}
 			sites = append(sites, s)
 		}
@@ -112,7 +114,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 func TestCRLThatRanOut(t *testing.T) {
 	l := newLab(t)
 	l.write("ca.crl", l.ca.revocations(-time.Minute))
-	s := l.site(Values{"revocation": "crl"})
+	s := l.site(said{"revocation": "crl"})
 	l.start("", s)
 	res, body := get(t, client(addrOf(s), "chat.test", l.ca.issue(nil)), "chat.test", "/")
 	if res.StatusCode != 403 || !strings.Contains(body, "Certificates cannot be checked now") {
@@ -124,8 +126,8 @@ func TestCRLThatRanOut(t *testing.T) {
 // the page.
 func TestRefusalsOfOtherMethods(t *testing.T) {
 	l := newLab(t)
-	s := l.site(Values{"exempt": []string{"/hooks/"}, "upstream": []string{echo(t)}})
-	on := l.site(Values{"upstream": []string{echo(t)}})
+	s := l.site(said{"exempt": []string{"/hooks/"}, "upstream": []string{echo(t)}})
+	on := l.site(said{"upstream": []string{echo(t)}})
 	on.Name = "on"
 	l.start("", s, on)
 	upgrade := "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
@@ -152,7 +154,7 @@ func TestRefusalsOfOtherMethods(t *testing.T) {
 // reached, however a path is spelled.
 func TestExemptPaths(t *testing.T) {
 	l := newLab(t)
-	s := l.site(Values{"exempt": []string{"/hooks/", "/api/v4/system/ping"}, "upstream": []string{echo(t)}})
+	s := l.site(said{"exempt": []string{"/hooks/", "/api/v4/system/ping"}, "upstream": []string{echo(t)}})
 	l.start("", s)
 	open := []string{"/hooks/", "/hooks/abc", "/hooks/abc?x=/../y", "/hooks/a/b/", "/hooks/a%20b", "/hooks/%C3%A4", "/hooks/.well", "/hooks/...", "/hooks/a.b~c!(d)*+,=:@-_",
 		"/api/v4/system/ping", "/api/v4/system/ping?get_server_status=true", "https://chat.test/hooks/abc"}
@@ -191,11 +193,11 @@ func TestIdentityHeaders(t *testing.T) {
 	mail := func(c *x509.Certificate) { c.Subject.Organization, c.Subject.CommonName = []string{"O"}, "mm user" }
 	user := l.ca.issue(mail)
 	own := []string{"X-SSL-Client-Cert: SPOOF", "X-SSL-Client-Cert-Subject-DN: /emailAddress=admin@mattermost.com", "X_SSL_Client_Cert: SPOOF"}
-	for _, application := range []string{"mattermost", "generic"} {
+	for _, application := range applicationNames() {
 		for _, on := range []bool{true, false} {
 			t.Run(fmt.Sprint(application, on), func(t *testing.T) {
 				l.t = t
-				s := l.site(Values{"application": application, "identity_headers": on, "exempt": []string{"/hooks/", "/api/v4/websocket"}, "upstream": []string{echo(t)}})
+				s := l.site(said{"application": application, "identity_headers": on, "exempt": []string{"/hooks/", "/api/v4/websocket"}, "upstream": []string{echo(t)}})
 				l.start("underscores_in_headers on;", s)
 				for _, path := range []string{"/", "/hooks/x", "/api/v4/websocket"} {
 					_, body := get(t, client(addrOf(s), "chat.test", user), "chat.test", path, own...)
@@ -239,10 +241,10 @@ func headerLine(body, name string) string {
 // with the page.
 func TestApplicationsAnswersPass(t *testing.T) {
 	l := newLab(t)
-	s := l.site(Values{"exempt": []string{"/hooks/"}})
+	s := l.site(said{"exempt": []string{"/hooks/"}})
 	app := l.site(nil)
-	l.start(fmt.Sprintf("server { listen %s; location / { return 403 own; } location /hooks/495 { return 495; } }", addrOf(app)), func() Site {
-		s.Values["upstream"] = []string{addrOf(app)}
+	l.start(fmt.Sprintf("server { listen %s; location / { return 403 own; } location /hooks/495 { return 495; } }", addrOf(app)), func() render.Site {
+		s.Upstream = []string{addrOf(app)}
 		return s
 	}())
 	res, body := get(t, client(addrOf(s), "chat.test", nil), "chat.test", "/hooks/x")
@@ -254,10 +256,10 @@ func TestApplicationsAnswersPass(t *testing.T) {
 // TestPlainHTTP: both ways to come without TLS lead to the TLS port.
 func TestPlainHTTP(t *testing.T) {
 	l := newLab(t)
-	s := l.site(Values{"redirect_from": []string{freeAddr(t)}})
+	s := l.site(said{"redirect_from": []string{freeAddr(t)}})
 	l.start("", s)
 	_, port, _ := strings.Cut(addrOf(s), ":")
-	for _, addr := range []string{addrOf(s), s.Values.Strings("redirect_from")[0]} {
+	for _, addr := range []string{addrOf(s), s.RedirectFrom[0]} {
 		waitFor(t, addr)
 		req, err := http.NewRequest("GET", "http://chat.test/a%20b?c=d", nil)
 		must(t, err)

@@ -1,4 +1,4 @@
-package render
+package nginx
 
 import (
 	"errors"
@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// The checks below are allow lists: what they accept is one plain token to
-// NGINX's configuration parser, and to every directive that it is put into.
+// The checks below are allow lists. A value that they accept is one plain token
+// to NGINX's configuration parser and to each directive that takes it.
 
 var (
 	hostLabel   = `[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?`
@@ -26,8 +26,8 @@ var (
 
 const maxHostName = 253 // RFC 1035, section 2.3.4, as text
 
-// isHost reports whether s is the name of a host, which never ends in a number
-// (RFC 1123, section 2.1): 256.1.1.1 is no name but a mistaken address.
+// isHost reports whether s is the name of a host. No name ends in a number (RFC
+// 1123, section 2.1): 256.1.1.1 is a mistaken address.
 func isHost(s string) bool {
 	last := s[strings.LastIndexByte(s, '.')+1:]
 	return len(s) <= maxHostName && hostName.MatchString(s) && strings.Trim(last, "0123456789") != ""
@@ -103,8 +103,8 @@ func parseIP(s string) (netip.Addr, error) {
 
 var errPort = errors.New("The port is out of range: ports are the numbers from 1 to 65535.")
 
-// farPort reports whether s would be an address with a port if the port were
-// another number.
+// farPort reports whether s is an address with a port but for the port's number,
+// which is out of range.
 func farPort(s string) bool {
 	digits := s[strings.LastIndexByte(s, ':')+1:]
 	if _, err := parsePort(digits); err == nil || strings.Trim(digits, "0123456789") != "" || strings.HasPrefix(digits, "0") && strings.Trim(digits, "0") != "" || digits == "" {
@@ -128,7 +128,7 @@ func parsePort(s string) (int, error) {
 
 func checkUpstream(s string) error {
 	if p, ok := strings.CutPrefix(s, "unix:"); ok {
-		if CheckPath(p) == nil && !strings.Contains(p, ":") {
+		if checkPath(p) == nil && !strings.Contains(p, ":") {
 			return nil
 		}
 	} else if isHostPort(s) {
@@ -160,9 +160,9 @@ func isHostPort(s string) bool {
 	return isHost(host)
 }
 
-// CheckPath refuses a path that is not absolute, or that NGINX's configuration
+// checkPath refuses a path that is not absolute, or that NGINX's configuration
 // could read as anything else than one plain path.
-func CheckPath(s string) error {
+func checkPath(s string) error {
 	if !plainPath.MatchString(s) || hasDotSegment(s) || strings.Contains(s, "//") || strings.HasSuffix(s, "/") {
 		return errors.New(`A path here is absolute and made of letters, digits and "._@+:,=~-", such as "/etc/nginx/site.crt". Blanks, quotes, "$", ";", braces, "//" and ".." are not taken.`)
 	}

@@ -1,11 +1,14 @@
-package render
+package nginx
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"mtlsplan/render"
 )
 
 const (
@@ -13,38 +16,34 @@ const (
 	sessionTimeoutWords = "ten minutes"
 )
 
-// nginxSite is a site with all that is derived from its values.
-type nginxSite struct {
-	Site
-	id        string
-	versions  versions
-	exempt    []string
-	optional  bool // clients without certificate get past the handshake
-	mapped    bool // revocation by map
-	listed    bool // revocation by ssl_crl
-	resumable bool // TLS sessions may be resumed
-	sni       bool // some server name can be named in a handshake
+// site is a site with everything that is derived from it.
+type site struct {
+	render.Site
+	id          string
+	versions    versions
+	application application
+	optional    bool // clients without certificate get past the handshake
+	mapped      bool // revocation by map
+	listed      bool // revocation by ssl_crl
+	sni         bool // some server name can be named in a handshake
 }
 
-func newNginxSite(s Site) nginxSite {
-	v := s.Values
-	n := nginxSite{Site: s, id: siteID(s.Name), exempt: v.Strings("exempt")}
-	n.versions, _ = parseVersion(v.String("nginx_version"))
-	n.optional = v.String("verify") == "optional" || len(n.exempt) > 0
-	n.listed = v.String("revocation") == "crl" || v.String("revocation") == "both"
-	n.mapped = v.String("revocation") != "crl"
-	n.resumable = v.Bool("session_resumption")
-	for _, name := range v.Strings("server_name") {
+func newSite(of render.Site) site {
+	s := site{Site: of, id: siteID(of.Name), application: applicationNamed(of.Application)}
+	s.versions, _ = parseVersion(of.Version)
+	s.optional = of.Verify == "optional" || len(of.Exempt) > 0
+	s.mapped = of.Revocation != "crl"
+	s.listed = of.Revocation == "crl" || of.Revocation == "both"
+	for _, name := range of.ServerNames {
 		_, err := parseIP(name)
-		n.sni = n.sni || err != nil
+		s.sni = s.sni || err != nil
 	}
-	return n
+	return s
 }
 
-func renderNginx(site Site) []byte { return confOf(site).buf.Bytes() }
-
-func confOf(site Site) *conf {
-	s := newNginxSite(site)
+// directives are the whole site.
+func directives(of render.Site) []directive {
+	s := newSite(of)
 	c := &conf{}
 	c.comment("Written by mtlsplan: changes made here are overwritten.",
 		"A complete site for the http block of nginx.conf.",
@@ -53,55 +52,51 @@ func confOf(site Site) *conf {
 		"set worker_shutdown_timeout 60s; in the main context of nginx.conf.")
 	c.gap()
 	c.block(func() {
-		for _, u := range s.Values.Strings("upstream") {
+		for _, u := range s.Upstream {
 			c.set("server", u)
 		}
 		c.set("keepalive", "32")
 	}, "upstream", s.name("upstream"))
 	s.mismatchMap(c)
-	if len(s.exempt) > 0 {
+	if len(s.Exempt) > 0 {
 		s.exemptMaps(c)
 	}
 	if s.mapped {
 		s.revokedMap(c)
 	}
-	if !s.resumable {
+	if !s.SessionResumption {
 		s.resumedMap(c)
 	}
 	s.reasonMap(c)
-	if s.Values.String("application") == "generic" {
-		c.gap()
-		c.comment("WebSockets are upgraded, all else keeps its connection.")
-		s.mapping(c, "$http_upgrade", "ws", "upgrade", func() { c.set("", "") })
-	}
-	if len(s.Values.Strings("redirect_from")) > 0 {
+	s.applicationMaps(c)
+	if len(s.RedirectFrom) > 0 {
 		c.gap()
 		c.block(func() { s.redirectServer(c) }, "server")
 	}
 	c.gap()
 	c.block(func() { s.tlsServer(c) }, "server")
-	return c
+	return c.written
 }
 
-func (s nginxSite) redirectServer(c *conf) {
-	for _, l := range s.Values.Strings("redirect_from") {
+func (s site) redirectServer(c *conf) {
+	for _, l := range s.RedirectFrom {
 		c.set("listen", l)
 	}
 	s.serverName(c)
 	port := ""
-	if listen := s.Values.Strings("listen"); len(listen) > 0 {
-		if _, n, err := splitListen(listen[0]); err == nil && n != 443 {
+	if len(s.Listen) > 0 {
+		if _, n, err := splitListen(s.Listen[0]); err == nil && n != 443 {
 			port = ":" + strconv.Itoa(n)
 		}
 	}
 	c.set("return", "301", "https://$host"+port+"$request_uri")
 }
 
-func (s nginxSite) serverName(c *conf) {
-	c.set(append([]string{"server_name"}, s.Values.Strings("server_name")...)...)
+func (s site) serverName(c *conf) {
+	c.set(append([]string{"server_name"}, s.ServerNames...)...)
 }
 
-func (s nginxSite) tlsServer(c *conf) {
+func (s site) tlsServer(c *conf) {
 	s.listen(c)
 	s.serverName(c)
 	c.gap()
@@ -130,12 +125,12 @@ var ciphers = []string{
 
 // listen writes HTTP/2 only where the version is known: the parameter of
 // listen warns since 1.25.1, and the directive is unknown before.
-func (s nginxSite) listen(c *conf) {
+func (s site) listen(c *conf) {
 	extra := []string{"ssl"}
 	if s.versions.allBefore(sinceHTTP2Alone) {
 		extra = append(extra, "http2")
 	}
-	for _, l := range s.Values.Strings("listen") {
+	for _, l := range s.Listen {
 		c.set(append([]string{"listen", l}, extra...)...)
 	}
 	switch {
@@ -149,18 +144,18 @@ func (s nginxSite) listen(c *conf) {
 
 // certificate gives the server's chain and key, by default where certbot has
 // them.
-func (s nginxSite) certificate() (chain, key string) {
+func (s site) certificate() (chain, key string) {
 	live := "/etc/letsencrypt/live/"
-	if names := s.Values.Strings("server_name"); len(names) > 0 {
-		live += strings.TrimPrefix(names[0], "*.")
+	if len(s.ServerNames) > 0 {
+		live += strings.TrimPrefix(s.ServerNames[0], "*.")
 	}
-	return firstSet(s.Values.String("certificate"), live+"/fullchain.pem"),
-		firstSet(s.Values.String("certificate_key"), live+"/privkey.pem")
+	return cmp.Or(s.Certificate, live+"/fullchain.pem"),
+		cmp.Or(s.CertificateKey, live+"/privkey.pem")
 }
 
-func (s nginxSite) sessions(c *conf) {
+func (s site) sessions(c *conf) {
 	c.gap()
-	if s.resumable {
+	if s.SessionResumption {
 		c.comment("A resumed session is not verified again. The cache's name changes with the CA and",
 			"with every revocation, which ends all sessions.")
 		c.set("ssl_session_cache", "shared:"+s.name(s.generation())+":10m")
@@ -177,7 +172,7 @@ func (s nginxSite) sessions(c *conf) {
 }
 
 // generation is different whenever trust or revocations are.
-func (s nginxSite) generation() string {
+func (s site) generation() string {
 	h := sha256.New()
 	for _, part := range append([]string{s.Generation, s.ClientCA, s.CRL}, s.Revoked...) {
 		fmt.Fprintf(h, "%d:%s", len(part), part)
@@ -185,7 +180,7 @@ func (s nginxSite) generation() string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-func (s nginxSite) clients(c *conf) {
+func (s site) clients(c *conf) {
 	c.gap()
 	verify := "on"
 	if s.optional {
@@ -203,7 +198,7 @@ func (s nginxSite) clients(c *conf) {
 	c.set("ssl_crl", crl)
 }
 
-func (s nginxSite) refusals(c *conf) {
+func (s site) refusals(c *conf) {
 	c.gap()
 	if s.sni {
 		c.refuse(s.variable("sni"), "421")
@@ -213,13 +208,13 @@ func (s nginxSite) refusals(c *conf) {
 			"after 425 a client sends it again behind the handshake (RFC 8470).")
 		c.refuse("$ssl_early_data", "425")
 	}
-	if len(s.exempt) > 0 {
+	if len(s.Exempt) > 0 {
 		c.refuse(s.variable("deny"), "496")
 	}
 	if s.mapped {
 		c.refuse(s.variable("rev"), "495")
 	}
-	if !s.resumable {
+	if !s.SessionResumption {
 		c.refuse(s.variable("old"), "495")
 	}
 	c.comment("495 and 496 are NGINX's own for a bad and for no certificate; 497 is plain HTTP on",

@@ -1,38 +1,31 @@
-package render
+package nginx
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"mtlsplan/render"
 )
 
-// parseConf is parseNginx for a text that must be right.
-func parseConf(t rapid.TB, text []byte) []directive {
-	t.Helper()
-	ds, err := parseNginx(text)
-	if err != nil {
-		t.Fatalf("%v in\n%s", err, text)
-	}
-	return ds
-}
-
-func (d directive) walk(f func(args []string)) {
-	f(d.args)
-	for _, b := range d.block {
-		b.walk(f)
+func walk(ds []directive, f func(args []string)) {
+	for _, d := range ds {
+		if d.args != nil {
+			f(d.args)
+			walk(d.block, f)
+		}
 	}
 }
 
 // shape is the tree with the names of directives and the number of their
-// arguments, and nothing of what these hold. The entries of a map have no
+// arguments, and nothing of their contents. The entries of a map have no
 // names.
 func shape(ds []directive) string {
 	var b strings.Builder
-	for _, d := range ds {
+	for _, d := range withoutComments(ds) {
 		fmt.Fprintf(&b, "%s/%d", d.args[0], len(d.args))
 		switch {
 		case d.args[0] == "map":
@@ -47,6 +40,20 @@ func shape(ds []directive) string {
 	return b.String()
 }
 
+// changed are the directives of odd that plain, of the same shape, has with
+// other arguments.
+func changed(plain, odd []directive) []directive {
+	var out []directive
+	for i, d := range odd {
+		if slices.Equal(d.args, plain[i].args) {
+			out = append(out, changed(plain[i].block, d.block)...)
+		} else {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
 // TestArgumentsAreReadBack: whatever an argument holds, it stays that one
 // argument.
 func TestArgumentsAreReadBack(t *testing.T) {
@@ -58,10 +65,7 @@ func TestArgumentsAreReadBack(t *testing.T) {
 		}
 		c := &conf{}
 		c.block(func() { c.set(args...) }, args...)
-		got := parseConf(t, c.buf.Bytes())
-		if len(got) != 1 || !slices.Equal(got[0].args, args) || len(got[0].block) != 1 || !slices.Equal(got[0].block[0].args, args) {
-			rt.Fatalf("%q was read as %q", args, got)
-		}
+		readBack(rt, c.written)
 	})
 }
 
@@ -79,7 +83,7 @@ var hostile = rapid.OneOf(
 // TestNoValueChangesTheTree feeds every setting with whatever its check
 // accepts: the directives must be those of a plain site with as many entries.
 func TestNoValueChangesTheTree(t *testing.T) {
-	for _, setting := range nginx.Settings {
+	for _, setting := range Proxy.Attributes {
 		if setting.Check == nil {
 			continue
 		}
@@ -99,14 +103,13 @@ func TestNoValueChangesTheTree(t *testing.T) {
 	}
 }
 
-func keepsTree(t rapid.TB, s Setting, value string) {
+func keepsTree(t rapid.TB, a attribute, value string) {
 	t.Helper()
 	if strings.ContainsAny(value, ";{}$\"'`\\ \t\r\n\x00") {
-		t.Fatalf("%s accepts %q", s.Name, value)
+		t.Fatalf("%s accepts %q", a.Name, value)
 	}
-	plain, odd := plainSite(nil), plainSite(nil)
-	plainValue := wellFormed[s.Name][0]
-	switch s.Name {
+	plainValue := wellFormed[a.Name][0]
+	switch a.Name {
 	case "nginx_version":
 		plainValue = value // its forms differ on purpose
 	case "server_name":
@@ -114,18 +117,18 @@ func keepsTree(t rapid.TB, s Setting, value string) {
 			plainValue = "192.0.2.1" // a handshake cannot name it: one map less
 		}
 	}
-	if s.Type == Strings {
-		plain.Values[s.Name], odd.Values[s.Name] = []string{plainValue}, []string{value}
-	} else {
-		plain.Values[s.Name], odd.Values[s.Name] = plainValue, value
+	set := func(value string) render.Site {
+		if _, list := a.Field(&settings{}).(*[]string); list {
+			return plainSite(said{a.Name: []string{value}})
+		}
+		return plainSite(said{a.Name: value})
 	}
-	want, got := treeOf(t, plain), treeOf(t, odd)
-	if got != want {
-		t.Fatalf("%s = %q gives\n%s\nwant\n%s", s.Name, value, got, want)
+	plain, odd := directives(set(plainValue)), directives(set(value))
+	if got, want := shape(odd), shape(plain); got != want {
+		t.Fatalf("%s = %q gives\n%s\nwant\n%s", a.Name, value, got, want)
 	}
+	readBack(t, changed(plain, odd))
 }
-
-func treeOf(t rapid.TB, s Site) string { return shape(parseConf(t, nginx.Render(s))) }
 
 // wellFormed are values that each setting with a check must accept.
 var wellFormed = map[string][]string{
@@ -142,55 +145,24 @@ var wellFormed = map[string][]string{
 	"crl":             {"/opt/mattermost/config/ca.mattermost.crl"},
 }
 
-// TestSitesOfOtherFieldsKeepTheTree does the same for what the engine gives.
+// TestSitesOfOtherFieldsKeepTheTree does the same for what the run gives.
 func TestSitesOfOtherFieldsKeepTheTree(t *testing.T) {
-	want := treeOf(t, plainSite(Values{"revocation": "both"}))
+	plain := directives(plainSite(said{"revocation": "both"}))
 	rapid.Check(t, func(rt *rapid.T) {
-		s := plainSite(Values{"revocation": "both"})
+		s := plainSite(said{"revocation": "both"})
 		s.Contact = hostile.Draw(rt, "contact")
 		s.CA = hostile.Draw(rt, "ca")
 		s.ClientCA = "/" + hostile.Draw(rt, "client_ca")
 		s.CRL = "/" + hostile.Draw(rt, "crl")
-		ds := parseConf(t, nginx.Render(s))
-		if got := shape(ds); got != want {
+		ds := directives(s)
+		if got, want := shape(ds), shape(plain); got != want {
 			rt.Fatalf("%+v gives\n%s", s, got)
 		}
-		for _, d := range ds {
-			d.walk(func(args []string) {
-				if args[0] == "return" && len(args) == 3 && strings.Contains(args[2], "<html") && strings.Count(args[2], "$") != 1 {
-					rt.Fatalf("the page has more variables than its own: %s", args[2])
-				}
-			})
-		}
+		readBack(rt, changed(plain, ds))
+		walk(ds, func(args []string) {
+			if args[0] == "return" && len(args) == 3 && strings.Contains(args[2], "<html") && strings.Count(args[2], "$") != 1 {
+				rt.Fatalf("the page has more variables than its own: %s", args[2])
+			}
+		})
 	})
-}
-
-// TestReadBack: a text in which any one byte is another is refused, unless it
-// is one of a comment or of white space between directives.
-func TestReadBack(t *testing.T) {
-	site := plainSite(Values{"revocation": "both", "exempt": []string{"/hooks/"}})
-	text := nginx.Render(site)
-	if err := nginx.ReadBack(site, text); err != nil {
-		t.Fatal(err)
-	}
-	comment := false
-	for i, c := range text {
-		switch {
-		case c == '#' && bytes.TrimSpace(text[bytes.LastIndexByte(text[:i], '\n')+1:i]) == nil:
-			comment = true
-		case c == '\n':
-			comment = false
-		}
-		if comment || c <= ' ' {
-			continue
-		}
-		altered := bytes.Clone(text)
-		altered[i] ^= 1
-		if nginx.ReadBack(site, altered) == nil {
-			t.Errorf("byte %d, %q for %q, goes unnoticed behind %q", i, altered[i], c, text[max(0, i-40):i])
-		}
-		if nginx.ReadBack(site, text[:i]) == nil {
-			t.Errorf("an end after %d bytes goes unnoticed", i)
-		}
-	}
 }

@@ -1,0 +1,130 @@
+package nginx
+
+import (
+	"fmt"
+	"strings"
+)
+
+// longestHashed is the length of a name that still fits one bucket of NGINX's
+// default hash tables: 64 bytes less two pointers and the name's length field,
+// rounded to a pointer.
+const longestHashed = 46
+
+// check finds attributes that contradict each other.
+func check(s settings) []problem {
+	var out []problem
+	for _, l := range lists {
+		if entries := l.entries(s); l.empty != "" && entries != nil && len(entries) == 0 {
+			out = append(out, problem{Attribute: l.name, Summary: "Empty list", Detail: l.empty})
+		}
+	}
+	out = append(out, duplicates(s)...)
+	out = append(out, checkVerify(s)...)
+	out = append(out, checkPaths(s)...)
+	if s.SessionResumption {
+		out = append(out, problem{Attribute: "session_resumption", Warning: true, Summary: "Resumed sessions are not verified again",
+			Detail: "Until its TLS session ends, " + sessionTimeoutWords + " at most, a client is let in although its certificate has expired meanwhile. Revocations and a new CA take effect at once, because they rename the session cache. All sites on an address use the cache of the first one, so let this site be the first."})
+	}
+	if s.SessionResumption && s.Revocation == "crl" {
+		out = append(out, problem{Attribute: "session_resumption", Summary: "Revoked users with a session stay in",
+			Detail: `With revocation = "crl" a revocation is seen in handshakes only, and a resumed session has none; the first site on the address may keep such sessions. Set revocation to "map" or "both", which ask on every request, or leave session_resumption out.`})
+	}
+	for _, name := range s.ServerNames {
+		if len(name) > longestHashed {
+			out = append(out, problem{Attribute: "server_name", Warning: true, Summary: "Long server name",
+				Detail: fmt.Sprintf("NGINX's default hash tables hold server names of up to %d characters once several sites share a port. Set server_names_hash_bucket_size 128 in the http block of nginx.conf.", longestHashed)})
+			break
+		}
+	}
+	return out
+}
+
+// lists are the attributes in which no two entries may mean the same.
+var lists = []struct {
+	name    string
+	entries func(settings) []string
+	key     func(string) string // the same for entries that mean the same
+	empty   string              // what is wrong with an empty list; "" for nothing
+}{
+	{"server_name", func(s settings) []string { return s.ServerNames }, strings.ToLower, "A site needs at least one entry here."},
+	{"upstream", func(s settings) []string { return s.Upstream }, upstreamKey, "A site needs at least one entry here."},
+	{"exempt", func(s settings) []string { return s.Exempt }, strings.Clone, ""},
+	{"listen", func(s settings) []string { return s.Listen }, listenKey,
+		"A site without a TLS port cannot ask for certificates. Name at least one, or leave the setting out for 443."},
+	{"redirect_from", func(s settings) []string { return s.RedirectFrom }, listenKey, ""},
+}
+
+// duplicates finds entries that NGINX would refuse or that say nothing new.
+func duplicates(s settings) []problem {
+	var out []problem
+	for _, l := range lists {
+		seen := map[string]string{}
+		for _, entry := range l.entries(s) {
+			key := l.key(entry)
+			if seen[key] != "" {
+				out = append(out, problem{Attribute: l.name, Summary: "Entry given twice",
+					Detail: fmt.Sprintf("%q and %q are the same to NGINX. Remove one.", seen[key], entry)})
+			}
+			seen[key] = entry
+		}
+	}
+	tls := map[string]bool{}
+	for _, entry := range s.Listen {
+		tls[listenKey(entry)] = true
+	}
+	for _, entry := range s.RedirectFrom {
+		if tls[listenKey(entry)] {
+			out = append(out, problem{Attribute: "redirect_from", Summary: "Address is used for TLS",
+				Detail: fmt.Sprintf("%q is in listen, too, so plain HTTP cannot be answered there. Name another port, or [] for no redirect; plain HTTP that reaches a TLS port is redirected in any case.", entry)})
+		}
+	}
+	return out
+}
+
+// upstreamKey ignores the case of a host; the path of a socket has one.
+func upstreamKey(s string) string {
+	if strings.HasPrefix(s, "unix:") {
+		return s
+	}
+	return strings.ToLower(s)
+}
+
+// listenKey is the same for all ways to write one address.
+func listenKey(s string) string {
+	addr, port, err := splitListen(s)
+	if err != nil {
+		return s
+	}
+	return fmt.Sprintf("%s %d", addr, port)
+}
+
+func checkVerify(s settings) []problem {
+	if s.Verify != "optional" || len(s.Exempt) > 0 {
+		return nil
+	}
+	out := []problem{{Attribute: "verify", Warning: true, Summary: "Everybody is let in",
+		Detail: `With verify = "optional" and no exempt paths, clients without certificate reach every path, and the application must tell them apart by the identity headers. Name the open paths in exempt to close all others.`}}
+	if !s.IdentityHeaders {
+		out = append(out, problem{Attribute: "identity_headers", Warning: true, Summary: "The certificate decides nothing",
+			Detail: `With verify = "optional", no exempt paths and no identity headers, neither NGINX nor the application uses the certificate.`})
+	}
+	return out
+}
+
+func checkPaths(s settings) []problem {
+	var out []problem
+	for _, path := range []struct{ name, read, put string }{
+		{"client_ca", s.ClientCA, s.Deploy.ClientCA},
+		{"crl", s.CRL, s.Deploy.CRL},
+	} {
+		if path.read != "" && path.put != "" && path.read != path.put {
+			out = append(out, problem{Attribute: "deploy." + path.name, Summary: "Two paths for one file",
+				Detail: fmt.Sprintf("The site would read %q, but the file is put at %q. Give one of them.", path.read, path.put)})
+		}
+	}
+	if s.Revocation == "map" && s.CRL != "" {
+		out = append(out, problem{Attribute: "crl", Warning: true, Summary: "The CRL is not used",
+			Detail: `With revocation = "map" the site reads no CRL. Set revocation to "crl" or "both", or remove the path.`})
+	}
+	return out
+}

@@ -1,0 +1,81 @@
+// Package nginx renders a complete NGINX site: one file for sites-available,
+// which nginx.conf includes in its http block.
+//
+// nginx.go has the rows of the spec's block, values.go and check.go what they
+// take, sites.go what one site must leave to another. server.go, maps.go, page.go
+// and application.go make the site as a tree of directives, which conf.go
+// prints. All forms are chosen by nginx_version; the oldest version that can
+// be named is 1.13.5, the first with $ssl_client_escaped_cert.
+package nginx
+
+import "mtlsplan/render"
+
+type (
+	attribute = render.Attribute
+	settings  = render.Settings
+	problem   = render.Problem
+)
+
+// Proxy is NGINX.
+var Proxy = &render.Proxy{
+	Name:     "nginx",
+	Doc:      "A complete NGINX site that asks browsers for a client certificate and proxies those who have one.",
+	Check:    check,
+	CheckAll: checkSites,
+	Files:    func(s settings) []string { return []string{s.File} },
+	Render: func(s render.Site) []render.File {
+		return []render.File{{Name: s.File, Data: text(directives(s))}}
+	},
+	Attributes: []attribute{
+		{Name: "file", Field: func(s *settings) any { return &s.File }, Check: checkSiteFile,
+			Doc: "Where the site is written, relative to the output directory; nginx/NAME when not set."},
+		{Name: "server_name", Field: func(s *settings) any { return &s.ServerNames }, Required: true, Check: checkServerName,
+			Doc: "Names that the site answers to, such as chat.example.com or *.example.com; directive server_name. A client that names none in its TLS handshake (no SNI) gets 421."},
+		{Name: "listen", Field: func(s *settings) any { return &s.Listen }, Default: []string{"443", "[::]:443"}, Check: checkListen,
+			Doc: "Ports, or addresses with ports, for TLS; directive listen."},
+		{Name: "redirect_from", Field: func(s *settings) any { return &s.RedirectFrom }, Default: []string{"80", "[::]:80"}, Check: checkListen,
+			Doc: "Ports, or addresses with ports, where plain HTTP is sent on to HTTPS; [] for none."},
+		{Name: "upstream", Field: func(s *settings) any { return &s.Upstream }, Required: true, Check: checkUpstream,
+			Doc: "The application's servers, spoken to in plain HTTP: host:port or unix:/path. A name must resolve when NGINX starts."},
+		{Name: "application", Field: func(s *settings) any { return &s.Application }, Default: applications[0].name, Words: applicationNames(),
+			Doc: "What is proxied: " + applicationDocs() + "."},
+		{Name: "nginx_version", Field: func(s *settings) any { return &s.Version }, Check: checkNginxVersion,
+			Doc: "The version that will run the site, such as 1.22 or 1.26.3, at least 1.13.5; when not set, only forms that every version accepts without a warning, which means no HTTP/2."},
+		{Name: "certificate", Field: func(s *settings) any { return &s.Certificate }, Check: checkPath,
+			Doc: "Absolute path of the server's certificate chain on the proxy's host; /etc/letsencrypt/live/SERVER_NAME/fullchain.pem, with the first server name, when not set."},
+		{Name: "certificate_key", Field: func(s *settings) any { return &s.CertificateKey }, Check: checkPath,
+			Doc: "Absolute path of the server's private key on the proxy's host; /etc/letsencrypt/live/SERVER_NAME/privkey.pem when not set."},
+		{Name: "verify", Field: func(s *settings) any { return &s.Verify }, Default: "on", Words: []string{"on", "optional"},
+			Doc: "Whether a client must have a certificate: on asks for one on every path that is not exempt; optional leaves it to the application. Directive ssl_verify_client, which is optional where paths are exempt."},
+		{Name: "exempt", Field: func(s *settings) any { return &s.Exempt }, Check: checkExempt,
+			Doc: "Paths that need no certificate: /hooks/ is all below it, /ping is that path alone. Each one is a hole in the gate. It must be spelled plainly: a request with %2F, %2E, %25, ', ; or raw UTF-8 in its path needs a certificate."},
+		{Name: "revocation", Field: func(s *settings) any { return &s.Revocation }, Default: "map", Words: []string{"map", "crl", "both"},
+			Doc: "How revoked certificates are refused: by a map of serials that is asked on every request and never expires, by ssl_crl, or by both."},
+		{Name: "identity_headers", Field: func(s *settings) any { return &s.IdentityHeaders }, Default: true,
+			Doc: "Whether the application is told who came, in X-SSL-Client-Cert (URL-escaped PEM) and X-SSL-Client-Cert-Subject-DN (/C=US/.../emailAddress=..., in which OpenSSL escapes: anna\\+tls@example.com, and \\xC3\\xBC for ü). Headers of these names that a client sends are dropped either way."},
+		{Name: "session_resumption", Field: func(s *settings) any { return &s.SessionResumption }, Default: false,
+			Doc: "Whether TLS sessions may be resumed; a resumed session is not verified again."},
+		{Name: "client_ca", Field: func(s *settings) any { return &s.ClientCA }, Check: checkPath,
+			Doc: "Absolute path of the CA certificates as the proxy's host sees them; deploy's client_ca, else the file in the output directory, when not set."},
+		{Name: "crl", Field: func(s *settings) any { return &s.CRL }, Check: checkPath,
+			Doc: "Absolute path of the CRL as the proxy's host sees it; deploy's crl, else the file in the output directory, when not set."},
+	},
+	Blocks: []render.Block{{
+		Name: "deploy",
+		Doc:  "Where the site and what it reads are put on this host, and how NGINX is told.",
+		Attributes: []attribute{
+			{Name: "site", Field: func(s *settings) any { return &s.Deploy.Site }, Required: true, Check: checkPath,
+				Doc: "Absolute path of the site, such as /etc/nginx/sites-available/mattermost."},
+			{Name: "client_ca", Field: func(s *settings) any { return &s.Deploy.ClientCA }, Check: checkPath,
+				Doc: "Absolute path of the copy of the CA certificates."},
+			{Name: "crl", Field: func(s *settings) any { return &s.Deploy.CRL }, Check: checkPath,
+				Doc: "Absolute path of the copy of the CRL."},
+			{Name: "test", Field: func(s *settings) any { return &s.Deploy.Test }, Default: []string{"nginx", "-t"}, Check: checkWord,
+				Doc: "Program and arguments that test the configuration."},
+			{Name: "reload", Field: func(s *settings) any { return &s.Deploy.Reload }, Default: []string{"systemctl", "reload", "nginx"}, Check: checkWord,
+				Doc: "Program and arguments that make NGINX read it."},
+			{Name: "probe", Field: func(s *settings) any { return &s.Deploy.Probe }, Check: checkProbe,
+				Doc: "Address, as host:port, where the running site can be asked."},
+		},
+	}},
+}
