@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-
 	"slices"
 	"strings"
 
@@ -58,23 +57,49 @@ func blockNames(s scope) []string {
 // topLevel are the blocks of a file.
 var topLevel = blockNames(inFile)
 
-// read fills settings from a body, but for the blocks in it.
-func (l *loader) read(body *hclsyntax.Body, in scope, what string, s *settings) {
+// title names a kind of block at the beginning of a sentence.
+func (s scope) title() string {
+	for _, b := range blocks {
+		if b.is == s {
+			return "A " + b.name + " block"
+		}
+	}
+	return "A spec"
+}
+
+// readAttributes reads those of one body.
+func (l *loader) readAttributes(body *hclsyntax.Body, to target) {
 	for name, attr := range body.Attributes {
-		if row := rows[in][name]; row != nil {
-			l.readAttribute(row, attr, s)
+		if row := rows[to.in][name]; row != nil {
+			l.readAttribute(row, attr, to)
 		} else {
-			l.unknownAttribute(attr, what, attributeNames(in), blockNames(in))
+			l.unknownAttribute(attr, to.in.title(), attributeNames(to.in), blockNames(to.in))
 		}
 	}
 }
 
-func (l *loader) readAttribute(row *attribute, attr *hclsyntax.Attribute, s *settings) {
+// readBlock reads a body with the subject and crl blocks in it.
+func (l *loader) readBlock(body *hclsyntax.Body, to target) {
+	l.readAttributes(body, to)
+	if len(body.Blocks) == 0 {
+		return
+	}
+	for name, in := range l.inner(body, to.in.title(), attributeNames(to.in), blockNames(to.in)) {
+		switch name {
+		case "subject":
+			l.readBlock(in.Body, to.subject())
+		case "crl":
+			l.readBlock(in.Body, to.ca.crl.target())
+		}
+	}
+}
+
+func (l *loader) readAttribute(row *attribute, attr *hclsyntax.Attribute, to target) {
 	if row.secret && !l.secretShape(row, attr.Expr) {
 		return
 	}
 	if v, ok := l.literal(attr.Expr); ok {
-		row.read(l, s, v)
+		row.read(l, to, v)
 	}
 }
 

@@ -44,7 +44,7 @@ func (l *loader) giveAdvice() {
 
 // checkRequest refuses what would be about a key that only the user has. The
 // defaults may say it: they are for the others.
-func (l *loader) checkRequest(s *settings) {
+func (l *loader) checkRequest(s *userBlock) {
 	for _, c := range []struct {
 		name string
 		at   hcl.Range

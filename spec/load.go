@@ -53,10 +53,11 @@ type loader struct {
 	broken bool            // the parser gave up on a part, so what is missing may be there
 	used   []use
 
-	file            settings                      // the attributes outside of any block
-	top             map[string]bool               // their names
+	file            fileBlock
+	top             map[string]bool               // names of the attributes outside of any block
 	kinds           map[string][]*hclsyntax.Block // top-level blocks by type
-	ca, defaults    settings
+	ca              caBlock
+	defaults        defaultsBlock
 	identityHeaders bool                 // some site forwards the DN
 	users           map[string]hcl.Range // by name in lower case
 	people          people

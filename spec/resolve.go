@@ -43,7 +43,7 @@ func (l *loader) config(text []byte) {
 	for _, n := range topLevel {
 		l.kinds[n] = nil
 	}
-	l.file = settings{output: say(l.absolute(defaultOutput), l.at)}
+	l.file = fileBlock{output: say(l.absolute(defaultOutput), l.at)}
 	l.each(text, others, l.readTop)
 	l.cfg.Output = l.file.output.value
 	l.readCA(l.kinds["ca"])
@@ -77,64 +77,43 @@ func (l *loader) readTop(body *hclsyntax.Body) {
 		}
 		l.top[name] = true
 	}
-	l.read(body, inFile, "A spec", &l.file)
+	l.readAttributes(body, l.file.target())
 	for _, b := range body.Blocks {
 		if _, known := l.kinds[b.Type]; known {
 			l.kinds[b.Type] = append(l.kinds[b.Type], b)
 		} else {
-			l.unknownBlock(b, "A spec", attributeNames(inFile), topLevel)
+			l.unknownBlock(b, inFile.title(), attributeNames(inFile), topLevel)
 		}
 	}
 }
 
 // only returns the one block of a kind that may be given once.
-// The others are read as well, for what is wrong in them.
-func (l *loader) only(found []*hclsyntax.Block, is scope, what string) *hclsyntax.Block {
+// The others are read as well, into spare, for what is wrong in them.
+func (l *loader) only(found []*hclsyntax.Block, spare target) *hclsyntax.Block {
 	if len(found) == 0 {
 		return nil
 	}
 	for _, b := range found[1:] {
 		l.secondBlock(b, found[0])
-		l.readBlock(b, is, what, &settings{})
+		l.readBlock(b.Body, spare)
 	}
 	return found[0]
 }
 
-// readBlock reads a block of the table with the subject and crl blocks in it.
-func (l *loader) readBlock(b *hclsyntax.Block, is scope, what string, s *settings) {
-	s.header, s.body = b.DefRange(), b.Body
-	l.read(b.Body, is, what, s)
-	for name, in := range l.inner(b.Body, what, attributeNames(is), blockNames(is)) {
-		switch name {
-		case "subject":
-			s.subjectBody = in.Body
-			l.read(in.Body, inSubject, "A subject", s)
-			l.inner(in.Body, "A subject", attributeNames(inSubject), nil)
-		case "crl":
-			s.crl = &settings{header: in.DefRange()}
-			l.read(in.Body, inCRL, "A crl block", s.crl)
-			l.inner(in.Body, "A crl block", attributeNames(inCRL), nil)
-		}
-	}
-}
-
 func (l *loader) readCA(found []*hclsyntax.Block) {
-	l.ca = settings{crl: &settings{}}
-	b := l.only(found, inCA, "A ca block")
+	b := l.only(found, new(caBlock).target())
 	if b == nil {
 		l.missing(l.at, "No certificate authority", `A spec needs exactly one block ca "NAME" { … }. To see what a spec looks like, have one written:
 mtlsplan init`)
 		return
 	}
-	l.ca.name, _ = l.label(b, map[string]hcl.Range{})
-	l.readBlock(b, inCA, "A ca block", &l.ca)
-	if l.ca.crl == nil {
-		l.ca.crl = &settings{}
-	}
 	s := &l.ca
+	s.name, _ = l.label(b, map[string]hcl.Range{})
+	s.origin, s.body = b.DefRange(), b.Body
+	l.readBlock(b.Body, s.target())
 	l.cfg.CA = CA{
 		Name:               s.name,
-		Origin:             s.header,
+		Origin:             s.origin,
 		Subject:            s.subject.subject(),
 		Key:                s.key.or(said[pki.KeyType]{value: pki.RSA4096}).value,
 		Passphrase:         s.passphrase.or(generated).value,
@@ -159,12 +138,22 @@ func (l *loader) checkCA() {
 	l.checkPrevious(s.passphrase.or(generated), s.previousPassphrase)
 	cn := s.subject[fieldCN]
 	switch {
-	case !cn.set && !tried(s.subjectBody, "common_name") && (s.subjectBody != nil || !tried(s.body, "subject")):
-		l.missing(s.header, "CA without a common name", `The CA's certificate needs a name that people recognise: subject { common_name = "…" }.`)
+	case !cn.set && !triedCommonName(s.body):
+		l.missing(s.origin, "CA without a common name", `The CA's certificate needs a name that people recognise: subject { common_name = "…" }.`)
 	case len([]rune(cn.value)) > maxCACommonName && len([]rune(cn.value)) <= 64:
 		l.error(cn.at, "Common name too long",
 			fmt.Sprintf("The common name of a CA has at most %d characters, because its generation is added to it (\" G2\") and certificates take 64.", maxCACommonName))
 	}
+}
+
+// triedCommonName reports whether the body of a ca block means to say one.
+func triedCommonName(ca *hclsyntax.Body) bool {
+	for _, b := range ca.Blocks {
+		if b.Type == "subject" {
+			return tried(b.Body, "common_name")
+		}
+	}
+	return tried(ca, "subject")
 }
 
 // tried reports whether a body holds what is called name, be it misspelled or
@@ -182,12 +171,12 @@ func tried(body *hclsyntax.Body, name string) bool {
 }
 
 func (l *loader) readDefaults(found []*hclsyntax.Block) {
-	b := l.only(found, inDefaults, "A defaults block")
+	b := l.only(found, new(defaultsBlock).target())
 	if b == nil {
 		return
 	}
 	l.noLabel(b)
-	l.readBlock(b, inDefaults, "A defaults block", &l.defaults)
+	l.readBlock(b.Body, l.defaults.target())
 	for _, i := range []int{fieldCN, fieldEmail} {
 		if at := l.defaults.subject[i]; at.set {
 			l.error(at.at, "Personal field in the defaults", fmt.Sprintf("%s differs from user to user, so it belongs into each user's block.", subjectFields[i].name))
@@ -246,10 +235,9 @@ func iterations(asked said[int], pass config.Source) int {
 // readUsers reads the user blocks that were found since it last did.
 func (l *loader) readUsers() {
 	for _, b := range l.kinds["user"] {
-		s := settings{}
 		name, ok := l.label(b, l.users)
-		s.name = name
-		l.readBlock(b, inUser, "A user block", &s)
+		s := userBlock{owner: owner{name: name, origin: b.DefRange()}}
+		l.readBlock(b.Body, s.target())
 		if ok {
 			l.addUser(&s)
 		}
@@ -258,7 +246,7 @@ func (l *loader) readUsers() {
 }
 
 // addUser completes a user with what the defaults and the CA leave to it.
-func (l *loader) addUser(s *settings) {
+func (l *loader) addUser(s *userBlock) {
 	d := &l.defaults
 	own := l.userSubject(s)
 	complete := own.inherit(d.subject).inherit(l.ca.subject)
@@ -267,7 +255,7 @@ func (l *loader) addUser(s *settings) {
 	rounds := s.kdfIterations.or(d.kdfIterations)
 	u := User{
 		Name:               s.name,
-		Origin:             s.header,
+		Origin:             s.origin,
 		Subject:            complete.subject(),
 		Key:                s.key.or(d.key).or(said[pki.KeyType]{value: pki.ECDSAP256}).value,
 		ReuseKey:           s.reuseKey.or(d.reuseKey).value,
@@ -296,15 +284,15 @@ func (l *loader) addUser(s *settings) {
 }
 
 func (l *loader) readGuard(found []*hclsyntax.Block) {
-	b := l.only(found, inGuard, "A guard block")
+	b := l.only(found, new(guardBlock).target())
 	if b == nil {
 		return
 	}
-	s := settings{}
 	l.noLabel(b)
-	l.readBlock(b, inGuard, "A guard block", &s)
+	s := guardBlock{}
+	l.readBlock(b.Body, s.target())
 	if s.maxRevocations.set {
 		l.cfg.Guard.MaxRevocations = &s.maxRevocations.value
 	}
-	l.uses("guard", s.header)
+	l.uses("guard", b.DefRange())
 }

@@ -41,12 +41,12 @@ func (l *loader) readRosters(found []*hclsyntax.Block) {
 	seen := map[string]hcl.Range{}
 	var opened []openRoster
 	for _, b := range found {
-		s := settings{}
 		l.label(b, seen)
-		l.readBlock(b, inRoster, "A roster block", &s)
+		s := rosterBlock{}
+		l.readBlock(b.Body, s.target())
 		if !s.file.set {
 			if !tried(b.Body, "file") {
-				l.missing(s.header, "Roster without a file", `A roster names its list: file = "staff.csv".`)
+				l.missing(b.DefRange(), "Roster without a file", `A roster names its list: file = "staff.csv".`)
 			}
 			continue
 		}

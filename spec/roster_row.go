@@ -68,11 +68,11 @@ func RosterColumns() []string {
 // row is the user that is being read. It is used again for the next, because
 // 100,000 of them would be much to throw away.
 type row struct {
-	at       hcl.Range
-	name     value
-	said     map[*column]hcl.Range // in YAML and JSON, where a name can come twice
-	settings settings
-	secrets  []secretCell
+	at      hcl.Range
+	name    value
+	said    map[*column]hcl.Range // in YAML and JSON, where a name can come twice
+	block   userBlock
+	secrets []secretCell
 }
 
 type secretCell struct {
@@ -83,7 +83,7 @@ type secretCell struct {
 func (r *roster) begin(at hcl.Range) {
 	r.count++
 	r.user.at, r.user.name = at, value{at: at, kind: cell}
-	r.user.settings = settings{}
+	r.user.block = userBlock{}
 	r.user.secrets = r.user.secrets[:0]
 	clear(r.user.said)
 }
@@ -107,7 +107,7 @@ func (r *roster) cell(c *column, v value) {
 	case c.place != "":
 		r.secretCell(c, v)
 	default:
-		c.row.read(r.loader, &r.user.settings, v)
+		c.row.read(r.loader, r.user.block.target(), v)
 	}
 }
 
@@ -151,7 +151,7 @@ func (r *roster) secretCell(c *column, v value) {
 func (r *roster) end() {
 	u := &r.user
 	for _, s := range u.secrets {
-		s.row.read(r.loader, &u.settings, s.value)
+		s.row.read(r.loader, u.block.target(), s.value)
 	}
 	name := u.name
 	switch {
@@ -162,8 +162,8 @@ func (r *roster) end() {
 		return
 	}
 	if r.claim(name.text, name.at, "user", r.users) {
-		u.settings.name, u.settings.header = name.text, name.at
-		r.addUser(&u.settings)
+		u.block.name, u.block.origin = name.text, name.at
+		r.addUser(&u.block)
 	}
 }
 

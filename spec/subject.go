@@ -34,20 +34,17 @@ const (
 // appendix A (ub-common-name).
 const maxCACommonName = 60
 
-// subjectSettings are what a subject block says, by the index of the field.
-type subjectSettings [len(subjectFields)]said[string]
-
 func subjectAttributes() []attribute {
 	var rows []attribute
 	for i, f := range subjectFields {
 		rows = append(rows, attribute{f.name, inSubject,
-			func(l *loader, s *settings, v value) { s.subject[i] = l.string(v) }, false, "none", f.doc})
+			func(l *loader, to target, v value) { to.issuance.subject[i] = l.string(v) }, false, "none", f.doc})
 	}
 	return rows
 }
 
 // inherit fills what s leaves open from what it inherits.
-func (s subjectSettings) inherit(from subjectSettings) subjectSettings {
+func (s subjectBlock) inherit(from subjectBlock) subjectBlock {
 	for i, f := range subjectFields {
 		if f.inherited {
 			s[i] = s[i].or(from[i])
@@ -56,7 +53,7 @@ func (s subjectSettings) inherit(from subjectSettings) subjectSettings {
 	return s
 }
 
-func (s subjectSettings) subject() pki.Subject {
+func (s subjectBlock) subject() pki.Subject {
 	var out pki.Subject
 	for i, f := range subjectFields {
 		*f.in(&out) = s[i].value
@@ -66,7 +63,7 @@ func (s subjectSettings) subject() pki.Subject {
 
 // checkSubject reports what is wrong with the fields that own says. The
 // inherited ones were checked where they were said.
-func (l *loader) checkSubject(own subjectSettings, complete pki.Subject) {
+func (l *loader) checkSubject(own subjectBlock, complete pki.Subject) {
 	problems := complete.Problems()
 	for i, f := range subjectFields {
 		if !own[i].set {
@@ -93,7 +90,7 @@ func (l *loader) checkSubject(own subjectSettings, complete pki.Subject) {
 }
 
 // userSubject merges the user's e-mail attribute with the subject block's.
-func (l *loader) userSubject(u *settings) subjectSettings {
+func (l *loader) userSubject(u *userBlock) subjectBlock {
 	own := u.subject
 	if u.email.set && own[fieldEmail].set && u.email.value != own[fieldEmail].value {
 		l.error(own[fieldEmail].at, "Two e-mail addresses",
@@ -101,7 +98,7 @@ func (l *loader) userSubject(u *settings) subjectSettings {
 	}
 	own[fieldEmail] = u.email.or(own[fieldEmail])
 	if !own[fieldCN].set {
-		own[fieldCN] = say(u.name, u.header)
+		own[fieldCN] = say(u.name, u.origin)
 	}
 	return own
 }
