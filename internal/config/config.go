@@ -60,6 +60,14 @@ type User struct {
 	Overlap            *time.Duration
 }
 
+// SANs are the subject alternative names of the user's certificate.
+func (u *User) SANs() []pki.SAN {
+	if u.Subject.Email == "" {
+		return nil
+	}
+	return []pki.SAN{{Type: pki.SANEmail, Value: u.Subject.Email}}
+}
+
 // Guard bounds what one run may revoke.
 type Guard struct {
 	MaxRevocations *int // nil: 10 % of the active users, at least 1

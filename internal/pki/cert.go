@@ -76,10 +76,15 @@ func SignCA(r CARequest, key crypto.Signer) ([]byte, error) {
 
 // SignUser issues a user's certificate: v3, basicConstraints critical
 // CA:FALSE, keyUsage critical digitalSignature, extendedKeyUsage clientAuth,
-// rfc822Name entries, both key identifiers. The authority's is by key only, so
-// that it stays right when the CA is reissued with its key.
+// the e-mail addresses as subjectAltName, both key identifiers. The authority's
+// is by key only, so that it stays right when the CA is reissued with its key.
+// A subject alternative name of another type is an error.
 func SignUser(r UserRequest, ca *x509.Certificate, caKey crypto.Signer) ([]byte, error) {
 	if err := checkUser(r, ca); err != nil {
+		return nil, fmt.Errorf("user certificate: %w", err)
+	}
+	emails, err := emailsOf(r.SANs)
+	if err != nil {
 		return nil, fmt.Errorf("user certificate: %w", err)
 	}
 	if err := checkIssuer(ca, caKey, x509.KeyUsageCertSign); err != nil {
@@ -91,7 +96,7 @@ func SignUser(r UserRequest, ca *x509.Certificate, caKey crypto.Signer) ([]byte,
 	}
 	template.KeyUsage = userKeyUsage
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	template.EmailAddresses = r.Emails
+	template.EmailAddresses = emails
 	der, err := x509.CreateCertificate(rand.Reader, template, ca, r.Public, caKey)
 	if err != nil {
 		return nil, fmt.Errorf("user certificate: signing: %w", err)
@@ -135,11 +140,6 @@ func checkUser(r UserRequest, ca *x509.Certificate) error {
 	}
 	if bytes.Equal(r.Subject, ca.RawSubject) {
 		return errors.New("its subject is that of the CA: every reader would take it for self-signed")
-	}
-	for _, e := range r.Emails {
-		if err := CheckEmail(e); err != nil {
-			return err
-		}
 	}
 	if _, _, err := signature(r.Public); err != nil {
 		return err

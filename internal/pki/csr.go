@@ -17,8 +17,8 @@ import (
 
 // CSR is a PKCS #10 request whose proof of possession holds.
 type CSR struct {
-	Subject   []byte   // DER of the Name
-	Emails    []string // rfc822Name entries that it asks for
+	Subject   []byte // DER of the Name
+	SANs      []SAN  // that it asks for, of whatever type
 	Public    crypto.PublicKey
 	Raw       []byte        // DER
 	challenge func() []byte // not in the value itself, which may be printed
@@ -39,7 +39,7 @@ var (
 	oidSubjectAltName    = asn1.ObjectIdentifier{2, 5, 29, 17}
 
 	contextZero = cbasn1.Tag(0).Constructed().ContextSpecific()
-	rfc822Name  = cbasn1.Tag(1).ContextSpecific()
+	rfc822Name  = cbasn1.Tag(nameEmail).ContextSpecific()
 )
 
 // maxChallenge is the upper bound of challengePassword in characters (RFC 2985
@@ -47,17 +47,16 @@ var (
 const maxChallenge = 255
 
 // MakeCSR makes a DER PKCS #10 request (RFC 2986) for the key: the subject
-// byte for byte, the e-mail addresses as subjectAltName, and the challenge as
-// challengePassword unless it is zero. A CSR is signed and not encrypted:
-// everybody who sees it can read the challenge.
-func MakeCSR(subject []byte, emails []string, challenge Passphrase, key crypto.Signer) ([]byte, error) {
+// byte for byte, the subject alternative names, which must be of type
+// [SANEmail], and the challenge as challengePassword unless it is zero. A CSR is
+// signed and not encrypted: everybody who sees it can read the challenge.
+func MakeCSR(subject []byte, sans []SAN, challenge Passphrase, key crypto.Signer) ([]byte, error) {
 	if _, err := parseName(subject); err != nil {
 		return nil, fmt.Errorf("CSR: subject: %w", err)
 	}
-	for _, e := range emails {
-		if err := CheckEmail(e); err != nil {
-			return nil, fmt.Errorf("CSR: %w", err)
-		}
+	emails, err := emailsOf(sans)
+	if err != nil {
+		return nil, fmt.Errorf("CSR: %w", err)
 	}
 	attributes, err := csrAttributes(emails, challenge)
 	if err != nil {
@@ -212,7 +211,7 @@ func ParseCSR(data []byte) (*CSR, error) {
 	}
 	return &CSR{
 		Subject:   r.RawSubject,
-		Emails:    r.EmailAddresses,
+		SANs:      sansIn(r.Extensions),
 		Public:    r.PublicKey,
 		Raw:       r.Raw,
 		challenge: challenge,

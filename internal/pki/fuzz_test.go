@@ -82,7 +82,7 @@ func FuzzOpenKey(f *testing.F) {
 }
 
 func FuzzParseCSR(f *testing.F) {
-	der, err := MakeCSR(subjectDER(f, userName), []string{"a@b"}, pass("x"), keyFor(f, ECDSAP256))
+	der, err := MakeCSR(subjectDER(f, userName), []SAN{{SANEmail, "a@b"}}, pass("x"), keyFor(f, ECDSAP256))
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -65,8 +65,8 @@ type CARequest struct {
 
 // UserRequest is all that decides a user's certificate.
 type UserRequest struct {
-	Subject             []byte   // DER of the Name
-	Emails              []string // rfc822Name entries of the SAN
+	Subject             []byte // DER of the Name
+	SANs                []SAN  // of type [SANEmail]
 	Public              crypto.PublicKey
 	Serial              *big.Int
 	NotBefore, NotAfter time.Time
