@@ -39,7 +39,6 @@ var (
 	oidSubjectAltName    = asn1.ObjectIdentifier{2, 5, 29, 17}
 
 	contextZero = cbasn1.Tag(0).Constructed().ContextSpecific()
-	rfc822Name  = cbasn1.Tag(nameEmail).ContextSpecific()
 )
 
 // maxChallenge is the upper bound of challengePassword in characters (RFC 2985
@@ -166,7 +165,7 @@ func addSANRequest(b *cryptobyte.Builder, emails []string) {
 			b.AddASN1(cbasn1.OCTET_STRING, func(b *cryptobyte.Builder) {
 				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 					for _, e := range emails {
-						b.AddASN1(rfc822Name, func(b *cryptobyte.Builder) { b.AddBytes([]byte(e)) })
+						b.AddASN1(nameEmail, func(b *cryptobyte.Builder) { b.AddBytes([]byte(e)) })
 					}
 				})
 			})

@@ -79,29 +79,29 @@ func emailsOf(sans []SAN) ([]string, error) {
 	return emails, nil
 }
 
-// The choices of a GeneralName by their tag numbers.
-const (
-	nameOther = iota
-	nameEmail
-	nameDNS
-	nameX400
-	nameDirectory
-	nameEDIParty
-	nameURI
-	nameIP
-	nameRegisteredID
+// The choices of a GeneralName.
+var (
+	nameOther        = cbasn1.Tag(0).ContextSpecific().Constructed()
+	nameEmail        = cbasn1.Tag(1).ContextSpecific()
+	nameDNS          = cbasn1.Tag(2).ContextSpecific()
+	nameX400         = cbasn1.Tag(3).ContextSpecific().Constructed()
+	nameDirectory    = cbasn1.Tag(4).ContextSpecific().Constructed()
+	nameEDIParty     = cbasn1.Tag(5).ContextSpecific().Constructed()
+	nameURI          = cbasn1.Tag(6).ContextSpecific()
+	nameIP           = cbasn1.Tag(7).ContextSpecific()
+	nameRegisteredID = cbasn1.Tag(8).ContextSpecific()
 )
 
 var oidUPN = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 3}
 
 // generalName is one GeneralName (RFC 5280 section 4.2.1.6).
 type generalName struct {
-	choice int
+	choice cbasn1.Tag
 	der    []byte                // the whole
 	value  []byte                // content octets; of an otherName those of its value
 	oid    asn1.ObjectIdentifier // of an otherName or a registeredID
-	tag    cbasn1.Tag            // of an otherName's value
 	other  []byte                // an otherName's value with its header
+	tag    cbasn1.Tag            // of that
 }
 
 // parseGeneralNames reads GeneralNames, false where they are malformed.
@@ -124,15 +124,13 @@ func parseGeneralNames(der []byte) ([]generalName, bool) {
 
 func readGeneralName(in *cryptobyte.String) (n generalName, ok bool) {
 	var der, value cryptobyte.String
-	var tag cbasn1.Tag
-	if !in.ReadAnyASN1Element(&der, &tag) {
+	if !in.ReadAnyASN1Element(&der, &n.choice) {
 		return n, false
 	}
 	n.der = der
-	if !der.ReadAnyASN1(&value, &tag) {
+	if !der.ReadAnyASN1(&value, &n.choice) {
 		return n, false
 	}
-	n.choice = int(tag &^ cbasn1.Tag(0).ContextSpecific().Constructed())
 	n.value = value
 	switch n.choice {
 	case nameOther:

@@ -53,6 +53,7 @@ func TestSANsOverlookNothing(t *testing.T) {
 	for value, want := range map[string]SAN{
 		"\x30\x03\xa3\x01\x00":         {SANUnknown, "#a30100"},
 		"\x30\x03\x89\x01x":            {SANUnknown, "#890178"},
+		"\x30\x05\xa1\x03a@b":          {SANUnknown, "#a103614062"},
 		"\x30\x05\xa0\x03\x02\x01\x05": {SANUnknown, "#3005a003020105"},
 	} {
 		der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{

@@ -215,7 +215,7 @@ func (n generalName) text() string {
 	case nameEDIParty:
 		return "EdiPartyName:<unsupported>"
 	}
-	return fmt.Sprintf("[%d]:<unsupported>", n.choice)
+	return "<unsupported>"
 }
 
 var otherNames = map[string]string{oidUPN.String(): "UPN"}
