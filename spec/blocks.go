@@ -10,12 +10,12 @@ import (
 	"mtlsplan/internal/pki"
 )
 
-// What each block of a spec says, one type a block. What several kinds of block
-// can say is a type of its own, which they embed. A value that is wrong was
-// reported, and counts as not said.
+// Each kind of block has a type with its attributes as fields. Attributes that
+// several kinds share are in a type of their own, which they embed. A value that
+// is wrong was reported, and counts as not set.
 
 // said is a value together with its place. It is unset where the spec does not
-// say it.
+// set it.
 type said[T any] struct {
 	value T
 	at    hcl.Range
@@ -32,7 +32,7 @@ func (s said[T]) or(fallback said[T]) said[T] {
 	return fallback
 }
 
-// fileBlock is what stands in the file itself, outside of any block.
+// fileBlock is the file itself, outside of any block.
 type fileBlock struct {
 	output said[string]
 }
@@ -42,7 +42,7 @@ type caBlock struct {
 	issuance
 	generation said[int]
 	crl        crlBlock
-	body       *hclsyntax.Body // tells what is missing from what is wrong
+	body       *hclsyntax.Body // to tell a missing attribute from a wrong one
 }
 
 type crlBlock struct {

@@ -13,7 +13,7 @@ import (
 	"mtlsplan/internal/pki"
 )
 
-// What holds where the spec says nothing.
+// The defaults, and bounds of them.
 const (
 	defaultOutput       = "pki"
 	defaultCAValidity   = 3650 * day
@@ -103,7 +103,7 @@ func (l *loader) only(found []*hclsyntax.Block, spare target) *hclsyntax.Block {
 func (l *loader) readCA(found []*hclsyntax.Block) {
 	b := l.only(found, new(caBlock).target())
 	if b == nil {
-		l.missing(l.at, "No certificate authority", `A spec needs exactly one block ca "NAME" { … }. To see what a spec looks like, have one written:
+		l.missing(l.at, "No certificate authority", `A spec needs exactly one block ca "NAME" { … }. To see what a spec looks like, create one:
 mtlsplan init`)
 		return
 	}
@@ -128,7 +128,7 @@ mtlsplan init`)
 
 var generated = said[config.Source]{value: config.Source{Kind: config.Generated}}
 
-// checkCA judges what must be known of the sites beforehand.
+// checkCA checks what depends on the sites, which are read before it.
 func (l *loader) checkCA() {
 	s := &l.ca
 	if s.body == nil {
@@ -156,8 +156,9 @@ func triedCommonName(ca *hclsyntax.Body) bool {
 	return tried(ca, "subject")
 }
 
-// tried reports whether a body holds what is called name, be it misspelled or
-// of the wrong kind. That was reported, so that it is not missing besides.
+// tried reports whether a body has an attribute or block of that name, be it
+// misspelled or the wrong one of the two. That was reported, so it is not
+// reported as missing as well.
 func tried(body *hclsyntax.Body, name string) bool {
 	if body == nil {
 		return false
@@ -179,7 +180,7 @@ func (l *loader) readDefaults(found []*hclsyntax.Block) {
 	l.readBlock(b.Body, l.defaults.target())
 	for _, i := range []int{fieldCN, fieldEmail} {
 		if at := l.defaults.subject[i]; at.set {
-			l.error(at.at, "Personal field in the defaults", fmt.Sprintf("%s differs from user to user, so it belongs into each user's block.", subjectFields[i].name))
+			l.error(at.at, "Personal field in the defaults", fmt.Sprintf("%s differs from user to user, so it belongs in each user's block.", subjectFields[i].name))
 			l.defaults.subject[i] = said[string]{}
 		}
 	}
@@ -188,7 +189,7 @@ func (l *loader) readDefaults(found []*hclsyntax.Block) {
 	}
 }
 
-// period settles a validity and when before its end renewal is due.
+// period settles a validity, and how long before its end renewal is due.
 func (l *loader) period(validity, renew said[time.Duration], initial, longest time.Duration) (time.Duration, time.Duration) {
 	v := validity.or(said[time.Duration]{value: initial}).value
 	if !renew.set {
@@ -205,7 +206,7 @@ func (l *loader) tooEarly(validity, renew said[time.Duration], v time.Duration) 
 	at, length, lead := renew.at, "validity", "renew_before"
 	switch {
 	case !validity.set:
-		length += ", where nothing is said,"
+		length += ", by default,"
 	case l.src.compare(validity.at, renew.at) > 0:
 		at = validity.at
 		lead += ", " + place(renew.at) + ","
@@ -218,7 +219,7 @@ func (l *loader) tooEarly(validity, renew said[time.Duration], v time.Duration) 
 	}
 	l.early[pair] = true
 	l.error(at, "Renewal before issuance",
-		fmt.Sprintf("%s is %s and %s is %s, so it would be due as soon as it is issued. renew_before must be shorter than validity.",
+		fmt.Sprintf("%s is %s and %s is %s, so a certificate or CRL would be due for renewal as soon as it is issued. renew_before must be shorter than validity.",
 			lead, config.FormatDuration(renew.value), length, config.FormatDuration(v)))
 }
 
@@ -245,7 +246,7 @@ func (l *loader) readUsers() {
 	l.kinds["user"] = nil
 }
 
-// addUser completes a user with what the defaults and the CA leave to it.
+// addUser completes a user with what it inherits from the defaults and the CA.
 func (l *loader) addUser(s *userBlock) {
 	d := &l.defaults
 	own := l.userSubject(s)

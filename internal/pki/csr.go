@@ -15,13 +15,13 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// CSR is a PKCS #10 request whose proof of possession holds.
+// CSR is a PKCS #10 request (RFC 2986) that was signed with the key in it.
 type CSR struct {
 	Subject   []byte // DER of the Name
-	SANs      []SAN  // that it asks for, of whatever type
+	SANs      []SAN  // that it asks for, of every type
 	Public    crypto.PublicKey
 	Raw       []byte        // DER
-	challenge func() []byte // not in the value itself, which may be printed
+	challenge func() []byte // a function, so that printing a CSR shows no secret
 }
 
 // Challenge is the PKCS #9 challengePassword, nil when there is none. It is a
@@ -48,7 +48,7 @@ const maxChallenge = 255
 // MakeCSR makes a DER PKCS #10 request (RFC 2986) for the key: the subject
 // byte for byte, the subject alternative names, which must be of type
 // [SANEmail], and the challenge as challengePassword unless it is zero. A CSR is
-// signed and not encrypted: everybody who sees it can read the challenge.
+// signed and not encrypted: anybody who sees it can read the challenge.
 func MakeCSR(subject []byte, sans []SAN, challenge Passphrase, key crypto.Signer) ([]byte, error) {
 	if _, err := parseName(subject); err != nil {
 		return nil, fmt.Errorf("CSR: subject: %w", err)
@@ -173,7 +173,8 @@ func addSANRequest(b *cryptobyte.Builder, emails []string) {
 	})
 }
 
-// isPrintableString tells the character set of X.680 section 41.4.
+// isPrintableString reports whether s is within the character set of X.680
+// section 41.4.
 func isPrintableString(s string) bool {
 	for i := range len(s) {
 		if !isAlnum(s[i]) && strings.IndexByte(" '()+,-./:=?", s[i]) < 0 {
@@ -200,7 +201,7 @@ func ParseCSR(data []byte) (*CSR, error) {
 	if err := r.CheckSignature(); err != nil {
 		_, insecure := errors.AsType[x509.InsecureAlgorithmError](err)
 		if insecure || errors.Is(err, x509.ErrUnsupportedAlgorithm) {
-			return nil, unsupported("its key or its signature is of a kind that TLS libraries refuse: make it with ECDSA or RSA and SHA-256")
+			return nil, unsupported("its key or its signature is of a kind that TLS libraries refuse: use ECDSA or RSA with SHA-256")
 		}
 		return nil, damaged("it was not signed with the key that it holds")
 	}

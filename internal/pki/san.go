@@ -26,11 +26,11 @@ const (
 	SANDirName      SANType = "dirname"   // directoryName, in the form of [NameString]
 	SANRegisteredID SANType = "rid"       // registeredID, in dots
 	SANOtherName    SANType = "othername" // any other otherName: its OID, a semicolon, and its value as "#" and the hex of its DER
-	SANUnknown      SANType = "unknown"   // all else, and what cannot be read: "#" and the hex of its DER
+	SANUnknown      SANType = "unknown"   // any other, or one that cannot be read: "#" and the hex of its DER
 )
 
-// SAN is one subject alternative name. The value is as it stands in the
-// certificate, and may hold characters that harm a terminal.
+// SAN is one subject alternative name. Its value is that of the certificate, and
+// may hold characters that harm a terminal.
 type SAN struct {
 	Type  SANType
 	Value string
@@ -40,9 +40,8 @@ type SAN struct {
 // points.
 func (s SAN) String() string { return string(s.Type) + ":" + safe(s.Value) }
 
-// SANs are the subject alternative names of a certificate in the order of its
-// extension, every one of them: a name of a type that nothing here knows is
-// [SANUnknown].
+// SANs are all subject alternative names of a certificate in the order of its
+// extension. One of a type that is not known here is a [SANUnknown].
 func SANs(cert *x509.Certificate) []SAN { return sansIn(cert.Extensions) }
 
 func sansIn(extensions []pkix.Extension) []SAN {
@@ -63,8 +62,8 @@ func sansIn(extensions []pkix.Extension) []SAN {
 	return nil
 }
 
-// emailsOf are the values of names that are all of them e-mail addresses, the
-// one type that is issued.
+// emailsOf are the values of names of type [SANEmail]. Any other type is an
+// error: it is not issued.
 func emailsOf(sans []SAN) ([]string, error) {
 	var emails []string
 	for _, s := range sans {

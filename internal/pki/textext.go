@@ -45,8 +45,8 @@ var purposeNames = map[string]string{
 	"1.3.6.1.4.1.311.20.2.2": "Microsoft Smartcard Login",
 }
 
-// extensionTexts print the content of an extension in lines; false: it is not
-// what it should be.
+// extensionTexts print the content of an extension in lines, false where it is
+// malformed.
 var extensionTexts = map[string]func(cryptobyte.String) ([]string, bool){
 	"2.5.29.14":              textKeyID,
 	"2.5.29.15":              textKeyUsage,
@@ -66,7 +66,7 @@ func extensionText(oid asn1.ObjectIdentifier, value []byte) []string {
 	return []string{dots(value)}
 }
 
-// dots prints bytes of ASCII, others as dots.
+// dots prints printable ASCII as it is, and any other byte as a dot.
 func dots(b []byte) string {
 	out := make([]byte, len(b))
 	for i, c := range b {
