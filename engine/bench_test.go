@@ -104,9 +104,9 @@ func bareWork(b *testing.B, cfg *spec.Config, path string) {
 		must(err)
 		encrypted, err := pki.EncryptKey(key, pass, u.KDFIterations)
 		must(err)
-		csr, err := pki.MakeCSR(dn, emails(u.Subject), secret.Value{}, key)
+		csr, err := pki.MakeCSR(dn, u.SANs(), secret.Value{}, key)
 		must(err)
-		der, err := pki.SignUser(pki.UserRequest{Subject: dn, Emails: emails(u.Subject), Public: key.Public(), Serial: pki.NewSerial(),
+		der, err := pki.SignUser(pki.UserRequest{Subject: dn, SANs: u.SANs(), Public: key.Public(), Serial: pki.NewSerial(),
 			NotBefore: now, NotAfter: now.AddDate(1, 0, 0)}, ca, caKey)
 		must(err)
 		cert, err := x509.ParseCertificate(der)

@@ -125,11 +125,11 @@ func (e *executor) buildUser(b *built) error {
 		}
 	}
 	if t.mustMake(kindCSR) {
-		der, err := pki.MakeCSR(subject, emails(u.spec.Subject), u.challenge, key)
+		der, err := pki.MakeCSR(subject, u.spec.SANs(), u.challenge, key)
 		if err != nil {
 			return err
 		}
-		b.put(kindCSR, file(kindCSR), pki.EncodeCSR(der), provesCSR(key.Public(), subject, emails(u.spec.Subject)))
+		b.put(kindCSR, file(kindCSR), pki.EncodeCSR(der), provesCSR(key.Public(), subject, u.spec.SANs()))
 	}
 	if t.mustMake(kindCrt) {
 		b.put(kindCrt, file(kindCrt), pki.EncodeCertificate(cert.Raw), e.provesUserCert(b, cert, key.Public()))
@@ -180,7 +180,7 @@ func (e *executor) issue(b *built, u *userFacts, public crypto.PublicKey, subjec
 		notBefore = ca.NotBefore
 	}
 	b.request = pki.UserRequest{
-		Subject: subject, Emails: emails(u.spec.Subject), Public: public,
+		Subject: subject, SANs: u.spec.SANs(), Public: public,
 		Serial: e.serial(), NotBefore: notBefore, NotAfter: notAfter,
 	}
 	der, err := pki.SignUser(b.request, ca, caKey)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/pki"
 )
 
 // A file that was changed in the tick in which it was read may be changed once
@@ -159,7 +160,7 @@ func FuzzParseCache(f *testing.F) {
 	var w cacheWriter
 	w.begin(7)
 	m := userMemo{p12: []p12Memo{{profile: "compat", iterations: 2048}}}
-	m.name, m.cert.authority, m.cert.emails = "ann", "id", []string{"ann@example.com"}
+	m.name, m.cert.authority, m.cert.sans = "ann", "id", []pki.SAN{{Type: pki.SANEmail, Value: "ann@example.com"}}
 	w.add(recordUser, m.pack())
 	e := issued{owner: "user.ann", at: 3, size: 4, serial: "0A"}
 	w.add(recordEntry, e.pack())

@@ -176,7 +176,7 @@ func (o *observer) recognise(u *spec.User) (m userMemo, ok bool) {
 	}
 	cert := f.crt.cert
 	f.key.opened, f.key.typ, f.key.public = opensNow, pki.KeyTypeOf(cert.full.PublicKey), cert.public
-	f.csr.csr = &csrContent{subject: cert.subject, emails: cert.emails, public: cert.public}
+	f.csr.csr = &csrContent{subject: cert.subject, sans: cert.sans, public: cert.public}
 	for i := range f.p12 {
 		p := &f.p12[i]
 		if p.info, err = pki.InspectP12(p.data); err != nil {

@@ -21,8 +21,7 @@ type certFacts struct {
 	plain     bool              // and that is all that it says
 	issuer    string            // DER of the name
 	authority string            // key identifier of the issuer's, "" for none
-	emails    []string          // rfc822Names
-	others    int               // subject alternative names of other types
+	sans      []pki.SAN         // in the certificate's order
 	notBefore time.Time
 	notAfter  time.Time
 	version   int
@@ -39,7 +38,7 @@ func factsOfCert(c *x509.Certificate) *certFacts {
 		name: name, plain: err == nil && len(rest) == 0,
 		sum: sha256.Sum256(c.Raw), serial: pki.SerialHex(c.SerialNumber), public: pki.PublicID(c.PublicKey),
 		subject: string(c.RawSubject), issuer: string(c.RawIssuer), authority: string(c.AuthorityKeyId),
-		emails: c.EmailAddresses, others: len(c.DNSNames) + len(c.IPAddresses) + len(c.URIs),
+		sans:      pki.SANs(c),
 		notBefore: c.NotBefore, notAfter: c.NotAfter, version: c.Version,
 		usual: len(c.AuthorityKeyId) > 0 && len(pki.UserUsage(c, &x509.Certificate{SubjectKeyId: c.AuthorityKeyId})) == 0,
 		full:  c,
@@ -49,7 +48,7 @@ func factsOfCert(c *x509.Certificate) *certFacts {
 // csrContent is what the policies use of a request.
 type csrContent struct {
 	subject   string // DER of the name
-	emails    []string
+	sans      []pki.SAN
 	public    string // identity of the key
 	challenge secret.Value
 	key       crypto.PublicKey // nil where only the facts are at hand
@@ -61,5 +60,5 @@ func contentOfCSR(data []byte) (*csrContent, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &csrContent{string(c.Subject), c.Emails, pki.PublicID(c.Public), secret.New(c.Challenge()), c.Public, c.Raw}, nil
+	return &csrContent{string(c.Subject), c.SANs, pki.PublicID(c.Public), secret.New(c.Challenge()), c.Public, c.Raw}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"mtlsplan/internal/cadb"
@@ -164,7 +163,7 @@ func csrDetail(c csrFacts) []FileFact {
 	if !c.csr.challenge.IsZero() {
 		challenge = "set"
 	}
-	return []FileFact{{"subject", pki.NameString([]byte(c.csr.subject))}, {"e-mail", strings.Join(c.csr.emails, " ")},
+	return []FileFact{{"subject", pki.NameString([]byte(c.csr.subject))}, {"e-mail", sanText(c.csr.sans)},
 		{"challenge password", challenge}, {"public key sha256", c.csr.public}}
 }
 

@@ -109,9 +109,9 @@ func memoOf(f *userFacts) (m userMemo, ok bool) {
 		return m, false
 	}
 	m.csr, m.crt, m.cert, m.challenged = f.csr.stat, f.crt.stat, *f.crt.cert, !f.csr.csr.challenge.IsZero()
-	ok = m.csr != (outdir.Stat{}) && m.crt != (outdir.Stat{}) && f.crt.alone && m.cert.usual && m.cert.plain && m.cert.others == 0 &&
+	ok = m.csr != (outdir.Stat{}) && m.crt != (outdir.Stat{}) && f.crt.alone && m.cert.usual && m.cert.plain && onlyEmail(m.cert.sans) &&
 		m.cert.public == m.opened.public && f.csr.csr.public == m.opened.public &&
-		f.csr.csr.subject == m.cert.subject && slices.Equal(f.csr.csr.emails, m.cert.emails)
+		f.csr.csr.subject == m.cert.subject && slices.Equal(f.csr.csr.sans, m.cert.sans)
 	for i, p := range f.p12 {
 		pm := p12Memo{stat: p.stat, profile: p.info.Profile, iterations: p.info.Iterations}
 		if i > 0 {
@@ -166,7 +166,7 @@ func (m *userMemo) facts(f *userFacts, u *spec.User) {
 	f.key = keyFacts{fileFacts: file(kindKey, m.key), info: pki.KeyInfo{Encoding: pki.KeyEncoding, Iterations: m.iterations}, opened: opensNow, typ: m.opened.typ, public: m.opened.public}
 	f.crt = crtFacts{fileFacts: file(kindCrt, m.crt), cert: &m.cert, alone: true}
 	f.csr = csrFacts{fileFacts: file(kindCSR, m.csr), csr: &m.request}
-	m.request = csrContent{subject: m.cert.subject, emails: m.cert.emails, public: m.cert.public}
+	m.request = csrContent{subject: m.cert.subject, sans: m.cert.sans, public: m.cert.public}
 	for i, p := range m.p12 {
 		p12 = append(p12, p12Facts{
 			fileFacts: file(p12Kind(i, u.P12[i]), p.stat), profile: u.P12[i], opened: opensNow, cert: m.cert.sum, public: m.opened.public,

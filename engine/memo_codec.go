@@ -120,9 +120,9 @@ func (m *userMemo) pack() string {
 	for _, s := range []string{c.serial, c.issuer, c.authority, n.Country, n.Province, n.Locality, n.Organization, n.OrganizationalUnit, n.CommonName, n.Email} {
 		b.text(s)
 	}
-	b.number(int64(len(c.emails)))
-	for _, e := range c.emails {
-		b.text(e)
+	b.number(int64(len(c.sans)))
+	for _, s := range c.sans { // all e-mail addresses: no other certificate has a memo
+		b.text(s.Value)
 	}
 	b.number(c.notBefore.Unix())
 	b.number(c.notAfter.Unix())
@@ -138,7 +138,7 @@ const maxListed = 64
 // whose lists it takes again, and returns the rest.
 func (m *userMemo) unpackFiles(memo string) (rest unpacker, err error) {
 	u := unpacker{rest: memo}
-	emails, p12 := m.cert.emails[:0], m.p12[:0]
+	sans, p12 := m.cert.sans[:0], m.p12[:0]
 	*m = userMemo{}
 	m.keyMemo.unpack(&u)
 	m.csr, m.crt, m.challenged = u.stat(), u.stat(), u.flag()
@@ -149,7 +149,7 @@ func (m *userMemo) unpackFiles(memo string) (rest unpacker, err error) {
 	for range n {
 		p12 = append(p12, p12Memo{u.stat(), pki.Profile(u.text()), pki.Profile(u.text()), int(u.number())})
 	}
-	m.p12, m.cert.emails = p12, emails
+	m.p12, m.cert.sans = p12, sans
 	if u.bad {
 		return u, errMemo
 	}
@@ -171,7 +171,7 @@ func (m *userMemo) unpack(memo string) error {
 		return errMemo
 	}
 	for range n {
-		c.emails = append(c.emails, u.text())
+		c.sans = append(c.sans, pki.SAN{Type: pki.SANEmail, Value: u.text()})
 	}
 	c.notBefore, c.notAfter = time.Unix(u.number(), 0).UTC(), time.Unix(u.number(), 0).UTC()
 	c.public, c.version, c.usual, c.plain = m.opened.public, 3, true, true

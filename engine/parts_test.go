@@ -38,7 +38,7 @@ func BenchmarkParts(b *testing.B) {
 	key, err := u.Key.Generate()
 	must(err)
 	sign := func() ([]byte, error) {
-		return pki.SignUser(pki.UserRequest{Subject: dn, Emails: emails(u.Subject), Public: key.Public(), Serial: pki.NewSerial(),
+		return pki.SignUser(pki.UserRequest{Subject: dn, SANs: u.SANs(), Public: key.Public(), Serial: pki.NewSerial(),
 			NotBefore: now, NotAfter: now.AddDate(1, 0, 0)}, ca, caKey)
 	}
 	der, err := sign()
@@ -59,7 +59,7 @@ func BenchmarkParts(b *testing.B) {
 		do   func() error
 	}{
 		{"key", func() error { _, err := u.Key.Generate(); return err }},
-		{"csr", func() error { _, err := pki.MakeCSR(dn, emails(u.Subject), secret.Value{}, key); return err }},
+		{"csr", func() error { _, err := pki.MakeCSR(dn, u.SANs(), secret.Value{}, key); return err }},
 		{"certificate", func() error { _, err := sign(); return err }},
 		{"encrypt the key", func() error { _, err := pki.EncryptKey(key, pass, u.KDFIterations); return err }},
 		{"compat p12", func() error { _, err := p12(pki.Compat); return err }},

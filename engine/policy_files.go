@@ -28,7 +28,7 @@ func csrDamaged(v userView) []finding {
 	case v.asked != nil && c != nil:
 		return nil // csrUpstream compares it with the user's
 	case c != nil && c.public == v.public() &&
-		(v.cert == nil || c.subject == v.cert.subject && slices.Equal(c.emails, v.cert.emails)):
+		(v.cert == nil || c.subject == v.cert.subject && slices.Equal(c.sans, v.cert.sans)):
 		return nil
 	}
 	return []finding{{Reason: Reason{Message: v.csr.name + " is not the request that the certificate answers"}, action: Repair, makes: []string{kindCSR}}}

@@ -203,20 +203,32 @@ func sanChanged(v userView) []finding {
 	if v.cert == nil {
 		return nil
 	}
-	have, want := v.cert.emails, emails(v.spec.Subject)
-	if slices.Equal(have, want) && v.cert.others == 0 {
+	have, want := v.cert.sans, v.spec.SANs()
+	if slices.Equal(have, want) {
 		return nil
 	}
-	return rekey(v.userFacts, Reason{Message: "the spec gives another e-mail address for the subject alternative name", Field: "email",
-		Have: strings.Join(have, " "), Want: strings.Join(want, " ")})
+	message := "the spec gives another e-mail address for the subject alternative name"
+	if !onlyEmail(have) {
+		message = "the certificate has subject alternative names that a spec cannot ask for"
+	}
+	return rekey(v.userFacts, Reason{Message: message, Field: "email",
+		Have: sanText(have), Want: sanText(want)})
 }
 
-// emails are the rfc822Names of a subject's certificate.
-func emails(s pki.Subject) []string {
-	if s.Email == "" {
-		return nil
+func onlyEmail(sans []pki.SAN) bool {
+	return !slices.ContainsFunc(sans, func(s pki.SAN) bool { return s.Type != pki.SANEmail })
+}
+
+// sanText lists subject alternative names: an e-mail address by itself, others
+// behind their type.
+func sanText(sans []pki.SAN) string {
+	texts := make([]string, len(sans))
+	for i, s := range sans {
+		if texts[i] = s.Value; s.Type != pki.SANEmail {
+			texts[i] = s.String()
+		}
 	}
-	return []string{s.Email}
+	return strings.Join(texts, " ")
 }
 
 // end is when a certificate issued now would end: a user's never outlives the CA's.

@@ -88,7 +88,7 @@ func provesOpens(public string, pass secret.Value) proof {
 
 // provesCSR is also of a request that a user has made, whose names are the user's
 // own: subject is nil then.
-func provesCSR(public crypto.PublicKey, subject []byte, emails []string) proof {
+func provesCSR(public crypto.PublicKey, subject []byte, sans []pki.SAN) proof {
 	return asWritten(func(data []byte) error {
 		csr, err := pki.ParseCSR(data)
 		switch {
@@ -98,8 +98,8 @@ func provesCSR(public crypto.PublicKey, subject []byte, emails []string) proof {
 			return errors.New("it holds another key")
 		case subject != nil && !bytes.Equal(csr.Subject, subject):
 			return errors.New("it holds another subject")
-		case subject != nil && !slices.Equal(csr.Emails, emails):
-			return errors.New("it holds other e-mail addresses")
+		case subject != nil && !slices.Equal(csr.SANs, sans):
+			return errors.New("it holds other subject alternative names")
 		}
 		return nil
 	})
@@ -124,7 +124,7 @@ func (e *executor) provesUserCert(b *built, cert *x509.Certificate, public crypt
 		}
 		ca, asked := e.trusted[0], b.request
 		switch {
-		case !bytes.Equal(read.RawSubject, asked.Subject) || !slices.Equal(read.EmailAddresses, asked.Emails):
+		case !bytes.Equal(read.RawSubject, asked.Subject) || !slices.Equal(pki.SANs(read), asked.SANs):
 			return errors.New("it names somebody else")
 		case read.SerialNumber.Cmp(asked.Serial) != 0:
 			return errors.New("it has another serial")
