@@ -97,7 +97,7 @@ func provesCSR(public crypto.PublicKey, subject []byte, sans []pki.SAN) proof {
 		case subject != nil && !bytes.Equal(csr.Subject, subject):
 			return errors.New("it holds another subject")
 		case subject != nil && !slices.Equal(csr.SANs, sans):
-			return errors.New("it holds other alternative names")
+			return errors.New("it holds other subject alternative names")
 		}
 		return nil
 	})

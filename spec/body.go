@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-
 	"slices"
 	"strings"
 
@@ -38,8 +37,8 @@ func attributeNames(s scope) []string {
 	return names
 }
 
-// blockNames are the blocks that may stand in s, in a file those of the
-// proxies too.
+// blockNames are the blocks that may be in s. In a file, those of the proxies
+// are among them.
 func blockNames(s scope) []string {
 	var names []string
 	for _, b := range blocks {
@@ -58,28 +57,54 @@ func blockNames(s scope) []string {
 // topLevel are the blocks of a file.
 var topLevel = blockNames(inFile)
 
-// read fills settings from a body, but for the blocks in it.
-func (l *loader) read(body *hclsyntax.Body, in scope, what string, s *settings) {
+// title names a kind of block at the beginning of a sentence.
+func (s scope) title() string {
+	for _, b := range blocks {
+		if b.is == s {
+			return "A " + b.name + " block"
+		}
+	}
+	return "A spec"
+}
+
+// readAttributes reads those of one body.
+func (l *loader) readAttributes(body *hclsyntax.Body, to target) {
 	for name, attr := range body.Attributes {
-		if row := rows[in][name]; row != nil {
-			l.readAttribute(row, attr, s)
+		if row := rows[to.in][name]; row != nil {
+			l.readAttribute(row, attr, to)
 		} else {
-			l.unknownAttribute(attr, what, attributeNames(in), blockNames(in))
+			l.unknownAttribute(attr, to.in.title(), attributeNames(to.in), blockNames(to.in))
 		}
 	}
 }
 
-func (l *loader) readAttribute(row *attribute, attr *hclsyntax.Attribute, s *settings) {
+// readBlock reads a body with the subject and crl blocks in it.
+func (l *loader) readBlock(body *hclsyntax.Body, to target) {
+	l.readAttributes(body, to)
+	if len(body.Blocks) == 0 {
+		return
+	}
+	for name, in := range l.inner(body, to.in.title(), attributeNames(to.in), blockNames(to.in)) {
+		switch name {
+		case "subject":
+			l.readBlock(in.Body, to.subject())
+		case "crl":
+			l.readBlock(in.Body, to.ca.crl.target())
+		}
+	}
+}
+
+func (l *loader) readAttribute(row *attribute, attr *hclsyntax.Attribute, to target) {
 	if row.secret && !l.secretShape(row, attr.Expr) {
 		return
 	}
 	if v, ok := l.literal(attr.Expr); ok {
-		row.read(l, s, v)
+		row.read(l, to, v)
 	}
 }
 
-// secretShape reports whether a secret's attribute at least looks like the
-// place of one, and hides everything else.
+// secretShape reports whether the value of a secret's attribute at least looks
+// like a source of one. Everything else is hidden.
 func (l *loader) secretShape(row *attribute, expr hclsyntax.Expression) bool {
 	l.hideUnlessPlace(expr)
 	if _, ok := expr.(*hclsyntax.ObjectConsExpr); ok {
@@ -133,9 +158,9 @@ func secretAttributes() []string {
 func (l *loader) unknownBlock(b *hclsyntax.Block, what string, attrs, blocks []string) {
 	switch {
 	case slices.Contains(attrs, b.Type):
-		l.error(b.TypeRange, "Attribute without an equals sign", fmt.Sprintf(`%s is an attribute. Write "=" behind it.`, b.Type))
+		l.error(b.TypeRange, "Attribute without an equals sign", fmt.Sprintf(`%s is an attribute. Write "=" after it.`, b.Type))
 	case len(blocks) == 0:
-		l.error(b.TypeRange, "Unknown block", what+" has no blocks in it.")
+		l.error(b.TypeRange, "Unknown block", what+" takes no blocks.")
 	default:
 		l.error(b.TypeRange, "Unknown block", fmt.Sprintf("%s has no block %q. %s", what, b.Type, didYouMean(b.Type, blocks)))
 	}
@@ -181,12 +206,12 @@ func (l *loader) inner(body *hclsyntax.Body, what string, attrs, names []string)
 
 func (l *loader) secondBlock(b, first *hclsyntax.Block) {
 	l.error(b.DefRange(), "Block given twice",
-		fmt.Sprintf("There is one already, %s, and there can be only one. Put all that it says there.", place(first.TypeRange)))
+		fmt.Sprintf("There is one already, %s, and there can be only one. Move the content of this one there.", place(first.TypeRange)))
 }
 
 func (l *loader) noLabel(b *hclsyntax.Block) {
 	if len(b.LabelRanges) > 0 {
-		l.error(b.LabelRanges[0], "Name where none belongs", fmt.Sprintf("There is only one of these, so it has no name: %s.", example(b.Type)))
+		l.error(b.LabelRanges[0], "Unexpected name", fmt.Sprintf("There is only one such block, so it has no name: %s.", example(b.Type)))
 	}
 }
 
@@ -195,10 +220,10 @@ func (l *loader) noLabel(b *hclsyntax.Block) {
 func (l *loader) label(b *hclsyntax.Block, seen map[string]hcl.Range) (string, bool) {
 	switch {
 	case len(b.Labels) == 0:
-		l.error(b.TypeRange, "Missing name", fmt.Sprintf("This block needs a name behind its type: %s.", example(b.Type)))
+		l.error(b.TypeRange, "Missing name", fmt.Sprintf("This block needs a name after its type: %s.", example(b.Type)))
 		return "", false
 	case len(b.Labels) > 1:
-		l.error(b.LabelRanges[1], "More than one name", fmt.Sprintf("This block has exactly one name: %s.", example(b.Type)))
+		l.error(b.LabelRanges[1], "More than one name", fmt.Sprintf("This block takes exactly one name: %s.", example(b.Type)))
 		return "", false
 	case !l.claim(b.Labels[0], b.LabelRanges[0], "block", seen):
 		return "", false
@@ -210,13 +235,13 @@ func (l *loader) label(b *hclsyntax.Block, seen map[string]hcl.Range) (string, b
 func (l *loader) claim(name string, at hcl.Range, what string, seen map[string]hcl.Range) bool {
 	if !config.ValidName(name) {
 		l.error(at, "Unusable name",
-			`A name becomes part of file names. It has at most 64 characters out of A-Z, a-z, 0-9 and . _ @ + -, and begins with a letter, a digit or "_".`)
+			`A name becomes part of file names. Use at most 64 characters from A-Z, a-z, 0-9 and . _ @ + -, and begin with a letter, a digit or "_".`)
 		return false
 	}
 	key := strings.ToLower(name)
 	if first, taken := seen[key]; taken {
 		l.error(at, "Name used twice",
-			fmt.Sprintf("The %s %s has this name already. Files are named after it, so that names must differ in more than upper and lower case.", what, place(first)))
+			fmt.Sprintf("The %s %s already has this name. Files are named after it, so names must differ in more than upper and lower case.", what, place(first)))
 		return false
 	}
 	seen[key] = at

@@ -10,7 +10,8 @@ import (
 	"mtlsplan/internal/pki"
 )
 
-// advice is a warning that is given once a spec, where it first applies.
+// advice is a warning that is given once for the whole spec, where it first
+// applies.
 type advice struct {
 	at              hcl.Range
 	summary, detail string
@@ -34,17 +35,17 @@ func (l *loader) giveAdvice() {
 		detail := a.detail
 		switch {
 		case a.others == 1:
-			detail += " It also holds for one other user."
+			detail += " The same goes for one other user."
 		case a.others > 1:
-			detail += fmt.Sprintf(" It also holds for %d other users.", a.others)
+			detail += fmt.Sprintf(" The same goes for %d other users.", a.others)
 		}
 		l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: a.summary, Detail: detail, Subject: &a.at})
 	}
 }
 
-// checkRequest refuses what would be about a key that only the user has. The
-// defaults may say it: they are for the others.
-func (l *loader) checkRequest(s *settings) {
+// checkRequest refuses attributes of a key that only the user has. The defaults
+// may set them: they are for the other users.
+func (l *loader) checkRequest(s *userBlock) {
 	for _, c := range []struct {
 		name string
 		at   hcl.Range
@@ -59,8 +60,8 @@ func (l *loader) checkRequest(s *settings) {
 		{"challenge_password", s.challengePassword.at, s.challengePassword.set},
 	} {
 		if c.set {
-			l.error(c.at, "Setting that a request excludes",
-				fmt.Sprintf("With csr, %s, the key and the request are the user's own: no key, no passphrase and no .p12 is made here, and %s would do nothing. Remove one of the two.", place(s.csr.at), c.name))
+			l.error(c.at, "Attribute that csr rules out",
+				fmt.Sprintf("With csr, %s, the user has made the key and the request: no key, passphrase or .p12 is made here, and %s would do nothing. Remove one of the two.", place(s.csr.at), c.name))
 		}
 	}
 }
@@ -68,7 +69,7 @@ func (l *loader) checkRequest(s *settings) {
 func (l *loader) checkPrevious(pass, previous said[config.Source]) {
 	if previous.set && previous.value.Same(pass.value) {
 		l.advise(previous.at, "Previous passphrase from the same source",
-			"passphrase and previous_passphrase name one source, so the second is never of use. Name the source of the old passphrase, or remove it.")
+			"passphrase and previous_passphrase name the same source, so the second is of no use. Let it name the source of the old passphrase, or remove it.")
 	}
 }
 
@@ -77,13 +78,13 @@ func (l *loader) checkChallenge(pass, challenge said[config.Source]) {
 	case !challenge.set:
 	case challenge.value.Kind == config.Generated:
 		l.error(challenge.at, "Generated challenge password",
-			"A challenge password is agreed with the CA beforehand, and a generated one nobody knows. Name its source: "+secretForms+".")
+			"A challenge password is agreed on with the CA beforehand, and nobody knows a generated one. Name its source: "+secretForms+".")
 	case challenge.value.Same(pass.value):
 		l.error(challenge.at, "Challenge password is the passphrase",
 			"A CSR is not encrypted, so this would publish the passphrase of the key. Name another source, or leave challenge_password out: nothing here needs it.")
 	default:
 		l.advise(challenge.at, "Challenge password in the clear",
-			"A CSR is not encrypted: everybody who has the file can read its challenge password. Use no password that opens anything else.")
+			"A CSR is not encrypted: anybody who has the file can read its challenge password. Do not use a password that opens anything else.")
 	}
 }
 
@@ -99,10 +100,10 @@ func (l *loader) checkEncryption(u User, pass said[config.Source], key said[pki.
 	if rounds.set && u.KDFIterations < iterationsCompat && !l.weak[rounds.at] {
 		l.weak[rounds.at] = true
 		l.error(rounds.at, "Too few iterations",
-			fmt.Sprintf(`With the .p12 profile "compat" at least %d are needed: its ciphers are old, and the passphrase is all that protects the key.`, iterationsCompat))
+			fmt.Sprintf(`The .p12 profile "compat" needs at least %d: its ciphers are old, and only the passphrase protects the key.`, iterationsCompat))
 	}
 	if pass.set && pass.value.Kind != config.Generated {
-		l.advise(pass.at, "Chosen passphrase in an old encoding",
-			`The .p12 profile "compat" is 3DES and SHA-1, which protect a passphrase that a person chose only a little. Use { generate = true }, or p12 = ["modern"] where every device can read that.`)
+		l.advise(pass.at, "Chosen passphrase with old ciphers",
+			`The .p12 profile "compat" is 3DES and SHA-1, which give little protection to a passphrase that a person chose. Use { generate = true }, or p12 = ["modern"] where every device can read that.`)
 	}
 }

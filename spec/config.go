@@ -2,8 +2,8 @@ package spec
 
 import "mtlsplan/internal/config"
 
-// What a spec comes to. The types are in a package of their own, which reads no
-// file and no secret, so that decisions can be functions of them.
+// The values of a spec. Their types are in a package that reads no file and no
+// secret, so that decisions can be functions of them.
 type (
 	Config = config.Config
 	CA     = config.CA

@@ -50,7 +50,7 @@ func readText(file string) ([]byte, fs.FileInfo, error) {
 	return text.Bytes(), info, nil
 }
 
-// cause is an error without the path, which its reader has said.
+// cause is an error without its path, which the message already names.
 func cause(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
@@ -68,11 +68,11 @@ func readFile(file string) ([]byte, *hcl.Diagnostic) {
 	case errors.Is(err, errDirectory):
 		return nil, atFile(file, "Directory instead of a spec", "This is a directory. Name the spec in it, such as "+filepath.Join(file, "mtlsplan.hcl")+".")
 	case errors.Is(err, errNotRegular):
-		return nil, atFile(file, "Not a file", "A spec is a file: it is read more than once, and paths in it are relative to where it is.")
+		return nil, atFile(file, "Not a file", "A spec must be a regular file: it is read more than once, and the paths in it are relative to its directory.")
 	case errors.Is(err, errTooLarge):
 		return nil, atFile(file, "File too large", fmt.Sprintf("A spec has at most %d MiB. Is this the right file?", maxSize>>20))
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, atFile(file, "No such file", "There is no spec here. Name the right one, or have a new one written:\nmtlsplan init "+file)
+		return nil, atFile(file, "No such file", "There is no spec here. Name the right file, or create a new one:\nmtlsplan init "+file)
 	}
 	return nil, atFile(file, "Unreadable file", fmt.Sprintf("The spec cannot be read: %v.", err))
 }
@@ -82,14 +82,14 @@ func atFile(file, summary, detail string) *hcl.Diagnostic {
 	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &at}
 }
 
-// notText says where and why a file is not the text that a spec or roster is,
-// "" where it is.
+// notText says where and why a file is not the text that a spec or roster must
+// be; detail is "" where it is.
 func notText(text []byte, what string) (offset int, detail string) {
 	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
-		return 0, "This is UTF-16. A " + what + " is UTF-8: save it as that."
+		return 0, "This is UTF-16. A " + what + " is UTF-8: save it as UTF-8."
 	}
 	if i := bytes.IndexByte(text, 0); i >= 0 {
-		return i, "A NUL byte stands here, so this is a binary file. A " + what + " is text."
+		return i, "There is a NUL byte here, so this is a binary file. A " + what + " is text."
 	}
 	if utf8.Valid(text) {
 		return 0, ""
@@ -101,7 +101,7 @@ func notText(text []byte, what string) (offset int, detail string) {
 		}
 		offset += n
 	}
-	return offset, "A byte stands here that is not UTF-8. A " + what + " is UTF-8 text: save it as that."
+	return offset, "There is a byte here that is not UTF-8. A " + what + " is UTF-8 text: save it as UTF-8."
 }
 
 // placeIn is the place between two characters of a file.

@@ -15,9 +15,9 @@ var starter []byte
 // Starter is a commented spec to begin with. It is valid and formatted.
 func Starter() []byte { return slices.Clone(starter) }
 
-// Format returns a spec in the canonical style of HCL. Only blanks change:
-// comments, order and line ends stay. Text that is no HCL is returned as it is,
-// with every syntax error; whether it is a valid spec does not matter.
+// Format returns a spec in the canonical style of HCL. Only white space changes:
+// comments, order and line ends stay. Text that is not HCL is returned as it is,
+// with every syntax error. It need not be a valid spec.
 func Format(text []byte, file string) ([]byte, *Sources, hcl.Diagnostics) {
 	src := &Sources{files: map[string]*source{file: {text: text}}}
 	l := newLoader(src, file, "")

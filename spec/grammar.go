@@ -1,15 +1,5 @@
 package spec
 
-import (
-	"time"
-
-	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
-
-	"mtlsplan/internal/config"
-	"mtlsplan/internal/pki"
-)
-
 // scope is a kind of block, or several of them.
 type scope uint16
 
@@ -25,12 +15,12 @@ const (
 	inSite // its attributes are the rows of a [render.Proxy]
 )
 
-// attribute is one row of the language: where it may stand, what reads it, and
-// what the reference says of it.
+// attribute is one row of the language: the blocks that it may be in, what reads
+// it, and what the reference says of it.
 type attribute struct {
 	name    string
 	in      scope
-	read    func(*loader, *settings, value)
+	read    func(*loader, target, value)
 	secret  bool // names a secret; a literal must never be shown
 	initial string
 	doc     string
@@ -39,103 +29,56 @@ type attribute struct {
 // block is one kind of block.
 type block struct {
 	name    string
-	in      scope // where it may stand
-	is      scope // what it is to the attributes in it
+	in      scope // the blocks that it may be in
+	is      scope // its own kind
 	labeled bool
-	single  bool // at most one in what it stands in
+	single  bool // at most one in the block around it
 	doc     string
-}
-
-// said is a value together with where it stands. It is unset where nobody said
-// anything.
-type said[T any] struct {
-	value T
-	at    hcl.Range
-	set   bool
-}
-
-func say[T any](v T, at hcl.Range) said[T] { return said[T]{v, at, true} }
-
-// or is s, or the fallback where s was not said.
-func (s said[T]) or(fallback said[T]) said[T] {
-	if s.set {
-		return s
-	}
-	return fallback
-}
-
-// settings are what one block says. A value that is wrong was reported, and is
-// as good as not said.
-type settings struct {
-	name   string // the label
-	header hcl.Range
-
-	body, subjectBody *hclsyntax.Body // tell what is missing from what is wrong
-
-	output             said[string]
-	key                said[pki.KeyType]
-	validity           said[time.Duration]
-	renewBefore        said[time.Duration]
-	reuseKey           said[bool]
-	passphrase         said[config.Source]
-	previousPassphrase said[config.Source]
-	challengePassword  said[config.Source]
-	p12                said[[]pki.Profile]
-	kdfIterations      said[int]
-	generation         said[int]
-	email              said[string]
-	csr                said[string]
-	revoked            said[string]
-	overlap            said[time.Duration]
-	maxRevocations     said[int]
-	file               said[string]
-	subject            subjectSettings
-	crl                *settings
 }
 
 var blocks = []block{
 	{"ca", inFile, inCA, true, true, "The certificate authority. A spec has exactly one."},
-	{"defaults", inFile, inDefaults, false, true, "What holds for every user that does not say otherwise."},
-	{"user", inFile, inUser, true, false, "A person or device that may come in. The label is the user's name."},
+	{"defaults", inFile, inDefaults, false, true, "The attributes of every user who does not set them."},
+	{"user", inFile, inUser, true, false, "A person or device that is to have access. The label is the user's name."},
 	{"roster", inFile, inRoster, true, false, "A file with many users, beside those of the user blocks. One that is missing, empty or malformed is an error, and nothing is done."},
-	{"guard", inFile, inGuard, false, true, "How much one run may take away."},
+	{"guard", inFile, inGuard, false, true, "Limits on what one run may revoke."},
 	{"subject", inCA | inDefaults | inUser, inSubject, false, true, "The distinguished name. A user inherits all but `common_name` and `email` from the defaults and the CA."},
 	{"crl", inCA, inCRL, false, true, "The certificate revocation list."},
 }
 
 var attributes = append([]attribute{
-	{"output", inFile, func(l *loader, s *settings, v value) { s.output = l.path(v) }, false,
+	{"output", inFile, func(l *loader, to target, v value) { to.file.output = l.path(v) }, false,
 		"`\"pki\"`", "The output directory, relative to the spec. `--output` overrides it."},
-	{"key", inCA | inDefaults | inUser, func(l *loader, s *settings, v value) { s.key = l.keyType(v) }, false,
-		"`\"rsa-4096\"` of the CA, `\"ecdsa-p256\"` of users", "Kind of key: `rsa-2048`, `rsa-3072`, `rsa-4096`, `ecdsa-p256`, `ecdsa-p384`, `ed25519`."},
-	{"validity", inCA | inDefaults | inUser | inCRL, func(l *loader, s *settings, v value) { s.validity = l.duration(v) }, false,
-		"`\"3650d\"` of the CA, `\"365d\"` of users, `\"30d\"` of the CRL", "How long a certificate or CRL is good for: a number and `h`, `d`, `w` or `y` (365 d)."},
-	{"renew_before", inCA | inDefaults | inUser | inCRL, func(l *loader, s *settings, v value) { s.renewBefore = l.duration(v) }, false,
+	{"key", inCA | inDefaults | inUser, func(l *loader, to target, v value) { to.issuance.key = l.keyType(v) }, false,
+		"`\"rsa-4096\"` of the CA, `\"ecdsa-p256\"` of users", "Type of key: `rsa-2048`, `rsa-3072`, `rsa-4096`, `ecdsa-p256`, `ecdsa-p384`, `ed25519`."},
+	{"validity", inCA | inDefaults | inUser | inCRL, func(l *loader, to target, v value) { to.lifetime.validity = l.duration(v) }, false,
+		"`\"3650d\"` of the CA, `\"365d\"` of users, `\"30d\"` of the CRL", "How long a certificate or CRL is valid: a number and `h`, `d`, `w` or `y` (365 d)."},
+	{"renew_before", inCA | inDefaults | inUser | inCRL, func(l *loader, to target, v value) { to.lifetime.renewBefore = l.duration(v) }, false,
 		"a third of `validity`, of users at most `\"30d\"`", "How long before its end a certificate or CRL is due. Shorter than `validity`."},
-	{"reuse_key", inDefaults | inUser, func(l *loader, s *settings, v value) { s.reuseKey = l.boolean(v) }, false,
+	{"reuse_key", inDefaults | inUser, func(l *loader, to target, v value) { to.defaults.reuseKey = l.boolean(v) }, false,
 		"`false`", "Whether a renewal keeps the key."},
-	{"passphrase", inCA | inDefaults | inUser, func(l *loader, s *settings, v value) { s.passphrase = l.secretRef(v) }, true,
+	{"passphrase", inCA | inDefaults | inUser, func(l *loader, to target, v value) { to.issuance.passphrase = l.secretRef(v) }, true,
 		"`{ generate = true }`", "Where the passphrase of the key and the .p12 is: `{ env = \"V\" }`, `{ file = \"p\" }`, `{ command = [\"pass\", \"show\", \"x\"] }` or `{ generate = true }`."},
-	{"previous_passphrase", inCA | inUser, func(l *loader, s *settings, v value) { s.previousPassphrase = l.secretRef(v) }, true,
-		"none", "Where the passphrase is that the key still has. Its files are then made again under the new one."},
-	{"challenge_password", inUser, func(l *loader, s *settings, v value) { s.challengePassword = l.secretRef(v) }, true,
+	{"previous_passphrase", inCA | inUser, func(l *loader, to target, v value) { to.owner.previousPassphrase = l.secretRef(v) }, true,
+		"none", "Where the passphrase is that the key is still encrypted with. Its files are then rebuilt under the new one."},
+	{"challenge_password", inUser, func(l *loader, to target, v value) { to.user.challengePassword = l.secretRef(v) }, true,
 		"none", "Where the PKCS #9 challenge password of the CSR is. A CSR is not encrypted."},
-	{"p12", inDefaults | inUser, func(l *loader, s *settings, v value) { s.p12 = l.profiles(v) }, false,
-		"`[\"compat\"]`", "Encodings of the .p12: `compat` (3DES + SHA-1, opens everywhere), `modern` (AES-256 + SHA-256). The first gives X.p12, a second X.PROFILE.p12."},
-	{"kdf_iterations", inCA | inDefaults | inUser, func(l *loader, s *settings, v value) { s.kdfIterations = l.integer(v, 1000, 5_000_000) }, false,
-		"`2048` with a generated passphrase, else `600000`", "Rounds of the key derivation, of the key file and every .p12. 1000 to 5000000, for `compat` at least 2048."},
-	{"generation", inCA, func(l *loader, s *settings, v value) { s.generation = l.generation(v) }, false,
+	{"p12", inDefaults | inUser, func(l *loader, to target, v value) { to.defaults.p12 = l.profiles(v) }, false,
+		"`[\"compat\"]`", "Encodings of the .p12: `compat` (3DES + SHA-1, opens everywhere), `modern` (AES-256 + SHA-256). The first gives X.p12, the second X.PROFILE.p12."},
+	{"kdf_iterations", inCA | inDefaults | inUser, func(l *loader, to target, v value) { to.issuance.kdfIterations = l.integer(v, 1000, 5_000_000) }, false,
+		"`2048` with a generated passphrase, otherwise `600000`", "Iterations of the key derivation, of the key file and of every .p12: 1000 to 5000000, at least 2048 for `compat`."},
+	{"generation", inCA, func(l *loader, to target, v value) { to.ca.generation = l.generation(v) }, false,
 		"`1`", "Raised by one to roll over to a new CA key."},
-	{"email", inUser, func(l *loader, s *settings, v value) { s.email = l.string(v) }, false,
+	{"email", inUser, func(l *loader, to target, v value) { to.user.email = l.string(v) }, false,
 		"none", "The user's e-mail address, in the DN and in the SAN."},
-	{"csr", inUser, func(l *loader, s *settings, v value) { s.csr = using(l, "csr", l.path(v)) }, false,
-		"none", "A CSR that the user made, who alone has the key. Only the certificate is issued; nothing can be said of key, passphrase and .p12."},
-	{"revoked", inUser, func(l *loader, s *settings, v value) { s.revoked = using(l, "revoked", l.reason(v)) }, false,
+	{"csr", inUser, func(l *loader, to target, v value) { to.user.csr = using(l, "csr", l.path(v)) }, false,
+		"none", "Path to a CSR made by the user, who keeps the key. Only the certificate is issued; attributes of the key, the passphrase and the .p12 are errors."},
+	{"revoked", inUser, func(l *loader, to target, v value) { to.user.revoked = using(l, "revoked", l.reason(v)) }, false,
 		"none", "An RFC 5280 reason. The user stays listed and has no valid certificate."},
-	{"overlap", inDefaults | inUser, func(l *loader, s *settings, v value) { s.overlap = using(l, "overlap", l.duration(v)) }, false,
+	{"overlap", inDefaults | inUser, func(l *loader, to target, v value) { to.defaults.overlap = using(l, "overlap", l.duration(v)) }, false,
 		"none", "How long after a renewal the superseded certificate is revoked."},
-	{"max_revocations", inGuard, func(l *loader, s *settings, v value) { s.maxRevocations = l.integer(v, 0, 1<<31-1) }, false,
+	{"max_revocations", inGuard, func(l *loader, to target, v value) { to.guard.maxRevocations = l.integer(v, 0, 1<<31-1) }, false,
 		"10 % of the active users, at least 1", "How many users one run may leave without a valid certificate."},
-	{"file", inRoster, func(l *loader, s *settings, v value) { s.file = l.rosterFile(v) }, false,
+	{"file", inRoster, func(l *loader, to target, v value) { to.roster.file = l.rosterFile(v) }, false,
 		"required", "The list: .csv, .yaml, .yml or .json, relative to the spec."},
 }, subjectAttributes()...)

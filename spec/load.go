@@ -13,8 +13,8 @@ import (
 // order of the spec and then of its rosters; each has a range. When one of them
 // is an error, the Config is nil. The Sources are for showing the problems.
 //
-// The only files that are read are the spec itself and its rosters: whether a
-// passphrase can be had is not part of it.
+// The only files that it reads are the spec itself and its rosters. It does not
+// look whether the source of a passphrase has one.
 func Load(file string) (*Config, *Sources, hcl.Diagnostics) {
 	src := &Sources{files: map[string]*source{}}
 	text, problem := readFile(file)
@@ -50,13 +50,14 @@ type loader struct {
 	at     hcl.Range // the file as such
 	diags  hcl.Diagnostics
 	absent hcl.Diagnostics // what is missing
-	broken bool            // the parser gave up on a part, so what is missing may be there
+	broken bool            // the parser gave up on a part, so what seems to be missing may be there
 	used   []use
 
-	file            settings                      // the attributes outside of any block
-	top             map[string]bool               // their names
+	file            fileBlock
+	top             map[string]bool               // names of the attributes outside of any block
 	kinds           map[string][]*hclsyntax.Block // top-level blocks by type
-	ca, defaults    settings
+	ca              caBlock
+	defaults        defaultsBlock
 	identityHeaders bool                 // some site forwards the DN
 	users           map[string]hcl.Range // by name in lower case
 	people          people
@@ -96,7 +97,7 @@ func (l *loader) readable(text []byte) bool {
 	}
 	if offset, deep := tooDeep(text); deep {
 		l.error(placeIn(l.cfg.File, text, offset), "Nested too deeply",
-			"No spec needs so many brackets, quotes or operators in one another. Is something not closed, or is this the right file?")
+			"No spec needs brackets, quotes or operators nested so deeply. Is one of them not closed, or is this the wrong file?")
 		return false
 	}
 	return true

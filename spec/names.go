@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// CheckReason refuses what is no reason of RFC 5280, section 5.3.1, for which
-// a user's certificate can be revoked for good.
+// CheckReason refuses a name that is not a reason of RFC 5280, section 5.3.1, for
+// which a user's certificate can be revoked for good.
 func CheckReason(name string) error {
 	if slices.Contains(userReasons, name) {
 		return nil

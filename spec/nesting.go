@@ -11,7 +11,7 @@ import (
 // walked once beforehand, by the rules of HCL's scanner, and what nests deeper
 // than any spec could is not parsed at all.
 const (
-	maxDepth     = 50  // brackets, strings and templates in one another; a spec needs 5
+	maxDepth     = 50  // nested brackets, strings and templates; a spec needs 5
 	maxOperators = 200 // operators, template markers, "$", "%" and lines of a heredoc in one expression; a spec needs none
 )
 
@@ -51,8 +51,8 @@ func (s *nesting) exceeded() bool { return len(s.open) > maxDepth || s.operators
 
 func (s *nesting) push(c byte) { s.open = append(s.open, c) }
 
-// drop closes the innermost c that nothing but brackets stands in; a closing
-// character without its partner is the parser's to report.
+// drop closes the innermost c that has nothing but brackets open inside. A
+// closing character without its partner is left to the parser to report.
 func (s *nesting) drop(c byte) {
 	for i := len(s.open) - 1; i >= 0; i-- {
 		switch s.open[i] {
@@ -197,7 +197,7 @@ func (s *nesting) heredoc() {
 		case c == '\n':
 			s.pos++
 			if top.startOfLine && bytes.Equal(bytes.TrimSpace(s.src[start:s.pos]), top.text) {
-				s.pos-- // the line end belongs to what the heredoc stands in
+				s.pos-- // the line end belongs to what is around the heredoc
 				s.open = s.open[:len(s.open)-1]
 				s.markers = s.markers[:len(s.markers)-1]
 				return

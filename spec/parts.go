@@ -20,17 +20,17 @@ const partSize = 256 << 10
 type part struct {
 	start, end int
 	line       int // that of start
-	users      int // how many begin here; 0 where anything else does
+	users      int // how many begin here; 0 where anything but users does
 	items      []item
 }
 
 // item is a top-level block or attribute.
 type item struct{ start, line int }
 
-// split finds where top-level blocks and attributes of the language begin: at
-// a line's first column, as the canonical style has it. What is written
-// otherwise stays in the part that it stands in; so does everything when a
-// comment of several lines or a heredoc could hold such a line.
+// split finds where top-level blocks and attributes of the language begin: in
+// the first column of a line, as the canonical style has it. One that is written
+// otherwise stays in the part before it. A text with a comment of several lines
+// or a heredoc, which could hold such a line, is not split.
 func split(text []byte) []part {
 	names := map[string]bool{"output": true}
 	for _, n := range topLevel {
@@ -143,7 +143,7 @@ func (l *loader) each(text []byte, parts []part, visit func(*hclsyntax.Body)) {
 	}
 }
 
-// remember keeps of a body what its diagnostics are shown with.
+// remember keeps what diagnostics about a body are shown with.
 func (l *loader) remember(body *hclsyntax.Body) {
 	f := l.src.files[l.cfg.File]
 	for _, b := range body.Blocks {

@@ -17,8 +17,8 @@ import (
 
 const day = 24 * time.Hour
 
-// maxDuration keeps every date that can come of it within what programs agree
-// on, and far from where a time.Duration ends.
+// maxDuration keeps every date that follows from one within what programs agree
+// on, and far below the limit of a time.Duration.
 const maxDuration = 100 * 365 * day
 
 var units = map[string]time.Duration{"h": time.Hour, "d": day, "w": 7 * day, "y": 365 * day}
@@ -39,14 +39,14 @@ func (l *loader) is(v value, want kind, example string) bool {
 	if v.kind == want || v.kind == cell && want == text {
 		return true
 	}
-	detail := fmt.Sprintf("This is %s, but %s belongs here", v.kind, want)
+	detail := fmt.Sprintf("This is %s, but %s is expected", v.kind, want)
 	switch {
 	case l.inSpec(v.at): // the example is in the language of a spec
 		detail += ": " + example
 	case v.kind == cell && want == number:
-		detail = "Here belongs a number: digits and nothing else"
+		detail = "A number is expected: digits and nothing else"
 	case v.kind == cell:
-		detail = "Here belongs " + want.String()
+		detail = capital(want.String()) + " is expected"
 	}
 	l.error(v.at, "Wrong kind of value", detail+".")
 	return false
@@ -59,7 +59,7 @@ func (l *loader) string(v value) (none said[string]) {
 		return none
 	}
 	if v.text == "" {
-		l.error(v.at, "Empty text", "To say nothing, leave the attribute out.")
+		l.error(v.at, "Empty text", "To set nothing, leave the attribute out.")
 		return none
 	}
 	return say(v.text, v.at)
@@ -88,7 +88,7 @@ func (l *loader) integer(v value, low, high int64) (none said[int]) {
 	return say(int(n), v.at)
 }
 
-// generation is bounded by what maxCACommonName leaves room for.
+// generation reads one that maxCACommonName leaves room for.
 func (l *loader) generation(v value) said[int] {
 	n := l.integer(v, 1, 99)
 	if n.set && n.value != 1 {
@@ -120,7 +120,7 @@ func (l *loader) duration(v value) (none said[time.Duration]) {
 	n := int64(0)
 	switch {
 	case count == "" || m[1] != "":
-		l.error(v.at, "Duration not above zero", "It must be longer than nothing. "+form)
+		l.error(v.at, "Duration not above zero", "It must be longer than zero. "+form)
 		return none
 	case len(count) > 9:
 		n = math.MaxInt64
@@ -145,13 +145,13 @@ func (l *loader) path(v value) (none said[string]) {
 		l.error(v.at, "Not a path", "A path cannot contain a NUL.")
 		return none
 	case s.value == "~" || strings.HasPrefix(s.value, "~/"):
-		l.error(v.at, "Home directory in a path", `Only a shell replaces "~", and none reads this. Write the path from "/", or relative to the spec.`)
+		l.error(v.at, "Home directory in a path", `Only a shell expands "~", and no shell reads this. Write the path from "/", or relative to the spec.`)
 		return none
 	case strings.Contains(s.value, "$"):
-		l.error(v.at, "Variable in a path", `Only a shell replaces "$" and a name, and none reads this. Write the path itself, without "$", from "/" or relative to the spec.`)
+		l.error(v.at, "Variable in a path", `Only a shell expands "$" and a name, and no shell reads this. Write the path itself, without "$", from "/" or relative to the spec.`)
 		return none
 	case filepath.Clean(s.value) == "/":
-		l.error(v.at, "Root directory", "This is the directory of the whole system. Name a place of its own below it.")
+		l.error(v.at, "Root directory", "This is the root of the file system. Name a directory below it.")
 		return none
 	}
 	return say(l.absolute(s.value), v.at)
@@ -165,7 +165,7 @@ func (l *loader) absolute(path string) string {
 }
 
 func (l *loader) keyType(v value) (none said[pki.KeyType]) {
-	if !l.is(v, text, `put the kind of key in double quotes, as in "ecdsa-p256"`) {
+	if !l.is(v, text, `put the type of key in double quotes, as in "ecdsa-p256"`) {
 		return none
 	}
 	if slices.Contains(pki.KeyTypes, pki.KeyType(v.text)) {
@@ -173,10 +173,10 @@ func (l *loader) keyType(v value) (none said[pki.KeyType]) {
 	}
 	if v.text == "rsa-1024" {
 		l.error(v.at, "Key too short",
-			`RSA with 1024 bits is no longer safe, and OpenSSL at its usual security level 2, so NGINX and curl too, refuses such a certificate. Use "ecdsa-p256", or "rsa-2048" for old devices.`)
+			`RSA with 1024 bits is no longer safe, and OpenSSL at its usual security level 2, and with it NGINX and curl, refuses such a certificate. Use "ecdsa-p256", or "rsa-2048" for old devices.`)
 		return none
 	}
-	l.error(v.at, "Unknown kind of key", fmt.Sprintf("There is no key %q. %s", v.text, didYouMean(v.text, words(pki.KeyTypes))))
+	l.error(v.at, "Unknown type of key", fmt.Sprintf("There is no key type %q. %s", v.text, didYouMean(v.text, words(pki.KeyTypes))))
 	return none
 }
 
@@ -198,7 +198,7 @@ func (l *loader) profiles(v value) (none said[[]pki.Profile]) {
 			l.error(e.at, "Unknown .p12 profile", fmt.Sprintf("There is no profile %q. %s", e.text, didYouMean(e.text, words(pki.Profiles))))
 			return none
 		case slices.Contains(out, p):
-			l.error(e.at, "Profile named twice", "Each profile gives one .p12. Name it once.")
+			l.error(e.at, "Profile named twice", "Each profile gives one .p12. Name it only once.")
 			return none
 		}
 		out = append(out, p)
@@ -220,10 +220,10 @@ var userReasons = []string{"unspecified", "keyCompromise", "affiliationChanged",
 
 // otherReasons are the remaining ones, and why they do not fit a user.
 var otherReasons = map[string]string{
-	"certificateHold": "A hold can be lifted, and what is revoked here stays revoked.",
-	"removeFromCRL":   "It stands in delta CRLs only, and lifts a hold; what is revoked here stays revoked.",
+	"certificateHold": "A hold can be lifted, but a certificate that is revoked here stays revoked.",
+	"removeFromCRL":   "It appears only in delta CRLs, to lift a hold; a certificate that is revoked here stays revoked.",
 	"cACompromise":    "It is for the certificate of a CA, not of a user.",
-	"aACompromise":    "It is for an attribute authority, and a user is none.",
+	"aACompromise":    "It is for an attribute authority, not for a user.",
 }
 
 func (l *loader) reason(v value) (none said[string]) {
@@ -243,13 +243,13 @@ func (l *loader) reason(v value) (none said[string]) {
 
 var rosterEndings = []string{".csv", ".yaml", ".yml", ".json"}
 
-// rosterFile is the path as it is written, because that is how it is shown.
+// rosterFile returns the path as it is written, because that is how it is shown.
 func (l *loader) rosterFile(v value) (none said[string]) {
 	if !l.path(v).set {
 		return none
 	}
 	if !slices.Contains(rosterEndings, strings.ToLower(filepath.Ext(v.text))) {
-		l.error(v.at, "Unknown kind of roster", "The ending of a roster's file tells what is in it: "+orList(rosterEndings)+".")
+		l.error(v.at, "Unknown kind of roster", "The extension of a roster's file tells its format: "+orList(rosterEndings)+".")
 		return none
 	}
 	return say(v.text, v.at)
@@ -262,11 +262,11 @@ var (
 
 const secretForms = `{ env = "VARIABLE" }, { file = "path" } or { command = ["program", "argument"] }`
 
-// secretRef reads the object that says where a secret is. It never quotes what
-// it reads: a person may have put the secret itself there.
+// secretRef reads the object that names the source of a secret. Its messages
+// never quote that object: somebody may have put the secret itself there.
 func (l *loader) secretRef(v value) (none said[config.Source]) {
 	if len(v.members) != 1 {
-		l.error(v.at, "Not one source", "A secret has exactly one source: "+secretForms+", or { generate = true }.")
+		l.error(v.at, "Not exactly one source", "A secret has exactly one source: "+secretForms+", or { generate = true }.")
 		return none
 	}
 	m := v.members[0]
@@ -279,7 +279,7 @@ func (l *loader) secretRef(v value) (none said[config.Source]) {
 		if !envName.MatchString(m.value.text) {
 			l.src.hide(m.value.at)
 			l.error(m.value.at, "Not the name of a variable",
-				`Here stands the name of an environment variable, never the secret itself: letters, digits and "_", not beginning with a digit.`)
+				`Expected the name of an environment variable, never the secret itself: letters, digits and "_", not beginning with a digit.`)
 			return none
 		}
 		ref = config.Source{Kind: config.FromEnv, Env: m.value.text}
@@ -298,7 +298,7 @@ func (l *loader) secretRef(v value) (none said[config.Source]) {
 	case "generate":
 		yes := l.boolean(m.value)
 		if yes.set && !yes.value {
-			detail := "To have no passphrase generated, say where it is instead"
+			detail := "To use a passphrase of your own, say where it is"
 			if l.inSpec(m.at) {
 				detail += ": " + secretForms
 			}
@@ -309,7 +309,7 @@ func (l *loader) secretRef(v value) (none said[config.Source]) {
 		}
 		ref = config.Source{Kind: config.Generated}
 	default:
-		detail := "A secret is in none but these places: " + secretForms + ", or { generate = true }."
+		detail := "A secret can only come from one of these: " + secretForms + ", or { generate = true }."
 		if s := suggest(m.name, secretPlaces); s != "" {
 			detail = fmt.Sprintf("Did you mean %q? %s", s, detail)
 		}
@@ -323,8 +323,8 @@ func (l *loader) secretRef(v value) (none said[config.Source]) {
 func (l *loader) arguments(v value) ([]string, bool) {
 	const example = `a program and its arguments, as in ["pass", "show", "mtls/mmuser"]; no shell reads them`
 	if v.kind == cell && strings.ContainsAny(v.text, `"'\`) {
-		l.error(v.at, "Quotes in a command", `The words are separated by blanks and nothing else: no shell reads them, so quotes and backslashes have no effect. `+
-			`Use words without blanks, or a list of words in a YAML or JSON roster or in a user block.`)
+		l.error(v.at, "Quotes in a command", `The words are separated by spaces and nothing else: no shell reads them, so quotes and backslashes have no effect. `+
+			`Use words without spaces, or a list of words in a YAML or JSON roster or in a user block.`)
 		return nil, false
 	}
 	if v = v.as(list); !l.is(v, list, example) {
@@ -336,13 +336,13 @@ func (l *loader) arguments(v value) ([]string, bool) {
 			return nil, false
 		}
 		if strings.ContainsRune(e.text, 0) {
-			l.error(e.at, "NUL in an argument", "No program can be given a NUL.")
+			l.error(e.at, "NUL in an argument", "An argument of a program cannot contain a NUL.")
 			return nil, false
 		}
 		args = append(args, e.text)
 	}
 	if len(args) == 0 || args[0] == "" {
-		l.error(v.at, "No program", "This needs "+example+".")
+		l.error(v.at, "No program", "Expected "+example+".")
 		return nil, false
 	}
 	return args, true

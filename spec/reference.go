@@ -2,9 +2,9 @@ package spec
 
 // BlockDoc is one kind of block, for the reference.
 type BlockDoc struct {
-	Name        string // "" for what stands in the file itself
+	Name        string // "" for the file itself
 	Labeled     bool
-	In          []string // the blocks that it stands in; none: the file
+	In          []string // the blocks that it may be in; none: the file
 	Doc         string
 	Unsupported string // what this version says of it instead of acting on it; "" where it acts
 	Attributes  []AttributeDoc
@@ -18,8 +18,8 @@ type AttributeDoc struct {
 	Unsupported string
 }
 
-// Reference is the whole language but for the proxies' blocks, which are
-// render's rows.
+// Reference is the whole language except the proxies' blocks, which are rows in
+// render.
 func Reference() []BlockDoc {
 	docs := []BlockDoc{{Attributes: attributesIn(inFile)}}
 	for _, b := range blocks {

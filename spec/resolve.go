@@ -13,7 +13,7 @@ import (
 	"mtlsplan/internal/pki"
 )
 
-// What holds where the spec says nothing.
+// The defaults, and bounds of them.
 const (
 	defaultOutput       = "pki"
 	defaultCAValidity   = 3650 * day
@@ -43,7 +43,7 @@ func (l *loader) config(text []byte) {
 	for _, n := range topLevel {
 		l.kinds[n] = nil
 	}
-	l.file = settings{output: say(l.absolute(defaultOutput), l.at)}
+	l.file = fileBlock{output: say(l.absolute(defaultOutput), l.at)}
 	l.each(text, others, l.readTop)
 	l.cfg.Output = l.file.output.value
 	l.readCA(l.kinds["ca"])
@@ -77,64 +77,43 @@ func (l *loader) readTop(body *hclsyntax.Body) {
 		}
 		l.top[name] = true
 	}
-	l.read(body, inFile, "A spec", &l.file)
+	l.readAttributes(body, l.file.target())
 	for _, b := range body.Blocks {
 		if _, known := l.kinds[b.Type]; known {
 			l.kinds[b.Type] = append(l.kinds[b.Type], b)
 		} else {
-			l.unknownBlock(b, "A spec", attributeNames(inFile), topLevel)
+			l.unknownBlock(b, inFile.title(), attributeNames(inFile), topLevel)
 		}
 	}
 }
 
 // only returns the one block of a kind that may be given once.
-// The others are read as well, for what is wrong in them.
-func (l *loader) only(found []*hclsyntax.Block, is scope, what string) *hclsyntax.Block {
+// The others are read as well, into spare, for what is wrong in them.
+func (l *loader) only(found []*hclsyntax.Block, spare target) *hclsyntax.Block {
 	if len(found) == 0 {
 		return nil
 	}
 	for _, b := range found[1:] {
 		l.secondBlock(b, found[0])
-		l.readBlock(b, is, what, &settings{})
+		l.readBlock(b.Body, spare)
 	}
 	return found[0]
 }
 
-// readBlock reads a block of the table with the subject and crl blocks in it.
-func (l *loader) readBlock(b *hclsyntax.Block, is scope, what string, s *settings) {
-	s.header, s.body = b.DefRange(), b.Body
-	l.read(b.Body, is, what, s)
-	for name, in := range l.inner(b.Body, what, attributeNames(is), blockNames(is)) {
-		switch name {
-		case "subject":
-			s.subjectBody = in.Body
-			l.read(in.Body, inSubject, "A subject", s)
-			l.inner(in.Body, "A subject", attributeNames(inSubject), nil)
-		case "crl":
-			s.crl = &settings{header: in.DefRange()}
-			l.read(in.Body, inCRL, "A crl block", s.crl)
-			l.inner(in.Body, "A crl block", attributeNames(inCRL), nil)
-		}
-	}
-}
-
 func (l *loader) readCA(found []*hclsyntax.Block) {
-	l.ca = settings{crl: &settings{}}
-	b := l.only(found, inCA, "A ca block")
+	b := l.only(found, new(caBlock).target())
 	if b == nil {
-		l.missing(l.at, "No certificate authority", `A spec needs exactly one block ca "NAME" { … }. To see what a spec looks like, have one written:
+		l.missing(l.at, "No certificate authority", `A spec needs exactly one block ca "NAME" { … }. To see what a spec looks like, create one:
 mtlsplan init`)
 		return
 	}
-	l.ca.name, _ = l.label(b, map[string]hcl.Range{})
-	l.readBlock(b, inCA, "A ca block", &l.ca)
-	if l.ca.crl == nil {
-		l.ca.crl = &settings{}
-	}
 	s := &l.ca
+	s.name, _ = l.label(b, map[string]hcl.Range{})
+	s.origin, s.body = b.DefRange(), b.Body
+	l.readBlock(b.Body, s.target())
 	l.cfg.CA = CA{
 		Name:               s.name,
-		Origin:             s.header,
+		Origin:             s.origin,
 		Subject:            s.subject.subject(),
 		Key:                s.key.or(said[pki.KeyType]{value: pki.RSA4096}).value,
 		Passphrase:         s.passphrase.or(generated).value,
@@ -149,7 +128,7 @@ mtlsplan init`)
 
 var generated = said[config.Source]{value: config.Source{Kind: config.Generated}}
 
-// checkCA judges what must be known of the sites beforehand.
+// checkCA checks what depends on the sites, which are read before it.
 func (l *loader) checkCA() {
 	s := &l.ca
 	if s.body == nil {
@@ -159,16 +138,27 @@ func (l *loader) checkCA() {
 	l.checkPrevious(s.passphrase.or(generated), s.previousPassphrase)
 	cn := s.subject[fieldCN]
 	switch {
-	case !cn.set && !tried(s.subjectBody, "common_name") && (s.subjectBody != nil || !tried(s.body, "subject")):
-		l.missing(s.header, "CA without a common name", `The CA's certificate needs a name that people recognise: subject { common_name = "…" }.`)
+	case !cn.set && !triedCommonName(s.body):
+		l.missing(s.origin, "CA without a common name", `The CA's certificate needs a name that people recognise: subject { common_name = "…" }.`)
 	case len([]rune(cn.value)) > maxCACommonName && len([]rune(cn.value)) <= 64:
 		l.error(cn.at, "Common name too long",
 			fmt.Sprintf("The common name of a CA has at most %d characters, because its generation is added to it (\" G2\") and certificates take 64.", maxCACommonName))
 	}
 }
 
-// tried reports whether a body holds what is called name, be it misspelled or
-// of the wrong kind. That was reported, so that it is not missing besides.
+// triedCommonName reports whether the body of a ca block means to say one.
+func triedCommonName(ca *hclsyntax.Body) bool {
+	for _, b := range ca.Blocks {
+		if b.Type == "subject" {
+			return tried(b.Body, "common_name")
+		}
+	}
+	return tried(ca, "subject")
+}
+
+// tried reports whether a body has an attribute or block of that name, be it
+// misspelled or the wrong one of the two. That was reported, so it is not
+// reported as missing as well.
 func tried(body *hclsyntax.Body, name string) bool {
 	if body == nil {
 		return false
@@ -182,15 +172,15 @@ func tried(body *hclsyntax.Body, name string) bool {
 }
 
 func (l *loader) readDefaults(found []*hclsyntax.Block) {
-	b := l.only(found, inDefaults, "A defaults block")
+	b := l.only(found, new(defaultsBlock).target())
 	if b == nil {
 		return
 	}
 	l.noLabel(b)
-	l.readBlock(b, inDefaults, "A defaults block", &l.defaults)
+	l.readBlock(b.Body, l.defaults.target())
 	for _, i := range []int{fieldCN, fieldEmail} {
 		if at := l.defaults.subject[i]; at.set {
-			l.error(at.at, "Personal field in the defaults", fmt.Sprintf("%s differs from user to user, so it belongs into each user's block.", subjectFields[i].name))
+			l.error(at.at, "Personal field in the defaults", fmt.Sprintf("%s differs from user to user, so it belongs in each user's block.", subjectFields[i].name))
 			l.defaults.subject[i] = said[string]{}
 		}
 	}
@@ -199,7 +189,7 @@ func (l *loader) readDefaults(found []*hclsyntax.Block) {
 	}
 }
 
-// period settles a validity and when before its end renewal is due.
+// period settles a validity, and how long before its end renewal is due.
 func (l *loader) period(validity, renew said[time.Duration], initial, longest time.Duration) (time.Duration, time.Duration) {
 	v := validity.or(said[time.Duration]{value: initial}).value
 	if !renew.set {
@@ -216,7 +206,7 @@ func (l *loader) tooEarly(validity, renew said[time.Duration], v time.Duration) 
 	at, length, lead := renew.at, "validity", "renew_before"
 	switch {
 	case !validity.set:
-		length += ", where nothing is said,"
+		length += ", by default,"
 	case l.src.compare(validity.at, renew.at) > 0:
 		at = validity.at
 		lead += ", " + place(renew.at) + ","
@@ -229,7 +219,7 @@ func (l *loader) tooEarly(validity, renew said[time.Duration], v time.Duration) 
 	}
 	l.early[pair] = true
 	l.error(at, "Renewal before issuance",
-		fmt.Sprintf("%s is %s and %s is %s, so it would be due as soon as it is issued. renew_before must be shorter than validity.",
+		fmt.Sprintf("%s is %s and %s is %s, so a certificate or CRL would be due for renewal as soon as it is issued. renew_before must be shorter than validity.",
 			lead, config.FormatDuration(renew.value), length, config.FormatDuration(v)))
 }
 
@@ -246,10 +236,9 @@ func iterations(asked said[int], pass config.Source) int {
 // readUsers reads the user blocks that were found since it last did.
 func (l *loader) readUsers() {
 	for _, b := range l.kinds["user"] {
-		s := settings{}
 		name, ok := l.label(b, l.users)
-		s.name = name
-		l.readBlock(b, inUser, "A user block", &s)
+		s := userBlock{owner: owner{name: name, origin: b.DefRange()}}
+		l.readBlock(b.Body, s.target())
 		if ok {
 			l.addUser(&s)
 		}
@@ -257,8 +246,8 @@ func (l *loader) readUsers() {
 	l.kinds["user"] = nil
 }
 
-// addUser completes a user with what the defaults and the CA leave to it.
-func (l *loader) addUser(s *settings) {
+// addUser completes a user with what it inherits from the defaults and the CA.
+func (l *loader) addUser(s *userBlock) {
 	d := &l.defaults
 	own := l.userSubject(s)
 	complete := own.inherit(d.subject).inherit(l.ca.subject)
@@ -267,7 +256,7 @@ func (l *loader) addUser(s *settings) {
 	rounds := s.kdfIterations.or(d.kdfIterations)
 	u := User{
 		Name:               s.name,
-		Origin:             s.header,
+		Origin:             s.origin,
 		Subject:            complete.subject(),
 		Key:                s.key.or(d.key).or(said[pki.KeyType]{value: pki.ECDSAP256}).value,
 		ReuseKey:           s.reuseKey.or(d.reuseKey).value,
@@ -296,15 +285,15 @@ func (l *loader) addUser(s *settings) {
 }
 
 func (l *loader) readGuard(found []*hclsyntax.Block) {
-	b := l.only(found, inGuard, "A guard block")
+	b := l.only(found, new(guardBlock).target())
 	if b == nil {
 		return
 	}
-	s := settings{}
 	l.noLabel(b)
-	l.readBlock(b, inGuard, "A guard block", &s)
+	s := guardBlock{}
+	l.readBlock(b.Body, s.target())
 	if s.maxRevocations.set {
 		l.cfg.Guard.MaxRevocations = &s.maxRevocations.value
 	}
-	l.uses("guard", s.header)
+	l.uses("guard", b.DefRange())
 }

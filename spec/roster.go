@@ -15,9 +15,9 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// roster is one file with many users. Each of its kinds is a reader of its own
-// that hands over users one by one; what they say goes through the same rows of
-// the language as a user block.
+// roster is one file with many users. Each format has a reader of its own, which
+// hands over the users one by one; their attributes go through the same rows of
+// the language as those of a user block.
 type roster struct {
 	*loader
 	text    []byte
@@ -41,12 +41,12 @@ func (l *loader) readRosters(found []*hclsyntax.Block) {
 	seen := map[string]hcl.Range{}
 	var opened []openRoster
 	for _, b := range found {
-		s := settings{}
 		l.label(b, seen)
-		l.readBlock(b, inRoster, "A roster block", &s)
+		s := rosterBlock{}
+		l.readBlock(b.Body, s.target())
 		if !s.file.set {
 			if !tried(b.Body, "file") {
-				l.missing(s.header, "Roster without a file", `A roster names its list: file = "staff.csv".`)
+				l.missing(b.DefRange(), "Roster without a file", `A roster names its list: file = "staff.csv".`)
 			}
 			continue
 		}
@@ -56,12 +56,12 @@ func (l *loader) readRosters(found []*hclsyntax.Block) {
 			continue
 		}
 		if spec, err := os.Stat(l.cfg.File); err == nil && os.SameFile(spec, info) {
-			l.error(s.file.at, "Spec instead of a roster", "This is the spec itself. Name the list of users.")
+			l.error(s.file.at, "Spec instead of a roster", "This is the spec itself. Name the file with the list of users.")
 			continue
 		}
 		if first, twice := alreadyOpen(opened, info); twice {
 			l.error(s.file.at, "Roster read twice",
-				fmt.Sprintf("This is the file that is read %s already, and each user in it would be there twice. Remove one of the two.", place(first)))
+				fmt.Sprintf("The roster %s reads the same file, so each user in it would be listed twice. Remove one of the two.", place(first)))
 			continue
 		}
 		opened = append(opened, openRoster{info, s.file.at})
@@ -100,17 +100,16 @@ func unreadableRoster(err error) string {
 	return "Unreadable file"
 }
 
-// rosterAdvice says what to do. Whatever the reason, a roster that cannot be
-// read is never taken for an empty one.
+// rosterAdvice says what is wrong and what to do.
 func rosterAdvice(err error, file string) string {
-	const kept = " A roster that cannot be read is never taken for one without users: nothing is done."
+	const kept = " A roster that cannot be read is never taken for an empty one: nothing is done."
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Sprintf("There is no %s. The path of a roster is relative to the spec.", file) + kept
 	case errors.Is(err, errDirectory):
-		return file + " is a directory. Name the list in it."
+		return file + " is a directory. Name the file in it that lists the users."
 	case errors.Is(err, errNotRegular):
-		return file + " is no regular file, and might never end. Write the list to a file first."
+		return file + " is not a regular file, so reading it might never end. Write the list to a file first."
 	case errors.Is(err, errTooLarge):
 		return fmt.Sprintf("A roster has at most %d MiB. Is this the right file?", maxSize>>20)
 	}
@@ -119,7 +118,7 @@ func rosterAdvice(err error, file string) string {
 
 var byteOrderMark = []byte("\ufeff")
 
-// readRoster reads the users in a text whose kind its name tells.
+// readRoster reads the users in a text whose format its name tells.
 func (l *loader) readRoster(file, title string, text []byte) {
 	text = bytes.TrimPrefix(text, byteOrderMark)
 	src := l.src.add(file, text)
@@ -145,7 +144,7 @@ func (l *loader) readRoster(file, title string, text []byte) {
 	r.reportUnknown()
 	if r.count == 0 && len(l.diags) == before {
 		r.error(r.span(0, 0), "Empty roster",
-			"There is no user in this file. It is not taken for a list without users, because all who were in it would lose their access. If that is meant, remove the roster block from the spec.")
+			"This file lists no users. It is not taken for an empty list, because everybody who was in it would lose access. If that is intended, remove the roster block from the spec.")
 	}
 }
 
@@ -156,8 +155,8 @@ func (r *roster) span(start, end int) hcl.Range {
 	return hcl.Range{Filename: r.path, Start: from, End: r.places.pos(end)}
 }
 
-// unparsed reports text that could not be told apart into cells, and so could
-// have a secret anywhere in it.
+// unparsed reports text that could not be split into cells, and so could have a
+// secret anywhere in it.
 func (r *roster) unparsed(start, end int, summary, detail string) {
 	at := r.span(start, end)
 	if r.guarded || r.suspect() {
@@ -178,8 +177,8 @@ func (r *roster) hideLines(start, end int) {
 
 var secretish = regexp.MustCompile(`(?i)(?:pass|secret|pwd|credential|challenge)[\w-]*(\.(?:env|file|command|generate)\b)?`)
 
-// mayHoldSecrets reports whether a text speaks of secrets otherwise than by
-// naming the places where they are.
+// mayHoldSecrets reports whether a text speaks of secrets in any way other than
+// by naming their sources.
 func mayHoldSecrets(text []byte) bool {
 	for len(text) > 0 {
 		m := secretish.FindSubmatchIndex(text)

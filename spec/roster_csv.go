@@ -15,7 +15,7 @@ import (
 type csvTable struct {
 	*roster
 	head   []*column // nil for one that is not known
-	wrong  bool      // the header has no name, so that rows without one are no surprise
+	wrong  bool      // the header has no column of names, which was reported
 	lines  lineStarts
 	hidden bool // some column's cells must not be shown
 }
@@ -25,8 +25,8 @@ func (r *roster) csv() {
 		r.unparsed(i, i, "Lines that end in a carriage return", "Each line must end in a line feed, with or without a carriage return before it. Save the file with the line ends of Unix or Windows.")
 		return
 	}
-	// Growing by and by would leave several times the users behind. The bound is
-	// for a file of line ends.
+	// Growing step by step would leave several times the memory of the users to
+	// be collected. The bound is for a file of nothing but line ends.
 	r.cfg.Users = slices.Grow(r.cfg.Users, min(bytes.Count(r.text, []byte("\n")), len(r.text)/16))
 	t := csvTable{roster: r, lines: lineStarts{r.text, 1, 0}}
 	in := csv.NewReader(bytes.NewReader(r.text))
@@ -64,7 +64,7 @@ func (t *csvTable) cellAt(in *csv.Reader, cells []string, i int) (start, end int
 	return start, start + len(cells[i])
 }
 
-// closingQuote is the offset behind the quotes that open at start.
+// closingQuote is the offset after the quotes that open at start.
 func closingQuote(text []byte, start int) (end int, closed bool) {
 	for i := start + 1; i < len(text); i++ {
 		if text[i] != '"' {
@@ -86,7 +86,7 @@ func (t *csvTable) header(in *csv.Reader, cells []string) bool {
 		for _, other := range []struct{ comma, called string }{{";", "semicolons"}, {"\t", "tabs"}} {
 			if names := strings.Split(cells[0], other.comma); len(names) > 1 && known(names) {
 				t.error(t.span(first, last), "Not separated by commas",
-					fmt.Sprintf("Cells are separated by commas, here by %s. Save the file as comma-separated values.", other.called))
+					fmt.Sprintf("Cells must be separated by commas, and here they are separated by %s. Save the file as comma-separated values.", other.called))
 				return false
 			}
 		}
@@ -95,7 +95,7 @@ func (t *csvTable) header(in *csv.Reader, cells []string) bool {
 		at := t.span(first, last)
 		_, shown := t.cellAt(in, cells, 0)
 		t.src.hide(t.span(min(shown+1, last), last)) // it could be a user
-		t.error(at, "No header row", "The first row names the columns, as in name,email,passphrase.env, and none of these is known. Put such a row before the users.")
+		t.error(at, "No header row", "The first row must name the columns, as in name,email,passphrase.env, and no column has any of these names. Put such a row before the users.")
 		return false
 	}
 	for i, name := range cells {
@@ -105,7 +105,7 @@ func (t *csvTable) header(in *csv.Reader, cells []string) bool {
 		case c == nil:
 			t.hidden = true
 		case slices.Contains(t.head, c):
-			t.error(at, "Column given twice", fmt.Sprintf("There is a column %s already. Remove one of the two.", name))
+			t.error(at, "Column given twice", fmt.Sprintf("There is already a column %s. Remove one of the two.", name))
 			c, t.hidden = nil, true
 		}
 		t.head = append(t.head, c)
@@ -113,7 +113,7 @@ func (t *csvTable) header(in *csv.Reader, cells []string) bool {
 	if !slices.Contains(t.head, columns[0]) {
 		t.wrong = true
 		if !t.misnamed() {
-			t.error(t.span(first, last), "No column of names", "Every user needs a name, in a column that is called name.")
+			t.error(t.span(first, last), "No column of names", "Every user needs a name, in a column called name.")
 		}
 	}
 	return true
@@ -157,18 +157,18 @@ func (t *csvTable) row(in *csv.Reader, cells []string) {
 	}
 }
 
-// miscounted reports a row with too many or too few cells. As nobody knows what
-// is in which column, nothing of it is shown when one of them may be secret.
+// miscounted reports a row with too many or too few cells. Nothing tells which
+// cell is in which column, so none is shown when one of them may be secret.
 func (t *csvTable) miscounted(in *csv.Reader, cells []string) {
 	first, _ := t.cellAt(in, cells, 0)
 	_, end := t.cellAt(in, cells, len(cells)-1)
 	start := end
 	summary := "Too few cells in a row"
-	detail := fmt.Sprintf("The header has %s and this row %s. An empty cell is what is between two commas.", count(len(t.head), "column"), count(len(cells), "cell"))
+	detail := fmt.Sprintf("The header has %s and this row %s. An empty cell still needs its comma.", count(len(t.head), "column"), count(len(cells), "cell"))
 	if len(cells) > len(t.head) {
 		start, _ = t.cellAt(in, cells, len(t.head))
 		summary = "Too many cells in a row"
-		detail = fmt.Sprintf("The header has %s and this row %s. A cell with a comma in it stands in double quotes.", count(len(t.head), "column"), count(len(cells), "cell"))
+		detail = fmt.Sprintf("The header has %s and this row %s. A cell that contains a comma must be in double quotes.", count(len(t.head), "column"), count(len(cells), "cell"))
 	} else if end == len(t.text) {
 		detail += " The file ends here: was it cut short?"
 	}
@@ -186,8 +186,7 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// malformed reports quotes that do not fit together in the record between
-// start and end.
+// malformed reports unbalanced quotes in the record between start and end.
 func (t *csvTable) malformed(start, end int, err error) {
 	var problem *csv.ParseError
 	if !errors.As(err, &problem) {
@@ -197,23 +196,23 @@ func (t *csvTable) malformed(start, end int, err error) {
 	t.guarded = t.guarded || t.hidden
 	if errors.Is(problem.Err, csv.ErrBareQuote) {
 		at := t.lines.offset(problem.Line) + problem.Column - 1
-		t.unparsed(at, at+1, "Quote inside a cell", "A cell with a quote in it stands in quotes as a whole, and the quote in it is doubled: \"the \"\"boss\"\"\".")
+		t.unparsed(at, at+1, "Quote inside a cell", "A cell that contains a quote must be in quotes as a whole, and the quote in it doubled: \"the \"\"boss\"\"\".")
 		return
 	}
 	open, behind, closed := wrongQuote(t.text, start)
 	if !closed {
-		t.unparsed(open, open+1, "Quote that is never closed", "The quotes that open here have no end, so all that follows would be one cell. Close them. If the end of the file is missing, get the whole file.")
+		t.unparsed(open, open+1, "Quote that is never closed", "The quote that opens here is never closed, so everything after it would be one cell. Close it. If the end of the file is missing, get the whole file.")
 		return
 	}
-	detail := "Behind the closing quote stands a comma or the end of the line. A quote inside of quotes is doubled: \"the \"\"boss\"\"\"."
+	detail := "A closing quote must be followed by a comma or the end of the line. Double a quote that is part of the cell: \"the \"\"boss\"\"\"."
 	if bytes.Contains(t.text[open:behind], []byte("\n")) {
-		detail += fmt.Sprintf(" The cell begins in line %d: were its quotes to end there?", t.places.pos(open).Line)
+		detail += fmt.Sprintf(" The cell begins on line %d: should its quotes end there?", t.places.pos(open).Line)
 	}
-	t.unparsed(behind, behind, "Text behind a quoted cell", detail)
+	t.unparsed(behind, behind, "Text after a quoted cell", detail)
 }
 
-// wrongQuote finds the quoted cell that something other than a comma or a line
-// end follows, or that has no end, in the record that begins at start.
+// wrongQuote finds, in the record that begins at start, the quoted cell that has
+// no end or is followed by something other than a comma or a line end.
 func wrongQuote(text []byte, start int) (open, end int, closed bool) {
 	for at := start; at < len(text); {
 		if text[at] != '"' {

@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// rosterDepth is how deep lists and objects may be in one another: the list of
-// users, a user, a passphrase, its command.
+// rosterDepth is how deeply lists and objects may be nested. What a roster needs
+// is the list of users, a user, a passphrase and its command.
 const rosterDepth = 8
 
 // jsonList is a roster in JSON, RFC 8259: a list of objects, read token by
@@ -29,7 +29,7 @@ func (r *roster) json() {
 	}
 	end := int(l.in.InputOffset())
 	if start := end + blanks(r.text[end:], " \t\r\n"); start < len(r.text) {
-		l.unparsed(start, start+1, "Text behind the list", "A roster is one list of users, and it ends above. Put everything into that list.")
+		l.unparsed(start, start+1, "Text after the list", "A roster is one list of users, and it ends above. Put everything in that list.")
 	}
 }
 
@@ -53,7 +53,7 @@ func (l *jsonList) token() (t json.Token, start, end int, ok bool) {
 		l.unparsed(len(l.text), len(l.text), "Roster cut short", "The file ends in the middle of the list. Get the whole file.")
 	default:
 		l.unparsed(start, start+1, "Malformed JSON",
-			"From here on this is not JSON. Texts and names stand in double quotes, a comma stands between two things and not behind the last, and there are no comments.")
+			"This is not JSON from here on. Strings and names are in double quotes, commas go between items and not after the last, and there are no comments.")
 	}
 	return nil, 0, 0, false
 }
@@ -79,10 +79,9 @@ func (l *jsonList) users() bool {
 	return ok
 }
 
-const notAList = "A roster is one list of users with nothing around it:"
+const notAList = "A roster is one list of users, with nothing around it:"
 
-// value reads the next value. Null is as good as an empty text: it says
-// nothing.
+// value reads the next value. Null counts as empty text: it sets nothing.
 func (l *jsonList) value(depth int) (value, bool) {
 	t, start, end, ok := l.token()
 	if !ok {
@@ -92,7 +91,7 @@ func (l *jsonList) value(depth int) (value, bool) {
 	switch t := t.(type) {
 	case json.Delim:
 		if depth == 0 {
-			l.unparsed(start, end, "Nested too deeply", "No roster needs so many lists and objects in one another. Is this the right file?")
+			l.unparsed(start, end, "Nested too deeply", "No roster needs lists and objects nested so deeply. Is this the right file?")
 			return v, false
 		}
 		v.kind = list
@@ -108,7 +107,7 @@ func (l *jsonList) value(depth int) (value, bool) {
 	case string:
 		v.text = t
 		if strings.ContainsRune(t, utf8.RuneError) && bytes.Contains(l.text[start:end], []byte(`\u`)) {
-			l.unparsed(start, end, "Half a character", `A "\u" with D800 to DFFF is half of a character and stands only before or behind its other half. Write the character itself.`)
+			l.unparsed(start, end, "Half a character", `A "\u" with D800 to DFFF is half of a character, and its other half is missing. Write the character itself.`)
 			return v, false
 		}
 	case nil:

@@ -18,8 +18,8 @@ type column struct {
 	place string     // of a secret: env, file, command or generate
 }
 
-// columns are all of them: the attributes of a user block, those of a subject,
-// and the places of secrets, behind a dot.
+// columns are all of them: the attributes of a user block, those of its subject
+// as subject.NAME, and the places of its secrets as NAME.PLACE.
 var columns = func() []*column {
 	out := []*column{{name: "name"}}
 	for i := range attributes {
@@ -39,8 +39,8 @@ var columns = func() []*column {
 	return out
 }()
 
-// placesOf are where a secret can be. A generated challenge password nobody
-// knows.
+// placesOf are where a secret can be. Nobody would know a generated challenge
+// password.
 func placesOf(a *attribute) []string {
 	if a.name == "challenge_password" {
 		return slices.DeleteFunc(slices.Clone(secretPlaces), func(p string) bool { return p == "generate" })
@@ -65,14 +65,14 @@ func RosterColumns() []string {
 	return names
 }
 
-// row is the user that is being read. It is used again for the next, because
-// 100,000 of them would be much to throw away.
+// row is the user that is being read. It is reused for the next one, to spare
+// the collector 100,000 of them.
 type row struct {
-	at       hcl.Range
-	name     value
-	said     map[*column]hcl.Range // in YAML and JSON, where a name can come twice
-	settings settings
-	secrets  []secretCell
+	at      hcl.Range
+	name    value
+	said    map[*column]hcl.Range // in YAML and JSON, where a name can come twice
+	block   userBlock
+	secrets []secretCell
 }
 
 type secretCell struct {
@@ -83,12 +83,12 @@ type secretCell struct {
 func (r *roster) begin(at hcl.Range) {
 	r.count++
 	r.user.at, r.user.name = at, value{at: at, kind: cell}
-	r.user.settings = settings{}
+	r.user.block = userBlock{}
 	r.user.secrets = r.user.secrets[:0]
 	clear(r.user.said)
 }
 
-// cell takes what one column says of the user. What is empty is not said.
+// cell takes what one column says of the user. An empty cell says nothing.
 func (r *roster) cell(c *column, v value) {
 	if v.kind == cell && c.row != nil {
 		if v.text == "" {
@@ -107,63 +107,63 @@ func (r *roster) cell(c *column, v value) {
 	case c.place != "":
 		r.secretCell(c, v)
 	default:
-		c.row.read(r.loader, &r.user.settings, v)
+		c.row.read(r.loader, r.user.block.target(), v)
 	}
 }
 
-// trimmed reports blanks around a cell, which no value has on purpose.
+// trimmed reports spaces around a cell, which no value has on purpose.
 func (r *roster) trimmed(v value) bool {
 	if strings.TrimSpace(v.text) == v.text {
 		return true
 	}
-	r.error(v.at, "Blank around a value", fmt.Sprintf("This begins or ends with %s, which would be part of the value. Remove it.", blankAround(v.text)))
+	r.error(v.at, "Space around a value", fmt.Sprintf("This begins or ends with %s, which would be part of the value. Remove it.", spaceAround(v.text)))
 	return false
 }
 
-// blankAround names the outermost blank of a text, which may be one that looks
-// like another.
-func blankAround(s string) string {
-	blank, _ := utf8.DecodeRuneInString(s)
-	if !unicode.IsSpace(blank) {
-		blank, _ = utf8.DecodeLastRuneInString(s)
+// spaceAround names the outermost space of a text, which may be one that only
+// looks like a space.
+func spaceAround(s string) string {
+	space, _ := utf8.DecodeRuneInString(s)
+	if !unicode.IsSpace(space) {
+		space, _ = utf8.DecodeLastRuneInString(s)
 	}
-	switch blank {
+	switch space {
 	case ' ':
-		return "a blank"
+		return "a space"
 	case '\n', '\r':
 		return "a line end"
 	}
-	return fmt.Sprintf("the blank U+%04X", blank)
+	return fmt.Sprintf("the space U+%04X", space)
 }
 
 func (r *roster) secretCell(c *column, v value) {
 	for _, s := range r.user.secrets {
 		if s.row == c.row {
 			r.error(v.at, "Two sources of one secret",
-				fmt.Sprintf("A secret has exactly one source, and this user has %s.%s %s already. Leave one of the two empty.", c.row.name, s.value.members[0].name, place(s.value.at)))
+				fmt.Sprintf("A secret has exactly one source, and this user already has %s.%s, %s. Leave one of the two empty.", c.row.name, s.value.members[0].name, place(s.value.at)))
 			return
 		}
 	}
 	r.user.secrets = append(r.user.secrets, secretCell{c.row, value{at: v.at, kind: object, members: []member{{c.place, v.at, v}}}})
 }
 
-// end completes the user, if it can be told who that is.
+// end completes the user, if it has a usable name.
 func (r *roster) end() {
 	u := &r.user
 	for _, s := range u.secrets {
-		s.row.read(r.loader, &u.settings, s.value)
+		s.row.read(r.loader, u.block.target(), s.value)
 	}
 	name := u.name
 	switch {
 	case name.kind == cell && name.text == "":
-		r.error(name.at, "User without a name", "Every user needs a name. If nobody is meant here, remove the entry.")
+		r.error(name.at, "User without a name", "Every user needs a name. If this entry is not for a user, remove it.")
 		return
 	case !r.is(name, text, "put it in double quotes"), !r.trimmed(name):
 		return
 	}
 	if r.claim(name.text, name.at, "user", r.users) {
-		u.settings.name, u.settings.header = name.text, name.at
-		r.addUser(&u.settings)
+		u.block.name, u.block.origin = name.text, name.at
+		r.addUser(&u.block)
 	}
 }
 
@@ -171,7 +171,7 @@ func (r *roster) end() {
 func (r *roster) object(v value) {
 	if v.kind != object {
 		r.count++
-		r.error(v.at, "Not a user", "Each user in the list is a set of attributes, with at least a name.")
+		r.error(v.at, "Not a user", "Each entry of the list is a user: a set of attributes, a name among them.")
 		return
 	}
 	r.begin(v.at)
@@ -188,7 +188,7 @@ func (r *roster) members(prefix string, v value) {
 		name := prefix + m.name
 		if m.value.kind == object && prefix == "" && hasParts(name) {
 			if slices.Contains(nested, name) {
-				r.error(m.at, "Attribute given twice", fmt.Sprintf("This user has %s already. Put all that it says in one place.", name))
+				r.error(m.at, "Attribute given twice", fmt.Sprintf("This user already has %s. Put all of it in one place.", name))
 				r.src.hide(m.value.at)
 				continue
 			}
@@ -202,7 +202,7 @@ func (r *roster) members(prefix string, v value) {
 			continue
 		}
 		if first, twice := r.user.said[c]; twice {
-			r.error(m.at, "Attribute given twice", fmt.Sprintf("This user has %s already, %s. Remove one of the two.", name, place(first)))
+			r.error(m.at, "Attribute given twice", fmt.Sprintf("This user already has %s, %s. Remove one of the two.", name, place(first)))
 			continue
 		}
 		r.user.said[c] = m.at
@@ -210,20 +210,20 @@ func (r *roster) members(prefix string, v value) {
 	}
 }
 
-// hasParts reports whether a name begins columns with a dot.
+// hasParts reports whether there are columns NAME.PART.
 func hasParts(name string) bool {
 	a := rows[inUser][name]
 	return name == "subject" || a != nil && a.secret
 }
 
-// unknownColumn is a name that means nothing, reported once in a roster.
+// unknownColumn is a name without a meaning. It is reported once in a roster.
 type unknownColumn struct {
 	at     hcl.Range
 	others int
 }
 
-// column returns nil for what is none. The cells of that must not be shown:
-// they could be anything.
+// column returns nil for an unknown name. Its cells must not be shown: they
+// could be anything.
 func (r *roster) column(name string, at hcl.Range) *column {
 	if c := columnByName[name]; c != nil {
 		return c
@@ -246,7 +246,7 @@ func (r *roster) reportUnknown() {
 			whose = "column"
 		}
 		if u.others > 0 {
-			detail += fmt.Sprintf(" It is the same with %s.", count(u.others, "other "+whose))
+			detail += fmt.Sprintf(" The same goes for %s.", count(u.others, "other "+whose))
 		}
 		r.error(u.at, summary, detail)
 	}
@@ -259,11 +259,11 @@ func unknownName(name, called string) (summary, detail string) {
 	before, _, dotted := strings.Cut(name, ".")
 	switch {
 	case name == "":
-		return "Nameless " + called, fmt.Sprintf("A %s has a name. If this one is empty, remove it.", called)
+		return capital(called) + " without a name", fmt.Sprintf("Name this %s, or remove it if it is empty.", called)
 	case strings.TrimSpace(name) != name:
-		return "Blank around a name", fmt.Sprintf("The name of this %s begins or ends with %s. Remove it.", called, blankAround(name))
+		return "Space around a name", fmt.Sprintf("The name of this %s begins or ends with %s. Remove it.", called, spaceAround(name))
 	case dotted && near == "" && slices.Contains(secretAttributes(), before):
-		return "Unknown source", "A secret is in none but these places: " + strings.Join(namesBelow(before+"."), ", ") + "."
+		return "Unknown source", "A secret can only come from one of these: " + strings.Join(namesBelow(before+"."), ", ") + "."
 	case a != nil && a.secret, near == "" && looksSecret([]byte(name+" = x")) != nil:
 		return "Secret in a spec", "A spec never holds a secret, and neither do its rosters: they are copied, printed and kept under version control. Say where the secret is, " +
 			secretColumns(name, called) + "."
@@ -272,10 +272,11 @@ func unknownName(name, called string) (summary, detail string) {
 	case near != "":
 		return "Unknown " + called, fmt.Sprintf("There is no %s %q. Did you mean %q?", called, name, near)
 	}
-	return "Unknown " + called, fmt.Sprintf("There is no %s %q. Remove it, or name it as one of these: %s.", called, cut(name), strings.Join(columnFamilies(), ", "))
+	return "Unknown " + called, fmt.Sprintf("There is no %s %q. Remove it, or give it one of these names: %s.", called, cut(name), strings.Join(columnFamilies(), ", "))
 }
 
-// columnFamilies are the names of the columns, those behind a dot as one.
+// columnFamilies are the names of the columns, with NAME.* for all that share
+// what is before the dot.
 func columnFamilies() []string {
 	var out []string
 	for _, n := range RosterColumns() {

@@ -12,8 +12,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// yamlList is a roster in YAML: a list of mappings. What lets one place of a
-// file say something about another is refused.
+// yamlList is a roster in YAML: a list of mappings. Aliases, anchors and tags,
+// by which one place of a file changes another, are refused.
 type yamlList struct {
 	*roster
 	lines yamlCursor
@@ -40,7 +40,7 @@ func (r *roster) yaml() {
 		l.malformed(err)
 	default:
 		at := l.lines.offset(doc.Line, doc.Column)
-		l.unparsed(at, l.endOfLine(at), "Several documents in a roster", `A roster is one list. Remove the "---" between the lists, so that they are one.`)
+		l.unparsed(at, l.endOfLine(at), "Several documents in a roster", `A roster is one list. Remove the "---" between the lists to make them one.`)
 	}
 }
 
@@ -87,7 +87,8 @@ func (l *yamlList) endOfLine(at int) int {
 	return len(l.text)
 }
 
-// plain reports whether a node says what it says here and now.
+// plain reports whether a node means what is written there: no alias, anchor,
+// tag or merge.
 func (l *yamlList) plain(n *yaml.Node) bool {
 	if n.Kind != yaml.AliasNode && n.Anchor == "" && n.Style&yaml.TaggedStyle == 0 && n.Tag != "!!merge" {
 		return true
@@ -98,17 +99,17 @@ func (l *yamlList) plain(n *yaml.Node) bool {
 
 func (l *yamlList) indirect(at int) {
 	l.unparsed(at, l.endOfLine(at), "Alias, anchor or tag in a roster",
-		`"&", "*", "<<" and "!" make YAML say at one place what holds at another. Write every value where it belongs; what holds for all belongs into the defaults of the spec. Text that begins with such a character stands in quotes.`)
+		`"&", "*", "<<" and "!" let one place in YAML change what another means. Write each value where it belongs; what is the same for all belongs in the defaults of the spec. Put text that begins with such a character in quotes.`)
 }
 
-// value converts a node. Null is as good as an empty text: it says nothing.
+// value converts a node. Null counts as empty text: it sets nothing.
 func (l *yamlList) value(n *yaml.Node, depth int) (value, bool) {
 	if !l.plain(n) {
 		return value{}, false
 	}
 	start := l.start(n)
 	if depth == 0 {
-		l.unparsed(start, l.endOfLine(start), "Nested too deeply", "No roster needs so many lists and mappings in one another. Is this the right file?")
+		l.unparsed(start, l.endOfLine(start), "Nested too deeply", "No roster needs lists and mappings nested so deeply. Is this the right file?")
 		return value{}, false
 	}
 	v := value{kind: cell}
@@ -134,7 +135,7 @@ func (l *yamlList) value(n *yaml.Node, depth int) (value, bool) {
 			name, nameOK := l.value(n.Content[i], depth-1)
 			if nameOK && name.kind != cell {
 				nameOK = false
-				l.error(name.at, "Not a name", `On the left of ":" stands a plain name.`)
+				l.error(name.at, "Not a name", `Expected a plain name to the left of ":".`)
 			}
 			m, ok := l.value(n.Content[i+1], depth-1)
 			good, end = good && nameOK && ok, m.at.End.Byte
@@ -146,7 +147,7 @@ func (l *yamlList) value(n *yaml.Node, depth int) (value, bool) {
 }
 
 // scalarEnd finds where the text of a node ends, which the library does not
-// tell, false where it is not on the line on which it begins.
+// tell; false where that is not on the line on which it begins.
 func (l *yamlList) scalarEnd(n *yaml.Node, start int) (int, bool) {
 	rest := l.text[start:]
 	switch {
@@ -163,15 +164,15 @@ func (l *yamlList) scalarEnd(n *yaml.Node, start int) (int, bool) {
 
 var quotedText = regexp.MustCompile(`^("(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\n]|'')*')`)
 
-// multiline refuses text of several lines. It could be a secret, and where it
-// ends is not known: in a file that speaks of some, nothing behind it is shown.
+// multiline refuses text of several lines. It could be a secret, and its end is
+// not known: in a file that speaks of secrets, nothing after it is shown.
 func (l *yamlList) multiline(start, end int) {
 	at := l.span(start, end)
 	l.src.hide(at)
 	if l.guarded || l.suspect() {
 		l.src.hide(l.span(start, len(l.text)))
 	}
-	l.error(at, "Text of several lines", "Every value stands on one line, behind its name.")
+	l.error(at, "Text of several lines", "Write each value on one line, after its name.")
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line ([0-9]+): )?(.*)$`)
@@ -182,15 +183,15 @@ var yamlProblems = []struct {
 	line            int // to be added to the library's
 	summary, detail string
 }{
-	{"did not find expected '-' indicator", 1, "Indentation that does not fit", `This line is not in line with what stands above, or goes on behind its end. Each user begins with "- ", and the attributes of one user stand below each other.`},
-	{"did not find expected key", 1, "Indentation that does not fit", `This line is not in line with what stands above, or follows text in quotes that end too early. The attributes of one user stand below each other.`},
-	{"did not find expected ',' or", 1, "Bracket that is never closed", "The bracket that opens here has no end, or a comma is missing in it."},
-	{"did not find expected node content", 1, "Value missing", "Here stands a value. One that begins with a special character stands in quotes."},
-	{"did not find expected <document start>", 1, "Text behind the list", "A roster is one list of users, and it ends above."},
-	{"mapping values are not allowed", 0, "Colon that does not fit", `A value with ": " in it stands in quotes. If there is none, a ":" is missing on the line above.`},
+	{"did not find expected '-' indicator", 1, "Indentation that does not fit", `This line does not line up with those above, or continues one that has ended. Each user begins with "- ", and the attributes of one user are in one column.`},
+	{"did not find expected key", 1, "Indentation that does not fit", `This line does not line up with those above, or follows text whose quotes end too early. The attributes of one user are in one column.`},
+	{"did not find expected ',' or", 1, "Bracket that is never closed", "The bracket that opens here is never closed, or a comma is missing inside."},
+	{"did not find expected node content", 1, "Value missing", "Expected a value. Put one that begins with a special character in quotes."},
+	{"did not find expected <document start>", 1, "Text after the list", "A roster is one list of users, and it ends above."},
+	{"mapping values are not allowed", 0, "Colon that does not fit", `Put a value that contains ": " in quotes. If this one does not, a ":" is missing on the line above.`},
 	{"found a tab character", 0, "Tab in front of a line", "YAML is indented with spaces. Replace the tab."},
-	{"found character that cannot start", 0, "Character that needs quotes", "A value that begins with one of @ ` % or a tab stands in quotes."},
-	{"found unexpected end of stream", 0, "Quote that is never closed", "The quotes that open here have no end. Close them. If the end of the file is missing, get the whole file."},
+	{"found character that cannot start", 0, "Character that needs quotes", "Put a value that begins with @ ` % or a tab in quotes."},
+	{"found unexpected end of stream", 0, "Quote that is never closed", "The quote that opens here is never closed. Close it. If the end of the file is missing, get the whole file."},
 	{"could not find expected ':'", 0, "Name without a colon", `Each attribute is a name, a colon and a value, as in "name: mmuser".`},
 	{"found unknown escape character", 0, "Unknown escape", `In double quotes, a backslash begins an escape. Double it, or use single quotes.`},
 }
@@ -209,7 +210,7 @@ func (l *yamlList) malformed(err error) {
 		l.indirect(max(0, bytes.Index(l.text, []byte("*"+name))))
 		return
 	}
-	summary, detail := "Malformed YAML", "Here or a little above, this is not YAML. Each user begins with \"- \", and the attributes of one user, each NAME: VALUE, stand below each other."
+	summary, detail := "Malformed YAML", "Here, or a little above, this is not YAML. Each user begins with \"- \", and the attributes of one user, each NAME: VALUE, are in one column."
 	for _, p := range yamlProblems {
 		if strings.HasPrefix(problem, p.library) {
 			line += p.line
@@ -242,7 +243,7 @@ func (c *yamlCursor) offset(line, column int) int {
 			}
 			fallthrough
 		case '\n', '\u0085', '\u2028', '\u2029':
-			if c.line == line { // a place behind the end of its line
+			if c.line == line { // a place after the end of its line
 				return c.passed
 			}
 			c.line, c.column = c.line+1, 1

@@ -11,10 +11,9 @@ import (
 	"mtlsplan/render/proxies"
 )
 
-// What could be a secret that somebody wrote into a spec is found by the text
-// alone, so that it is hidden in a file that cannot be parsed, too. Whatever
-// follows the name of a secret is hidden unless it is, from its first to its
-// last character, the place of one.
+// A secret that somebody wrote into a spec is found by the text alone, so that it
+// is also hidden in a file that cannot be parsed. Whatever follows the name of a
+// secret is hidden, unless all of it is the place of one.
 
 var (
 	secretWord = regexp.MustCompile(`(?i)(?:pass|secret|pwd|credential|challenge)[\w.-]*(?:"?[ \t]*(?:[=:][ \t]*|[{\[(])|[ \t]+["'])`)
@@ -33,7 +32,7 @@ const (
 		`(?:generate|"generate")\s*[=:]\s*(?:true|false))`
 	placeText = `"[^"\\{\r\n]*"`
 
-	longestPlace = 4 << 10 // what is longer is hidden
+	longestPlace = 4 << 10 // anything longer is hidden
 )
 
 // isPlace is the length of the place of a secret that text begins with, 0
@@ -84,7 +83,7 @@ func findSecrets(text []byte) (hidden [][2]int) {
 		}
 		at += value
 		if n := isPlace(text[at:]); n > 0 {
-			at += bytes.LastIndexByte(text[at:at+n], '}') // behind it a comment may hold a secret
+			at += bytes.LastIndexByte(text[at:at+n], '}') // a comment after it may hold a secret
 			if end := lineEnd(text, at); !secretWord.Match(text[at:end]) {
 				at = min(end+1, len(text))
 				to := behindSecret(text, at, false)
@@ -118,8 +117,8 @@ func lineEnd(text []byte, at int) int {
 	return len(text)
 }
 
-// secretValue is where in a line the value of something begins that is named
-// like a secret, or nearly like one.
+// secretValue is where in a line the value of something begins whose name is
+// that of a secret, or nearly.
 func secretValue(line []byte) (offset int, found bool) {
 	if m := secretWord.FindIndex(line); m != nil {
 		if bytes.IndexByte([]byte("{[(\"'"), line[m[1]-1]) >= 0 {
@@ -138,8 +137,8 @@ func secretValue(line []byte) (offset int, found bool) {
 	return len(m[0]) - 1, !specNames[name] && suggest(name, secretNames) != ""
 }
 
-// endOfSecret is the end of a value that begins at a place, as far as brackets
-// tell and no other attribute begins.
+// endOfSecret is the end of a value that begins at at: where its brackets close,
+// or where another attribute begins.
 func endOfSecret(text []byte, at int) int {
 	end := lineEnd(text, at)
 	if m := heredocEnd.FindSubmatch(text[at:end]); m != nil {
@@ -167,8 +166,8 @@ func endOfSecret(text []byte, at int) int {
 	return end
 }
 
-// behindSecret is the end of the lines from a place on that begin nothing new,
-// that place itself when there are none.
+// behindSecret is the end of the lines from at on that begin nothing new, at
+// itself when there are none.
 func behindSecret(text []byte, at int, inside bool) int {
 	to := at
 	for at < len(text) {
@@ -194,7 +193,7 @@ func endsSecret(line []byte, inside bool) bool {
 	return m != nil && (!inside && len(m[1]) > 0 || specNames[string(m[1])+string(m[2])])
 }
 
-// brackets is how many of them are open behind a line.
+// brackets is how many of them are open after a line.
 func brackets(line []byte, depth int) int {
 	quoted := false
 	for i := 0; i < len(line); i++ {

@@ -21,7 +21,7 @@ type Sources struct {
 type source struct {
 	text   []byte
 	order  int         // in which the files are read
-	exact  bool        // hidden has every secret, so that there is none to be looked for line by line
+	exact  bool        // hidden has every secret: lines need not be searched for them
 	hidden []hcl.Range // in the order of the file
 	blocks []span      // in the order of the file
 }
@@ -54,8 +54,8 @@ func (s *Sources) hide(r hcl.Range) {
 	f.hidden = append(f.hidden, r)
 }
 
-// Snippet is one line of source text, of a very long one the neighbourhood, and
-// the part of it that is meant.
+// Snippet is one line of source text, or the part of a very long one that is
+// near, and the place in it that is meant.
 type Snippet struct {
 	Text       string
 	Start, End int      // byte offsets of the part in Text
@@ -92,8 +92,8 @@ func (s *Sources) Snippet(r hcl.Range) (Snippet, bool) {
 	return snip.near(), true
 }
 
-// nearby is how much of a line is kept on each side of the part that is meant,
-// in bytes: more than anybody shows. A whole file may be one line.
+// nearby is how much of a line is kept on each side of the place that is meant,
+// in bytes: more than is ever shown. A whole file may be one line.
 const nearby = 4 << 10
 
 func (s Snippet) near() Snippet {
@@ -128,8 +128,8 @@ func merge(ranges [][2]int) [][2]int {
 	return out
 }
 
-// Block names the top-level block that r stands in, such as `user "mmuser"`;
-// "" where it stands in none.
+// Block names the top-level block that r is in, such as `user "mmuser"`; "" where
+// it is in none.
 func (s *Sources) Block(r hcl.Range) string {
 	f := s.file(r.Filename)
 	if f == nil {
@@ -190,8 +190,8 @@ func looksSecret(line []byte) [][2]int {
 	return nil
 }
 
-// closingBrace is the offset behind the brace that closes the one at the
-// beginning, the end where there is none.
+// closingBrace is the offset after the brace that closes the one at the
+// beginning, or the end of the text where there is none.
 func closingBrace(text []byte) int {
 	quoted := false
 	for i, c := range text {
@@ -205,7 +205,7 @@ func closingBrace(text []byte) int {
 	return len(text)
 }
 
-// otherMember finds in braces what does not name a place.
+// otherMember finds, in braces, a member that does not name a place.
 func otherMember(value []byte) (from int, found bool) {
 	members := secretMember.FindAllSubmatchIndex(value, -1)
 	for _, m := range members {

@@ -34,20 +34,17 @@ const (
 // appendix A (ub-common-name).
 const maxCACommonName = 60
 
-// subjectSettings are what a subject block says, by the index of the field.
-type subjectSettings [len(subjectFields)]said[string]
-
 func subjectAttributes() []attribute {
 	var rows []attribute
 	for i, f := range subjectFields {
 		rows = append(rows, attribute{f.name, inSubject,
-			func(l *loader, s *settings, v value) { s.subject[i] = l.string(v) }, false, "none", f.doc})
+			func(l *loader, to target, v value) { to.issuance.subject[i] = l.string(v) }, false, "none", f.doc})
 	}
 	return rows
 }
 
 // inherit fills what s leaves open from what it inherits.
-func (s subjectSettings) inherit(from subjectSettings) subjectSettings {
+func (s subjectBlock) inherit(from subjectBlock) subjectBlock {
 	for i, f := range subjectFields {
 		if f.inherited {
 			s[i] = s[i].or(from[i])
@@ -56,7 +53,7 @@ func (s subjectSettings) inherit(from subjectSettings) subjectSettings {
 	return s
 }
 
-func (s subjectSettings) subject() pki.Subject {
+func (s subjectBlock) subject() pki.Subject {
 	var out pki.Subject
 	for i, f := range subjectFields {
 		*f.in(&out) = s[i].value
@@ -64,9 +61,9 @@ func (s subjectSettings) subject() pki.Subject {
 	return out
 }
 
-// checkSubject reports what is wrong with the fields that own says. The
-// inherited ones were checked where they were said.
-func (l *loader) checkSubject(own subjectSettings, complete pki.Subject) {
+// checkSubject reports what is wrong with the fields that own sets. Inherited
+// ones were checked where they were set.
+func (l *loader) checkSubject(own subjectBlock, complete pki.Subject) {
 	problems := complete.Problems()
 	for i, f := range subjectFields {
 		if !own[i].set {
@@ -87,26 +84,26 @@ func (l *loader) checkSubject(own subjectSettings, complete pki.Subject) {
 		}
 		if !wrong && l.identityHeaders && strings.ContainsAny(own[i].value, "/=") {
 			l.error(own[i].at, "Character that the identity header cannot carry",
-				`"/" and "=" separate the parts of a DN in the header that a site with identity_headers sends on, so that a name with them in it could pass for another. Leave them out, or set identity_headers = false on the site.`)
+				`"/" and "=" separate the parts of a DN in the header that a site with identity_headers passes on, so a name that contains them could be taken for another. Leave them out, or set identity_headers = false on the site.`)
 		}
 	}
 }
 
 // userSubject merges the user's e-mail attribute with the subject block's.
-func (l *loader) userSubject(u *settings) subjectSettings {
+func (l *loader) userSubject(u *userBlock) subjectBlock {
 	own := u.subject
 	if u.email.set && own[fieldEmail].set && u.email.value != own[fieldEmail].value {
 		l.error(own[fieldEmail].at, "Two e-mail addresses",
-			fmt.Sprintf("The attribute email, %s, gives another address. A certificate here has one: say it once.", place(u.email.at)))
+			fmt.Sprintf("The attribute email, %s, gives another address. A certificate has only one: set it in one place.", place(u.email.at)))
 	}
 	own[fieldEmail] = u.email.or(own[fieldEmail])
 	if !own[fieldCN].set {
-		own[fieldCN] = say(u.name, u.header)
+		own[fieldCN] = say(u.name, u.origin)
 	}
 	return own
 }
 
-// people finds users that could be taken for one another.
+// people finds users who could be taken for one another.
 type people struct {
 	emails map[string]hcl.Range
 	names  map[pki.Subject]hcl.Range // of users without an e-mail; with one, the address tells
@@ -118,13 +115,13 @@ func newPeople(count int) people {
 
 func (l *loader) checkPeople(u User, email said[string]) {
 	if ca := l.cfg.CA.Subject; strings.EqualFold(u.Subject.CommonName, ca.CommonName) && foldSubject(u.Subject) == foldSubject(ca) {
-		l.error(u.Origin, "Subject of the CA", "This user's DN is that of the CA. A certificate whose subject is also its issuer passes for the end of the chain. Give the user another common name.")
+		l.error(u.Origin, "Subject of the CA", "This user's DN is that of the CA. A certificate whose subject is its issuer is taken for the end of the chain. Give the user another common name.")
 	}
 	if u.Subject.Email == "" {
 		key := foldSubject(u.Subject)
 		if first, taken := l.people.names[key]; taken {
 			l.error(u.Origin, "Two users with one subject",
-				fmt.Sprintf("The user %s has the same DN, and an application could not tell the two apart. Give one of them another common_name or an email.", place(first)))
+				fmt.Sprintf("The user %s has the same DN, so an application could not tell the two apart. Give one of them another common_name or an email.", place(first)))
 			return
 		}
 		l.people.names[key] = u.Origin
@@ -133,7 +130,7 @@ func (l *loader) checkPeople(u User, email said[string]) {
 	key := strings.ToLower(u.Subject.Email)
 	if first, taken := l.people.emails[key]; taken {
 		l.error(email.at, "Two users with one e-mail address",
-			fmt.Sprintf("The user %s has the same address, and an application could not tell the two apart. Give each user an address of their own.", place(first)))
+			fmt.Sprintf("The user %s has the same address, so an application could not tell the two apart. Give each user an address of their own.", place(first)))
 		return
 	}
 	l.people.emails[key] = email.at

@@ -7,7 +7,7 @@ import (
 	"github.com/agext/levenshtein"
 )
 
-// otherNames are words that people bring along from openssl and its like.
+// otherNames are words that people bring from openssl and similar tools.
 var otherNames = map[string]string{
 	"password":         "passphrase",
 	"old_passphrase":   "previous_passphrase",
@@ -95,11 +95,11 @@ func orList(names []string) string {
 	return strings.Join(quoted[:last], ", ") + " or " + quoted[last]
 }
 
-// didYouMean ends the detail of a problem with a name: a suggestion, or else
-// everything that is possible.
+// didYouMean ends the detail of a problem with a name: with a suggestion, or
+// else with all the names there are.
 func didYouMean(given string, names []string) string {
 	if s := suggest(given, names); s != "" {
 		return "Did you mean " + strconv.Quote(s) + "?"
 	}
-	return "It is one of these: " + strings.Join(names, ", ") + "."
+	return "It must be one of these: " + strings.Join(names, ", ") + "."
 }

@@ -3,9 +3,9 @@ package spec
 import "github.com/hashicorp/hcl/v2"
 
 // unsupported are the parts of the language that are read and checked but not
-// yet acted on, with what is said of them. Without its row, a part is in use.
+// acted on, with the message for each. A part without a row is supported.
 var unsupported = map[string]string{
-	"deploy": "This version does not put sites into place. Without the deploy block, the site is rendered into the output directory.",
+	"deploy": "This version does not deploy sites. Without the deploy block, the site is rendered in the output directory.",
 }
 
 // use is one place where a part of the language is used.

@@ -36,17 +36,17 @@ const (
 	boolean
 	list
 	object
-	cell // of a roster: text that stands for whatever belongs there
+	cell // of a roster: text that is read as the kind that is expected
 )
 
 func (k kind) String() string {
-	return [...]string{"a text", "a number", "true or false", "a list", "an object", "a text"}[k]
+	return [...]string{"text", "a number", "true or false", "a list", "an object", "text"}[k]
 }
 
 var wholeNumber = regexp.MustCompile(`^-?[0-9]{1,18}$`)
 
-// as is v as a value of the kind that belongs there, when v is a cell that can
-// be read so; a list is separated by blanks.
+// as is v as a value of the kind that is wanted, where v is a cell that can be
+// read as such; the items of a list are separated by spaces.
 func (v value) as(want kind) value {
 	if v.kind != cell {
 		return v
@@ -66,9 +66,8 @@ func (v value) as(want kind) value {
 	return v
 }
 
-// literal reads an expression that stands for itself. Everything that would
-// have to be computed is a problem, and so that no problem can quote a secret,
-// none quotes the expression.
+// literal reads a plain value. Whatever would have to be computed is a problem.
+// No problem quotes the expression, which could be a secret.
 func (l *loader) literal(expr hclsyntax.Expression) (value, bool) {
 	v := value{at: expr.Range()}
 	if unparsed(expr) {
@@ -98,15 +97,15 @@ func (l *loader) literal(expr hclsyntax.Expression) (value, bool) {
 		return l.object(e)
 	case *hclsyntax.ScopeTraversalExpr:
 		l.error(v.at, "Text without quotes",
-			`A bare word would be a variable, and a spec has none. Text stands in double quotes; the only words without them are true and false.`)
+			`A bare word would be a variable, and a spec has none. Put text in double quotes; only true and false go without.`)
 		return v, false
 	case *hclsyntax.FunctionCallExpr:
 		l.error(v.at, "Function in a spec",
-			`A spec has no functions: every value stands for itself. Write the result instead.`)
+			`A spec has no functions. Write the result instead.`)
 		return v, false
 	}
 	l.error(v.at, "Not a plain value",
-		`A value here is a text in double quotes, a number, true, false or a list of those; nothing is computed. Write the result instead.`)
+		`A value is text in double quotes, a number, true, false or a list of those; nothing is computed. Write the result instead.`)
 	return v, false
 }
 
@@ -126,7 +125,7 @@ func (l *loader) constant(e *hclsyntax.LiteralValueExpr) (value, bool) {
 	v := value{at: e.Range()}
 	switch {
 	case e.Val.IsNull():
-		l.error(v.at, "No value", `A spec has no null. To leave an attribute at its default, leave it out.`)
+		l.error(v.at, "No value", `A spec has no null. To keep the default of an attribute, leave the attribute out.`)
 		return v, false
 	case e.Val.Type() == cty.Bool:
 		v.kind, v.yes = boolean, e.Val.True()
@@ -164,7 +163,7 @@ func (l *loader) template(at hcl.Range) {
 		}
 	}
 	l.error(at, "Template in a spec",
-		`"${" and "%{" begin a template, and a spec has no variables to fill in: every value stands for itself. Write the text out; if the characters themselves are meant, write "$${" or "%%{".`)
+		`"${" and "%{" begin a template, and a spec has no variables to fill in. Write the text out; if the characters themselves are meant, write "$${" or "%%{".`)
 }
 
 func (l *loader) elements(e *hclsyntax.TupleConsExpr) (value, bool) {
@@ -187,7 +186,7 @@ func (l *loader) object(e *hclsyntax.ObjectConsExpr) (value, bool) {
 			m.name = memberName(key)
 		}
 		if m.name == "" {
-			l.error(m.at, "Not a name", `On the left of "=" stands a plain name.`)
+			l.error(m.at, "Not a name", `Expected a plain name to the left of "=".`)
 			good = false
 		}
 		var ok bool

@@ -38,7 +38,7 @@ func newTrialWorld(t *testing.T) *trialWorld {
 	w.good, w.bad = w.user("ada"), w.user("bob")
 	w.crl = w.must(pki.SignCRL(pki.CRLRequest{Number: big.NewInt(1), ThisUpdate: w.now, NextUpdate: w.now.AddDate(0, 1, 0),
 		Entries: []x509.RevocationListEntry{{SerialNumber: w.bad.SerialNumber, RevocationTime: w.now, ReasonCode: 1}}}, w.ca, w.caKey))
-	w.request = w.must(pki.MakeCSR(w.good.RawSubject, w.good.EmailAddresses, secret.Value{}, w.userKey))
+	w.request = w.must(pki.MakeCSR(w.good.RawSubject, pki.SANs(w.good), secret.Value{}, w.userKey))
 	pass := secret.New([]byte("horse battery"))
 	w.p12 = w.must(pki.EncodeP12(pki.Compat, w.userKey, w.good, []*x509.Certificate{w.ca}, pass, 2048))
 	w.key = w.must(pki.EncryptKey(w.userKey, pass, 2048))
@@ -81,7 +81,7 @@ func (w *trialWorld) authority(key crypto.Signer) *x509.Certificate {
 
 func (w *trialWorld) user(name string) *x509.Certificate {
 	email := name + "@example.com"
-	return w.parse(pki.SignUser(pki.UserRequest{Subject: w.subject(name, email), Emails: []string{email}, Public: w.userKey.Public(),
+	return w.parse(pki.SignUser(pki.UserRequest{Subject: w.subject(name, email), SANs: []pki.SAN{{Type: pki.SANEmail, Value: email}}, Public: w.userKey.Public(),
 		Serial: pki.NewSerial(), NotBefore: w.now, NotAfter: w.now.AddDate(1, 0, 0)}, w.ca, w.caKey))
 }
 

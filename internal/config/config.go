@@ -1,7 +1,6 @@
-// Package config holds what a spec comes to: values, and nothing that reads a
-// file, a secret or a clock, so that a decision can be a function of them.
-// Package spec fills them; every default is in place in them, every path is
-// absolute, and every value is one that can be issued.
+// Package config holds the values of a spec, and nothing that reads a file, a
+// secret or a clock, so that a decision can be a function of them. Package spec
+// fills them.
 package config
 
 import (
@@ -41,7 +40,8 @@ type CA struct {
 	CRLRenewBefore     time.Duration
 }
 
-// User is one person or device with what the defaults and the CA left to it.
+// User is one person or device, with what it inherits from the defaults and the
+// CA.
 type User struct {
 	Name               string
 	Origin             hcl.Range   // of the block's header, in a roster of the name
@@ -58,6 +58,14 @@ type User struct {
 	CSR                string // absolute path, "" for none
 	Revoked            string // RFC 5280 reason, "" when not revoked
 	Overlap            *time.Duration
+}
+
+// SANs are the subject alternative names of the user's certificate.
+func (u *User) SANs() []pki.SAN {
+	if u.Subject.Email == "" {
+		return nil
+	}
+	return []pki.SAN{{Type: pki.SANEmail, Value: u.Subject.Email}}
 }
 
 // Guard bounds what one run may revoke.

@@ -76,10 +76,15 @@ func SignCA(r CARequest, key crypto.Signer) ([]byte, error) {
 
 // SignUser issues a user's certificate: v3, basicConstraints critical
 // CA:FALSE, keyUsage critical digitalSignature, extendedKeyUsage clientAuth,
-// rfc822Name entries, both key identifiers. The authority's is by key only, so
-// that it stays right when the CA is reissued with its key.
+// the e-mail addresses as subjectAltName, both key identifiers. The authority's
+// is by key only, so that it stays right when the CA is reissued with its key.
+// A subject alternative name of another type is an error.
 func SignUser(r UserRequest, ca *x509.Certificate, caKey crypto.Signer) ([]byte, error) {
 	if err := checkUser(r, ca); err != nil {
+		return nil, fmt.Errorf("user certificate: %w", err)
+	}
+	emails, err := emailsOf(r.SANs)
+	if err != nil {
 		return nil, fmt.Errorf("user certificate: %w", err)
 	}
 	if err := checkIssuer(ca, caKey, x509.KeyUsageCertSign); err != nil {
@@ -91,7 +96,7 @@ func SignUser(r UserRequest, ca *x509.Certificate, caKey crypto.Signer) ([]byte,
 	}
 	template.KeyUsage = userKeyUsage
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	template.EmailAddresses = r.Emails
+	template.EmailAddresses = emails
 	der, err := x509.CreateCertificate(rand.Reader, template, ca, r.Public, caKey)
 	if err != nil {
 		return nil, fmt.Errorf("user certificate: signing: %w", err)
@@ -134,12 +139,7 @@ func checkUser(r UserRequest, ca *x509.Certificate) error {
 		return fmt.Errorf("it would end on %s, after its CA's on %s", stamp(r.NotAfter), stamp(ca.NotAfter))
 	}
 	if bytes.Equal(r.Subject, ca.RawSubject) {
-		return errors.New("its subject is that of the CA: every reader would take it for self-signed")
-	}
-	for _, e := range r.Emails {
-		if err := CheckEmail(e); err != nil {
-			return err
-		}
+		return errors.New("its subject is that of the CA, so every reader would take it for self-signed")
 	}
 	if _, _, err := signature(r.Public); err != nil {
 		return err
@@ -176,7 +176,7 @@ func checkTimes(from, to time.Time) error {
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// checkIssuer makes sure that what ca signs will be accepted.
+// checkIssuer makes sure that readers accept what ca signs.
 func checkIssuer(ca *x509.Certificate, key crypto.Signer, use x509.KeyUsage) error {
 	switch {
 	case PublicID(ca.PublicKey) != PublicID(key.Public()):
@@ -184,7 +184,7 @@ func checkIssuer(ca *x509.Certificate, key crypto.Signer, use x509.KeyUsage) err
 	case !ca.BasicConstraintsValid || !ca.IsCA:
 		return errors.New("CA: its certificate is not that of a CA (basicConstraints)")
 	case ca.KeyUsage&use == 0:
-		return errors.New("CA: its certificate does not allow to sign this (keyUsage)")
+		return errors.New("CA: its certificate does not allow signing this (keyUsage)")
 	case len(ca.SubjectKeyId) == 0:
 		return errors.New("CA: its certificate has no subject key identifier")
 	}
@@ -192,8 +192,8 @@ func checkIssuer(ca *x509.Certificate, key crypto.Signer, use x509.KeyUsage) err
 }
 
 // keyID is the key identifier of RFC 7093 section 2, method 1: the first 160
-// bits of the SHA-256 of the key. OpenSSL's is made with SHA-1; both are only
-// ever compared.
+// bits of the SHA-256 of the key. OpenSSL makes its own with SHA-1. Readers only
+// compare them.
 func keyID(pub crypto.PublicKey) ([]byte, error) {
 	der, err := x509.MarshalPKIXPublicKey(pub)
 	if err != nil {
@@ -210,7 +210,8 @@ func keyID(pub crypto.PublicKey) ([]byte, error) {
 	return sum[:20], nil
 }
 
-// signature is how a key signs: SHA-256, or a hash as strong as the curve.
+// signature is the algorithm and the hash that a key signs with: SHA-256, or a
+// hash as strong as the curve.
 func signature(pub crypto.PublicKey) (x509.SignatureAlgorithm, crypto.Hash, error) {
 	switch k := pub.(type) {
 	case *rsa.PublicKey:

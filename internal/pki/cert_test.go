@@ -139,7 +139,7 @@ func TestContentsOfCertificates(t *testing.T) {
 func TestSigningRefuses(t *testing.T) {
 	caKey, userKey := keyFor(t, ECDSAP256), keyFor(t, Ed25519)
 	ca, _ := issue(t, caKey, userKey)
-	good := UserRequest{subjectDER(t, userName), []string{"a@b"}, userKey.Public(), big.NewInt(1), from, to}
+	good := UserRequest{subjectDER(t, userName), []SAN{{SANEmail, "a@b"}}, userKey.Public(), big.NewInt(1), from, to}
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
@@ -160,7 +160,8 @@ func TestSigningRefuses(t *testing.T) {
 		{"is empty", ca, caKey, func(r *UserRequest) { r.NotBefore, r.NotAfter = r.NotAfter, r.NotBefore }},
 		{"years", ca, caKey, func(r *UserRequest) { r.NotBefore = time.Time{} }},
 		{"after its CA's", ca, caKey, func(r *UserRequest) { r.NotAfter = ca.NotAfter.Add(time.Second) }},
-		{"name@domain", ca, caKey, func(r *UserRequest) { r.Emails = []string{"a@b", "c"} }},
+		{"name@domain", ca, caKey, func(r *UserRequest) { r.SANs = []SAN{{SANEmail, "a@b"}, {SANEmail, "c"}} }},
+		{"upn:ann@corp is of a type", ca, caKey, func(r *UserRequest) { r.SANs = []SAN{{SANUPN, "ann@corp"}} }},
 		{"not a distinguished name", ca, caKey, func(r *UserRequest) { r.Subject = []byte("x") }},
 		{"subject is empty", ca, caKey, func(r *UserRequest) { r.Subject = []byte{0x30, 0} }},
 		{"that of the CA", ca, caKey, func(r *UserRequest) { r.Subject = ca.RawSubject }},

@@ -15,13 +15,13 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// CSR is a PKCS #10 request whose proof of possession holds.
+// CSR is a PKCS #10 request (RFC 2986) that was signed with the key in it.
 type CSR struct {
-	Subject   []byte   // DER of the Name
-	Emails    []string // rfc822Name entries that it asks for
+	Subject   []byte // DER of the Name
+	SANs      []SAN  // that it asks for, of every type
 	Public    crypto.PublicKey
 	Raw       []byte        // DER
-	challenge func() []byte // not in the value itself, which may be printed
+	challenge func() []byte // a function, so that printing a CSR shows no secret
 }
 
 // Challenge is the PKCS #9 challengePassword, nil when there is none. It is a
@@ -39,7 +39,6 @@ var (
 	oidSubjectAltName    = asn1.ObjectIdentifier{2, 5, 29, 17}
 
 	contextZero = cbasn1.Tag(0).Constructed().ContextSpecific()
-	rfc822Name  = cbasn1.Tag(1).ContextSpecific()
 )
 
 // maxChallenge is the upper bound of challengePassword in characters (RFC 2985
@@ -47,17 +46,16 @@ var (
 const maxChallenge = 255
 
 // MakeCSR makes a DER PKCS #10 request (RFC 2986) for the key: the subject
-// byte for byte, the e-mail addresses as subjectAltName, and the challenge as
-// challengePassword unless it is zero. A CSR is signed and not encrypted:
-// everybody who sees it can read the challenge.
-func MakeCSR(subject []byte, emails []string, challenge Passphrase, key crypto.Signer) ([]byte, error) {
+// byte for byte, the subject alternative names, which must be of type
+// [SANEmail], and the challenge as challengePassword unless it is zero. A CSR is
+// signed and not encrypted: anybody who sees it can read the challenge.
+func MakeCSR(subject []byte, sans []SAN, challenge Passphrase, key crypto.Signer) ([]byte, error) {
 	if _, err := parseName(subject); err != nil {
 		return nil, fmt.Errorf("CSR: subject: %w", err)
 	}
-	for _, e := range emails {
-		if err := CheckEmail(e); err != nil {
-			return nil, fmt.Errorf("CSR: %w", err)
-		}
+	emails, err := emailsOf(sans)
+	if err != nil {
+		return nil, fmt.Errorf("CSR: %w", err)
 	}
 	attributes, err := csrAttributes(emails, challenge)
 	if err != nil {
@@ -167,7 +165,7 @@ func addSANRequest(b *cryptobyte.Builder, emails []string) {
 			b.AddASN1(cbasn1.OCTET_STRING, func(b *cryptobyte.Builder) {
 				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 					for _, e := range emails {
-						b.AddASN1(rfc822Name, func(b *cryptobyte.Builder) { b.AddBytes([]byte(e)) })
+						b.AddASN1(nameEmail, func(b *cryptobyte.Builder) { b.AddBytes([]byte(e)) })
 					}
 				})
 			})
@@ -175,7 +173,8 @@ func addSANRequest(b *cryptobyte.Builder, emails []string) {
 	})
 }
 
-// isPrintableString tells the character set of X.680 section 41.4.
+// isPrintableString reports whether s is within the character set of X.680
+// section 41.4.
 func isPrintableString(s string) bool {
 	for i := range len(s) {
 		if !isAlnum(s[i]) && strings.IndexByte(" '()+,-./:=?", s[i]) < 0 {
@@ -202,7 +201,7 @@ func ParseCSR(data []byte) (*CSR, error) {
 	if err := r.CheckSignature(); err != nil {
 		_, insecure := errors.AsType[x509.InsecureAlgorithmError](err)
 		if insecure || errors.Is(err, x509.ErrUnsupportedAlgorithm) {
-			return nil, unsupported("its key or its signature is of a kind that TLS libraries refuse: make it with ECDSA or RSA and SHA-256")
+			return nil, unsupported("its key or its signature is of a kind that TLS libraries refuse: use ECDSA or RSA with SHA-256")
 		}
 		return nil, damaged("it was not signed with the key that it holds")
 	}
@@ -212,7 +211,7 @@ func ParseCSR(data []byte) (*CSR, error) {
 	}
 	return &CSR{
 		Subject:   r.RawSubject,
-		Emails:    r.EmailAddresses,
+		SANs:      sansIn(r.Extensions),
 		Public:    r.PublicKey,
 		Raw:       r.Raw,
 		challenge: challenge,

@@ -13,7 +13,7 @@ func TestCSR(t *testing.T) {
 	for _, kind := range KeyTypes {
 		t.Run(string(kind), func(t *testing.T) {
 			key := keyFor(t, kind)
-			der, err := MakeCSR(name, []string{userName.Email, "second@mattermost.com"}, pass("a & b"), key)
+			der, err := MakeCSR(name, []SAN{{SANEmail, userName.Email}, {SANEmail, "second@mattermost.com"}}, pass("a & b"), key)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -22,7 +22,7 @@ func TestCSR(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !bytes.Equal(csr.Subject, name) || len(csr.Emails) != 2 || PublicID(csr.Public) != PublicID(key.Public()) ||
+			if !bytes.Equal(csr.Subject, name) || len(csr.SANs) != 2 || PublicID(csr.Public) != PublicID(key.Public()) ||
 				string(csr.Challenge()) != "a & b" || !bytes.Equal(csr.Raw, der) {
 				t.Errorf("%+v", csr)
 			}
@@ -48,7 +48,7 @@ func TestCSRWithoutAttributes(t *testing.T) {
 		t.Fatal(err)
 	}
 	csr, err := ParseCSR(EncodeCSR(der))
-	if err != nil || csr.Challenge() != nil || csr.Emails != nil {
+	if err != nil || csr.Challenge() != nil || csr.SANs != nil {
 		t.Errorf("%+v, %v", csr, err)
 	}
 	if out := string(openssl(t, "req", "-verify", "-noout", "-text", "-in", dir(t.TempDir()).put(t, "csr", EncodeCSR(der)))); !strings.Contains(out, "(none)") {
@@ -75,14 +75,15 @@ func TestCSRRefuses(t *testing.T) {
 	for _, c := range []struct {
 		want      string
 		subject   []byte
-		emails    []string
+		sans      []SAN
 		challenge string
 	}{
 		{"not a distinguished name", []byte{1}, nil, ""},
-		{"name@domain", name, []string{"x"}, ""},
+		{"name@domain", name, []SAN{{SANEmail, "x"}}, ""},
+		{"dns:a.b is of a type", name, []SAN{{SANDNS, "a.b"}}, ""},
 		{"longer than 255", name, nil, strings.Repeat("x", 256)},
 	} {
-		if _, err := MakeCSR(c.subject, c.emails, pass(c.challenge), key); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := MakeCSR(c.subject, c.sans, pass(c.challenge), key); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v, want %q", err, c.want)
 		}
 	}
@@ -94,7 +95,7 @@ func TestCSROfOthers(t *testing.T) {
 	data := openssl(t, "req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", d.put(t, "key", nil), "-config", config,
 		"-addext", "subjectAltName=email:a@b.c", "-text")
 	csr, err := ParseCSR(data)
-	if err != nil || string(csr.Challenge()) != "secret1" || len(csr.Emails) != 1 || NameString(csr.Subject) != "CN = mmuser" {
+	if err != nil || string(csr.Challenge()) != "secret1" || len(csr.SANs) != 1 || NameString(csr.Subject) != "CN = mmuser" {
 		t.Fatalf("%+v, %v", csr, err)
 	}
 	for _, how := range [][]string{{"ed448"}, {"rsa:2048", "-md5"}} {

@@ -3,6 +3,7 @@ package pki
 import (
 	"crypto/ecdsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"strings"
@@ -82,7 +83,7 @@ func FuzzOpenKey(f *testing.F) {
 }
 
 func FuzzParseCSR(f *testing.F) {
-	der, err := MakeCSR(subjectDER(f, userName), []string{"a@b"}, pass("x"), keyFor(f, ECDSAP256))
+	der, err := MakeCSR(subjectDER(f, userName), []SAN{{SANEmail, "a@b"}}, pass("x"), keyFor(f, ECDSAP256))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -116,6 +117,25 @@ func FuzzParseSubject(f *testing.F) {
 		}
 		if back, _, _ := ParseSubject(again); back != s {
 			t.Errorf("%+v becomes %+v", s, back)
+		}
+	})
+}
+
+func FuzzSANs(f *testing.F) {
+	f.Add([]byte("\x30\x05\x81\x03a@b"))
+	f.Add([]byte("\x30\x18\xa0\x16\x06\x0a\x2b\x06\x01\x04\x01\x82\x37\x14\x02\x03\xa0\x08\x0c\x06a@corp"))
+	f.Add([]byte("\x30\x05\x88\x03\x2a\x03\x04"))
+	f.Fuzz(func(t *testing.T, der []byte) {
+		e := pkix.Extension{Id: oidSubjectAltName, Value: der}
+		for _, s := range sansIn([]pkix.Extension{e}) {
+			if text := s.String(); safe(text) != text {
+				t.Errorf("it steers a terminal: %q", text)
+			}
+		}
+		for _, line := range extensionText(e.Id, e.Value) {
+			if safe(line) != line {
+				t.Errorf("it steers a terminal: %q", line)
+			}
 		}
 	})
 }

@@ -75,7 +75,7 @@ func issue(t testing.TB, caKey, userKey crypto.Signer) (ca, user *x509.Certifica
 		t.Fatal(err)
 	}
 	ca = parse(t, der)
-	der, err = SignUser(UserRequest{subjectDER(t, userName), []string{userName.Email}, userKey.Public(), NewSerial(), from, to}, ca, caKey)
+	der, err = SignUser(UserRequest{subjectDER(t, userName), []SAN{{SANEmail, userName.Email}}, userKey.Public(), NewSerial(), from, to}, ca, caKey)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,16 +21,15 @@ import (
 
 // Errors of reading keys and PKCS #12 files.
 var (
-	// ErrPassphrase says that the passphrase is not the one that the file was
-	// encrypted with.
+	// ErrPassphrase: the passphrase is not the one that the file was encrypted
+	// with.
 	ErrPassphrase = errors.New("the passphrase does not open it")
 
-	// ErrDamaged says that the bytes are not what they should be, whatever the
-	// passphrase.
+	// ErrDamaged: the bytes are not what they should be, whatever the passphrase.
 	ErrDamaged = errors.New("damaged")
 
-	// ErrUnsupported says that the file may be sound, but is encrypted in a way
-	// that mtlsplan does not read.
+	// ErrUnsupported: the file may be sound, but is encrypted in a way that
+	// mtlsplan does not read.
 	ErrUnsupported = errors.New("not supported")
 )
 
@@ -54,12 +53,12 @@ func (t KeyType) Generate() (crypto.Signer, error) {
 		_, key, err := ed25519.GenerateKey(rand.Reader)
 		return key, err
 	}
-	return nil, fmt.Errorf("key type %q is not one of the kinds that can be made", string(t))
+	return nil, fmt.Errorf("a key of type %q cannot be made", string(t))
 }
 
-// KeyTypeOf names the kind of a public key. Beside the [KeyTypes] it knows
-// what may be met in files of others, such as "rsa-1024" and "ecdsa-p521"; for
-// all else it says "unknown".
+// KeyTypeOf names the type of a public key. Beside the [KeyTypes] it knows those
+// that files made elsewhere may hold, such as "rsa-1024" and "ecdsa-p521"; any
+// other is "unknown".
 func KeyTypeOf(pub crypto.PublicKey) KeyType {
 	switch k := pub.(type) {
 	case *rsa.PublicKey:
@@ -73,8 +72,9 @@ func KeyTypeOf(pub crypto.PublicKey) KeyType {
 	return "unknown"
 }
 
-// PublicID identifies a public key: the SHA-256 of its SubjectPublicKeyInfo in
-// lower-case hex, "" for a key that has no such encoding.
+// PublicID is the SPKI hash of a public key: the SHA-256 of its
+// SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7) in lower-case hex, "" for a key
+// that cannot be encoded as one.
 func PublicID(pub crypto.PublicKey) string {
 	der, err := x509.MarshalPKIXPublicKey(pub)
 	if err != nil {
@@ -173,7 +173,7 @@ func OpenKey(data []byte, pass Passphrase) (crypto.Signer, error) {
 	return parsePlainKey(plain)
 }
 
-// keyBlock finds the one private key of a file, past text and past the EC
+// keyBlock finds the one private key of a file. It skips text, and the EC
 // PARAMETERS that OpenSSL writes before a SEC 1 key.
 func keyBlock(data []byte) (*pem.Block, error) {
 	var found *pem.Block
@@ -214,8 +214,8 @@ func traditionalCipher(b *pem.Block) (string, error) {
 	return name, nil
 }
 
-// parsePlainKey reads PKCS #8, PKCS #1 or SEC 1 by what is in it and not by
-// its PEM type.
+// parsePlainKey reads PKCS #8, PKCS #1 or SEC 1, told apart by their content and
+// not by the PEM type.
 func parsePlainKey(der []byte) (crypto.Signer, error) {
 	var key any
 	var err error

@@ -148,7 +148,7 @@ func TestDamagedKeys(t *testing.T) {
 		{"a certificate", EncodeCertificate([]byte{1}), "other than a private key"},
 		{"two keys", append(bytes.Clone(good), good...), "more than one"},
 		{"half of it", good[:len(good)/2], "there is no PEM private key in it"},
-		{"one block less", alterLength(t, good), "it is no encrypted PKCS #8 key"},
+		{"one block less", alterLength(t, good), "it is not an encrypted PKCS #8 key"},
 		{"the first octets of the scalar", alterDER(t, good, func(b []byte) { b[len(b)-100] ^= 1 }), ""},
 		{"the scalar of a plain key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: flip(plain, 50)}), "do not belong together"},
 		{"the work of a year", claiming(t, maxIterations+1), "parameters of its key derivation"},

@@ -118,7 +118,7 @@ func parseName(der []byte) ([][]attribute, error) {
 
 // ParseSubject reads a DER name into the fields of a Subject, whatever string
 // types it uses. rest describes what a Subject cannot hold: other attributes,
-// repeated ones, RDNs of several attributes, values that are no text.
+// repeated ones, RDNs of several attributes, values that are not text.
 func ParseSubject(der []byte) (s Subject, rest []string, err error) {
 	rdns, err := parseName(der)
 	if err != nil {
@@ -155,7 +155,7 @@ func (a attribute) text() (string, bool) {
 	return string(s), ok && utf8.Valid(s)
 }
 
-// utf8 converts as OpenSSL does: what says that it is UTF-8 is not looked at.
+// utf8 converts a value as OpenSSL does, which does not check a UTF8String.
 func (a attribute) utf8() ([]byte, bool) {
 	switch a.tag {
 	case cbasn1.UTF8String:
@@ -197,7 +197,8 @@ const (
 
 func (a attribute) typeName() string { return nameOf(a.oid, shortNames) }
 
-// nameOf is the name of an object identifier, itself when it has none.
+// nameOf is the name of an object identifier, or the identifier itself where it
+// has none.
 func nameOf(oid asn1.ObjectIdentifier, names map[string]string) string {
 	text := oid.String()
 	if n, ok := names[text]; ok {
@@ -208,8 +209,8 @@ func nameOf(oid asn1.ObjectIdentifier, names map[string]string) string {
 
 // NameString prints a DER name for people, in its order, as "openssl x509
 // -subject -nameopt utf8,oneline" does: "C = US, O = Mattermost, CN = mmuser".
-// What could harm a terminal is escaped, bidirectional controls too. A name
-// that cannot be read is said to be so.
+// Characters that could harm a terminal are escaped, bidirectional controls among
+// them. A name that cannot be read is "(unreadable name)".
 func NameString(der []byte) string { return nameString(der, readable) }
 
 // opensslName is NameString with every byte outside ASCII as \XX, which is

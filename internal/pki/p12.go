@@ -9,13 +9,13 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 )
 
-// minCompatIterations is the least that [Compat] is written with: OpenSSL's
-// and go-pkcs12's own number for 3DES.
+// minCompatIterations is the lowest number of iterations of [Compat]: what
+// OpenSSL and go-pkcs12 use with 3DES.
 const minCompatIterations = 2048
 
 // EncodeP12 makes a PKCS #12 file (RFC 7292) of the key, its certificate and
-// the CA certificates; the iterations are those of the key's encryption, the
-// certificates' and the MAC alike.
+// the CA certificates. The iterations are those of the encryption of the key, of
+// that of the certificates, and of the MAC.
 func EncodeP12(p Profile, key crypto.Signer, cert *x509.Certificate, chain []*x509.Certificate, pass Passphrase, iterations int) ([]byte, error) {
 	var encoder *pkcs12.Encoder
 	least := 1
@@ -46,7 +46,7 @@ func EncodeP12(p Profile, key crypto.Signer, cert *x509.Certificate, chain []*x5
 // wrong passphrase, because the MAC covers both: either is [ErrPassphrase].
 // The other errors are [ErrDamaged] and [ErrUnsupported].
 func OpenP12(der []byte, pass Passphrase) (*P12, error) {
-	// Bounds the iterations, which the library does not.
+	// This bounds the iterations, which the library does not.
 	if _, err := InspectP12(der); err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func OpenP12(der []byte, pass Passphrase) (*P12, error) {
 	return &P12{Key: signer, Cert: cert, Chain: chain}, nil
 }
 
-// p12Error drops what the library says beyond the kind of the error.
+// p12Error keeps the kind of a library's error and drops its text.
 func p12Error(err error) error {
 	if _, ok := errors.AsType[pkcs12.NotImplementedError](err); ok {
 		return unsupported("the PKCS #12 file is encoded in a way that few programs use")

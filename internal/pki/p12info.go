@@ -25,9 +25,10 @@ var (
 	}
 )
 
-// pfx is what a PKCS #12 file shows without its passphrase.
+// pfx is how the parts of a PKCS #12 file are protected, as far as that shows
+// without its passphrase.
 type pfx struct {
-	keys, others []protection // of key bags in the open; of all else
+	keys, others []protection // of the key bags outside of encrypted parts; of all else
 	mac          protection
 }
 
@@ -62,7 +63,8 @@ func InspectP12(der []byte) (P12Info, error) {
 
 func (p pfx) all() []protection { return append(slices.Concat(p.keys, p.others), p.mac) }
 
-// profile tells which of [Profiles] all parts fit, with the same iterations.
+// profile is the one of [Profiles] that all parts fit, with the same iterations;
+// "" for none.
 func (p pfx) profile() Profile {
 	if len(p.keys) != 1 || len(p.others) == 0 {
 		return ""
@@ -108,7 +110,7 @@ var shortSchemes = map[string]string{
 // parsePFX reads a PFX (RFC 7292 section 4).
 func parsePFX(der []byte) (pfx, error) {
 	var p pfx
-	bad := damaged("it is no PKCS #12 file in DER")
+	bad := damaged("it is not a PKCS #12 file in DER")
 	in := cryptobyte.String(der)
 	var seq, content cryptobyte.String
 	var version int

@@ -20,7 +20,7 @@ import (
 )
 
 // maxIterations bounds the work that a file can ask for. It is some sixteen
-// times what the spec's default is, and more than any reader accepts.
+// times the spec's default, and more than any reader accepts.
 const maxIterations = 10_000_000
 
 // maxScrypt bounds the memory that a file can ask for, in bytes.
@@ -63,8 +63,8 @@ var (
 		{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42}, "AES-256-CBC", 32, aes.NewCipher},
 	}
 
-	// Password-based schemes of PKCS #5 version 1.5 and of PKCS #12, by name
-	// only: InspectKey and InspectP12 tell them apart.
+	// Password-based schemes of PKCS #5 version 1.5 and of PKCS #12. InspectKey
+	// and InspectP12 name them; none is opened here.
 	otherSchemes = map[string]string{
 		"1.2.840.113549.1.5.3":    "pbeWithMD5AndDES-CBC",
 		"1.2.840.113549.1.5.10":   "pbeWithSHA1AndDES-CBC",
@@ -113,7 +113,7 @@ func parseEncrypted(der []byte) (encrypted, error) {
 	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) || !in.Empty() ||
 		!seq.ReadASN1(&alg, cbasn1.SEQUENCE) ||
 		!seq.ReadASN1(&data, cbasn1.OCTET_STRING) || !seq.Empty() {
-		return e, damaged("it is no encrypted PKCS #8 key")
+		return e, damaged("it is not an encrypted PKCS #8 key")
 	}
 	s, err := parseScheme(alg)
 	if err != nil {
@@ -218,8 +218,8 @@ func (s *scheme) readScrypt(in cryptobyte.String) bool {
 func saneIterations(n int) bool { return n >= 1 && n <= maxIterations }
 
 // open decrypts. It is not left to youmark/pkcs8, which panics at an IV or at
-// data of a wrong length, and to which an altered key and a wrong passphrase
-// are one. The error is [ErrPassphrase], [ErrDamaged] or [ErrUnsupported].
+// data of a wrong length, and cannot tell an altered key from a wrong
+// passphrase. The error is [ErrPassphrase], [ErrDamaged] or [ErrUnsupported].
 func (e encrypted) open(pass []byte) ([]byte, error) {
 	s := e.scheme
 	if s.other != "" {
@@ -253,10 +253,10 @@ func (e encrypted) open(pass []byte) ([]byte, error) {
 	return body, judge(body)
 }
 
-// judge tells a wrong passphrase from an altered file by what the decryption
-// gave: every private key is one SEQUENCE that begins with a small INTEGER
-// (PKCS #8, PKCS #1, SEC 1), and no wrong passphrase makes that. The padding
-// alone proves nothing: it is right by accident once in 256 times.
+// judge tells a wrong passphrase from an altered file by the decrypted bytes:
+// every private key is one SEQUENCE that begins with a small INTEGER (PKCS #8,
+// PKCS #1, SEC 1), which no wrong passphrase gives. The padding alone proves
+// nothing: it is right by accident once in 256 times.
 func judge(plain []byte) error {
 	in := cryptobyte.String(plain)
 	var seq cryptobyte.String

@@ -28,10 +28,10 @@ func encodePEM(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
 
-// ParseCertificates reads all certificates of a PEM file, in its order; text
-// around them is allowed, as openssl writes it. There must be at least one,
-// and nothing else: a private key among them is an error of its own, because
-// the file is public. The error is [ErrDamaged].
+// ParseCertificates reads all certificates of a PEM file, in its order. Text
+// around them is allowed, as openssl writes it. There must be at least one
+// certificate and no other PEM block; a private key has a message of its own,
+// because the file is public. The error is [ErrDamaged].
 func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 	blocks, err := decodePEM(data, "certificate", pemCertificate, "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
 	if err != nil {
@@ -73,7 +73,7 @@ func decodePEM(data []byte, what string, types ...string) ([][]byte, error) {
 			break
 		}
 		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
-			return nil, damaged("there is a private key in it, which does not belong into a public file: take it out, and consider that key known")
+			return nil, damaged("there is a private key in it, which does not belong in a public file: remove it, and consider that key compromised")
 		}
 		known := false
 		for _, t := range types {
@@ -88,13 +88,14 @@ func decodePEM(data []byte, what string, types ...string) ([][]byte, error) {
 	case begun == 0:
 		return nil, damaged("there is no PEM " + what + " in it")
 	case begun != len(found):
-		// pem.Decode passes over what it cannot read.
+		// pem.Decode skips a block that it cannot read.
 		return nil, damaged("a PEM block in it is cut or altered")
 	}
 	return found, nil
 }
 
-// reason is what crypto/x509 says, without its prefix and harmless to print.
+// reason is the message of an error of crypto/x509, without its prefix and
+// harmless to print.
 func reason(err error) string {
 	return safe(strings.TrimPrefix(err.Error(), "x509: "))
 }

@@ -2,12 +2,12 @@
 // signing requests, certificates, CRLs and PKCS #12 files. Values go in, bytes
 // come out; it reads no clock and touches no disk.
 //
-// What it issues follows RFC 5280 where crypto/x509 would sign nearly
+// What it issues follows RFC 5280, where crypto/x509 would sign nearly
 // anything: the DN's order, string types and upper bounds, basicConstraints,
-// key usages and key identifiers are all set here. The cryptography itself is
-// the standard library's and that of go-pkcs12 and youmark/pkcs8; only how an
-// encrypted key is opened is written here, on the standard library's ciphers
-// (see [encrypted.open]).
+// key usages and key identifiers are all set here. The cryptography is that of
+// the standard library, go-pkcs12 and youmark/pkcs8; only the opening of
+// encrypted keys is written here, on the standard library's ciphers (see
+// [encrypted.open]).
 package pki
 
 import (
@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// KeyType is a kind of key pair by the name that the spec uses.
+// KeyType is a type of key pair, by its name in the spec.
 type KeyType string
 
 const (
@@ -32,7 +32,7 @@ const (
 // KeyTypes are all that may be asked for, in the order in which they are shown.
 var KeyTypes = []KeyType{RSA2048, RSA3072, RSA4096, ECDSAP256, ECDSAP384, Ed25519}
 
-// Profile is a PKCS #12 encoding, named by whom it is for.
+// Profile is a PKCS #12 encoding, named after the readers that it is for.
 type Profile string
 
 const (
@@ -44,7 +44,7 @@ const (
 var Profiles = []Profile{Compat, Modern}
 
 // Subject is a distinguished name as the spec writes it. The certificate holds
-// the non-empty ones in this order, one attribute per RDN.
+// the fields that are not empty, in this order, one attribute per RDN.
 type Subject struct {
 	Country            string // C, PrintableString, exactly two letters
 	Province           string // ST
@@ -55,7 +55,7 @@ type Subject struct {
 	Email              string // emailAddress (PKCS #9), IA5String
 }
 
-// CARequest is all that decides a CA certificate.
+// CARequest is all that determines a CA certificate but its key.
 type CARequest struct {
 	Subject             []byte // DER of the Name, from [Subject.DER] or from an earlier certificate
 	KeyID               []byte // subject key identifier of an earlier certificate for the key; nil for the usual one
@@ -63,16 +63,16 @@ type CARequest struct {
 	NotBefore, NotAfter time.Time // cut to whole seconds
 }
 
-// UserRequest is all that decides a user's certificate.
+// UserRequest is all that determines a user's certificate but the CA.
 type UserRequest struct {
-	Subject             []byte   // DER of the Name
-	Emails              []string // rfc822Name entries of the SAN
+	Subject             []byte // DER of the Name
+	SANs                []SAN  // of type [SANEmail]
 	Public              crypto.PublicKey
 	Serial              *big.Int
 	NotBefore, NotAfter time.Time
 }
 
-// CRLRequest is all that decides a CRL.
+// CRLRequest is all that determines a CRL but the CA.
 type CRLRequest struct {
 	Number                 *big.Int
 	ThisUpdate, NextUpdate time.Time
@@ -85,8 +85,8 @@ type KeyInfo struct {
 	Iterations int    // of the key derivation, 0 where there is none
 }
 
-// Passphrase is what protects a key. It is asked for its text only where a
-// library needs it; package secret has the type.
+// Passphrase protects a key. Its text is asked for only where a library needs
+// it. Package secret has the type.
 type Passphrase interface {
 	Reveal() string
 	IsZero() bool
@@ -96,7 +96,7 @@ type Passphrase interface {
 type P12Info struct {
 	Profile    Profile // "" when the file fits none
 	Encoding   string  // for people: "3DES + SHA-1", ...
-	Iterations int     // the lowest of key bag, certificate bag and MAC; of Modern and Compat all are equal
+	Iterations int     // the lowest of key bag, certificate bag and MAC; in Modern and Compat all are equal
 }
 
 // P12 is an opened PKCS #12 file.

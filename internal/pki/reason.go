@@ -6,7 +6,7 @@ type Reason struct {
 	Code int    // of CRLReason
 }
 
-// Reasons are all of them, in the order of their codes; there is no 7.
+// Reasons are all of them, in the order of their codes. Code 7 is not used.
 var Reasons = []Reason{
 	{"unspecified", 0},
 	{"keyCompromise", 1},

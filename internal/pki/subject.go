@@ -10,7 +10,7 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// FieldProblem is why a field of a [Subject] cannot be issued.
+// FieldProblem is the reason why a field of a [Subject] cannot be issued.
 type FieldProblem struct {
 	Field   string // as the spec writes it: "common_name"
 	Summary string // a few words, without the value
@@ -19,7 +19,7 @@ type FieldProblem struct {
 
 // Problems are all reasons why the name cannot be issued: the upper bounds of
 // RFC 5280 appendix A.1, counted in characters, an empty common name, and
-// characters that have no place in a name.
+// characters that do not belong in a name.
 func (s Subject) Problems() []FieldProblem {
 	var found []FieldProblem
 	for _, f := range fields {
@@ -36,7 +36,7 @@ func (f field) problem(value string) *FieldProblem {
 	if value == "" {
 		if f.name == "common_name" {
 			return &FieldProblem{Summary: "the common name is empty",
-				Detail: "Certificates are told apart by their common name, and some programs refuse an empty one. Give it at least one character."}
+				Detail: "People tell certificates apart by their common name, and some programs refuse an empty one. Give it at least one character."}
 		}
 		return nil
 	}
@@ -64,7 +64,7 @@ func countryProblem(value string) *FieldProblem {
 		return nil
 	}
 	p := &FieldProblem{Summary: "the country is not a two-letter code",
-		Detail: "RFC 5280 takes exactly two capital letters here, the country's code in ISO 3166-1. Write the code, such as US or DE, or leave the country out."}
+		Detail: "RFC 5280 requires exactly two capital letters here, the country's code in ISO 3166-1. Write the code, such as US or DE, or leave the country out."}
 	if up := strings.ToUpper(value); len(up) == 2 && isUpper(up[0]) && isUpper(up[1]) {
 		p.Summary = "the country is written in lower case"
 		p.Detail = fmt.Sprintf("Country codes of ISO 3166-1 are written in capital letters, and names are compared byte by byte. Write %s.", up)
@@ -77,17 +77,17 @@ func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
 func characterProblem(label, value string) *FieldProblem {
 	if !utf8.ValidString(value) {
 		return &FieldProblem{Summary: "the " + label + " is not valid UTF-8",
-			Detail: "Names are encoded as UTF-8 in a certificate, and these bytes are not. Save the file as UTF-8."}
+			Detail: "Names in a certificate are UTF-8, and these bytes are not. Save the file as UTF-8."}
 	}
 	for _, r := range value {
 		if unicode.IsControl(r) || invisible(r) {
 			return &FieldProblem{Summary: fmt.Sprintf("the %s holds the character U+%04X", label, r),
-				Detail: fmt.Sprintf("U+%04X is %s: it makes a name look like another one, or ends it early in some programs. Take it out.", r, characterClass(r))}
+				Detail: fmt.Sprintf("U+%04X is %s: it can make a name look like another, or end it early in some programs. Remove it.", r, characterClass(r))}
 		}
 	}
 	if strings.TrimSpace(value) != value {
-		return &FieldProblem{Summary: "there are blanks around the " + label,
-			Detail: "A blank at the start or the end of a name cannot be seen and makes two names that look alike differ. Take it out."}
+		return &FieldProblem{Summary: "there are spaces around the " + label,
+			Detail: "A space at the start or the end of a name cannot be seen, and makes two names differ that look alike. Remove it."}
 	}
 	return nil
 }
@@ -148,7 +148,7 @@ const (
 func CheckEmail(email string) error {
 	at := strings.LastIndexByte(email, '@')
 	if at < 1 || at == len(email)-1 {
-		return errors.New("an e-mail address has the form name@domain: write both")
+		return errors.New("an e-mail address has the form name@domain: write both parts")
 	}
 	local, domain := email[:at], email[at+1:]
 	if err := checkLocal(local); err != nil {
@@ -173,11 +173,11 @@ func checkLocal(local string) error {
 			return errors.New("the part of the e-mail address before the @ is not ASCII, and a certificate cannot hold such an address: use one in ASCII")
 		case r == '.' || isAlnum(byte(r)) || strings.ContainsRune("!#$%&'*+-/=?^_`{|}~", r):
 		default:
-			return errors.New("the part of the e-mail address before the @ holds a blank or another character that RFC 5322 does not allow there: take it out")
+			return errors.New("the part of the e-mail address before the @ holds a space or another character that RFC 5322 does not allow there: remove it")
 		}
 	}
 	if local[0] == '.' || local[len(local)-1] == '.' || strings.Contains(local, "..") {
-		return errors.New("a dot in an e-mail address stands between two other characters: take the surplus one out")
+		return errors.New("a dot in an e-mail address must be between two other characters: remove the one that is not")
 	}
 	return nil
 }
@@ -190,7 +190,7 @@ func checkDomain(local, domain string) error {
 		if a, err := idna.Lookup.ToASCII(domain); err == nil {
 			return fmt.Errorf("the domain of the e-mail address is not ASCII, and a certificate holds its A-label form: write %s@%s", local, a)
 		}
-		return errors.New("the domain of the e-mail address is not ASCII and no valid international domain name: write its A-label form (xn--...)")
+		return errors.New("the domain of the e-mail address is neither ASCII nor a valid international domain name: write its A-label form (xn--...)")
 	}
 	if len(domain) > maxDomain {
 		return fmt.Errorf("the domain of the e-mail address has %d characters, and a domain has at most %d: correct it", len(domain), maxDomain)
@@ -206,7 +206,7 @@ func checkDomain(local, domain string) error {
 		}
 		if len(label) > 4 && strings.EqualFold(label[:4], "xn--") {
 			if _, err := idna.Lookup.ToUnicode(label); err != nil {
-				return errors.New("the domain of the e-mail address has a part that begins with xn-- and is no A-label: correct it")
+				return errors.New("the domain of the e-mail address has a part that begins with xn-- and is not an A-label: correct it")
 			}
 		}
 	}

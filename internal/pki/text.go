@@ -19,10 +19,10 @@ import (
 )
 
 // WriteText prints a certificate in the form of "openssl x509 -text -noout"
-// (OpenSSL 3.0), byte for byte for what mtlsplan issues and for what people
-// usually make by hand. Extensions that it cannot take apart are shown as
-// OpenSSL shows those that it does not know: printable bytes as they are,
-// others as dots. Nothing that is printed can steer a terminal.
+// (OpenSSL 3.0): byte for byte for certificates that mtlsplan issues, and for
+// those that people usually make by hand. An extension that it cannot take apart
+// is shown as OpenSSL shows one that it does not know: printable bytes as they
+// are, others as dots. Nothing that is printed can steer a terminal.
 func WriteText(w io.Writer, cert *x509.Certificate) error {
 	p := &printer{w: bufio.NewWriter(w)}
 	algorithm := algorithmName(cert.Raw)

@@ -48,7 +48,7 @@ func TestTextIsThatOfOpenSSL(t *testing.T) {
 		"version 1 to 3, small serial": {"-set_serial", "255"},
 		"the usual extensions": {"-addext", "keyUsage=critical,digitalSignature,nonRepudiation,keyEncipherment,decipherOnly", "-addext", "nsComment=hello",
 			"-addext", "extendedKeyUsage=serverAuth,clientAuth,emailProtection,1.2.3.4", "-addext", "basicConstraints=critical,CA:TRUE,pathlen:300",
-			"-addext", "subjectAltName=DNS:a.b,IP:1.2.3.4,IP:2001:db8::1,URI:http://a,email:a@b,dirName:d"},
+			"-addext", "subjectAltName=DNS:a.b,IP:1.2.3.4,IP:2001:db8::1,URI:http://a,email:a@b,dirName:d,RID:1.2.3.4,otherName:1.3.6.1.4.1.311.20.2.3;UTF8:user@corp,otherName:1.2.3.4;UTF8:x,otherName:1.2.3.4;INTEGER:5"},
 		"an authority by name":      {"-addext", "authorityKeyIdentifier=keyid,issuer:always"},
 		"an extension nobody knows": {"-addext", "1.2.3.5=DER:0c02610b"},
 	} {

@@ -45,8 +45,8 @@ var purposeNames = map[string]string{
 	"1.3.6.1.4.1.311.20.2.2": "Microsoft Smartcard Login",
 }
 
-// extensionTexts print the content of an extension in lines; false: it is not
-// what it should be.
+// extensionTexts print the content of an extension in lines, false where it is
+// malformed.
 var extensionTexts = map[string]func(cryptobyte.String) ([]string, bool){
 	"2.5.29.14":              textKeyID,
 	"2.5.29.15":              textKeyUsage,
@@ -66,7 +66,7 @@ func extensionText(oid asn1.ObjectIdentifier, value []byte) []string {
 	return []string{dots(value)}
 }
 
-// dots prints bytes of ASCII, others as dots.
+// dots prints printable ASCII as it is, and any other byte as a dot.
 func dots(b []byte) string {
 	out := make([]byte, len(b))
 	for i, c := range b {
@@ -164,11 +164,11 @@ func textAuthorityKeyID(in cryptobyte.String) ([]string, bool) {
 		lines = append(lines, label+upperColons(keyid))
 	}
 	for hasIssuer && !issuer.Empty() {
-		name, ok := generalName(&issuer)
+		name, ok := readGeneralName(&issuer)
 		if !ok {
 			return nil, false
 		}
-		lines = append(lines, name)
+		lines = append(lines, name.text())
 	}
 	if hasSerial {
 		lines = append(lines, "serial:"+upperColons(new(big.Int).SetBytes(serial).Bytes()))
@@ -177,48 +177,48 @@ func textAuthorityKeyID(in cryptobyte.String) ([]string, bool) {
 }
 
 func textAltNames(in cryptobyte.String) ([]string, bool) {
-	var seq cryptobyte.String
-	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) {
-		return nil, false
+	names, ok := parseGeneralNames(in)
+	if len(names) == 0 {
+		return []string{"<EMPTY>"}, ok
 	}
-	var names []string
-	for !seq.Empty() {
-		name, ok := generalName(&seq)
-		if !ok {
-			return nil, false
-		}
-		names = append(names, name)
+	var texts []string
+	for _, n := range names {
+		texts = append(texts, n.text())
 	}
-	if names == nil {
-		return []string{"<EMPTY>"}, true
-	}
-	return []string{strings.Join(names, ", ")}, true
+	return []string{strings.Join(texts, ", ")}, ok
 }
 
-// generalName prints one GeneralName (RFC 5280 section 4.2.1.6).
-func generalName(in *cryptobyte.String) (string, bool) {
-	var value cryptobyte.String
-	var tag cbasn1.Tag
-	if !in.ReadAnyASN1(&value, &tag) {
-		return "", false
+// text prints one GeneralName. OpenSSL has names of its own for a few more
+// kinds of otherName; here they have their OID.
+func (n generalName) text() string {
+	switch n.choice {
+	case nameEmail:
+		return "email:" + dots(n.value)
+	case nameDNS:
+		return "DNS:" + dots(n.value)
+	case nameDirectory:
+		return "DirName:" + NameOneLine(n.value)
+	case nameURI:
+		return "URI:" + dots(n.value)
+	case nameIP:
+		return "IP Address:" + ipText(n.value)
+	case nameRegisteredID:
+		return "Registered ID:" + n.oid.String()
+	case nameOther:
+		value := "<unsupported>"
+		if n.tag == cbasn1.UTF8String || n.tag == cbasn1.IA5String {
+			value = dots(n.value)
+		}
+		return fmt.Sprintf("othername: %s::%s", nameOf(n.oid, otherNames), value)
+	case nameX400:
+		return "X400Name:<unsupported>"
+	case nameEDIParty:
+		return "EdiPartyName:<unsupported>"
 	}
-	number := tag &^ (cbasn1.Tag(0).ContextSpecific().Constructed())
-	switch number {
-	case 1:
-		return "email:" + dots(value), true
-	case 2:
-		return "DNS:" + dots(value), true
-	case 4:
-		return "DirName:" + NameOneLine(value), true
-	case 6:
-		return "URI:" + dots(value), true
-	case 7:
-		return "IP Address:" + ipText(value), true
-	case 0:
-		return "othername:<unsupported>", true
-	}
-	return fmt.Sprintf("[%d]:<unsupported>", number), true
+	return "<unsupported>"
 }
+
+var otherNames = map[string]string{oidUPN.String(): "UPN"}
 
 // ipText prints an IPv6 address without shortening it.
 func ipText(b []byte) string {

@@ -33,8 +33,8 @@ const none = "none"
 
 // UserUsage compares a user's certificate with what [SignUser] sets, apart
 // from subject, SAN, key, serial number and dates. How a key identifier was
-// computed does not count, nor do extensions that are not critical and that
-// SignUser never sets: no reader acts on them.
+// computed does not matter, and neither do extensions that are not critical and
+// that SignUser never sets: no reader acts on them.
 func UserUsage(cert, ca *x509.Certificate) []Mismatch {
 	var m mismatches
 	m.version(cert)
@@ -94,7 +94,8 @@ func (m *mismatches) subjectKeyID(cert *x509.Certificate) {
 	}
 }
 
-// critical reports what a reader that does not know it must refuse.
+// critical reports critical extensions that SignUser never sets: a reader that
+// does not know one must refuse the certificate.
 func (m *mismatches) critical(cert *x509.Certificate) {
 	known := []asn1.ObjectIdentifier{oidBasicConstraints, oidKeyUsage, oidExtKeyUsage, oidSubjectKeyID, oidAuthorityKeyID, oidSubjectAltName}
 	for _, e := range cert.Extensions {
@@ -179,7 +180,7 @@ func extKeyUsageText(cert *x509.Certificate) string {
 
 // authorityKeyIDText reads an AuthorityKeyIdentifier (RFC 5280 section
 // 4.2.1.1) also where it names the issuer's certificate, which crypto/x509
-// passes over.
+// ignores.
 func authorityKeyIDText(cert *x509.Certificate) string {
 	e := extension(cert, oidAuthorityKeyID)
 	if e == nil {

@@ -47,7 +47,7 @@ var codes = []CodeDoc{
 	{IssuerChanged, "rekey", "No CA in the CA certificate file has issued the certificate."},
 	{KeyChanged, "rekey", "The spec asks for another type of key."},
 	{SubjectChanged, "rekey", "The spec gives another distinguished name."},
-	{SANChanged, "rekey", "The spec gives another e-mail address for the subject alternative name."},
+	{SANChanged, "rekey", "The certificate's subject alternative names are not those that the spec gives."},
 	{Missing, "create, rekey, rebuild or repair; refuse for a CA key", "A file that should be there is not."},
 	{Expired, "rekey, or reissue with reuse_key and for a CRL; of a CA refuse past its end, reissue before its beginning", "The certificate or CRL is past its end; or it was made while the clock was ahead, and is not valid yet."},
 	{Expiring, "rekey, or reissue with reuse_key and for a CA or CRL", "The certificate or CRL is within renew_before of its end."},
