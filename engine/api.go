@@ -33,8 +33,8 @@ type Options struct {
 
 	Command string // for the message of another run that finds the lock taken: "apply since 2026-11-23T16:00:00Z"
 
-	// thorough: every file is read, whatever the cache knows of it.
-	thorough bool
+	thorough bool // every file is read, whatever the cache knows of it
+	sealed   bool // no secret is read, and nothing that is encrypted is opened
 
 	// scope, where there is one, stands for Only.
 	scope func(plan.Owner) bool

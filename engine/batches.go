@@ -6,7 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
@@ -102,19 +103,16 @@ func (c *carryOut) batches(tasks []*policy.Task, size int) error {
 // out, and the batch is not used.
 func (c *carryOut) buildAll(ctx context.Context, tasks []*policy.Task) []*result {
 	out := make([]*result, len(tasks))
-	var workers sync.WaitGroup
-	var next atomic.Int64
-	for range min(len(tasks), c.opt.Parallel) {
-		workers.Go(func() {
-			for ctx.Err() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= len(tasks) {
-					return
-				}
-				out[i] = c.build(tasks[i])
+	var workers errgroup.Group
+	workers.SetLimit(c.opt.Parallel)
+	for i, t := range tasks {
+		workers.Go(func() error {
+			if ctx.Err() == nil {
+				out[i] = c.build(t)
 			}
+			return nil
 		})
 	}
-	workers.Wait()
+	_ = workers.Wait() // a task that fails says so in its result
 	return out
 }

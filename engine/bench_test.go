@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
@@ -97,26 +99,32 @@ func bareWork(b *testing.B, cfg *spec.Config, path string) {
 	must(err)
 	batch := dir.Begin()
 	files := make([][5][]byte, len(cfg.Users))
-	forEach(context.Background(), runtime.GOMAXPROCS(0), len(cfg.Users), func(i int) {
-		u := cfg.Users[i]
-		pass := secret.Random()
-		key, err := u.Key.Generate()
-		must(err)
-		dn, err := u.Subject.DER()
-		must(err)
-		encrypted, err := pki.EncryptKey(key, pass, u.KDFIterations)
-		must(err)
-		csr, err := pki.MakeCSR(dn, u.SANs(), secret.Value{}, key)
-		must(err)
-		der, err := pki.SignUser(pki.UserRequest{Subject: dn, SANs: u.SANs(), Public: key.Public(), Serial: pki.NewSerial(),
-			NotBefore: now, NotAfter: now.AddDate(1, 0, 0)}, ca, caKey)
-		must(err)
-		cert, err := x509.ParseCertificate(der)
-		must(err)
-		p12, err := pki.EncodeP12(u.P12[0], key, cert, []*x509.Certificate{ca}, pass, u.KDFIterations)
-		must(err)
-		files[i] = [5][]byte{[]byte(pass.Reveal() + "\n"), encrypted, pki.EncodeCSR(csr), pki.EncodeCertificate(der), p12}
-	})
+	var workers errgroup.Group
+	workers.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range cfg.Users {
+		workers.Go(func() error {
+			u := cfg.Users[i]
+			pass := secret.Random()
+			key, err := u.Key.Generate()
+			must(err)
+			dn, err := u.Subject.DER()
+			must(err)
+			encrypted, err := pki.EncryptKey(key, pass, u.KDFIterations)
+			must(err)
+			csr, err := pki.MakeCSR(dn, u.SANs(), secret.Value{}, key)
+			must(err)
+			der, err := pki.SignUser(pki.UserRequest{Subject: dn, SANs: u.SANs(), Public: key.Public(), Serial: pki.NewSerial(),
+				NotBefore: now, NotAfter: now.AddDate(1, 0, 0)}, ca, caKey)
+			must(err)
+			cert, err := x509.ParseCertificate(der)
+			must(err)
+			p12, err := pki.EncodeP12(u.P12[0], key, cert, []*x509.Certificate{ca}, pass, u.KDFIterations)
+			must(err)
+			files[i] = [5][]byte{[]byte(pass.Reveal() + "\n"), encrypted, pki.EncodeCSR(csr), pki.EncodeCertificate(der), p12}
+			return nil
+		})
+	}
+	must(workers.Wait())
 	for i, u := range cfg.Users {
 		for j, kind := range []string{plan.KindPass, plan.KindKey, plan.KindCSR, plan.KindCrt, plan.KindP12} {
 			batch.Put(facts.UserPath(facts.Base(u.Name, cfg.CA.Name), kind).String(), files[i][j], facts.ModeOf(kind))

@@ -10,7 +10,6 @@ import (
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
-	"mtlsplan/internal/inventory"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
@@ -19,15 +18,15 @@ import (
 	"mtlsplan/render"
 )
 
-// RenderSite renders the i-th site of the spec as it would be with what the
+// RenderSite renders a site of the spec as it would be with what the
 // directory holds now. It needs no passphrase and no directory.
-func RenderSite(ctx context.Context, cfg *config.Config, opt Options, i int) ([]render.File, error) {
+func RenderSite(ctx context.Context, cfg *config.Config, opt Options, site config.Site) ([]render.File, error) {
 	dir, err := outdir.Open(cfg.Output)
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
-	opt.scope = func(plan.Owner) bool { return false }
+	opt.scope, opt.sealed = func(plan.Owner) bool { return false }, true
 	r := newRun(ctx, cfg, opt, dir)
 	defer r.in.Close()
 	st, err := r.takeStock()
@@ -35,8 +34,8 @@ func RenderSite(ctx context.Context, cfg *config.Config, opt Options, i int) ([]
 		return nil, err
 	}
 	trust := st.verdict.Trust
-	rows := policy.CRLRows(st.ledger, trust, st.have.CRL, opt.Now, false)
-	return policy.RenderSite(cfg, cfg.Sites[i], policy.Refused(st.have.CRL, policy.Serials(rows)), max(1, len(trust.Certificates()))), nil
+	rows := trust.Revoked(st.ledger, st.have.CRL, opt.Now, false)
+	return policy.RenderSite(cfg, site, policy.Refused(st.have.CRL, policy.Serials(rows)), max(1, len(trust.Certificates()))), nil
 }
 
 // Inspect returns one owner of the spec in full: a user or the CA.
@@ -206,7 +205,7 @@ func certificateFacts(c facts.CertificateFile) []plan.FileFact {
 	if c.Cert == nil {
 		return nil
 	}
-	return []plan.FileFact{{Name: "serial", Value: c.Cert.Serial}, {Name: "not_after", Value: policy.Day(c.Cert.NotAfter)}, {Name: "spki_sha256", Value: c.Cert.SPKI}}
+	return []plan.FileFact{{Name: "serial", Value: c.Cert.Serial}, {Name: "not_after", Value: day(c.Cert.NotAfter)}, {Name: "spki_sha256", Value: c.Cert.SPKI}}
 }
 
 func crlFacts(st stock) []plan.FileFact {
@@ -217,7 +216,7 @@ func crlFacts(st stock) []plan.FileFact {
 			continue
 		}
 		list = append(list, plan.FileFact{Name: "generation", Value: fmt.Sprint(g.Number)}, plan.FileFact{Name: "number", Value: crl.Number.String()},
-			plan.FileFact{Name: "this_update", Value: policy.Day(crl.ThisUpdate)}, plan.FileFact{Name: "next_update", Value: policy.Day(crl.NextUpdate)},
+			plan.FileFact{Name: "this_update", Value: day(crl.ThisUpdate)}, plan.FileFact{Name: "next_update", Value: day(crl.NextUpdate)},
 			plan.FileFact{Name: "revoked", Value: fmt.Sprint(len(crl.RevokedCertificateEntries))})
 	}
 	return list
@@ -234,3 +233,6 @@ func p12Facts(p facts.P12, u *facts.User) []plan.FileFact {
 	}
 	return append(list, plan.FileFact{Name: "holds_key_and_certificate", Value: same})
 }
+
+// day writes a moment for people.
+func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }

@@ -36,7 +36,7 @@ func (c *carryOut) makeCRL(r *result) error {
 		text = append(text, pki.EncodeCRL(der)...)
 		signed = append(signed, signedCRL{ca: ca, request: request})
 	}
-	r.then = func() { c.crl = c.verdict.Trust.Kept(c.have) }
+	r.then = func() { c.crl = c.verdict.Trust.Kept(c.have, c.cfg.CA.Name) }
 	r.put(plan.KindCRL, facts.CAPath(c.cfg.CA.Name, plan.KindCRL), text, provesCRLs(signed))
 	return nil
 }
@@ -53,7 +53,7 @@ func (c *carryOut) crlEntries() map[string][]x509.RevocationListEntry {
 		if when.After(latest) {
 			when = latest
 		}
-		spki := c.verdict.Trust.SignerOf(row)
+		spki := c.verdict.Trust.Signer(row)
 		out[spki] = append(out[spki], x509.RevocationListEntry{SerialNumber: serial, RevocationTime: when, ReasonCode: code})
 	}
 	return out

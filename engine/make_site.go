@@ -11,7 +11,7 @@ import (
 
 // revoked are the rows that the next CRL lists, as the ledger stands.
 func (c *carryOut) revoked() []ledger.Row {
-	return policy.CRLRows(c.writer.Ledger(), c.verdict.Trust, c.have.CRL, c.opt.Now, c.dropped)
+	return c.verdict.Trust.Revoked(c.writer.Ledger(), c.have.CRL, c.opt.Now, c.dropped)
 }
 
 // makeSite renders what the ledger says by now, and records its checksums.

@@ -47,13 +47,10 @@ func (w *world) cache(t *rapid.T) {
 	case "append":
 		w.check(os.WriteFile(name, append(data, "more"...), 0o600))
 	case "older":
-		if old := w.kept[which]; old != nil {
-			w.check(os.WriteFile(name, old, 0o600))
+		if w.kept != nil {
+			w.check(os.WriteFile(name, w.kept, 0o600))
 		}
 	case "keep":
-		if w.kept == nil {
-			w.kept = map[string][]byte{}
-		}
-		w.kept[which] = data
+		w.kept = data
 	}
 }

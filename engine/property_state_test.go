@@ -19,6 +19,7 @@ import (
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
+	"mtlsplan/internal/policy"
 	"mtlsplan/internal/secret"
 	"mtlsplan/spec"
 )
@@ -131,7 +132,7 @@ func (w *world) checkCA(cfg *spec.Config, is records, trusted []*x509.Certificat
 		cert, err := x509.ParseCertificate(e.DER)
 		w.check(err)
 		row := is.row(pki.SerialHex(cert.SerialNumber))
-		justNow := row.State == ledger.Revoked && !row.Revoked.Before(w.now.Add(-backdate).Truncate(time.Second))
+		justNow := row.State == ledger.Revoked && !row.Revoked.Before(w.now.Add(-policy.Backdate).Truncate(time.Second))
 		if strings.HasPrefix(e.Owner, "user.") && w.now.Before(row.NotAfter) && (row.State != ledger.Revoked || justNow) {
 			needed[id(cert.AuthorityKeyId)] = true
 		}
@@ -263,7 +264,7 @@ func (w *world) checkP12(u spec.User, base string, cert *x509.Certificate) {
 	w.t.Helper()
 	want := map[string]bool{}
 	for i, profile := range u.P12 {
-		name := base + "." + p12Kind(i, profile)
+		name := base + "." + facts.P12Kind(i, profile)
 		want[name] = true
 		data, err := os.ReadFile(w.out(name))
 		w.check(err)
@@ -291,7 +292,7 @@ func (w *world) checkP12(u spec.User, base string, cert *x509.Certificate) {
 // checkOverlap: what was issued before the certificate ends overlap after it.
 func (w *world) checkOverlap(u spec.User, cert *x509.Certificate, is records) {
 	w.t.Helper()
-	if u.Overlap == nil || w.now.Before(cert.NotBefore.Add(backdate+*u.Overlap)) {
+	if u.Overlap == nil || w.now.Before(cert.NotBefore.Add(policy.Backdate+*u.Overlap)) {
 		return
 	}
 	for _, row := range is.rows {

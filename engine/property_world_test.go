@@ -33,7 +33,7 @@ type world struct {
 	memory  memory
 	runs    int
 
-	kept map[string][]byte // what cache and digests held before
+	kept []byte // what cache and digests held before
 }
 
 // original is what lay at a path before it was damaged, and what the damage was.
@@ -287,12 +287,12 @@ func (w *world) relent(r ran, s plan.Step) {
 		if again := w.apply(opt); refusals(again.report.Plan) != nil && refusals(again.report.Plan).Reasons[0].Code == plan.Removed {
 			w.t.Fatalf("the guard refuses although %d are allowed", lost)
 		}
-	case s.Owner == "ca.m" && reason.Code == Expired:
+	case s.Owner == "ca.m" && reason.Code == plan.Expired:
 		if end := w.records().newest("ca.m").NotAfter; !w.now.After(end) {
 			w.t.Fatalf("the CA ends on %s and was refused on %s", end, w.now)
 		}
 		w.spec.ca.generation = w.generations() + 1
-	case reason.Code == Unrecorded && len(w.damaged) > 0:
+	case reason.Code == plan.Unrecorded && len(w.damaged) > 0:
 		w.undo()
 	default:
 		w.t.Fatalf("refused: %+v", s)

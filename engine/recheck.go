@@ -19,9 +19,9 @@ func (r *run) recheck(c *carryOut) error {
 	for _, step := range c.report.Plan.Steps {
 		touched[step.Owner] = true
 	}
-	covers := opt.covers
+	covers := r.opt.covers
 	if !opt.Adopt && !touched[c.have.CA.Owner] && !c.writer.SharedRevoked() {
-		covers = func(owner plan.Owner) bool { return touched[owner] && opt.covers(owner) }
+		covers = func(owner plan.Owner) bool { return touched[owner] && r.opt.covers(owner) }
 	}
 	have, led, err := r.in.Again(covers, c.writer, opt.Adopt)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
 	"mtlsplan/spec"
 )
@@ -143,7 +143,7 @@ func (tr *trial) checkIndex(owners []string) {
 	if os.IsNotExist(err) {
 		return
 	}
-	rows, parseErr := cadb.ParseIndex(data)
+	rows, parseErr := ledger.ParseIndex(data)
 	if err != nil || parseErr != nil {
 		tr.t.Fatal(err, parseErr)
 	}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/profile"
 )
 
@@ -46,19 +46,19 @@ func exemptIn(script string) (dirs []string) {
 // holding is what lies in an output directory.
 type holding struct {
 	dir, where string // where names it to a person: "SCRIPT/DIR"
-	issued     []cadb.Issued
+	issued     []ledger.Record
 	certs      []*x509.Certificate // those of issued
-	rows       map[string]cadb.Row
+	rows       map[string]ledger.Row
 	crls       []*x509.RevocationList
 }
 
 func readHolding(dir, where string) (*holding, error) {
-	h := &holding{dir: dir, where: where, rows: map[string]cadb.Row{}}
+	h := &holding{dir: dir, where: where, rows: map[string]ledger.Row{}}
 	record, err := os.ReadFile(filepath.Join(dir, "db", "issued.pem"))
 	if err != nil {
 		return nil, err
 	}
-	if h.issued, _, err = cadb.ParseIssued(record); err != nil {
+	if h.issued, _, err = ledger.ParseRecords(record); err != nil {
 		return nil, err
 	}
 	for _, i := range h.issued {
@@ -72,7 +72,7 @@ func readHolding(dir, where string) (*holding, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := cadb.ParseIndex(index)
+	rows, err := ledger.ParseIndex(index)
 	if err != nil {
 		return nil, err
 	}

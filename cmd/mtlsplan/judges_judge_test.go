@@ -12,7 +12,7 @@ import (
 	"github.com/zmap/zlint/v3/lint"
 	"software.sslmate.com/src/go-pkcs12"
 
-	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/profile"
 )
 
@@ -121,7 +121,7 @@ func (b *bench) hear(what string, cert *x509.Certificate, cas []*x509.Certificat
 			if lists(list, cert) {
 				e.want = "revoked"
 			}
-			if row := b.rows[fmt.Sprintf("%X", cert.SerialNumber.Bytes())]; (row.State == cadb.Revoked) != lists(list, cert) {
+			if row := b.rows[fmt.Sprintf("%X", cert.SerialNumber.Bytes())]; (row.State == ledger.Revoked) != lists(list, cert) {
 				b.fault("%s: index.txt says %c, and the CRL does not agree", what, row.State)
 			}
 			return hearing{e, w}

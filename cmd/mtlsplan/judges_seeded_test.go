@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/secret"
 )
@@ -159,14 +159,14 @@ func TestJudgesRefuse(t *testing.T) {
 func TestJudgesOfDirectories(t *testing.T) {
 	w := newTrialWorld(t)
 	record := func(certs ...*x509.Certificate) []byte {
-		out := cadb.FormatIssued(cadb.Issued{Owner: "ca.m", DER: w.ca.Raw})
+		out := ledger.FormatRecord(ledger.Record{Owner: "ca.m", DER: w.ca.Raw})
 		for _, c := range certs {
-			out = append(out, cadb.FormatIssued(cadb.Issued{Owner: "user.x", DER: c.Raw})...)
+			out = append(out, ledger.FormatRecord(ledger.Record{Owner: "user.x", DER: c.Raw})...)
 		}
 		return out
 	}
-	row := func(c *x509.Certificate, state cadb.State) cadb.Row {
-		return cadb.Row{State: state, NotAfter: c.NotAfter, Revoked: w.now, Serial: pki.SerialHex(c.SerialNumber), Owner: "user.x", Subject: "/CN=x"}
+	row := func(c *x509.Certificate, state ledger.State) ledger.Row {
+		return ledger.Row{State: state, NotAfter: c.NotAfter, Revoked: w.now, Serial: pki.SerialHex(c.SerialNumber), Owner: "user.x", Subject: "/CN=x"}
 	}
 	files := func() map[string][]byte {
 		return map[string][]byte{
@@ -178,7 +178,7 @@ func TestJudgesOfDirectories(t *testing.T) {
 			"ada-m.p12":          w.p12,
 			"secrets/ada-m.pass": []byte("horse battery\n"),
 			"db/issued.pem":      record(w.good, w.bad),
-			"db/index.txt":       cadb.FormatIndex([]cadb.Row{row(w.good, cadb.Valid), row(w.bad, cadb.Revoked)}),
+			"db/index.txt":       ledger.FormatIndex([]ledger.Row{row(w.good, ledger.Valid), row(w.bad, ledger.Revoked)}),
 		}
 	}
 	for _, trial := range []struct {
@@ -190,7 +190,7 @@ func TestJudgesOfDirectories(t *testing.T) {
 		{"a certificate that no CA signed", "no CA of the record signed it", func(f map[string][]byte) { f["db/issued.pem"] = record(w.other) }},
 		{"a serial twice", "RFC 5280 4.1.2.2: two certificates", func(f map[string][]byte) { f["db/issued.pem"] = record(w.good, w.bad, w.good) }},
 		{"a revocation that the CRL has and the index has not", "the CRL does not agree", func(f map[string][]byte) {
-			f["db/index.txt"] = cadb.FormatIndex([]cadb.Row{row(w.good, cadb.Valid), row(w.bad, cadb.Valid)})
+			f["db/index.txt"] = ledger.FormatIndex([]ledger.Row{row(w.good, ledger.Valid), row(w.bad, ledger.Valid)})
 		}},
 		{"a damaged record", "neither a line with an owner", func(f map[string][]byte) { f["db/issued.pem"] = append([]byte("\x00\n"), f["db/issued.pem"]...) }},
 		{"another's request", "ada-m.csr: profile: the subject", func(f map[string][]byte) { f["ada-m.crt"] = pemOf("CERTIFICATE", w.bad.Raw) }},

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"sync"
 
-	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/secret"
 )
@@ -87,12 +87,12 @@ func checkMode(name string, mode fs.FileMode) error {
 
 // record is the CA database of a directory.
 type record struct {
-	rows   map[string]cadb.Row // by serial
-	issued map[string][]byte   // DER by serial
+	rows   map[string]ledger.Row // by serial
+	issued map[string][]byte     // DER by serial
 }
 
 func readRecord(dir string) (*record, error) {
-	db := &record{map[string]cadb.Row{}, map[string][]byte{}}
+	db := &record{map[string]ledger.Row{}, map[string][]byte{}}
 	journals, err := filepath.Glob(filepath.Join(dir, "db/stage/*/journal"))
 	if err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func readRecord(dir string) (*record, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	entries, whole, err := cadb.ParseIssued(data)
+	entries, whole, err := ledger.ParseRecords(data)
 	if err == nil && int(whole) < len(data) && journals == nil {
 		err = errors.New("the last entry is torn, and no journal knows of it")
 	}
@@ -126,7 +126,7 @@ func readRecord(dir string) (*record, error) {
 	if journals != nil {
 		index = index[:bytes.LastIndexByte(index, '\n')+1]
 	}
-	rows, err := cadb.ParseIndex(index)
+	rows, err := ledger.ParseIndex(index)
 	if err != nil {
 		return nil, fmt.Errorf("index.txt: %w", err)
 	}

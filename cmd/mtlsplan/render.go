@@ -10,6 +10,7 @@ import (
 	"mtlsplan/engine"
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/ui"
+	"mtlsplan/render"
 	"mtlsplan/spec"
 )
 
@@ -26,7 +27,7 @@ an existing file, else NAME.`,
   mtlsplan render staff.hcl mattermost | diff site.conf -`,
 		Args:              atMostFileAndName,
 		ValidArgsFunction: completeFile,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			file, name := fileAndName(args)
 			cfg, err := a.loadSpec(file)
 			if err != nil {
@@ -40,11 +41,11 @@ an existing file, else NAME.`,
 			if err != nil {
 				return err
 			}
-			text, err := engine.RenderSite(cfg, opt, site)
+			files, err := engine.RenderSite(cmd.Context(), cfg, opt, site)
 			if err != nil {
 				return err
 			}
-			return a.printSite(site, text)
+			return a.printSite(site, files)
 		},
 	}
 }
@@ -52,18 +53,30 @@ an existing file, else NAME.`,
 type siteDocument struct {
 	FormatVersion int        `json:"format_version"`
 	Owner         plan.Owner `json:"owner"`
-	Text          string     `json:"text"`
+	Files         []fileText `json:"files"`
 }
 
-// printSite writes the site byte by byte as its file will hold it; as text
+type fileText struct {
+	Name string `json:"name"` // relative to the output directory
+	Text string `json:"text"`
+}
+
+// printSite writes the site byte by byte as its files will hold it; as text
 // that is not cleaned, since the spec lets no control character into a site.
-func (a *app) printSite(site spec.Site, text []byte) error {
-	if a.format == "text" {
-		_, err := a.stdout.Write(text)
-		return err
+func (a *app) printSite(site spec.Site, files []render.File) error {
+	doc := siteDocument{FormatVersion: ui.FormatVersion, Owner: plan.Site(site.Proxy.Name, site.Name)}
+	for _, f := range files {
+		if a.format == "text" {
+			if _, err := a.stdout.Write(f.Data); err != nil {
+				return err
+			}
+		}
+		doc.Files = append(doc.Files, fileText{f.Name, string(f.Data)})
 	}
-	owner := plan.Owner(site.Proxy.Name + "." + site.Name)
-	return ui.Document(a.stdout, a.format, siteDocument{ui.FormatVersion, owner, string(text)})
+	if a.format == "text" {
+		return nil
+	}
+	return ui.Document(a.stdout, a.format, doc)
 }
 
 // siteNamed finds a site by its label or owner; "" is the only site.

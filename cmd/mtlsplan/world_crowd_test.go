@@ -16,7 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"mtlsplan/internal/cadb"
+	"mtlsplan/internal/ledger"
 )
 
 func init() { scriptCommands["crowd"] = cmdCrowd }
@@ -45,7 +45,7 @@ func cmdCrowd(ts *testscript.TestScript, neg bool, args []string) {
 	for _, read := range [][]string{{"plan", "--format", "json"}, {"show", "ann"}} {
 		readers.Go(func() { c.look(stop, read) })
 	}
-	known := map[string]cadb.Row{}
+	known := map[string]ledger.Row{}
 	for r := 1; r <= rounds && c.failed() == nil; r++ {
 		c.round(r, processes)
 		c.fail(c.check(r, processes, known))
@@ -121,7 +121,7 @@ func (c *crowd) round(r, processes int) {
 
 // check looks at the directory between two rounds. known are the rows of the
 // database so far.
-func (c *crowd) check(round, processes int, known map[string]cadb.Row) error {
+func (c *crowd) check(round, processes int, known map[string]ledger.Row) error {
 	if err := checkState(c.dir); err != nil {
 		return fmt.Errorf("round %d: %w", round, err)
 	}
@@ -131,7 +131,7 @@ func (c *crowd) check(round, processes int, known map[string]cadb.Row) error {
 	}
 	for serial, was := range known {
 		row, there := db.rows[serial]
-		if !there || was.State == cadb.Revoked && row != was {
+		if !there || was.State == ledger.Revoked && row != was {
 			return fmt.Errorf("round %d: what was recorded of %s is lost", round, serial)
 		}
 	}

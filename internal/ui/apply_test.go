@@ -197,14 +197,14 @@ func sampleCertificates(t *testing.T) []*x509.Certificate {
 func TestDetailsText(t *testing.T) {
 	step := plan.Step{Owner: "user.mmuser", Action: plan.Repair, Artefacts: []string{"p12"},
 		Reasons: []plan.Reason{{Code: plan.Missing, Message: "the .p12 is gone"}}}
-	d := &engine.Details{
+	d := &plan.Details{
 		Owner: "user.mmuser",
-		Files: []engine.FileDetail{
-			{Kind: "key", Path: "pki/mmuser-mattermost.key", Mode: "0600", State: "ok", Facts: []engine.FileFact{{Name: "iterations", Value: "2048"}}},
+		Files: []plan.FileDetail{
+			{Kind: "key", Path: "pki/mmuser-mattermost.key", Mode: "0600", State: "ok", Facts: []plan.FileFact{{Name: "iterations", Value: "2048"}}},
 			{Kind: "crt", Path: "pki/mmuser-mattermost.crt", Mode: "0644", State: "damaged: no PEM in it"},
 			{Kind: "p12", Path: "pki/mmuser-mattermost.p12", State: "missing"},
 		},
-		Issued: []engine.IssuedDetail{{Serial: "0A1B", State: "revoked", NotAfter: at, RevokedAt: &at, Reason: "superseded", Subject: "CN=mmuser"}},
+		Issued: []plan.IssuedDetail{{Serial: "0A1B", State: "revoked", NotAfter: at, RevokedAt: &at, Reason: "superseded", Subject: "CN=mmuser"}},
 		Step:   &step,
 	}
 	var out bytes.Buffer

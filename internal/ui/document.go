@@ -171,8 +171,8 @@ type detailsDocument struct {
 	FormatVersion int                   `json:"format_version"`
 	Owner         plan.Owner            `json:"owner"`
 	Certificates  []certificateDocument `json:"certificates"`
-	Files         []engine.FileDetail   `json:"files"`
-	Issued        []engine.IssuedDetail `json:"issued"`
+	Files         []plan.FileDetail     `json:"files"`
+	Issued        []plan.IssuedDetail   `json:"issued"`
 	Step          *plan.Step            `json:"step"`
 	Failures      []plan.Failure        `json:"failures"`
 }
@@ -189,7 +189,7 @@ type certificateDocument struct {
 }
 
 // DetailsDocument is the JSON form of one owner in full.
-func DetailsDocument(d *engine.Details) any {
+func DetailsDocument(d *plan.Details) any {
 	doc := detailsDocument{
 		FormatVersion: FormatVersion,
 		Owner:         d.Owner,

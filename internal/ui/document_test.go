@@ -114,8 +114,8 @@ func TestFormatsAgree(t *testing.T) {
 	p.Steps[0].Reasons[0].Have = "2027-01-01"
 	p.Steps[0].Reasons[0].Want = "two\nlines: \"x\""
 	p.Steps[0].NotAfter = &at
-	details := &engine.Details{Owner: "user.a", Step: &p.Steps[0], Certificates: sampleCertificates(t),
-		Issued: []engine.IssuedDetail{{Serial: "0123", State: "valid", NotAfter: at}}}
+	details := &plan.Details{Owner: "user.a", Step: &p.Steps[0], Certificates: sampleCertificates(t),
+		Issued: []plan.IssuedDetail{{Serial: "0123", State: "valid", NotAfter: at}}}
 	for _, doc := range []any{PlanDocument(p), DetailsDocument(details)} {
 		var fromJSON, fromYAML any
 		if err := json.Unmarshal([]byte(document(t, "json", doc)), &fromJSON); err != nil {
