@@ -4,6 +4,7 @@
 package facts
 
 import (
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"io/fs"
@@ -91,6 +92,7 @@ type Request struct {
 	SANs       []pki.SAN
 	SPKI       string
 	Type       pki.KeyType
+	Key        crypto.PublicKey  // of a request that the user has made, else nil
 	Sum        [sha256.Size]byte // of the DER
 	Challenged bool              // it has a challenge password
 }

@@ -1,0 +1,130 @@
+package policy
+
+import (
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/plan"
+)
+
+// issuer is what the rest of the plan must know of the CA.
+type issuer struct {
+	trusted   []*x509.Certificate // who may have issued a certificate
+	notBefore time.Time
+	notAfter  time.Time // of the CA certificate after this plan
+	refused   bool      // the plan holds a refusal of the CA
+	rolled    bool      // this plan makes a new generation
+	dropped   bool      // and nobody depends on the one before
+	err       error     // why nothing can be issued now
+}
+
+// count is how many CAs are trusted after this plan.
+func (is *issuer) count() int {
+	n := max(1, len(is.trusted))
+	if is.rolled && !is.dropped {
+		n++
+	}
+	return n
+}
+
+// judgeCA decides on the CA, and what it can do for the rest of the plan.
+func (j *judgement) judgeCA() {
+	owner, current := j.Have.CA.Owner, j.trust.Current()
+	is := &j.issuer
+	is.trusted = j.trust.Certificates()
+	findings, err := j.examineCA()
+	if err != nil {
+		is.err = plan.Errorf(plan.CAUnavailable, "%s cannot sign: %w", owner, err)
+	}
+	t := newTask(OfCA, 0, owner, findings)
+	covered := j.Ask.Covers(owner)
+	is.notBefore, is.notAfter = j.Now.Add(-Backdate), j.Now.Add(j.Config.CA.Validity).Truncate(time.Second)
+	if t != nil && t.NewCert && covered {
+		t.Step.NotAfter = new(is.notAfter)
+	} else {
+		is.refused = t != nil && t.Step.Action == plan.Refuse
+		if current != nil {
+			is.notBefore, is.notAfter = current.Cert.NotBefore, current.Cert.NotAfter
+		} else if is.err == nil {
+			is.err = plan.Errorf(plan.CAUnavailable, "%s has to be made first: add --only %s", owner, owner)
+		}
+	}
+	switch {
+	case !covered:
+		// What must be refused is refused whatever was asked for: nobody can
+		// be issued anything by such a CA.
+		if is.refused {
+			j.add(t)
+		}
+	case err != nil:
+		j.fail(owner, err)
+	default:
+		is.rolled = t != nil && t.NewKey && current != nil
+		is.dropped = is.rolled && current.Dependents == 0
+		j.add(t)
+		if t == nil || !t.NewKey {
+			j.caNotes()
+		}
+	}
+}
+
+// examineCA finds out in which state the CA is.
+func (j *judgement) examineCA() ([]finding, error) {
+	ca, spec := &j.Have.CA, &j.Config.CA
+	gens := len(j.trust.Generations)
+	no := func(code plan.Code, format string, args ...any) ([]finding, error) {
+		return refuse(code, fmt.Sprintf(format, args...)), nil
+	}
+	other := func() string { return j.Ledger.OtherCA(string(ca.Owner)) }
+	lost := j.Ledger.Lost()
+	switch {
+	case ca.Err != nil:
+		return nil, fallback(plan.FileError, ca.Err)
+	case gens == 0 && other() != "":
+		return no(plan.Unrecorded, "the directory belongs to %s: put that name back into the ca block, or name another output", other())
+	case ca.Key.Missing && (len(j.Ledger.Rows()) > 0 || !j.Ledger.Blank()):
+		return no(plan.Missing, "%s is gone, and certificates were issued with it: restore it from a backup; a new CA is never made as a side effect", ca.Key.Name())
+	case len(lost) > 0:
+		return no(plan.Missing, "%s does not list what %s holds, of %s, and what it does not list cannot be revoked: restore the database from a backup", ledger.IndexName, ledger.IssuedName, joined(lost))
+	case ca.Key.Missing && !ca.Crt.Missing:
+		return no(plan.Unrecorded, "%s is there, but neither its key nor a record of it: move it away to have a new CA made, or restore %s", ca.Crt.Name(), ca.Key.Name())
+	case ca.Key.Missing && ca.Passphrase.Err != nil:
+		return nil, errUnavailable(&ca.Passphrase)
+	case ca.Key.Missing && spec.Generation > 1:
+		return no(plan.KeyChanged, "there is no CA yet, and the spec asks for generation %d: start with generation 1", spec.Generation)
+	case ca.Key.Missing:
+		return firstCA(ca, spec), nil
+	case ca.Key.Opening == facts.Unreadable:
+		return no(plan.Unreadable, "%s holds no key that can be read: restore it from a backup; it is never replaced", ca.Key.Name())
+	case gens == 0 && j.Ask.Adopt:
+		return no(plan.Unrecorded, "%s was made by hand too, and has to be taken over first: say --only %s as well", ca.Key.Name(), ca.Owner)
+	case gens == 0:
+		return no(plan.Unrecorded, "%s is there, and beside it %s, of which the CA database knows nothing: say --adopt to take over what was made by hand, or restore %s from a backup", ca.Key.Name(), describeCert(&ca.Crt), ledger.IssuedName)
+	case ca.Passphrase.Err != nil:
+		return nil, errUnavailable(&ca.Passphrase)
+	case ca.Key.Opening == facts.OpensNeither:
+		return nil, errWrongPassphrase(&ca.Key, &ca.Passphrase, spec.Passphrase, spec.PreviousPassphrase)
+	case ca.Key.SPKI != j.trust.Current().SPKI:
+		return no(plan.KeyMismatch, "%s is not the key of the CA certificate that the database holds: restore the one that belongs to %s", ca.Key.Name(), ca.Crt.Name())
+	case spec.Generation < gens || spec.Generation > gens+1:
+		return no(plan.KeyChanged, "the CA is at generation %d and the spec asks for %d: it rises by one at a time and never falls", gens, spec.Generation)
+	}
+	return ask(&caView{CA: ca, spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, adopted: j.found.ca}, caPolicies), nil
+}
+
+// firstCA makes the CA of a directory that has none.
+func firstCA(ca *facts.CA, spec *config.CA) []finding {
+	makes := []plan.Kind{plan.KindKey, plan.KindCrt}
+	if spec.Passphrase.Kind == config.Generated && ca.Passphrase.Missing {
+		makes = append(makes, plan.KindPass)
+	}
+	var modes []finding
+	for i := range ca.Wide {
+		modes = wide(modes, &ca.Wide[i])
+	}
+	return append(coded(plan.Mode, modes), finding{Reason: plan.Reason{Code: plan.Missing, Message: "there is no CA yet"}, action: plan.Create, makes: makes})
+}

@@ -1,0 +1,171 @@
+package policy
+
+import (
+	"bytes"
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"time"
+
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
+)
+
+// caView is what policies of the CA look at.
+type caView struct {
+	*facts.CA
+	spec    *config.CA
+	now     time.Time
+	trust   Trust
+	trusted []*x509.Certificate // what the certificate file should hold, the current CA first
+	adopted bool
+}
+
+// caPolicies are asked of a CA that is recorded and whose key opens.
+var caPolicies = []policy[*caView]{
+	{plan.Interrupted, caInterrupted},      // nothing that was begun is left undone
+	{plan.Unrecorded, caAdopted},           // what is taken over is shown
+	{plan.KeyChanged, caRollover},          // the generation is the spec's
+	{plan.Missing, caCertMissing},          // the certificate file is there
+	{plan.Damaged, caCertDamaged},          // and holds what the ledger has
+	{plan.OverlapOver, caLeaves},           // and no CA on which nobody depends
+	{plan.Expired, caExpired},              // the certificate has not ended
+	{plan.Expired, caNotBegun},             // and has begun
+	{plan.Expiring, caExpiring},            // and does not end soon
+	{plan.UsageChanged, caUsageChanged},    // and is what would be issued today
+	{plan.PassphraseChanged, caPassphrase}, // the keys open with the spec's passphrase
+	{plan.EncodingChanged, caEncoding},     // and are encrypted as it asks
+	{plan.PassphraseChanged, caStrayPass},  // no generated passphrase lies about
+	{plan.Mode, caModes},                   // nothing is open to more than it should be
+}
+
+// current is the certificate of the current generation.
+func (v *caView) current() *x509.Certificate { return v.trusted[0] }
+
+// rolls reports whether the spec asks for the next generation.
+func (v *caView) rolls() bool { return v.spec.Generation == v.trust.Current().Number+1 }
+
+func caInterrupted(v *caView) []finding {
+	if !v.Interrupted {
+		return nil
+	}
+	return one(plan.Repair, plan.Reason{Message: "a run is at work, or was interrupted: what it has begun counts as done here, and apply finishes it first"}, plan.KindDB)
+}
+
+// caAdopted says what was found of the CA.
+func caAdopted(v *caView) []finding {
+	if !v.adopted {
+		return nil
+	}
+	return one(plan.Adopt, plan.Reason{Message: fmt.Sprintf("made by hand: a key of type %s (%s), %s; it is taken over",
+		v.Key.Type, v.Key.Info.Encoding, describeCert(&v.Crt))})
+}
+
+// caRollover makes a new key under a new name.
+func caRollover(v *caView) []finding {
+	if !v.rolls() {
+		return nil
+	}
+	return one(plan.Rekey, plan.Reason{
+		Message: "the spec asks for the next generation: a new CA, beside which the old one is trusted until its last user has moved",
+		Field:   "generation", Have: fmt.Sprint(v.trust.Current().Number), Want: fmt.Sprint(v.spec.Generation)}, plan.KindKey, plan.KindCrt)
+}
+
+func caCertMissing(v *caView) []finding {
+	if !v.Crt.Missing {
+		return nil
+	}
+	return one(plan.Repair, plan.Reason{Message: v.Crt.Name() + " is gone; the database holds it"}, plan.KindCrt)
+}
+
+func caCertDamaged(v *caView) []finding {
+	have, foreign := v.Crt.All, func(c *x509.Certificate) bool { return !v.trust.knowsKey(c) }
+	whole := len(have) >= len(v.trusted) && slices.EqualFunc(have[:len(v.trusted)], v.trusted, (*x509.Certificate).Equal)
+	if v.Crt.Missing || whole && !slices.ContainsFunc(have, foreign) {
+		return nil
+	}
+	return one(plan.Repair, plan.Reason{Message: v.Crt.Name() + " does not hold what the database holds"}, plan.KindCrt)
+}
+
+// caLeaves takes an earlier generation out of the certificate file.
+func caLeaves(v *caView) []finding {
+	for _, c := range v.Crt.All {
+		trusted := slices.ContainsFunc(v.trusted, func(t *x509.Certificate) bool { return bytes.Equal(t.Raw, c.Raw) })
+		if !trusted && v.trust.knowsKey(c) && pki.PublicID(c.PublicKey) != v.Key.SPKI {
+			return one(plan.Retire, plan.Reason{Message: fmt.Sprintf("nobody has a valid certificate of %s any more; it is no longer trusted", pki.NameString(c.RawSubject))}, plan.KindCrt)
+		}
+	}
+	return nil
+}
+
+func caExpired(v *caView) []finding {
+	end := v.current().NotAfter
+	if !v.now.After(end) || v.rolls() {
+		return nil
+	}
+	return one(plan.Refuse, plan.Reason{
+		Message: fmt.Sprintf("the CA certificate has expired on %s, so that nobody gets in and nothing can be issued: raise generation by one in the ca block to roll over to a new CA", day(end)),
+		Field:   "validity", Have: day(end)})
+}
+
+func caNotBegun(v *caView) []finding {
+	begin := v.current().NotBefore
+	if !ahead(v.now, begin) || v.rolls() {
+		return nil
+	}
+	return one(plan.Reissue, plan.Reason{
+		Message: fmt.Sprintf("the CA certificate is valid only from %s on, so that nobody gets in; the key and its users stay", day(begin)),
+		Field:   "validity", Have: day(begin)}, plan.KindCrt)
+}
+
+func caExpiring(v *caView) []finding {
+	end := v.current().NotAfter
+	due := end.Add(-v.spec.RenewBefore)
+	if v.now.Before(due) || v.now.After(end) || !v.now.Add(v.spec.Validity).After(end) || v.rolls() {
+		return nil
+	}
+	return one(plan.Reissue, plan.Reason{
+		Message: fmt.Sprintf("the CA certificate ends on %s, and is renewed from %s on; the key and its users stay", day(end), day(due)),
+		Field:   "renew_before", Have: day(end)}, plan.KindCrt)
+}
+
+func caUsageChanged(v *caView) []finding {
+	var out []finding
+	for _, m := range pki.CAUsage(v.current()) {
+		out = append(out, one(plan.Reissue, plan.Reason{Message: "the CA certificate has another " + m.Field + " than it should", Field: m.Field, Have: m.Have, Want: m.Want}, plan.KindCrt)...)
+	}
+	return out
+}
+
+func caPassphrase(v *caView) []finding {
+	out := keyPassphrase(&v.Key, &v.Passphrase, v.spec.Passphrase)
+	for _, g := range v.trust.Past() {
+		if k := pastKey(v.CA, v.spec.Name, g); k.Opening == facts.OpensPrevious {
+			out = append(out, one(plan.Rebuild, plan.Reason{Message: k.Name() + " opens with previous_passphrase and not with passphrase"}, plan.KindDB)...)
+		}
+	}
+	return out
+}
+
+// pastKey is the key of an earlier generation.
+func pastKey(ca *facts.CA, name string, g ledger.Generation) facts.Key {
+	if k, ok := ca.Past[g.Number]; ok {
+		return k
+	}
+	return facts.Key{File: facts.File{Kind: plan.KindKey, Path: facts.PastKeyPath(name, g.Number), Missing: true}}
+}
+
+func caEncoding(v *caView) []finding { return keyEncoding(&v.Key, v.spec.KDFIterations) }
+
+func caStrayPass(v *caView) []finding { return strayPass(&v.Passphrase, v.spec.Passphrase) }
+
+func caModes(v *caView) []finding {
+	out := wide(wide(wide(nil, &v.Passphrase.File), &v.Key.File), &v.Crt.File)
+	for i := range v.Wide {
+		out = wide(out, &v.Wide[i])
+	}
+	return out
+}

@@ -1,0 +1,45 @@
+package policy
+
+import (
+	"time"
+
+	"mtlsplan/internal/plan"
+)
+
+// ahead reports whether a date lies further ahead than clocks differ: what bears
+// it was made while the clock was wrong.
+func ahead(now, date time.Time) bool { return now.Before(date.Add(-Backdate)) }
+
+// judgeClock finds that now lies before what the directory records as its own
+// past: what would be issued would have ended, or not begun, elsewhere.
+func (j *judgement) judgeClock() {
+	late, what := j.newestPast()
+	if !ahead(j.Now, late) || j.Ask.AcceptClock {
+		return
+	}
+	j.verdict.Clock = plan.Errorf(plan.ClockBehind, "the clock says %s, but %s is of %s: set the clock right, or say --accept-clock after a mishap", day(j.Now), what, day(late))
+	j.warn("", plan.ClockBehind, "%v; apply goes no further than that", j.verdict.Clock)
+}
+
+// newestPast is the newest date that the directory records as its own past.
+func (j *judgement) newestPast() (late time.Time, what string) {
+	see := func(t time.Time, name string) {
+		if t.After(late) {
+			late, what = t, name
+		}
+	}
+	if c := j.Have.CA.Crt.Cert; c != nil {
+		see(c.NotBefore, "the CA certificate")
+	}
+	if j.late.After(late) {
+		see(j.late, "the certificate of "+string(j.latest))
+	}
+	rows := j.Ledger.Rows()
+	for i := range rows {
+		see(rows[i].Revoked, "a revocation")
+	}
+	for _, list := range j.Have.CRL.Lists {
+		see(list.ThisUpdate, "the CRL")
+	}
+	return late, what
+}

@@ -1,0 +1,126 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
+)
+
+// What is asked of the CA and of users alike.
+
+// fallback gives an error a code unless it has one.
+func fallback(code plan.Code, err error) error {
+	if _, has := errors.AsType[*plan.Error](err); has {
+		return err
+	}
+	return &plan.Error{Code: code, Err: err}
+}
+
+// errUnavailable is why an owner's passphrase could not be read, nil when it
+// could.
+func errUnavailable(p *facts.Passphrase) error {
+	if p.Err == nil {
+		return nil
+	}
+	return fallback(plan.PassphraseUnavailable, p.Err)
+}
+
+// errWrongPassphrase says what can be done about a key that does not open.
+func errWrongPassphrase(k *facts.Key, p *facts.Passphrase, source, previous config.Source) error {
+	generated := source.Kind == config.Generated
+	switch {
+	case generated && !p.Made:
+		return plan.Errorf(plan.PassphraseUnavailable, "the generated passphrase %s is gone, and %s does not open without it: restore it from a backup, or name the passphrase as previous_passphrase", p.Name(), k.Name())
+	case p.PreviousErr != nil:
+		return plan.Errorf(plan.PassphraseUnavailable, "the passphrase does not open %s, and previous_passphrase cannot be read: %w", k.Name(), p.PreviousErr)
+	case !previous.IsZero():
+		return plan.Errorf(plan.PassphraseWrong, "neither passphrase nor previous_passphrase opens %s; nothing was touched: name the one that it was made with as previous_passphrase", k.Name())
+	case !generated && !p.Missing:
+		return plan.Errorf(plan.PassphraseWrong, "the passphrase does not open %s; nothing was touched: a generated one lies in %s; to go over from it, say previous_passphrase = { generate = true }", k.Name(), p.Name())
+	}
+	return plan.Errorf(plan.PassphraseWrong, "the passphrase does not open %s; nothing was touched: correct it, or name the one that the key was made with as previous_passphrase", k.Name())
+}
+
+func keyPassphrase(k *facts.Key, p *facts.Passphrase, source config.Source) []finding {
+	if k.Opening != facts.OpensPrevious {
+		return nil
+	}
+	makes := []plan.Kind{plan.KindKey}
+	if source.Kind == config.Generated && !p.Made {
+		makes = append(makes, plan.KindPass)
+	}
+	return one(plan.Rebuild, plan.Reason{Message: k.Name() + " opens with previous_passphrase and not with passphrase"}, makes...)
+}
+
+func keyEncoding(k *facts.Key, iterations int) []finding {
+	change := func(field, have, want string) []finding {
+		return one(plan.Rebuild, plan.Reason{Message: k.Name() + " has another " + field + " than the spec asks for", Field: field, Have: have, Want: want}, plan.KindKey)
+	}
+	switch {
+	case k.Missing:
+		return nil
+	case k.Info.Encoding != pki.KeyEncoding:
+		return change("encoding", k.Info.Encoding, pki.KeyEncoding)
+	case k.Info.Iterations != iterations:
+		return change("kdf_iterations", fmt.Sprint(k.Info.Iterations), fmt.Sprint(iterations))
+	}
+	return nil
+}
+
+// strayPass removes a generated passphrase that opens nothing any more.
+func strayPass(p *facts.Passphrase, source config.Source) []finding {
+	if p.Missing || source.Kind == config.Generated {
+		return nil
+	}
+	return []finding{{Reason: plan.Reason{Message: p.Name() + " holds a generated passphrase, and the spec names another source", Field: "passphrase"},
+		action: plan.Rebuild, removes: []facts.File{p.File}}}
+}
+
+// wide appends a finding to out when a file's permission bits are wider than
+// they may be.
+func wide(out []finding, f *facts.File) []finding {
+	// The narrowest comes first: it is enough for nearly all files of many users.
+	if f.Missing || f.Mode&^facts.ModeOf(f.Kind) == 0 || f.Mode&^f.Widest() == 0 {
+		return out
+	}
+	return append(out, finding{Reason: plan.Reason{Message: f.Name() + " is open to more than it should be", Field: "mode", Have: perm(f.Mode), Want: perm(f.Mode & f.Widest())},
+		action: plan.Repair, fixes: []facts.File{*f}})
+}
+
+// subjectDiff names the attributes in which two subjects differ.
+func subjectDiff(have, want pki.Subject) []pki.Mismatch {
+	if have == want {
+		return nil
+	}
+	var out []pki.Mismatch
+	w := subjectFields(want)
+	for i, h := range subjectFields(have) {
+		if h.value != w[i].value {
+			out = append(out, pki.Mismatch{Field: "subject." + h.name, Have: h.value, Want: w[i].value})
+		}
+	}
+	return out
+}
+
+// subjectFields are a subject's attributes by the names that the spec has for them.
+func subjectFields(s pki.Subject) []struct{ name, value string } {
+	return []struct{ name, value string }{
+		{"country", s.Country}, {"province", s.Province}, {"locality", s.Locality}, {"organization", s.Organization},
+		{"organizational_unit", s.OrganizationalUnit}, {"common_name", s.CommonName}, {"email", s.Email},
+	}
+}
+
+// describeCert says what certificate was found.
+func describeCert(c *facts.CertificateFile) string {
+	switch {
+	case c.Missing:
+		return "no certificate"
+	case c.Cert == nil:
+		return "a certificate that cannot be read"
+	}
+	return fmt.Sprintf("a version %d certificate with serial %s until %s", c.Cert.Version, c.Cert.Serial, day(c.Cert.NotAfter))
+}

@@ -1,0 +1,160 @@
+package policy
+
+import (
+	"crypto/x509"
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+	"time"
+
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/plan"
+)
+
+// judgeCRL decides on the CRL file and returns the serials that sites refuse
+// when the plan is done.
+func (j *judgement) judgeCRL() []string {
+	owner, crl := plan.CRL(j.Config.CA.Name), j.Have.CRL
+	revoked := Serials(j.trust.Revoked(j.Ledger, crl, j.Now, j.issuer.dropped))
+	if j.verdict.Plan.Refused() {
+		return Refused(crl, revoked) // what it would revoke stays
+	}
+	revoked = append(revoked, j.planned()...)
+	if !j.Ask.Covers(owner) {
+		return Refused(crl, revoked)
+	}
+	if crl.Err != nil {
+		j.fail(owner, fallback(plan.FileError, crl.Err))
+		return Refused(crl, revoked)
+	}
+	t := newTask(OfCRL, 0, owner, slices.Concat(j.examineCRL(revoked), j.learnt(), coded(plan.Mode, wide(nil, &crl.File))))
+	stuck := j.crlBlocked()
+	if stuck != nil {
+		j.fail(owner, stuck)
+	}
+	switch {
+	case t == nil:
+		if stuck == nil {
+			j.add(nil)
+		}
+	case !t.MustMake(plan.KindCRL):
+		j.add(t)
+	case j.issuer.err == nil:
+		t.Step.NotAfter = new(j.Now.Add(j.Config.CA.CRLValidity).Truncate(time.Second))
+		j.add(t)
+		crl = j.trust.Kept(j.Have, j.Config.CA.Name)
+	}
+	return Refused(crl, revoked)
+}
+
+// learnt takes over for good what only the CRL tells. Kept there alone it would
+// be lost with the file.
+func (j *judgement) learnt() []finding {
+	var out []finding
+	add := func(code plan.Code, message string) {
+		out = append(out, one(plan.Repair, plan.Reason{Code: code, Message: message}, plan.KindDB)...)
+	}
+	if n := j.found.learnt; n > 0 {
+		add(plan.Revoked, fmt.Sprintf("the CRL tells of %s of which %s does not: taken over", plural(n, "revocation"), ledger.IndexName))
+	}
+	if j.found.behind {
+		add(plan.Damaged, fmt.Sprintf("%s does not come after the CRL in place: it is set to %s", ledger.NumberName, strings.TrimSpace(string(ledger.FormatNumber(j.Ledger.Number())))))
+	}
+	return out
+}
+
+// crlFound is a finding for which the CRL is made anew.
+func crlFound(code plan.Code, action plan.Action, format string, args ...any) finding {
+	return one(action, plan.Reason{Code: code, Message: fmt.Sprintf(format, args...)}, plan.KindCRL)[0]
+}
+
+// examineCRL compares the CRLs with the CAs that are trusted after this plan,
+// and with the revocations.
+func (j *judgement) examineCRL(revoked []string) []finding {
+	crl := &j.Have.CRL
+	blank := !j.Ask.Adopt && j.Ledger.Blank()
+	switch {
+	case crl.Missing && j.Ledger.Number().Cmp(big.NewInt(1)) > 0:
+		return []finding{crlFound(plan.Missing, plan.Create, "%s is gone", crl.Name())}
+	case crl.Missing:
+		return []finding{crlFound(plan.Missing, plan.Create, "there is no CRL yet")}
+	case crl.Damaged && blank:
+		return refuse(plan.Unrecorded, crl.Name()+" is there, and the CA database knows nothing of it: move it away, or say --adopt to have it written over")
+	case crl.Damaged:
+		return []finding{crlFound(plan.Damaged, plan.Repair, "%s cannot be read, or no CA that the database knows has signed it", crl.Name())}
+	}
+	var out []finding
+	if j.issuer.rolled {
+		out = append(out, crlFound(plan.Upstream, plan.Reissue, "the new CA has no CRL yet"))
+	}
+	signing := map[string]bool{}
+	current := j.trust.Current()
+	for _, g := range j.trust.Signing() {
+		signing[g.SPKI] = true
+		list := crl.Lists[g.SPKI]
+		if list == nil {
+			out = append(out, crlFound(plan.Upstream, plan.Reissue, "there is no CRL of generation %d of the CA", g.Number))
+			continue
+		}
+		if g.Number != current.Number && blocked(j.pastKey(g)) {
+			continue // said once, as a failure
+		}
+		out = append(out, j.examineList(list)...)
+	}
+	for spki := range crl.Lists {
+		if !signing[spki] {
+			out = append(out, crlFound(plan.Upstream, plan.Reissue, "it holds the CRL of a CA that is no longer trusted"))
+		}
+	}
+	if n := pending(*crl, revoked); n > 0 {
+		out = append(out, crlFound(plan.Revoked, plan.Reissue, "%s %s not on it yet", plural(n, "revoked certificate"), agree(n, "is", "are")))
+	}
+	return out
+}
+
+// examineList finds what is wrong with a CRL that can be signed anew.
+func (j *judgement) examineList(list *x509.RevocationList) []finding {
+	var out []finding
+	if list.Number == nil || len(list.AuthorityKeyId) == 0 {
+		out = append(out, crlFound(plan.UsageChanged, plan.Reissue, "the CRL has no number or does not say whose it is; some readers refuse that"))
+	}
+	due := list.NextUpdate.Add(-j.Config.CA.CRLRenewBefore)
+	switch {
+	case j.Now.After(list.NextUpdate):
+		out = append(out, crlFound(plan.Expired, plan.Reissue, "the CRL has ended on %s, and a proxy that reads it refuses everybody", day(list.NextUpdate)))
+	case ahead(j.Now, list.ThisUpdate):
+		out = append(out, crlFound(plan.Expired, plan.Reissue, "the CRL is valid only from %s on, and a proxy that reads it refuses everybody", day(list.ThisUpdate)))
+	case !j.Now.Before(due):
+		out = append(out, crlFound(plan.Expiring, plan.Reissue, "the CRL ends on %s, and is signed anew from %s on", day(list.NextUpdate), day(due)))
+	}
+	return out
+}
+
+func (j *judgement) pastKey(g ledger.Generation) facts.Key {
+	return pastKey(&j.Have.CA, j.Config.CA.Name, g)
+}
+
+// crlBlocked says which CRL cannot be signed anew, and until when the one in
+// place lasts: that is how long somebody has to find the passphrase.
+func (j *judgement) crlBlocked() error {
+	until := func(g *ledger.Generation) string {
+		if g != nil && j.Have.CRL.Lists[g.SPKI] != nil {
+			return "the CRL in place ends on " + day(j.Have.CRL.Lists[g.SPKI].NextUpdate)
+		}
+		return "there is none in place"
+	}
+	if j.issuer.err != nil {
+		return plan.Errorf(plan.CRLUnavailable, "%w; %s", j.issuer.err, until(j.trust.Current()))
+	}
+	for _, g := range j.trust.Past() {
+		switch k := j.pastKey(g); {
+		case k.Missing:
+			return plan.Errorf(plan.CRLUnavailable, "%s is gone, which signs the CRL of generation %d: restore it from a backup; %s", k.Name(), g.Number, until(&g))
+		case blocked(k):
+			return plan.Errorf(plan.CRLUnavailable, "neither passphrase nor previous_passphrase of the CA opens %s, which signs the CRL of generation %d; %s", k.Name(), g.Number, until(&g))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,201 @@
+package policy
+
+import (
+	"math/big"
+	"time"
+
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
+)
+
+// found is what the directory tells and the ledger does not.
+type found struct {
+	*Question
+	ledger *ledger.Ledger // with changes
+	trust  Trust          // of that ledger
+
+	changes []ledger.Change
+	reasons []ledger.Change // of revocations that the ledger has without one: they matter to the next CRL only
+	taken   map[ledger.Sum]bool
+
+	ca       bool                   // the CA is adopted
+	users    map[plan.Owner]adopted // those who are adopted
+	departed []departed             // those who still have something
+	learnt   int                    // revocations that only a CRL lists
+	behind   bool                   // the next CRL would have the number of one in place, or a lower one
+}
+
+// adopted tells how a user came to be adopted.
+type adopted struct {
+	lost bool // the CA has issued to the user before, and the ledger has lost the certificate
+}
+
+// find compares directory and ledger. Each stage goes by what those before it
+// have found.
+func find(q Question) *found {
+	f := &found{Question: &q, ledger: q.Ledger, taken: map[ledger.Sum]bool{}, users: map[plan.Owner]adopted{}}
+	f.trust = newTrust(q.Config, f.ledger, q.Now)
+	if q.Ask.Adopt {
+		f.record(f.adoptCA())
+		f.record(f.adoptUsers())
+	}
+	f.record(f.learn())
+	f.record(f.adoptDeparted())
+	f.departed = f.findDeparted()
+	return f
+}
+
+// all are the changes, for who records them.
+func (f *found) all() []ledger.Change { return append(f.changes, f.reasons...) }
+
+func (f *found) record(changes []ledger.Change) {
+	if len(changes) == 0 {
+		return
+	}
+	f.changes = append(f.changes, changes...)
+	f.ledger = f.ledger.With(changes...)
+	f.trust = newTrust(f.Config, f.ledger, f.Now)
+}
+
+// Adoption takes files over that were made by hand: what the CA has issued goes
+// into the ledger as it is, and then the policies judge it like everything else.
+// Nothing that works is replaced for being foreign.
+
+func (f *found) adoptCA() []ledger.Change {
+	ca := &f.Have.CA
+	if !f.Ask.Covers(ca.Owner) || f.ledger.IssuedTo(string(ca.Owner)).Len() > 0 || ca.Key.Missing || ca.Crt.Cert == nil || ca.Crt.Cert.X509 == nil {
+		return nil
+	}
+	f.ca = true
+	return []ledger.Change{ledger.Issue{Owner: string(ca.Owner), Cert: ca.Crt.Cert.X509}}
+}
+
+// adoptUsers records the certificates of users, also of those whom the run is
+// not about: nothing of theirs is touched, but a serial that they share must be
+// known to be theirs too before somebody revokes it.
+func (f *found) adoptUsers() []ledger.Change {
+	var out []ledger.Change
+	cas := f.trust.Certificates()
+	for i := range f.Have.Users.Len() {
+		u := f.Have.Users.User(i)
+		if u.Err != nil {
+			continue
+		}
+		ours := f.unknown(u.Crt.Cert) && signedByAny(u.Crt.Cert, cas)
+		lost := f.ledger.IssuedTo(string(u.Owner)).Len() > 0
+		if ours {
+			out = append(out, f.adopt(u.Owner, u.Crt.Cert))
+		}
+		if hasFiles(u) && (ours || !lost) {
+			f.users[u.Owner] = adopted{lost}
+		}
+	}
+	for i := range f.Have.Bystanders {
+		b := &f.Have.Bystanders[i]
+		if c := b.Crt.Cert; c != nil && c.X509 != nil && f.ledger.IssuedTo(string(b.Owner)).Len() == 0 && signedByAny(c, cas) {
+			out = append(out, f.adopt(b.Owner, c))
+		}
+	}
+	return out
+}
+
+// hasFiles reports whether a user has a key, a certificate or a request.
+func hasFiles(u *facts.User) bool { return !u.Key.Missing || !u.Crt.Missing || !u.CSR.Missing }
+
+func (f *found) adopt(owner plan.Owner, c *facts.Certificate) ledger.Change {
+	f.taken[c.Sum] = true
+	return ledger.Issue{Owner: string(owner), Cert: c.X509}
+}
+
+// unknown reports whether a certificate is at hand that nobody is recorded to
+// have.
+func (f *found) unknown(c *facts.Certificate) bool {
+	return c != nil && c.X509 != nil && !f.taken[c.Sum] && f.ledger.Holder(c.Serial, c.Sum) == ""
+}
+
+// learn takes over what a CRL of ours lists and the ledger does not say: of an
+// adopted CA, or because the ledger is from an older backup. What was revoked
+// once stays revoked.
+func (f *found) learn() []ledger.Change {
+	var out []ledger.Change
+	lists := f.Have.CRL.Lists
+	if used := newestNumber(f.Have.CRL); used != nil && f.ledger.Number().Cmp(used) <= 0 {
+		f.behind = true
+		out = append(out, ledger.PassNumber{Used: used})
+	}
+	seen := map[string]bool{}
+	revoke := func(r ledger.Revoke) {
+		row := f.ledger.Row(r.Serial)
+		switch {
+		case seen[r.Serial]:
+		case row == nil || row.State != ledger.Revoked:
+			f.learnt++
+			seen[r.Serial] = true
+			out = append(out, r)
+		case row.Reason == "" && r.Reason != "unspecified":
+			f.reasons = append(f.reasons, r)
+		}
+	}
+	for i, g := range f.trust.Generations {
+		list := lists[g.SPKI]
+		if list == nil {
+			if newest := lists[f.trust.Current().SPKI]; i < len(f.trust.Generations)-1 && newest != nil && f.behind && !f.Have.CRL.Damaged {
+				f.leftBehind(g, newest.ThisUpdate, revoke)
+			}
+			continue
+		}
+		for _, e := range list.RevokedCertificateEntries {
+			if e.SerialNumber.Sign() < 0 {
+				continue // no certificate has it (RFC 5280 section 4.1.2.2), nor has index.txt a way to write it
+			}
+			revoke(ledger.Revoke{
+				Serial: pki.SerialHex(e.SerialNumber), When: e.RevocationTime.UTC(), Reason: pki.ReasonName(e.ReasonCode),
+				Owner: unknownOwner(g), NotAfter: g.Cert.NotAfter,
+			})
+		}
+	}
+	return out
+}
+
+// leftBehind revokes what the ledger says to be valid of a generation that has
+// left since: it left because nobody had a valid certificate of it, and its CRL,
+// which would list them, left with it.
+func (f *found) leftBehind(g ledger.Generation, left time.Time, revoke func(ledger.Revoke)) {
+	rows := f.ledger.Rows()
+	for i := range rows {
+		r := &rows[i]
+		if r.State != ledger.Revoked && f.Now.Before(r.NotAfter) && ledger.IsUser(r.Owner) && f.trust.issuers[r.Serial] == g.SPKI {
+			revoke(ledger.Revoke{Serial: r.Serial, When: left.Add(-time.Second).UTC()})
+		}
+	}
+}
+
+// newestNumber is the highest number of the CRLs in place, nil for none.
+func newestNumber(crl facts.CRL) *big.Int {
+	var newest *big.Int
+	for _, list := range crl.Lists {
+		if list.Number != nil && (newest == nil || list.Number.Cmp(newest) > 0) {
+			newest = list.Number
+		}
+	}
+	return newest
+}
+
+// adoptDeparted records what was made by hand for somebody who must not get in,
+// or was lost from the ledger: it takes a record to revoke it.
+func (f *found) adoptDeparted() []ledger.Change {
+	var out []ledger.Change
+	if !f.Ask.Adopt {
+		return nil
+	}
+	cas := f.trust.Certificates()
+	for i := range f.Have.Departed {
+		d := &f.Have.Departed[i]
+		if f.Ask.Covers(d.Owner) && d.Err == nil && f.unknown(d.Crt.Cert) && signedByAny(d.Crt.Cert, cas) {
+			out = append(out, f.adopt(d.Owner, d.Crt.Cert))
+		}
+	}
+	return out
+}

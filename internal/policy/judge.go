@@ -1,0 +1,143 @@
+// Package policy judges: it makes a plan of what a directory holds, what the
+// ledger knows and what the spec asks for. It is pure. It reads no disk, no
+// clock and no secret, and no package that it imports does.
+//
+// A policy is one small function, which finds what disagrees, and one row in the
+// table of its owner: caPolicies, userPolicies.
+package policy
+
+import (
+	"fmt"
+	"time"
+
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/plan"
+)
+
+// Ask is what a run is asked beside its spec.
+type Ask struct {
+	Covers      func(plan.Owner) bool // whom the run is about; nil: everybody
+	Replace     []plan.Owner          // users to rekey now, revoking what they have
+	Reason      string                // of Replace: a name from RFC 5280 section 5.3.1
+	Allow       int                   // how many users may be shut out, beyond what the guard allows
+	Adopt       bool                  // take over files that the ledger knows nothing of
+	AcceptClock bool                  // go on although the clock is behind the directory's own past
+}
+
+// Question is everything that a judgement depends on.
+type Question struct {
+	Config *config.Config
+	Have   *facts.Inventory
+	Ledger *ledger.Ledger
+	Now    time.Time
+	Ask    Ask
+}
+
+// Verdict is a plan with what it takes to carry it out.
+type Verdict struct {
+	Plan  *plan.Plan
+	Tasks []*Task // in the order of Plan.Steps
+
+	// Found is what the directory tells and the ledger does not: adopted
+	// certificates, revocations that only a CRL lists, the number of a CRL. The
+	// first batch of a run records it.
+	Found []ledger.Change
+
+	Clock error // why apply must not go on, nil for no reason
+	Trust Trust // of the ledger with Found
+}
+
+// Judge decides what has to be done. Every owner is judged by the ledger as it
+// is with what the directory tells beside it.
+func Judge(q Question) *Verdict {
+	if q.Ask.Covers == nil {
+		q.Ask.Covers = func(plan.Owner) bool { return true }
+	}
+	j := newJudgement(q, find(q))
+	j.judgeCA()
+	j.judgeUsers()
+	j.judgeDeparted()
+	j.guard()
+	if len(j.planned()) > 0 {
+		// Whoever is shut out is shut out today, whatever --only says: a
+		// revocation that is on no CRL and in no site revokes nothing.
+		j.Ask.Covers = func(plan.Owner) bool { return true }
+	}
+	j.judgeSites(j.judgeCRL())
+	if j.verdict.Plan.Refused() {
+		// Nobody is waiting for what will not be done.
+		for i := range j.verdict.Plan.Steps {
+			j.verdict.Plan.Steps[i].Reimport = false
+		}
+	}
+	j.closingNotes()
+	j.judgeClock()
+	return j.verdict
+}
+
+// judgement is a judgement under way. Its ledger, other than the question's,
+// has what was found.
+type judgement struct {
+	Question
+	found   *found
+	trust   Trust
+	issuer  issuer
+	verdict *Verdict
+
+	replace map[plan.Owner]bool     // who is to be rekeyed
+	leaving map[string]bool         // owners that must have no valid certificate
+	holders map[string][]plan.Owner // of the keys of csr users: who has one
+	user    userView                // of the user who is judged now
+	late    time.Time               // the newest notBefore of a user's certificate in place
+	latest  plan.Owner              // whose it is
+	cut     int                     // users whose certificate ends with the CA's
+	shut    int                     // users who had a valid certificate and will have none
+}
+
+func newJudgement(q Question, f *found) *judgement {
+	j := &judgement{Question: q, found: f, trust: f.trust, replace: map[plan.Owner]bool{}, leaving: map[string]bool{}}
+	j.Ledger, j.user.needed = f.ledger, j.needed
+	j.verdict = &Verdict{Plan: &plan.Plan{At: q.Now, Steps: []plan.Step{}}, Found: f.all(), Trust: f.trust}
+	for _, owner := range q.Ask.Replace {
+		j.replace[owner] = true
+	}
+	for _, d := range f.departed {
+		j.leaving[string(q.Have.Departed[d.index].Owner)] = true
+	}
+	return j
+}
+
+// add takes a task into the plan; nil stands for an owner with nothing to do.
+func (j *judgement) add(t *Task) {
+	v := j.verdict
+	if t == nil {
+		v.Plan.Unchanged++
+		return
+	}
+	v.Tasks = append(v.Tasks, t)
+	v.Plan.Steps = append(v.Plan.Steps, t.Step)
+}
+
+func (j *judgement) fail(owner plan.Owner, err error) {
+	j.verdict.Plan.Failures = append(j.verdict.Plan.Failures, plan.FailureOf(owner, err))
+}
+
+func (j *judgement) note(owner plan.Owner, code plan.Code, format string, args ...any) {
+	j.verdict.Plan.Notes = append(j.verdict.Plan.Notes, plan.Note{Owner: owner, Code: code, Message: fmt.Sprintf(format, args...)})
+}
+
+func (j *judgement) warn(owner plan.Owner, code plan.Code, format string, args ...any) {
+	j.note(owner, code, format, args...)
+	j.verdict.Plan.Notes[len(j.verdict.Plan.Notes)-1].Warning = true
+}
+
+// planned are the serials that this plan revokes.
+func (j *judgement) planned() []string {
+	var out []string
+	for _, t := range j.verdict.Tasks {
+		out = append(out, Serials(t.Revokes)...)
+	}
+	return out
+}

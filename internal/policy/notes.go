@@ -1,0 +1,97 @@
+package policy
+
+import (
+	"cmp"
+	"time"
+
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
+)
+
+// caNotes says what the spec asks for and only a new generation can give, and
+// who still depends on an earlier one.
+func (j *judgement) caNotes() {
+	ca, spec, current := j.Have.CA.Owner, &j.Config.CA, j.trust.Current()
+	if current == nil {
+		return
+	}
+	cert := current.Cert
+	if have, _, err := pki.ParseSubject(cert.RawSubject); err == nil {
+		for _, d := range subjectDiff(have, GenerationSubject(spec.Subject, current.Number)) {
+			j.note(ca, plan.NextGeneration, "%s is %q in the CA certificate and %q in the spec: this takes effect with the next generation", d.Field, d.Have, d.Want)
+		}
+	}
+	if have := pki.KeyTypeOf(cert.PublicKey); have != spec.Key {
+		j.note(ca, plan.NextGeneration, "the CA's key is %s and the spec asks for %s: this takes effect with the next generation", have, spec.Key)
+	}
+	j.validityNote(ca, cert.NotBefore, cert.NotAfter, spec.Validity)
+	for _, g := range j.trust.Past() {
+		n := g.Dependents
+		j.note(ca, plan.OldGeneration, "%s %s still on generation %d; %s, or at once with --replace",
+			plural(n, "certificate"), agree(n, "is", "are"), g.Number, agree(n, "it moves at its next renewal", "they move at their next renewal"))
+	}
+}
+
+// validityNote tells that a changed validity alone issues nothing.
+func (j *judgement) validityNote(owner plan.Owner, from, to time.Time, want time.Duration) {
+	// Whoever issued it may have backdated it or not.
+	if have := to.Sub(from).Round(time.Hour); have != want {
+		j.note(owner, plan.NextRenewal, "the certificate was issued for %s and the spec says %s: this takes effect at the next renewal", days(have), days(want))
+	}
+}
+
+// closingNotes are about what no step changes.
+func (j *judgement) closingNotes() {
+	j.reasonNotes()
+	for _, name := range j.Have.CA.Odd {
+		j.note("", plan.CacheUnusable, "%s is no file of its own (a directory, a link, a file with a second name): it is neither read nor written, so runs take longer; remove it", name)
+	}
+	for _, name := range j.Have.Orphans {
+		j.warn("", plan.Orphaned, "%s was written by mtlsplan, and the spec has no such site any more: a proxy that still reads it does not hear of revocations; remove it", name)
+	}
+	if j.cut > 0 {
+		j.warn(j.Have.CA.Owner, plan.CutToCA, "certificates of %s are cut to the CA's end, %s: renew the CA before then (its renew_before decides when)",
+			plural(j.cut, "user"), day(j.issuer.notAfter))
+	}
+}
+
+// reasonNotes tells of revoked users for whom the spec gives another reason than
+// they were revoked for.
+func (j *judgement) reasonNotes() {
+	var onCRL map[string]string
+	for i := range j.Config.Users {
+		u := &j.Config.Users[i]
+		if u.Revoked == "" {
+			continue
+		}
+		for _, r := range j.Ledger.RowsOf(string(plan.User(u.Name))) {
+			if r.State != ledger.Revoked || !j.Now.Before(r.NotAfter) {
+				continue
+			}
+			if r.Reason == "" && onCRL == nil { // index.txt has no word for every reason; the CRL has
+				onCRL = j.reasonsOnCRL()
+			}
+			if reason := cmp.Or(r.Reason, onCRL[r.Serial]); reason != "" && reason != u.Revoked && reason != ledger.Superseded {
+				j.note(plan.User(u.Name), plan.ReasonKept, "was revoked for %s; a reason is not changed afterwards", reason)
+			}
+		}
+	}
+}
+
+// reasonsOnCRL are the reasons on the CRLs in place, by serial.
+func (j *judgement) reasonsOnCRL() map[string]string {
+	out := map[string]string{}
+	for _, g := range j.trust.Generations {
+		list := j.Have.CRL.Lists[g.SPKI]
+		if list == nil {
+			continue
+		}
+		for _, e := range list.RevokedCertificateEntries {
+			if serial := pki.SerialHex(e.SerialNumber); out[serial] == "" {
+				out[serial] = pki.ReasonName(e.ReasonCode)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,84 @@
+package policy
+
+import (
+	"crypto/x509"
+	"slices"
+	"time"
+
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/pki"
+)
+
+// Revoked are the revoked rows that the next CRLs list; crl is what is in place.
+// Those of a CA that is no longer trusted are on none: nobody gets in with them
+// anyway. dropped says that this very run leaves the current CA behind.
+func (t Trust) Revoked(l *ledger.Ledger, crl facts.CRL, now time.Time, dropped bool) []ledger.Row {
+	current := t.Current()
+	if current == nil {
+		return nil
+	}
+	last := now
+	for _, list := range crl.Lists {
+		if list.ThisUpdate.Before(last) {
+			last = list.ThisUpdate
+		}
+	}
+	signing := map[string]bool{}
+	for _, g := range t.Signing() {
+		signing[g.SPKI] = true
+	}
+	if dropped {
+		delete(signing, current.SPKI)
+	}
+	return slices.DeleteFunc(l.Revoked(last), func(r ledger.Row) bool { return !signing[t.Signer(r)] })
+}
+
+// Kept are the CRLs that stay as they are when the file is made anew, because
+// their CA's key cannot be opened.
+func (t Trust) Kept(have *facts.Inventory, ca string) facts.CRL {
+	kept := facts.CRL{Lists: map[string]*x509.RevocationList{}}
+	for _, g := range t.Past() {
+		if list := have.CRL.Lists[g.SPKI]; list != nil && blocked(pastKey(&have.CA, ca, g)) {
+			kept.Lists[g.SPKI] = list
+		}
+	}
+	return kept
+}
+
+// blocked reports whether the key of an earlier generation cannot sign.
+func blocked(k facts.Key) bool {
+	return k.Opening != facts.OpensNow && k.Opening != facts.OpensPrevious
+}
+
+// Refused are the serials that a site must refuse, sorted: the revoked ones, and
+// those that the CRL in place still lists. A site does not wait for a CRL that
+// cannot be read or signed.
+func Refused(crl facts.CRL, revoked []string) []string {
+	out := append(onCRL(crl), revoked...)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// onCRL are the serials that a CRL lists, sorted.
+func onCRL(crl facts.CRL) []string {
+	var out []string
+	for _, list := range crl.Lists {
+		for i := range list.RevokedCertificateEntries {
+			out = append(out, pki.SerialHex(list.RevokedCertificateEntries[i].SerialNumber))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// pending counts the serials that must go on the CRL and are not there.
+func pending(crl facts.CRL, revoked []string) int {
+	n, on := 0, onCRL(crl)
+	for _, serial := range revoked {
+		if _, listed := slices.BinarySearch(on, serial); !listed {
+			n++
+		}
+	}
+	return n
+}

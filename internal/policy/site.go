@@ -1,0 +1,111 @@
+package policy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/plan"
+	"mtlsplan/render"
+)
+
+// file is one rendered file.
+type file struct {
+	Name string // relative to the output directory
+	Data []byte
+}
+
+// RenderSite renders a site. revoked are the serials that it must refuse, trusted
+// is the number of CAs.
+func RenderSite(cfg *config.Config, site config.Site, revoked []string, trusted int) []file {
+	path := func(kind plan.Kind) string {
+		return filepath.Join(cfg.Output, facts.CAPath(cfg.CA.Name, kind).String())
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d\n%s", cfg.CA.Generation, trusted, strings.Join(revoked, "\n")))
+	return []file{{site.Proxy.File(site.Name, site.Values), site.Proxy.Render(render.Site{
+		Name:       site.Name,
+		Values:     site.Values,
+		ClientCA:   site.Values.ClientCA(path(plan.KindCrt)),
+		CRL:        site.Values.CRL(path(plan.KindCRL)),
+		CA:         cfg.CA.Name,
+		Contact:    cfg.CA.Subject.Email,
+		Revoked:    revoked,
+		Generation: hex.EncodeToString(sum[:8]),
+	})}}
+}
+
+// judgeSites decides on the sites, which refuse some serials when the plan is
+// done.
+func (j *judgement) judgeSites(revoked []string) {
+	for i := range j.Have.Sites {
+		s := &j.Have.Sites[i]
+		switch {
+		case !j.Ask.Covers(s.Owner):
+		case s.Err != nil:
+			j.fail(s.Owner, fallback(plan.FileError, s.Err))
+		case j.issuer.err != nil && j.Have.CA.Crt.Missing:
+			j.fail(s.Owner, plan.Errorf(plan.CAUnavailable, "%w; the site would name a CA file that is not there", j.issuer.err))
+		default:
+			j.add(newTask(OfSite, i, s.Owner, j.examineSite(j.Config.Sites[i], s, revoked)))
+		}
+	}
+}
+
+func (j *judgement) examineSite(site config.Site, have *facts.Site, revoked []string) []finding {
+	var out []finding
+	for _, f := range RenderSite(j.Config, site, revoked, j.issuer.count()) {
+		i := slices.IndexFunc(have.Files, func(r facts.Rendered) bool { return r.Name() == f.Name })
+		if i < 0 {
+			out = append(out, one(plan.Create, plan.Reason{Code: plan.Missing, Message: f.Name + " is not there"}, plan.KindSite)...)
+			continue
+		}
+		there := &have.Files[i]
+		out = append(out, j.examineRendered(site, there, f, revoked)...)
+		out = append(out, coded(plan.Mode, wide(nil, &there.File))...)
+	}
+	return out
+}
+
+// examineRendered compares a file with what it should be. The ledger's checksum
+// says whether somebody has edited it, or whether it is to be another.
+func (j *judgement) examineRendered(site config.Site, have *facts.Rendered, want file, revoked []string) []finding {
+	found := func(code plan.Code, action plan.Action, message string) []finding {
+		return one(action, plan.Reason{Code: code, Message: want.Name + message}, plan.KindSite)
+	}
+	written, recorded := j.Ledger.Rendered(want.Name)
+	switch {
+	case have.Missing:
+		return found(plan.Missing, plan.Create, " is not there")
+	case have.Sum == sha256.Sum256(want.Data):
+		return nil
+	case !recorded && !j.Ask.Adopt && j.Ledger.Blank():
+		return refuse(plan.Unrecorded, want.Name+" is there, and mtlsplan has not written it: move it away, or say --adopt to have it written over")
+	case !recorded || have.Sum != written:
+		return found(plan.Damaged, plan.Repair, " was edited by somebody else; the spec is the place for settings")
+	}
+	trusted := max(1, len(j.issuer.trusted))
+	for _, before := range [][]string{onCRL(j.Have.CRL), Refused(j.Have.CRL, Serials(j.trust.Revoked(j.Ledger, j.Have.CRL, j.Now, false)))} {
+		if slices.ContainsFunc(RenderSite(j.Config, site, before, trusted), func(f file) bool {
+			return f.Name == want.Name && have.Sum == sha256.Sum256(f.Data)
+		}) {
+			return found(plan.Upstream, plan.Rebuild, " was written before "+whatChanged(trusted != j.issuer.count(), !slices.Equal(before, revoked))+" changed")
+		}
+	}
+	return found(plan.SettingsChanged, plan.Rebuild, " was written from other settings: the site's block, the CA's e-mail or the path of the output directory has changed, or mtlsplan itself")
+}
+
+// whatChanged names that of which a site was made.
+func whatChanged(cas, revocations bool) string {
+	switch {
+	case cas && revocations:
+		return "the CAs and the revocations"
+	case cas:
+		return "the CAs"
+	}
+	return "the revocations"
+}

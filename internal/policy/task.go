@@ -1,0 +1,126 @@
+package policy
+
+import (
+	"cmp"
+	"slices"
+
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/plan"
+)
+
+// Part is what a task is about.
+type Part uint8
+
+const (
+	OfCA Part = iota
+	OfUser
+	OfDeparted
+	OfCRL
+	OfSite
+)
+
+// Task is a step with what it takes to carry it out. It is a value and holds no
+// facts that change.
+type Task struct {
+	Step    plan.Step
+	Part    Part
+	Index   int  // of the user in [facts.Inventory].Users, of the departed in Departed, of the site in Sites
+	NewKey  bool // what is made is for a new key; of a csr user: for the key of another request
+	NewCert bool
+	Makes   []plan.Kind  // may name a kind more than once
+	Fixes   []facts.File // whose mode is to be narrowed
+	Removes []facts.File
+	Revokes []ledger.Row
+	Reason  string     // of the revocations: a name from RFC 5280 section 5.3.1
+	Keep    ledger.Sum // the user's certificate that stays, unless NewCert; zero for none
+}
+
+// MustMake reports whether an artefact is to be made.
+func (t *Task) MustMake(kind plan.Kind) bool { return slices.Contains(t.Makes, kind) }
+
+// finding is one disagreement and what follows from it.
+type finding struct {
+	plan.Reason
+	action  plan.Action
+	makes   []plan.Kind
+	fixes   []facts.File
+	removes []facts.File
+	revokes []ledger.Row
+}
+
+// one is a single finding, that something is to be made.
+func one(action plan.Action, r plan.Reason, makes ...plan.Kind) []finding {
+	return []finding{{Reason: r, action: action, makes: makes}}
+}
+
+// refuse is a single finding, that the plan must not be applied.
+func refuse(code plan.Code, message string) []finding {
+	return []finding{{Reason: plan.Reason{Code: code, Message: message}, action: plan.Refuse}}
+}
+
+func isRefusal(findings []finding) bool {
+	return slices.ContainsFunc(findings, func(f finding) bool { return f.action == plan.Refuse })
+}
+
+// policy is one question that is asked of an owner. All of them are asked, so
+// that a plan shows every reason.
+type policy[V any] struct {
+	code plan.Code
+	ask  func(V) []finding
+}
+
+func ask[V any](view V, policies []policy[V]) []finding {
+	var out []finding
+	for i := range policies {
+		out = append(out, coded(policies[i].code, policies[i].ask(view))...)
+	}
+	return out
+}
+
+func coded(code plan.Code, findings []finding) []finding {
+	for i := range findings {
+		findings[i].Code = code
+	}
+	return findings
+}
+
+// newTask makes a task of findings, nil of none: the strongest action, all
+// reasons, first of all those for which it is refused.
+func newTask(part Part, index int, owner plan.Owner, findings []finding) *Task {
+	if len(findings) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(findings, func(a, b finding) int {
+		return cmp.Or(place(a)-place(b), plan.Strength(a.Code)-plan.Strength(b.Code))
+	})
+	t := &Task{Part: part, Index: index, Step: plan.Step{Owner: owner}}
+	for _, f := range findings {
+		t.Step.Reasons = append(t.Step.Reasons, f.Reason)
+		if slices.Index(plan.Actions, f.action) > slices.Index(plan.Actions, t.Step.Action) {
+			t.Step.Action = f.action
+		}
+		t.NewKey = t.NewKey || f.action == plan.Create || f.action == plan.Rekey
+		t.NewCert = t.NewCert || t.NewKey || f.action == plan.Reissue
+		t.Makes = append(slices.Clip(t.Makes), f.makes...)
+		t.Fixes = append(t.Fixes, f.fixes...)
+		t.Removes = append(t.Removes, f.removes...)
+		t.Revokes = append(t.Revokes, f.revokes...)
+	}
+	t.Step.Artefacts = append(make([]plan.Kind, 0, len(t.Makes)+len(t.Fixes)+len(t.Removes)), t.Makes...)
+	for _, files := range [][]facts.File{t.Fixes, t.Removes} {
+		for i := range files {
+			t.Step.Artefacts = append(t.Step.Artefacts, files[i].Kind)
+		}
+	}
+	t.Step.Artefacts = plan.SortKinds(t.Step.Artefacts)
+	t.Step.Generated = t.MustMake(plan.KindPass)
+	return t
+}
+
+func place(f finding) int {
+	if f.action == plan.Refuse {
+		return 0
+	}
+	return 1
+}

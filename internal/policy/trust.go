@@ -1,0 +1,122 @@
+package policy
+
+import (
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"time"
+
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
+)
+
+// Backdate is how far notBefore, thisUpdate and a revocation date lie before
+// now: a proxy whose clock is behind would refuse everybody otherwise.
+const Backdate = 5 * time.Minute
+
+// Trust is the CAs whose certificates are good.
+type Trust struct {
+	Generations []ledger.Generation // every key that the CA has had, oldest first
+
+	issuers map[string]string // SPKI of the issuer by serial, where there are several generations
+}
+
+func newTrust(cfg *config.Config, l *ledger.Ledger, now time.Time) Trust {
+	// What this very run revokes still counts.
+	since := now.Add(-Backdate).Truncate(time.Second)
+	gens := l.Generations(string(plan.CA(cfg.CA.Name)), now, since)
+	return Trust{gens, l.Issuers(gens)}
+}
+
+// Current is the CA that issues, nil for none.
+func (t Trust) Current() *ledger.Generation {
+	if len(t.Generations) == 0 {
+		return nil
+	}
+	return &t.Generations[len(t.Generations)-1]
+}
+
+// Past are the earlier generations that somebody still depends on, newest first.
+func (t Trust) Past() []ledger.Generation {
+	var out []ledger.Generation
+	for i := len(t.Generations) - 2; i >= 0; i-- {
+		if t.Generations[i].Dependents > 0 {
+			out = append(out, t.Generations[i])
+		}
+	}
+	return out
+}
+
+// Signing are the generations that have to have a CRL: the current one, and
+// behind it those of [Trust.Past].
+func (t Trust) Signing() []ledger.Generation {
+	current := t.Current()
+	if current == nil {
+		return nil
+	}
+	return append([]ledger.Generation{*current}, t.Past()...)
+}
+
+// Certificates are what the CA certificate file should hold: one of each of
+// [Trust.Signing].
+func (t Trust) Certificates() []*x509.Certificate {
+	var out []*x509.Certificate
+	for _, g := range t.Signing() {
+		out = append(out, g.Cert)
+	}
+	return out
+}
+
+// Signer is the SPKI of the CA that has issued a row's certificate, on whose CRL
+// it belongs. There must be a CA.
+func (t Trust) Signer(r ledger.Row) string {
+	if spki, ok := t.issuers[r.Serial]; ok {
+		return spki
+	}
+	for _, g := range t.Generations {
+		if r.Owner == unknownOwner(g) {
+			return g.SPKI
+		}
+	}
+	return t.Current().SPKI
+}
+
+// unknownOwner stands in the owner's place of a certificate that only a
+// generation's CRL tells of.
+func unknownOwner(g ledger.Generation) string { return fmt.Sprintf("unknown.G%d", g.Number) }
+
+func (t Trust) knowsKey(c *x509.Certificate) bool {
+	spki := pki.PublicID(c.PublicKey)
+	return slices.ContainsFunc(t.Generations, func(g ledger.Generation) bool { return g.SPKI == spki })
+}
+
+// GenerationSubject is the CA's subject with its generation in the name: two
+// keys under one name would leave a reader to guess which of them has signed.
+func GenerationSubject(s pki.Subject, generation int) pki.Subject {
+	if generation > 1 {
+		s.CommonName += fmt.Sprintf(" G%d", generation)
+	}
+	return s
+}
+
+// issuedByAny reports whether one of the CAs has issued a certificate.
+func issuedByAny(c *facts.Certificate, cas []*x509.Certificate) bool {
+	for _, ca := range cas {
+		if pki.IssuedBy(ca, c.Issuer, c.Authority, func() *x509.Certificate { return c.X509 }) {
+			return true
+		}
+	}
+	return false
+}
+
+// signedByAny is [issuedByAny] of a certificate that the ledger does not know:
+// then the signature counts, where the certificate itself is at hand.
+func signedByAny(c *facts.Certificate, cas []*x509.Certificate) bool {
+	if c.X509 == nil {
+		return issuedByAny(c, cas)
+	}
+	return slices.ContainsFunc(cas, func(ca *x509.Certificate) bool { return c.X509.CheckSignatureFrom(ca) == nil })
+}

@@ -1,0 +1,158 @@
+package policy
+
+import (
+	"fmt"
+	"time"
+
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/plan"
+)
+
+// userView is what policies of a user look at. It is of the user who is judged
+// now, and overwritten for the next.
+type userView struct {
+	*facts.User
+	spec   *config.User
+	now    time.Time
+	ca     *issuer
+	needed func(ledger.Row) bool
+
+	issued ledger.Issued
+	known  []ledger.Row       // the user's valid and unexpired rows, oldest first
+	cert   *facts.Certificate // what the ledger holds for the key, else the one in place when it is recorded; nil for none
+	state  ledger.State       // of cert
+	shared string             // the owners of cert's serial, "" for this user alone
+	sole   bool               // cert is the one in place
+	spent  bool               // a certificate for the key was revoked for more than having been renewed
+	crtOf  string             // whose the one in place is, when it is another's
+	keyOf  string             // whose the key is, when it is another's
+
+	adopted bool // this run takes over what lies there
+	lost    bool // the CA had issued that, and the ledger has lost it
+}
+
+// userPolicies are asked of every user who has a key.
+var userPolicies = []policy[*userView]{
+	{plan.Unrecorded, userAdopted},             // what is taken over is shown
+	{plan.Missing, certMissing},                // the certificate is there
+	{plan.Damaged, certDamaged},                // and is the one that was issued
+	{plan.Revoked, certRevoked},                // and neither it nor its key is revoked
+	{plan.IssuerChanged, issuerChanged},        // and a CA of ours has issued it
+	{plan.KeyMismatch, keyMismatch},            // and it is for the key
+	{plan.KeyChanged, keyChanged},              // which is of the type that the spec asks for
+	{plan.SubjectChanged, subjectChanged},      // and it has the spec's name
+	{plan.SANChanged, sanChanged},              // and its e-mail address
+	{plan.Expired, expired},                    // it has not ended
+	{plan.Expired, notBegun},                   // and has begun
+	{plan.Expiring, expiring},                  // and does not end soon
+	{plan.UsageChanged, usageChanged},          // and is what would be issued today
+	{plan.UsageChanged, sharedSerial},          // and nobody else has its serial
+	{plan.OverlapOver, overlapOver},            // those before it end when the spec says
+	{plan.PassphraseChanged, userPassphrase},   // the key opens with the spec's passphrase
+	{plan.EncodingChanged, userEncoding},       // and is encrypted as it asks
+	{plan.Missing, csrMissing},                 // the request is there
+	{plan.Damaged, csrDamaged},                 // and is the one that the certificate answers
+	{plan.Upstream, csrUpstream},               // and the one that the user has made
+	{plan.PassphraseChanged, challengeDiffers}, // and has the spec's challenge password
+	{plan.Missing, p12Missing},                 // every .p12 is there
+	{plan.Damaged, p12Damaged},                 // and can be read
+	{plan.PassphraseChanged, p12Passphrase},    // and opens with the spec's passphrase
+	{plan.EncodingChanged, p12Encoding},        // and is encrypted as it asks
+	{plan.Upstream, p12Upstream},               // and holds what lies beside it
+	{plan.EncodingChanged, strayFiles},         // no file lies about that the spec has no use for
+	{plan.PassphraseChanged, userStrayPass},    // and no generated passphrase
+	{plan.Mode, userModes},                     // nothing is open to more than it should be
+}
+
+// keylessPolicies are asked of a user whose key has to be made first: of what
+// that does not touch.
+var keylessPolicies = []policy[*userView]{
+	{plan.Unrecorded, userAdopted},
+	{plan.EncodingChanged, strayFiles},
+	{plan.PassphraseChanged, userStrayPass},
+	{plan.Mode, userModes},
+}
+
+func (j *judgement) judgeUsers() {
+	j.findHolders()
+	for i := range j.Have.Users.Len() {
+		j.judgeUser(i)
+	}
+}
+
+// judgeUser decides on one user. Nothing of the view outlasts it.
+func (j *judgement) judgeUser(i int) {
+	u, v := j.Have.Users.User(i), &j.user
+	adopted, isAdopted := j.found.users[u.Owner]
+	*v = userView{
+		User: u, spec: &j.Config.Users[j.Have.Users.Spec(i)], now: j.Now, ca: &j.issuer, needed: v.needed,
+		issued: j.Ledger.IssuedTo(string(u.Owner)), known: j.Ledger.AppendValid(v.known[:0], string(u.Owner), j.Now),
+		adopted: isAdopted, lost: adopted.lost,
+	}
+	if c := u.Crt.Cert; c != nil && c.NotBefore.After(j.late) {
+		j.late, j.latest = c.NotBefore, u.Owner
+	}
+	replace := j.replace[u.Owner]
+	findings, err := j.examineUser(v)
+	if err == nil && replace && u.Asked != nil && v.issued.EverFor(u.Key.SPKI) {
+		err = plan.Errorf(plan.KeyReused, "the key is the user's own, and the request still holds the one to be replaced: give a request with a new key first")
+	}
+	if err != nil {
+		if replace {
+			err = fmt.Errorf("%w; to shut the user out now, set revoked in the spec", err)
+		}
+		j.fail(u.Owner, err)
+		return
+	}
+	if replace && !isRefusal(findings) {
+		findings = append(findings, v.replace(j.Ask.Reason)...)
+	}
+	t := newTask(OfUser, i, u.Owner, findings)
+	if t == nil {
+		j.add(nil)
+		if v.cert != nil && !v.cert.NotAfter.Equal(j.issuer.notAfter) {
+			j.validityNote(u.Owner, v.cert.NotBefore, v.cert.NotAfter, v.spec.Validity)
+		}
+		return
+	}
+	t.Reason = ledger.Superseded
+	if replace {
+		t.Reason = j.Ask.Reason
+	}
+	if v.cert != nil {
+		t.Keep = v.cert.Sum
+	}
+	if t.NewCert && t.Step.Action != plan.Refuse {
+		if j.issuer.refused {
+			return // the refusal says it for everybody
+		}
+		if j.issuer.err != nil {
+			j.fail(u.Owner, j.issuer.err)
+			return
+		}
+		t.Step.NotAfter = new(v.end())
+		if t.Step.NotAfter.Before(uncut(j.Now, v.spec.Validity)) {
+			j.cut++
+		}
+	}
+	t.Step.Reimport = t.NewCert && len(u.P12) > 0
+	j.add(t)
+}
+
+// End is when a certificate ends that is issued now: a user's never outlives the
+// CA's, which ends at ca.
+func End(now time.Time, validity time.Duration, ca time.Time) time.Time {
+	end := uncut(now, validity)
+	if end.After(ca) {
+		return ca
+	}
+	return end
+}
+
+func uncut(now time.Time, validity time.Duration) time.Time {
+	return now.Add(validity).Truncate(time.Second)
+}
+
+func (v *userView) end() time.Time { return End(v.now, v.spec.Validity, v.ca.notAfter) }

@@ -1,0 +1,218 @@
+package policy
+
+import (
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
+)
+
+// The policies of a user's key and certificate.
+
+func certMissing(v *userView) []finding {
+	switch {
+	case !v.Crt.Missing:
+		return nil
+	case v.cert != nil:
+		return one(plan.Repair, plan.Reason{Message: v.Crt.Name() + " is gone; the database holds it"}, plan.KindCrt)
+	}
+	return v.renew(plan.Reason{Message: v.Crt.Name() + " is gone, and the database holds no valid certificate for the key"})
+}
+
+func certDamaged(v *userView) []finding {
+	switch {
+	case v.Crt.Missing || v.sole:
+		return nil
+	case v.cert != nil:
+		return one(plan.Repair, plan.Reason{Message: v.Crt.Name() + " is not the certificate that was issued; the database holds that one"}, plan.KindCrt)
+	case v.Crt.Cert != nil && !issuedByAny(v.Crt.Cert, v.ca.trusted):
+		return nil // of a foreign certificate issuerChanged speaks
+	case v.crtOf != "":
+		return v.renew(plan.Reason{Message: fmt.Sprintf("%s is the certificate of %s, and the database holds no valid one for the key", v.Crt.Name(), v.crtOf)})
+	}
+	return v.renew(plan.Reason{Message: v.Crt.Name() + " cannot be read or was altered, and the database holds no valid certificate for the key"})
+}
+
+func certRevoked(v *userView) []finding {
+	switch {
+	case v.cert != nil && v.state == ledger.Revoked:
+		return v.rekey(plan.Reason{Message: "the certificate is revoked in the CA database, and the spec still lists the user", Field: "serial", Have: v.cert.Serial})
+	case v.spent:
+		return v.rekey(plan.Reason{Message: "a certificate for the key is revoked in the CA database, and the spec still lists the user"})
+	}
+	return nil
+}
+
+// issuerChanged goes by names and key identifiers: the signature was checked when
+// the certificate was issued, and its bytes are compared with the record.
+func issuerChanged(v *userView) []finding {
+	cert := v.cert
+	if cert == nil {
+		cert = v.Crt.Cert
+	}
+	if cert == nil || issuedByAny(cert, v.ca.trusted) {
+		return nil
+	}
+	return v.rekey(plan.Reason{Message: "no CA in the CA certificate file has issued the certificate", Field: "issuer", Have: pki.NameString([]byte(cert.Issuer))})
+}
+
+func keyMismatch(v *userView) []finding {
+	switch {
+	case v.Asked != nil:
+		return nil
+	case v.keyOf != "":
+		return v.rekey(plan.Reason{Message: fmt.Sprintf("%s is the key of %s", v.Key.Name(), v.keyOf)})
+	case v.cert == nil || v.cert.SPKI == v.Key.SPKI:
+		return nil
+	}
+	return v.rekey(plan.Reason{Message: v.Key.Name() + " and " + v.Crt.Name() + " do not belong together"})
+}
+
+func keyChanged(v *userView) []finding {
+	if v.Asked != nil {
+		return csrKeyChanged(v)
+	}
+	if v.Key.Type == v.spec.Key {
+		return nil
+	}
+	return v.rekey(plan.Reason{Message: "the spec asks for another type of key", Field: "key", Have: string(v.Key.Type), Want: string(v.spec.Key)})
+}
+
+func subjectChanged(v *userView) []finding {
+	if v.cert == nil {
+		return nil
+	}
+	if !v.cert.Plain {
+		return v.rekey(plan.Reason{Message: "the certificate's subject has attributes that a spec cannot ask for", Field: "subject", Have: pki.NameString([]byte(v.cert.Subject))})
+	}
+	var out []finding
+	for _, d := range subjectDiff(v.cert.Name, v.spec.Subject) {
+		out = append(out, v.rekey(plan.Reason{Message: "the spec gives another subject", Field: d.Field, Have: d.Have, Want: d.Want})...)
+	}
+	return out
+}
+
+func sanChanged(v *userView) []finding {
+	if v.cert == nil || slices.Equal(v.cert.SANs, v.spec.SANs()) {
+		return nil
+	}
+	message := "the spec gives another e-mail address for the subject alternative name"
+	if slices.ContainsFunc(v.cert.SANs, func(s pki.SAN) bool { return s.Type != pki.SANEmail }) {
+		message = "the certificate has subject alternative names that a spec cannot ask for"
+	}
+	return v.rekey(plan.Reason{Message: message, Field: "email", Have: sanText(v.cert.SANs), Want: sanText(v.spec.SANs())})
+}
+
+// sanText lists subject alternative names: an e-mail address by itself, others
+// behind their type.
+func sanText(sans []pki.SAN) string {
+	texts := make([]string, len(sans))
+	for i, s := range sans {
+		if texts[i] = s.Value; s.Type != pki.SANEmail {
+			texts[i] = string(s.Type) + ":" + s.Value
+		}
+	}
+	return strings.Join(texts, " ")
+}
+
+func expired(v *userView) []finding {
+	if v.cert == nil || !v.now.After(v.cert.NotAfter) {
+		return nil
+	}
+	return v.renew(plan.Reason{Message: "the certificate has expired on " + day(v.cert.NotAfter), Field: "validity", Have: day(v.cert.NotAfter)})
+}
+
+// notBegun finds a certificate that is not valid yet, and could be.
+func notBegun(v *userView) []finding {
+	if v.cert == nil || !ahead(v.now, v.cert.NotBefore) || !v.cert.NotBefore.After(v.ca.notBefore) {
+		return nil
+	}
+	return v.renew(plan.Reason{Message: "the certificate is valid only from " + day(v.cert.NotBefore) + " on", Field: "validity", Have: day(v.cert.NotBefore)})
+}
+
+func expiring(v *userView) []finding {
+	if v.cert == nil || v.now.After(v.cert.NotAfter) {
+		return nil
+	}
+	due := v.cert.NotAfter.Add(-v.spec.RenewBefore)
+	// A certificate that was cut to the CA's end is due only when a new one
+	// would last longer: it would be renewed on every run otherwise.
+	if v.now.Before(due) || !v.end().After(v.cert.NotAfter) {
+		return nil
+	}
+	return v.renew(plan.Reason{Message: fmt.Sprintf("the certificate ends on %s, and is renewed from %s on", day(v.cert.NotAfter), day(due)),
+		Field: "renew_before", Have: day(v.cert.NotAfter)})
+}
+
+func usageChanged(v *userView) []finding {
+	var out []finding
+	for _, m := range v.unusual() {
+		out = append(out, one(plan.Reissue, plan.Reason{Message: "the certificate has another " + m.Field + " than it should", Field: m.Field, Have: m.Have, Want: m.Want}, v.fromCert()...)...)
+	}
+	return out
+}
+
+// unusual is how the certificate differs from what the CA that has issued it, or
+// else the current one, would issue today.
+func (v *userView) unusual() []pki.Mismatch {
+	if v.cert == nil || len(v.ca.trusted) == 0 {
+		return nil
+	}
+	ca := v.ca.trusted[0]
+	if i := slices.IndexFunc(v.ca.trusted, func(c *x509.Certificate) bool { return string(c.RawSubject) == v.cert.Issuer }); i >= 0 {
+		ca = v.ca.trusted[i]
+	}
+	switch {
+	case v.cert.X509 != nil:
+		return pki.UserUsage(v.cert.X509, ca) // also of an authority that is named by more than its key
+	case v.cert.Authority == string(ca.SubjectKeyId):
+		return v.cert.Unusual
+	}
+	authority := pki.Mismatch{Field: "authorityKeyIdentifier", Have: keyID(v.cert.Authority), Want: keyID(string(ca.SubjectKeyId))}
+	return append(slices.Clone(v.cert.Unusual), authority)
+}
+
+func keyID(id string) string { return "keyid:" + hex.EncodeToString([]byte(id)) }
+
+// sharedSerial moves users off a serial that others have too: revoking one
+// would revoke all.
+func sharedSerial(v *userView) []finding {
+	if v.shared == "" {
+		return nil
+	}
+	also := slices.DeleteFunc(strings.Split(v.shared, ","), func(o string) bool { return o == string(v.Owner) })
+	return v.rekey(plan.Reason{Message: "the serial is shared with " + strings.Join(also, ", ") + ": revoking it would shut out everybody who has it",
+		Field: "serial", Have: v.cert.Serial})
+}
+
+// overlapOver revokes what a renewal has superseded, overlap after it.
+func overlapOver(v *userView) []finding {
+	if v.spec.Overlap == nil || v.cert == nil {
+		return nil
+	}
+	// notBefore lies Backdate before the renewal.
+	if v.now.Before(v.cert.NotBefore.Add(Backdate + *v.spec.Overlap)) {
+		return nil
+	}
+	old := v.superseded()
+	if len(old) == 0 {
+		return nil
+	}
+	r := plan.Reason{Message: fmt.Sprintf("%s %s been superseded for longer than the overlap of %s", plural(len(old), "certificate"), agree(len(old), "has", "have"), days(*v.spec.Overlap)),
+		Field: "overlap", Have: strings.Join(Serials(old), " ")}
+	if also := others(old, v.Owner); also != "" {
+		r.Message += "; with a shared serial this also ends what was issued before to " + also
+	}
+	return []finding{{Reason: r, action: plan.Revoke, revokes: old}}
+}
+
+func userPassphrase(v *userView) []finding {
+	return keyPassphrase(&v.Key, &v.Passphrase, v.spec.Passphrase)
+}
+
+func userEncoding(v *userView) []finding { return keyEncoding(&v.Key, v.spec.KDFIterations) }

@@ -1,0 +1,175 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/plan"
+)
+
+// examineUser finds out in which state a user is.
+func (j *judgement) examineUser(v *userView) ([]finding, error) {
+	u := v.User
+	recorded, there := v.issued.Len() > 0, v.anythingThere()
+	switch {
+	case u.Err != nil:
+		return nil, fallback(plan.FileError, u.Err)
+	case u.Asked != nil:
+		if err := weak(u.Asked.Key); err != nil {
+			return nil, plan.Errorf(plan.CSRInvalid, "the request %s: %w", v.spec.CSR, err)
+		}
+	}
+	switch {
+	case !recorded && len(v.known) > 0:
+		return nil, plan.Errorf(plan.DatabaseInconsistent, "%s lists certificates of the user that %s does not hold: restore the database from a backup", ledger.IndexName, ledger.IssuedName)
+	case there && !recorded && !v.adopted:
+		return refuse(plan.Unrecorded, v.describe()+", of which the CA database knows nothing: say --adopt to take it over, or move it away to have the user made anew"), nil
+	case u.Asked != nil:
+		return j.examineCSR(v)
+	case u.Passphrase.Err != nil:
+		return nil, errUnavailable(&u.Passphrase)
+	case u.Key.Opening == facts.Unreadable:
+		return nil, plan.Errorf(plan.Unreadable, "%s holds no key that can be read; nothing was touched: restore it from a backup, or move it away to have a new key made", u.Key.Name())
+	case u.Key.Opening == facts.OpensNeither:
+		return nil, errWrongPassphrase(&u.Key, &u.Passphrase, v.spec.Passphrase, v.spec.PreviousPassphrase)
+	case u.Key.Missing:
+		return append(ask(v, keylessPolicies), v.firstKey(there)), nil
+	}
+	return j.examineCert(v)
+}
+
+// anythingThere reports whether a user has any file that is made from a key.
+func (v *userView) anythingThere() bool {
+	if hasFiles(v.User) || v.spec.CSR != "" && len(v.Stray) > 0 {
+		return true
+	}
+	for i := range v.P12 {
+		if !v.P12[i].Missing {
+			return true
+		}
+	}
+	return false
+}
+
+// firstKey makes the key of a user who has none.
+func (v *userView) firstKey(there bool) finding {
+	f := finding{Reason: plan.Reason{Code: plan.Missing}, action: plan.Rekey, makes: v.fromKey()}
+	if v.spec.Passphrase.Kind == config.Generated && v.Passphrase.Missing {
+		f.makes = append(f.makes, plan.KindPass)
+	}
+	if !there && len(v.known) == 0 {
+		f.Message, f.action = "the user has no key and no certificate yet", plan.Create
+	} else {
+		f.Message = v.Key.Name() + " is gone"
+	}
+	return f
+}
+
+// examineCert finds the user's certificate and asks all policies: it is what the
+// ledger holds for the key, or, when that is nothing valid, the one in place. An
+// older one in place of the newest is a damaged file.
+func (j *judgement) examineCert(v *userView) ([]finding, error) {
+	if newest := v.issued.Newest(v.Key.SPKI, v.now); newest != nil {
+		v.cert = v.atHand(newest.Sum)
+	}
+	v.spent = v.issued.GivenUp(v.Key.SPKI)
+	switch c := v.Crt.Cert; {
+	case c == nil:
+	case v.issued.Holds(c.Sum):
+		if v.cert == nil {
+			v.cert = c
+		}
+		v.sole = v.cert.Sum == c.Sum && v.Crt.Alone
+	default:
+		v.crtOf = j.Ledger.Holder(c.Serial, c.Sum)
+		if v.crtOf == "" && signedByAny(c, v.ca.trusted) {
+			return unrecorded(v.Crt.Name() + " was issued by the CA, but the CA database knows nothing of it"), nil
+		}
+	}
+	if v.cert == nil {
+		v.keyOf = j.Ledger.KeyOwner(v.Key.SPKI, string(v.Owner))
+		return ask(v, userPolicies), nil
+	}
+	r := j.Ledger.Row(v.cert.Serial)
+	if r == nil {
+		return nil, plan.Errorf(plan.DatabaseInconsistent, "the certificate is in %s and not in %s: restore the database from a backup", ledger.IssuedName, ledger.IndexName)
+	}
+	if v.state = r.State; strings.Contains(r.Owner, ",") {
+		v.shared = r.Owner
+	}
+	return ask(v, userPolicies), nil
+}
+
+// atHand is the certificate with a checksum, nil when the facts do not have it:
+// the inventory went by the ledger, and what was found beside it may have revoked
+// what the ledger holds as the newest. Then the one in place is judged.
+func (v *userView) atHand(sum ledger.Sum) *facts.Certificate {
+	for _, c := range [...]*facts.Certificate{v.Crt.Cert, v.Recorded} {
+		if c != nil && c.Sum == sum {
+			return c
+		}
+	}
+	return nil
+}
+
+// superseded are the user's valid certificates that nobody needs: issued before
+// the one that counts, and to nobody else who has no other.
+func (v *userView) superseded() []ledger.Row {
+	// Rows are in the order of issue. One that has ended is not among them, and
+	// has superseded nothing that is.
+	current := slices.IndexFunc(v.known, func(r ledger.Row) bool { return r.Serial == v.cert.Serial })
+	return slices.DeleteFunc(slices.Clone(v.known[:max(0, current)]), v.needed)
+}
+
+// The artefacts by what they are made from.
+
+func (v *userView) fromKey() []plan.Kind {
+	if v.Asked != nil {
+		return []plan.Kind{plan.KindCSR, plan.KindCrt}
+	}
+	return v.withP12(plan.KindKey, plan.KindCSR, plan.KindCrt)
+}
+
+func (v *userView) fromCert() []plan.Kind { return v.withP12(plan.KindCrt) }
+
+func (v *userView) withP12(kinds ...plan.Kind) []plan.Kind {
+	out := make([]plan.Kind, 0, len(kinds)+len(v.P12)+1)
+	out = append(out, kinds...)
+	for i := range v.P12 {
+		out = append(out, v.P12[i].Kind)
+	}
+	return out
+}
+
+// rekey makes a new key. The key of a csr user is the user's own: only the
+// certificate can be made anew.
+func (v *userView) rekey(r plan.Reason) []finding {
+	if v.Asked != nil {
+		return one(plan.Reissue, r, v.fromCert()...)
+	}
+	return one(plan.Rekey, r, v.fromKey()...)
+}
+
+// renew is rekey or reissue, as the spec has it for a renewal by time.
+func (v *userView) renew(r plan.Reason) []finding {
+	if v.Asked != nil || v.spec.ReuseKey && !v.Key.Missing && !v.spent {
+		return one(plan.Reissue, r, v.fromCert()...)
+	}
+	return v.rekey(r)
+}
+
+// replace is what --replace asks for, whatever the state of the user.
+func (v *userView) replace(reason string) []finding {
+	f := v.rekey(plan.Reason{Code: plan.ReplaceAsked, Message: "--replace asks for a new key", Field: "reason", Want: reason})
+	f[0].revokes = v.known
+	if also := others(v.known, v.Owner); also != "" {
+		f[0].Message += "; its serial is shared, so this also ends what was issued before to " + also
+	}
+	if v.spec.Passphrase.Kind == config.Generated && v.Asked == nil {
+		f[0].makes = append(f[0].makes, plan.KindPass)
+	}
+	return f
+}

@@ -1,0 +1,69 @@
+package policy
+
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/plan"
+)
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// agree gives the form of a verb that goes with so many.
+func agree(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// day writes a moment for people.
+func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+
+// days writes a duration as the spec does.
+func days(d time.Duration) string { return config.FormatDuration(d) }
+
+// joined names owners, the first three of many.
+func joined(owners []string) string {
+	few := owners[:min(3, len(owners))]
+	text := strings.Join(few, ", ")
+	if n := len(owners) - len(few); n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return text
+}
+
+// Serials are the serials of rows, in their order.
+func Serials(rows []ledger.Row) []string {
+	var out []string
+	for i := range rows {
+		out = append(out, rows[i].Serial)
+	}
+	return out
+}
+
+// others names the owners of rows beside one.
+func others(rows []ledger.Row, owner plan.Owner) string {
+	var out []string
+	for _, r := range rows {
+		for _, o := range r.Owners() {
+			if o != string(owner) {
+				out = append(out, o)
+			}
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(slices.Compact(out), ", ")
+}
+
+func perm(m fs.FileMode) string { return fmt.Sprintf("%04o", m.Perm()) }
