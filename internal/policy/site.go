@@ -96,7 +96,7 @@ func (j *judgement) examineRendered(site config.Site, have *facts.Rendered, want
 			return found(plan.Upstream, plan.Rebuild, " was written before "+whatChanged(trusted != j.issuer.count(), !slices.Equal(before, revoked))+" changed")
 		}
 	}
-	return found(plan.SettingsChanged, plan.Rebuild, " was written from other settings: the site's block, the CA's e-mail or the path of the output directory has changed, or mtlsplan itself")
+	return found(plan.SettingsChanged, plan.Rebuild, " was written from other settings: its block in the spec, the CA's e-mail or generation, or the output path has changed, or mtlsplan writes it differently now")
 }
 
 // whatChanged names that of which a site was made.
