@@ -13,6 +13,7 @@ import (
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
+	"mtlsplan/render"
 )
 
 // TestOwners disturbs the CA, the CRL, the site and those who have departed.
@@ -70,7 +71,7 @@ func TestOwners(t *testing.T) {
 			[]string{"user.ann rekey key csr crt p12: revoked(serial)", "crl.m reissue crl: revoked", "proxy.app rebuild site: upstream"}},
 		"CRL unreadable":  {func(w *world) { w.have.CRL.Err = errTest }, []string{"failure crl.m file-error"}},
 		"site edited":     {func(w *world) { w.have.Sites[0].Files[0].Sum[0]++ }, []string{"proxy.app repair site: damaged"}},
-		"site settings":   {func(w *world) { w.cfg.Sites[0].Values["port"] = "443" }, []string{"proxy.app rebuild site: settings-changed"}},
+		"site settings":   {func(w *world) { w.cfg.Sites[0].Settings.Upstream = []string{"127.0.0.1:1"} }, []string{"proxy.app rebuild site: settings-changed"}},
 		"site unreadable": {func(w *world) { w.have.Sites[0].Err = errTest }, []string{"failure proxy.app file-error"}},
 		"site of somebody else": {func(w *world) {
 			w.ledger = w.blank()
@@ -247,4 +248,14 @@ func TestSiteSaysWhatChanged(t *testing.T) {
 	if v := w.judge(); len(v.Plan.Steps) != 1 {
 		t.Error(text(v.Plan))
 	}
+}
+
+// A site may have several files; each is judged by itself.
+func TestSiteOfSeveralFiles(t *testing.T) {
+	w := newWorld(t)
+	first := w.cfg.Sites[0].Proxy.Render
+	w.cfg.Sites[0].Proxy.Render = func(s render.Site) []render.File {
+		return append(first(s), render.File{Name: "proxy/second", Data: []byte("second")})
+	}
+	w.want(w.judge(), "proxy.app create site: missing")
 }

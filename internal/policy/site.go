@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -14,29 +15,24 @@ import (
 	"mtlsplan/render"
 )
 
-// file is one rendered file.
-type file struct {
-	Name string // relative to the output directory
-	Data []byte
-}
-
 // RenderSite renders a site. revoked are the serials that it must refuse, trusted
 // is the number of CAs.
-func RenderSite(cfg *config.Config, site config.Site, revoked []string, trusted int) []file {
+func RenderSite(cfg *config.Config, site config.Site, revoked []string, trusted int) []render.File {
 	path := func(kind plan.Kind) string {
 		return filepath.Join(cfg.Output, facts.CAPath(cfg.CA.Name, kind).String())
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d\n%s", cfg.CA.Generation, trusted, strings.Join(revoked, "\n")))
-	return []file{{site.Proxy.File(site.Name, site.Values), site.Proxy.Render(render.Site{
+	settings := site.Settings
+	settings.ClientCA = cmp.Or(settings.ClientCA, path(plan.KindCrt))
+	settings.CRL = cmp.Or(settings.CRL, path(plan.KindCRL))
+	return site.Proxy.Render(render.Site{
 		Name:       site.Name,
-		Values:     site.Values,
-		ClientCA:   site.Values.ClientCA(path(plan.KindCrt)),
-		CRL:        site.Values.CRL(path(plan.KindCRL)),
+		Settings:   settings,
 		CA:         cfg.CA.Name,
 		Contact:    cfg.CA.Subject.Email,
 		Revoked:    revoked,
 		Generation: hex.EncodeToString(sum[:8]),
-	})}}
+	})
 }
 
 // judgeSites decides on the sites, which refuse some serials when the plan is
@@ -73,7 +69,7 @@ func (j *judgement) examineSite(site config.Site, have *facts.Site, revoked []st
 
 // examineRendered compares a file with what it should be. The ledger's checksum
 // says whether somebody has edited it, or whether it is to be another.
-func (j *judgement) examineRendered(site config.Site, have *facts.Rendered, want file, revoked []string) []finding {
+func (j *judgement) examineRendered(site config.Site, have *facts.Rendered, want render.File, revoked []string) []finding {
 	found := func(code plan.Code, action plan.Action, message string) []finding {
 		return one(action, plan.Reason{Code: code, Message: want.Name + message}, plan.KindSite)
 	}
@@ -90,7 +86,7 @@ func (j *judgement) examineRendered(site config.Site, have *facts.Rendered, want
 	}
 	trusted := max(1, len(j.issuer.trusted))
 	for _, before := range [][]string{onCRL(j.Have.CRL), Refused(j.Have.CRL, Serials(j.trust.Revoked(j.Ledger, j.Have.CRL, j.Now, false)))} {
-		if slices.ContainsFunc(RenderSite(j.Config, site, before, trusted), func(f file) bool {
+		if slices.ContainsFunc(RenderSite(j.Config, site, before, trusted), func(f render.File) bool {
 			return f.Name == want.Name && have.Sum == sha256.Sum256(f.Data)
 		}) {
 			return found(plan.Upstream, plan.Rebuild, " was written before "+whatChanged(trusted != j.issuer.count(), !slices.Equal(before, revoked))+" changed")
