@@ -12,10 +12,21 @@ import (
 
 var errTest = errors.New("test")
 
+// blank is the ledger of a directory in which nothing was ever issued.
+func (w *world) blank() *ledger.Ledger {
+	led, err := ledger.Parse(ledger.Files{Number: ledger.Text{Missing: true}})
+	w.must(err)
+	return led
+}
+
 // forget takes the users out of the ledger.
 func (w *world) forget() {
 	led, err := ledger.Parse(ledger.Files{Number: ledger.Text{Data: []byte("02\n")}, HasAttr: true})
 	w.must(err)
+	for _, path := range w.ledger.RenderedPaths() {
+		sum, _ := w.ledger.Rendered(path)
+		led = led.With(ledger.Render{Path: path, Sum: sum})
+	}
 	w.ledger = led
 	w.record(ledger.Issue{Owner: "ca.m", Cert: w.ca})
 	for _, u := range w.people.list {

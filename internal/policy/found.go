@@ -47,7 +47,7 @@ func find(q Question) *found {
 	return f
 }
 
-// all are the changes, for who records them.
+// all are the changes that a run records.
 func (f *found) all() []ledger.Change { return append(f.changes, f.reasons...) }
 
 func (f *found) record(changes []ledger.Change) {

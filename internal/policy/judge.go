@@ -50,7 +50,7 @@ type Verdict struct {
 }
 
 // Judge decides what has to be done. Every owner is judged by the ledger as it
-// is with what the directory tells beside it.
+// would be with what the directory tells beside it.
 func Judge(q Question) *Verdict {
 	if q.Ask.Covers == nil {
 		q.Ask.Covers = func(plan.Owner) bool { return true }
@@ -61,20 +61,14 @@ func Judge(q Question) *Verdict {
 	j.judgeDeparted()
 	j.guard()
 	if len(j.planned()) > 0 {
-		// Whoever is shut out is shut out today, whatever --only says: a
-		// revocation that is on no CRL and in no site revokes nothing.
+		// A revocation takes effect today, whatever --only says: one that is on no
+		// CRL and in no site revokes nothing.
 		j.Ask.Covers = func(plan.Owner) bool { return true }
 	}
 	j.judgeSites(j.judgeCRL())
-	if j.verdict.Plan.Refused() {
-		// Nobody is waiting for what will not be done.
-		for i := range j.verdict.Plan.Steps {
-			j.verdict.Plan.Steps[i].Reimport = false
-		}
-	}
 	j.closingNotes()
 	j.judgeClock()
-	return j.verdict
+	return j.finish()
 }
 
 // judgement is a judgement under way. Its ledger, other than the question's,
@@ -131,6 +125,17 @@ func (j *judgement) note(owner plan.Owner, code plan.Code, format string, args .
 func (j *judgement) warn(owner plan.Owner, code plan.Code, format string, args ...any) {
 	j.note(owner, code, format, args...)
 	j.verdict.Plan.Notes[len(j.verdict.Plan.Notes)-1].Warning = true
+}
+
+// finish gives the verdict. Nobody has to import what a refused plan does not
+// make.
+func (j *judgement) finish() *Verdict {
+	if steps := j.verdict.Plan.Steps; j.verdict.Plan.Refused() {
+		for i := range steps {
+			steps[i].Reimport = false
+		}
+	}
+	return j.verdict
 }
 
 // planned are the serials that this plan revokes.

@@ -35,7 +35,7 @@ func (j *judgement) caNotes() {
 
 // validityNote tells that a changed validity alone issues nothing.
 func (j *judgement) validityNote(owner plan.Owner, from, to time.Time, want time.Duration) {
-	// Whoever issued it may have backdated it or not.
+	// It may have been backdated or not.
 	if have := to.Sub(from).Round(time.Hour); have != want {
 		j.note(owner, plan.NextRenewal, "the certificate was issued for %s and the spec says %s: this takes effect at the next renewal", days(have), days(want))
 	}

@@ -21,10 +21,10 @@ func RenderSite(cfg *config.Config, site config.Site, revoked []string, trusted 
 	path := func(kind plan.Kind) string {
 		return filepath.Join(cfg.Output, facts.CAPath(cfg.CA.Name, kind).String())
 	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d\n%s", cfg.CA.Generation, trusted, strings.Join(revoked, "\n")))
 	settings := site.Settings
 	settings.ClientCA = cmp.Or(settings.ClientCA, path(plan.KindCrt))
 	settings.CRL = cmp.Or(settings.CRL, path(plan.KindCRL))
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d\n%s", cfg.CA.Generation, trusted, strings.Join(revoked, "\n")))
 	return site.Proxy.Render(render.Site{
 		Name:       site.Name,
 		Settings:   settings,
@@ -92,7 +92,7 @@ func (j *judgement) examineRendered(site config.Site, have *facts.Rendered, want
 			return found(plan.Upstream, plan.Rebuild, " was written before "+whatChanged(trusted != j.issuer.count(), !slices.Equal(before, revoked))+" changed")
 		}
 	}
-	return found(plan.SettingsChanged, plan.Rebuild, " was written from other settings: the site's block, the CA's e-mail or the path of the output directory has changed, or mtlsplan itself")
+	return found(plan.SettingsChanged, plan.Rebuild, " was written from other settings: its block in the spec, the CA's e-mail or generation, or the output path has changed, or mtlsplan writes it differently now")
 }
 
 // whatChanged names that of which a site was made.

@@ -114,7 +114,7 @@ func sanText(sans []pki.SAN) string {
 	texts := make([]string, len(sans))
 	for i, s := range sans {
 		if texts[i] = s.Value; s.Type != pki.SANEmail {
-			texts[i] = string(s.Type) + ":" + s.Value
+			texts[i] = s.String()
 		}
 	}
 	return strings.Join(texts, " ")

@@ -201,8 +201,8 @@ func (w *world) depart(i int) *facts.Departed {
 
 // addSite adds a site of a proxy that writes down what it was given.
 func (w *world) addSite(name string) {
-	site := config.Site{Name: name, Proxy: &render.Proxy{Name: "proxy", Render: func(s render.Site) []render.File {
-		return []render.File{{Name: "proxy/" + s.Name, Data: fmt.Appendln(nil, s.ClientCA, s.Revoked, s.Generation, s.Listen)}}
+	site := config.Site{Name: name, Settings: render.Settings{File: "proxy/" + name}, Proxy: &render.Proxy{Name: "proxy", Render: func(s render.Site) []render.File {
+		return []render.File{{Name: s.File, Data: fmt.Appendln(nil, s.ClientCA, s.Revoked, s.Generation, s.Upstream)}}
 	}}}
 	w.cfg.Sites = append(w.cfg.Sites, site)
 	s := facts.Site{Owner: plan.Site("proxy", name)}
