@@ -58,7 +58,7 @@ type Certificate struct {
 	Sum       [sha256.Size]byte // of the DER: which certificate it is
 	Serial    string            // upper-case hex
 	SPKI      string            // identity of the key
-	Subject   string            // DER of the name
+	Subject   string            // DER of the name; "" where X509 is nil, and Name says all of it
 	Name      pki.Subject       // what it says
 	Plain     bool              // and that is all that it says
 	Issuer    string            // DER of the name
@@ -68,8 +68,8 @@ type Certificate struct {
 	NotAfter  time.Time
 	Version   int
 
-	// Unusual is how it differs from what would be issued today by a CA that has
-	// issued it, but for the authority's key identifier.
+	// Unusual is how it differs from what would be issued today by a CA whose key
+	// identifier is Authority: [pki.UserUsage].
 	Unusual []pki.Mismatch
 
 	// X509 is the certificate itself; nil for a user whose files were not read
@@ -85,7 +85,9 @@ type CertificateFile struct {
 	All   []*x509.Certificate // what the file holds; nil where X509 of Cert is
 }
 
-// Request is what policies use of a certificate signing request.
+// Request is what policies use of a certificate signing request. Of one that is
+// known to answer to the certificate in place Subject is the certificate's, and
+// Sum is zero.
 type Request struct {
 	Subject    string // DER of the name
 	SANs       []pki.SAN

@@ -67,10 +67,10 @@ type Entry struct {
 
 func (e *Entry) ended(now time.Time) bool { return now.After(time.Unix(e.NotAfter, 0)) }
 
-// held reports whether the DER of an entry has to be at hand: that of a CA is
+// Held reports whether the DER of an entry has to be at hand: that of a CA is
 // asked for in every run, and without an identifier only the signature tells who
 // has issued a certificate.
-func (e *Entry) held() bool { return !IsUser(e.Owner) || e.Authority == "" && e.SPKI != "" }
+func (e *Entry) Held() bool { return !IsUser(e.Owner) || e.Authority == "" && e.SPKI != "" }
 
 // IsUser reports whether an owner is a user.
 func IsUser(owner string) bool { return len(owner) > 5 && owner[:5] == "user." }
@@ -182,7 +182,7 @@ func (l *Ledger) readEntries(text []byte, hold bool) (whole int64, err error) {
 			wg.Go(func() {
 				for i := w; i < len(part); i += workers {
 					p := part[i]
-					if part[i] = newEntry(p.Owner, p.DER, p.At, p.Size); hold || part[i].held() {
+					if part[i] = newEntry(p.Owner, p.DER, p.At, p.Size); hold || part[i].Held() {
 						part[i].DER = p.DER
 					}
 				}

@@ -124,7 +124,7 @@ func (w *Writer) Flush(b Batch) {
 func (w *Writer) Settle() {
 	l := w.l
 	for ; l.disk.settled < len(l.entries); l.disk.settled++ {
-		if e := &l.entries[l.disk.settled]; !e.held() {
+		if e := &l.entries[l.disk.settled]; !e.Held() {
 			e.DER = nil
 		}
 	}

@@ -1,0 +1,138 @@
+package inventory
+
+import (
+	"crypto/x509"
+	"errors"
+	"slices"
+	"time"
+
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
+	"mtlsplan/internal/statcache"
+)
+
+// ca reads the files of the CA, and which files of the database are open to more
+// than they may be.
+func (r *Reader) ca(m *CAMaterial) (facts.CA, error) {
+	crt, err := r.caFile(plan.KindCrt)
+	ca := facts.CA{
+		Owner: r.caOwner(), Passphrase: m.pass, Key: m.key, Crt: certificates(crt), Past: map[int]facts.Key{},
+		Interrupted: r.dir.Interrupted(), Err: errors.Join(m.err, err),
+	}
+	for _, d := range []struct {
+		name string
+		kind plan.Kind
+	}{{outdir.DB, plan.KindDB}, {"secrets", plan.KindPass}} {
+		mode, exists, err := r.dir.DirMode(d.name)
+		if err != nil {
+			return ca, err
+		}
+		if exists && mode&^facts.ModePrivate != 0 {
+			ca.Wide = append(ca.Wide, facts.File{Kind: d.kind, Path: facts.At(d.name), Mode: mode})
+		}
+	}
+	names, err := r.dir.List(outdir.DB)
+	if err != nil {
+		return ca, err
+	}
+	for _, name := range names {
+		name = outdir.DB + "/" + name
+		if name == statcache.Name && r.cache.Works() {
+			if _, plain := r.cache.Stat(name); !plain {
+				ca.Odd = append(ca.Odd, name)
+				continue // nobody needs it
+			}
+		}
+		if f, exists := r.unread(plan.KindDB, facts.At(name)); exists && f.Mode&^facts.ModeSecret != 0 {
+			ca.Wide = append(ca.Wide, f)
+		}
+	}
+	return ca, nil
+}
+
+func (r *Reader) caOwner() plan.Owner { return plan.CA(r.opt.Config.CA.Name) }
+
+func (r *Reader) caFile(kind plan.Kind) (file, error) {
+	return r.file(kind, facts.CAPath(r.opt.Config.CA.Name, kind))
+}
+
+// readCA reads the CA's key and passphrases.
+func (r *Reader) readCA() *CAMaterial {
+	spec, m := &r.opt.Config.CA, &CAMaterial{}
+	pass, err := r.caFile(plan.KindPass)
+	key, keyErr := r.caFile(plan.KindKey)
+	m.err = errors.Join(err, keyErr)
+	if err == nil {
+		m.passphrases, m.pass = r.passphrases(spec.Passphrase, spec.PreviousPassphrase, pass)
+	}
+	m.Passphrase, m.KeyFile = m.now, key.content.Data
+	if m.key.File = key.File; keyErr != nil {
+		return m
+	}
+	var known *contents
+	owner := string(r.caOwner())
+	if k, ok := r.keyRecord(r.record(owner)); ok && k.bound(spec.Passphrase, pass.content.Stat) && k.key == key.content.Stat {
+		known = &k.contents
+	}
+	m.key, m.opens = r.key(key, m.passphrases, m.pass.Err, known)
+	if k, ok := keyRecordOf(spec.Passphrase, m.passphrases, m.pass, m.key, pass, key); ok && r.settled(&k) {
+		r.cache.Put(owner, &statcache.Record{Stats: statcache.StatsOf(k.pass, k.key), Facts: k.packed()}, pass.Name(), key.Name())
+	}
+	return m
+}
+
+// backdate is how far the date of a revocation lies before the moment of the run
+// that makes it.
+const backdate = 5 * time.Minute
+
+// generations are those of the CA. What this very run may have revoked still
+// counts: a CA leaves in the first run that finds nobody, and not before.
+func (r *Reader) generations() []ledger.Generation {
+	return r.ledger.Generations(string(r.caOwner()), r.opt.Now, r.opt.Now.Add(-backdate).Truncate(time.Second))
+}
+
+// past reads the keys of earlier generations while users still depend on them: of
+// all of them where adoption may make it so.
+func (r *Reader) past(ca *facts.CA, m *CAMaterial, gens []ledger.Generation) {
+	for _, g := range gens[:max(0, len(gens)-1)] {
+		if g.Dependents == 0 && !r.opt.Adopt {
+			continue
+		}
+		f, err := r.file(plan.KindKey, facts.PastKeyPath(r.opt.Config.CA.Name, g.Number))
+		k := facts.Key{File: f.File, Opening: facts.Unreadable}
+		if err == nil {
+			k, _ = r.key(f, m.passphrases, m.pass.Err, nil)
+		}
+		ca.Past[g.Number] = k
+	}
+}
+
+// crl reads the CRLs. Those of a CA that is about to be adopted are among them.
+func (r *Reader) crl(ca *facts.CA, gens []ledger.Generation) facts.CRL {
+	f, err := r.caFile(plan.KindCRL)
+	c := facts.CRL{File: f.File, Err: err, Lists: map[string]*x509.RevocationList{}}
+	if err != nil || c.Missing {
+		return c
+	}
+	var signers []*x509.Certificate
+	for _, g := range gens {
+		signers = append(signers, g.Cert)
+	}
+	if len(signers) == 0 && r.opt.Adopt && r.opt.Covers(ca.Owner) && !ca.Key.Missing && ca.Crt.Cert != nil {
+		signers = ca.Crt.All[:1]
+	}
+	lists, err := pki.ParseCRLs(f.content.Data)
+	c.Damaged = err != nil || len(lists) == 0
+	for _, list := range lists {
+		i := slices.IndexFunc(signers, func(ca *x509.Certificate) bool { return list.CheckSignatureFrom(ca) == nil })
+		if i < 0 {
+			c.Damaged = true
+			continue
+		}
+		c.Lists[pki.PublicID(signers[i].PublicKey)] = list
+	}
+	return c
+}

@@ -1,0 +1,51 @@
+package inventory
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/pki"
+)
+
+// certificates tells what is in a file of certificates.
+func certificates(f file) facts.CertificateFile {
+	c := facts.CertificateFile{File: f.File}
+	if c.Missing {
+		return c
+	}
+	if certs, err := pki.ParseCertificates(f.content.Data); err == nil && len(certs) > 0 {
+		c.Cert, c.All = factsOf(certs[0]), certs
+		c.Alone = bytes.Equal(f.content.Data, pki.EncodeCertificate(certs[0].Raw))
+	}
+	return c
+}
+
+func factsOf(c *x509.Certificate) *facts.Certificate {
+	name, rest, err := pki.ParseSubject(c.RawSubject)
+	return &facts.Certificate{
+		Sum: sha256.Sum256(c.Raw), Serial: pki.SerialHex(c.SerialNumber), SPKI: pki.PublicID(c.PublicKey),
+		Subject: string(c.RawSubject), Name: name, Plain: err == nil && len(rest) == 0,
+		Issuer: string(c.RawIssuer), Authority: string(c.AuthorityKeyId), SANs: sansOf(c.EmailAddresses),
+		NotBefore: c.NotBefore, NotAfter: c.NotAfter, Version: c.Version,
+		Unusual: pki.UserUsage(c, &x509.Certificate{SubjectKeyId: c.AuthorityKeyId}),
+		X509:    c,
+	}
+}
+
+func sansOf(emails []string) []pki.SAN {
+	var out []pki.SAN
+	for _, e := range emails {
+		out = append(out, pki.SAN{Type: pki.SANEmail, Value: e})
+	}
+	return out
+}
+
+// request tells what is in a request.
+func request(c *pki.CSR) *facts.Request {
+	return &facts.Request{
+		Subject: string(c.Subject), SANs: sansOf(c.Emails), SPKI: pki.PublicID(c.Public), Type: pki.KeyTypeOf(c.Public),
+		Sum: sha256.Sum256(c.Raw), Challenged: len(c.Challenge()) > 0,
+	}
+}

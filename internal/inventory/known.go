@@ -1,0 +1,180 @@
+package inventory
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
+	"mtlsplan/internal/statcache"
+)
+
+// Only of files that fit together a record is kept: key, request, certificate and
+// .p12 are of one key and one subject, and the passphrase opens what is encrypted.
+// Whatever else a user has is read anew in each run.
+
+// record is what the cache holds of an owner, nil for nothing.
+func (r *Reader) record(owner string) *statcache.Record {
+	if r.opt.Thorough {
+		return nil
+	}
+	return r.cache.Get(owner)
+}
+
+// known is the record of a user whose files are all those that it tells of, nil
+// otherwise. Of a passphrase that nothing can be told of without asking for it,
+// the key has to open once more; a .p12 that opened together with it need not.
+func (r *Reader) known(u *config.User, owner plan.Owner, stray func(*config.User) bool) *statcache.Record {
+	if u.CSR != "" || !u.ChallengePassword.IsZero() {
+		return nil
+	}
+	var buf [atP12 + 2]string
+	rec := r.cache.Known(string(owner), r.namesOf(u, buf[:0])...)
+	k, ok := r.keyRecord(rec)
+	if !ok || k.challenged || k.kind != u.Passphrase.Kind || stray(u) {
+		return nil
+	}
+	switch u.Passphrase.Kind {
+	case config.Generated, config.FromFile:
+		ok = k.bound(u.Passphrase, k.pass)
+	default:
+		ok = r.stillOpens(u, &k)
+	}
+	if !ok {
+		return nil
+	}
+	return rec
+}
+
+// namesOf are the names of a user's files, in the order of a record's stats.
+func (r *Reader) namesOf(u *config.User, names []string) []string {
+	base := r.base(u)
+	for _, kind := range [...]plan.Kind{plan.KindPass, plan.KindKey, plan.KindCSR, plan.KindCrt} {
+		names = append(names, facts.UserPath(base, kind).String())
+	}
+	for i, profile := range u.P12 {
+		names = append(names, facts.UserPath(base, facts.P12Kind(i, profile)).String())
+	}
+	return names
+}
+
+// stillOpens reports whether the key of a record opens with the user's passphrase.
+func (r *Reader) stillOpens(u *config.User, k *keyRecord) bool {
+	if r.opt.Sealed {
+		return false
+	}
+	pass := r.secrets.from(u.Passphrase)
+	if pass.err != nil {
+		return false
+	}
+	f, err := r.file(plan.KindKey, facts.UserPath(r.base(u), plan.KindKey))
+	if err != nil || f.Missing || f.content.Stat != k.key {
+		return false
+	}
+	c, err := r.opened.key(f.content.Data, pass.value)
+	return err == nil && c.typ == k.typ && c.spki == k.spki
+}
+
+// manyUsers is from where on one look at all names costs less than two at each
+// user's.
+const manyUsers = 256
+
+// strays returns what tells whether a user has a .p12 of a profile that the spec
+// does not ask for. For many users all names are looked at once, unless the
+// directory is as it was when none of its names was such a .p12's.
+func (r *Reader) strays(users int) func(*config.User) bool {
+	asked := func(u *config.User, p pki.Profile) bool { return len(u.P12) > 1 && u.P12[1] == p }
+	name := func(u *config.User, p pki.Profile) string {
+		return facts.UserPath(r.base(u), facts.P12Kind(1, p)).String()
+	}
+	none := func(*config.User) bool { return false }
+	each := func(u *config.User) bool {
+		return slices.ContainsFunc(pki.Profiles, func(p pki.Profile) bool { return !asked(u, p) && !r.cache.Missing(name(u, p)) })
+	}
+	if users < manyUsers {
+		return each
+	}
+	if r.cache.Known(statcache.Top, statcache.Top) != nil {
+		return none
+	}
+	top, ok := r.cache.Stat(statcache.Top)
+	names := map[string]bool{}
+	err := r.dir.Names(func(name []byte) {
+		for _, p := range pki.Profiles {
+			if bytes.HasSuffix(name, []byte("."+facts.P12Kind(1, p))) {
+				names[string(name)] = true
+			}
+		}
+	})
+	switch {
+	case err != nil:
+		return each
+	case len(names) > 0:
+		return func(u *config.User) bool {
+			return slices.ContainsFunc(pki.Profiles, func(p pki.Profile) bool { return !asked(u, p) && names[name(u, p)] })
+		}
+	case ok:
+		r.cache.Put(statcache.Top, &statcache.Record{Stats: statcache.StatsOf(top), Facts: "no .p12 with a profile in its name"}, statcache.Top)
+	}
+	return none
+}
+
+// remember gives a user's record, nil where the files do not fit together, and has
+// the cache keep it if it may.
+func (r *Reader) remember(u *config.User, m *Material) *statcache.Record {
+	f := m.Facts
+	if !fits(f) {
+		return nil
+	}
+	k, ok := keyRecordOf(u.Passphrase, m.passphrases, f.Passphrase, f.Key, m.files[atPass], m.files[atKey])
+	if !ok {
+		return nil
+	}
+	k.cert, k.challenged = f.Crt.Cert.Sum, f.CSR.Request.Challenged
+	stats := make([]outdir.Stat, len(m.files))
+	for i := range m.files {
+		if stats[i] = m.files[i].content.Stat; i > atPass && stats[i] == (outdir.Stat{}) {
+			return nil
+		}
+	}
+	rec := &statcache.Record{Stats: statcache.StatsOf(stats...), Facts: k.packed() + packUser(f)}
+	if !k.challenged { // a digest does not tell of a challenge password
+		rec.Digest = m.digest
+	}
+	if r.settled(&k) {
+		r.cache.Put(string(f.Owner), rec, r.namesOf(u, nil)...)
+	}
+	return rec
+}
+
+// fits reports whether all files of a user but the passphrase's are there and
+// belong together.
+func fits(f *facts.User) bool {
+	if f.Err != nil || f.Asked != nil || len(f.Stray) > 0 || f.CSR.Request == nil || f.Crt.Cert == nil || len(f.P12) == 0 {
+		return false
+	}
+	cert, csr := f.Crt.Cert, f.CSR.Request
+	for _, p := range f.P12 {
+		if p.Missing || p.Opening != facts.OpensNow || p.Cert != cert.Sum || p.SPKI != cert.SPKI || p.Info.Profile == "" {
+			return false
+		}
+	}
+	return f.Crt.Alone && len(cert.Unusual) == 0 && cert.Authority != "" && cert.Plain && onlyEmails(cert.SANs) &&
+		cert.SPKI == f.Key.SPKI && csr.SPKI == f.Key.SPKI && csr.Subject == cert.Subject && slices.Equal(csr.SANs, cert.SANs)
+}
+
+func onlyEmails(sans []pki.SAN) bool {
+	return !slices.ContainsFunc(sans, func(s pki.SAN) bool { return s.Type != pki.SANEmail })
+}
+
+// elsewhere is how far the clock of another file system may be from the output
+// directory's, in nanoseconds.
+const elsewhere = int64(2 * time.Second)
+
+// settled reports whether the file that a passphrase came from cannot have changed
+// since without a trace.
+func (r *Reader) settled(k *keyRecord) bool { return k.source.Before(r.cache.Clock() - elsewhere) }

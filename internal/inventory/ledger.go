@@ -1,0 +1,138 @@
+package inventory
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/statcache"
+)
+
+// readLedger reads the ledger. A reader may meet an append that is under way,
+// which is over after a moment; for a writer, who has carried out every journal,
+// a tail is somebody else's work.
+func (r *Reader) readLedger() error {
+	f, err := r.ledgerFiles()
+	if err != nil {
+		return err
+	}
+	for looks := 1; ; looks++ {
+		l, err := ledger.Parse(f)
+		if err == nil {
+			r.ledger = l
+			return nil
+		}
+		if !errors.Is(err, ledger.ErrTorn) || r.dir.Writable() || looks == 5 {
+			return fmt.Errorf("%s/%w", r.dir.Path(), err)
+		}
+		time.Sleep(20 * time.Millisecond)
+		if err := r.readIssued(&f); err != nil {
+			return err
+		}
+	}
+}
+
+// ledgerFiles reads the files of the ledger: the index before what it tells of, so
+// that beside a writer nothing is missing from issued.pem.
+func (r *Reader) ledgerFiles() (f ledger.Files, err error) {
+	read := func(name string) (t ledger.Text) {
+		if err == nil {
+			var file outdir.File
+			file, err = r.dir.Read(name)
+			t = ledger.Text{Data: file.Data, Missing: file.Missing}
+		}
+		return t
+	}
+	f.Index = read(ledger.IndexName)
+	if err == nil && !r.recall(&f) {
+		err = r.readIssued(&f)
+	}
+	f.HasAttr = !read(ledger.AttrName).Missing
+	f.Number, f.Rendered = read(ledger.NumberName), read(ledger.RenderedName)
+	return f, err
+}
+
+func (r *Reader) readIssued(f *ledger.Files) error {
+	file, err := r.dir.Read(ledger.IssuedName)
+	f.Issued, f.Hold, r.issued = file.Data, r.dir.Interrupted(), file.Stat
+	return err
+}
+
+// recall takes what the cache knows of issued.pem, if the file is still the same.
+func (r *Reader) recall(f *ledger.Files) bool {
+	if r.opt.Thorough {
+		return false
+	}
+	rec := r.cache.Known(ledger.IssuedName, ledger.IssuedName)
+	if rec == nil {
+		return false
+	}
+	stat, entries := rec.Stats.At(0), unpackEntries(rec.Facts)
+	for i := range entries {
+		if e := &entries[i]; e.Held() {
+			var err error
+			if e.DER, err = r.der(e); err != nil {
+				return false
+			}
+		}
+	}
+	last, err := r.dir.Part(ledger.IssuedName, stat.Size-1, 1)
+	if entries == nil || err != nil {
+		return false
+	}
+	f.Recalled, f.Size, f.Unended = entries, stat.Size, last[0] != '\n'
+	r.issued = stat
+	return true
+}
+
+// keepLedger has the cache remember what issued.pem holds.
+func (r *Reader) keepLedger() {
+	if r.ledger == nil || len(r.ledger.Entries()) == 0 || !r.issued.Before(r.cache.Clock()) || r.cache.Known(ledger.IssuedName, ledger.IssuedName) != nil {
+		return
+	}
+	rec := statcache.Record{Stats: statcache.StatsOf(r.issued), Facts: packEntries(r.ledger.Entries())}
+	r.cache.Put(ledger.IssuedName, &rec, ledger.IssuedName)
+}
+
+// der is the certificate of an entry, from the file where the ledger does not hold
+// it.
+func (r *Reader) der(e *ledger.Entry) ([]byte, error) {
+	if e.DER != nil {
+		return e.DER, nil
+	}
+	text, err := r.dir.Part(ledger.IssuedName, e.At, e.Size)
+	if err != nil {
+		return nil, err
+	}
+	list, _, err := ledger.ParseRecords(text)
+	if err != nil || len(list) != 1 || sha256.Sum256(list[0].DER) != e.Sum {
+		return nil, fmt.Errorf("%s was changed while it was read: run again", ledger.IssuedName)
+	}
+	return list[0].DER, nil
+}
+
+func (r *Reader) certificate(e *ledger.Entry) (*x509.Certificate, error) {
+	der, err := r.der(e)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(der)
+}
+
+// database reads the files of the ledger back for [ledger.Writer.Written].
+type database struct{ r *Reader }
+
+// Size is that of a file.
+func (d database) Size(name string) (int64, bool) {
+	stat, ok := d.r.cache.Stat(name)
+	return stat.Size, ok
+}
+
+// Part is a part of a file.
+func (d database) Part(name string, at, size int64) ([]byte, error) {
+	return d.r.dir.Part(name, at, size)
+}

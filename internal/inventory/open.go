@@ -1,0 +1,169 @@
+package inventory
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"errors"
+	"sync"
+
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
+	"mtlsplan/internal/secret"
+)
+
+// file is one that was read, and what may be known of it.
+type file struct {
+	facts.File
+	content outdir.File
+}
+
+// file reads a file.
+func (r *Reader) file(kind plan.Kind, path facts.Path) (file, error) {
+	f, err := r.dir.Read(path.String())
+	if err != nil {
+		err = plan.Errorf(plan.FileError, "%w", err)
+	}
+	return file{facts.File{Kind: kind, Path: path, Missing: f.Missing, Mode: f.Mode}, f}, err
+}
+
+// unread is a file of which no more is known than whether it is there.
+func (r *Reader) unread(kind plan.Kind, path facts.Path) (f facts.File, exists bool) {
+	mode, exists := r.dir.FileMode(path.String())
+	return facts.File{Kind: kind, Path: path, Missing: !exists, Mode: mode}, exists
+}
+
+// openings remembers which container opened under which passphrase, so that one
+// that this process has made or opened is not put through its key derivation
+// again. It holds no passphrase.
+type openings struct {
+	m sync.Map // digest of container and passphrase → contents
+}
+
+// contents is what a container holds.
+type contents struct {
+	typ  pki.KeyType
+	spki string
+	cert [sha256.Size]byte // of a .p12, of the certificate's DER
+}
+
+func contentsOf(key crypto.PublicKey) contents {
+	return contents{typ: pki.KeyTypeOf(key), spki: pki.PublicID(key)}
+}
+
+func idOf(data []byte, pass secret.Value) [sha256.Size]byte {
+	h := sha256.New()
+	inner := sha256.Sum256([]byte(pass.Reveal()))
+	h.Write(inner[:])
+	h.Write(data)
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+func (o *openings) add(data []byte, pass secret.Value, c contents) { o.m.Store(idOf(data, pass), c) }
+
+func (o *openings) open(data []byte, pass secret.Value, really func() (contents, error)) (contents, error) {
+	id := idOf(data, pass)
+	if known, ok := o.m.Load(id); ok {
+		return known.(contents), nil
+	}
+	c, err := really()
+	if err == nil {
+		o.m.Store(id, c)
+	}
+	return c, err
+}
+
+func (o *openings) key(data []byte, pass secret.Value) (contents, error) {
+	return o.open(data, pass, func() (contents, error) {
+		key, err := pki.OpenKey(data, pass)
+		if err != nil {
+			return contents{}, err
+		}
+		return contentsOf(key.Public()), nil
+	})
+}
+
+func (o *openings) p12(data []byte, pass secret.Value) (contents, error) {
+	return o.open(data, pass, func() (contents, error) {
+		open, err := pki.OpenP12(data, pass)
+		if err != nil {
+			return contents{}, err
+		}
+		c := contentsOf(open.Key.Public())
+		c.cert = sha256.Sum256(open.Cert.Raw)
+		return c, nil
+	})
+}
+
+// key tells what is in a key file, and which passphrase opens it. known is what is
+// in it where that is known, nil otherwise.
+func (r *Reader) key(f file, p passphrases, unavailable error, known *contents) (k facts.Key, opens secret.Value) {
+	k.File, opens = f.File, p.now
+	if k.Missing {
+		return k, opens
+	}
+	var err error
+	if k.Info, err = pki.InspectKey(f.content.Data); err != nil {
+		k.Opening = facts.Unreadable
+		return k, opens
+	}
+	if unavailable != nil || r.opt.Sealed {
+		return k, opens
+	}
+	if known != nil {
+		k.Opening, k.Type, k.SPKI = facts.OpensNow, known.typ, known.spki
+		return k, opens
+	}
+	for _, try := range []struct {
+		pass    secret.Value
+		opening facts.Opening
+	}{{p.now, facts.OpensNow}, {p.previous, facts.OpensPrevious}} {
+		if try.pass.IsZero() {
+			continue
+		}
+		c, err := r.opened.key(f.content.Data, try.pass)
+		switch {
+		case errors.Is(err, pki.ErrPassphrase):
+			continue
+		case err != nil:
+			k.Opening = facts.Unreadable
+			return k, opens
+		}
+		k.Opening, k.Type, k.SPKI = try.opening, c.typ, c.spki
+		return k, try.pass
+	}
+	k.Opening = facts.OpensNeither
+	return k, opens
+}
+
+// p12 tells what is in a .p12. known is what is in it where that is known, nil
+// otherwise.
+func (r *Reader) p12(f file, profile pki.Profile, pass secret.Value, known *contents) facts.P12 {
+	p := facts.P12{File: f.File, Profile: profile}
+	if p.Missing {
+		return p
+	}
+	var err error
+	if p.Info, err = pki.InspectP12(f.content.Data); err != nil {
+		p.Opening = facts.Unreadable
+		return p
+	}
+	if pass.IsZero() {
+		return p
+	}
+	if known == nil {
+		c, err := r.opened.p12(f.content.Data, pass)
+		switch {
+		case errors.Is(err, pki.ErrPassphrase):
+			p.Opening = facts.OpensNeither
+			return p
+		case err != nil:
+			p.Opening = facts.Unreadable
+			return p
+		}
+		known = &c
+	}
+	p.Opening, p.Cert, p.SPKI = facts.OpensNow, known.cert, known.spki
+	return p
+}

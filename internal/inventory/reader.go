@@ -1,0 +1,186 @@
+// Package inventory reads an output directory, and nobody else does: what lies
+// there, parsed, as one value that holds no secret ([facts.Inventory]), and the
+// CA database ([ledger.Ledger]). What is known from an earlier run is not read
+// again; nobody outside can tell.
+//
+// It decides nothing and changes nothing but its cache. The secrets that it takes
+// to make an owner's files anew are read when they are asked for ([Material]).
+package inventory
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/plan"
+	"mtlsplan/internal/statcache"
+)
+
+// Options are what a run is about.
+type Options struct {
+	Config      *config.Config
+	Now         time.Time
+	Covers      func(plan.Owner) bool // the owners that the run is about
+	Adopt       bool                  // files that the ledger knows nothing of are to be taken over
+	Thorough    bool                  // every file is read and opened, whatever the cache knows
+	Sealed      bool                  // no secret is read, and nothing that is encrypted is opened
+	Parallel    int                   // how many owners are read at a time; less than 1: as many as there are cores
+	LookupEnv   func(string) (string, bool)
+	ReadRequest func(path string) ([]byte, error) // reads a CSR that the spec names
+
+	// Reading, where there is one, hears of how many users the files have been read,
+	// of how many of whom nothing is known yet. It is called from one goroutine at a
+	// time.
+	Reading func(done, total int)
+}
+
+// Reader reads one output directory.
+type Reader struct {
+	ctx     context.Context
+	dir     *outdir.Dir
+	opt     Options
+	cache   *statcache.Cache
+	opened  openings
+	secrets *secrets
+
+	// Of what was read last:
+	users  *users
+	ledger *ledger.Ledger
+	issued outdir.Stat // of the issued.pem that ledger tells of, zero where it is not known
+}
+
+// New begins to read a directory. What ends ctx ends the reading, with its error.
+func New(ctx context.Context, dir *outdir.Dir, opt Options) *Reader {
+	if opt.Parallel < 1 {
+		opt.Parallel = runtime.GOMAXPROCS(0)
+	}
+	return &Reader{ctx: ctx, dir: dir, opt: opt, cache: statcache.Open(dir), secrets: newSecrets(ctx, opt.Config, opt.LookupEnv)}
+}
+
+// Close lets go of what the reader holds open.
+func (r *Reader) Close() { r.cache.Close() }
+
+// Take reads the directory. An error means that nothing can be judged; what
+// concerns one owner is in that owner's facts.
+func (r *Reader) Take() (*facts.Inventory, *ledger.Ledger, error) { return r.take(nil) }
+
+// Again reads back what a run has written: the owners that covers now. The ledger
+// of w is taken as read where w has written all of it and the files hold that;
+// else, or with reread, it is read again.
+func (r *Reader) Again(covers func(plan.Owner) bool, w *ledger.Writer, reread bool) (*facts.Inventory, *ledger.Ledger, error) {
+	r.cache.Renew()
+	r.opt.Covers = covers
+	if reread || !w.Written(database{r}) {
+		return r.take(nil)
+	}
+	r.issued, _ = r.cache.Stat(ledger.IssuedName)
+	return r.take(w.Ledger())
+}
+
+// take reads all but the ledger, where that is known.
+//
+// The ledger comes after the files: a writer beside us records first, so that
+// whatever was seen of a certificate is in it.
+func (r *Reader) take(l *ledger.Ledger) (*facts.Inventory, *ledger.Ledger, error) {
+	inv, ca := &facts.Inventory{}, r.readCA()
+	var err error
+	if inv.CA, err = r.ca(ca); err != nil {
+		return nil, nil, err
+	}
+	if r.users, err = r.readUsers(); err != nil {
+		return nil, nil, err
+	}
+	if r.ledger = l; l == nil {
+		if err := r.readLedger(); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := r.relate(); err != nil {
+		return nil, nil, err
+	}
+	inv.Users = r.users
+	gens := r.generations()
+	r.past(&inv.CA, ca, gens)
+	inv.CRL = r.crl(&inv.CA, gens)
+	inv.Departed = r.departed()
+	if inv.Bystanders, err = r.bystanders(); err != nil {
+		return nil, nil, err
+	}
+	inv.Sites = r.sites()
+	inv.Orphans = r.orphans(inv.Sites)
+	return inv, r.ledger, nil
+}
+
+// Ledger reads the ledger alone.
+func (r *Reader) Ledger() (*ledger.Ledger, error) {
+	if err := r.readLedger(); err != nil {
+		return nil, err
+	}
+	return r.ledger, nil
+}
+
+// Keep writes the cache: what this run has found out, and the next need not. What
+// cannot be written costs the next run time, and changes nothing.
+func (r *Reader) Keep() {
+	r.keepLedger()
+	r.KeepOpened()
+}
+
+// KeepOpened is Keep for a run that ended early: what was opened need not be
+// opened again.
+func (r *Reader) KeepOpened() {
+	_ = r.cache.Save(func(yield func(string) bool) {
+		cfg := r.opt.Config
+		for _, key := range []string{statcache.Top, ledger.IssuedName, string(plan.CA(cfg.CA.Name))} {
+			if !yield(key) {
+				return
+			}
+		}
+		for i := range cfg.Users {
+			if !yield(string(plan.User(cfg.Users[i].Name))) {
+				return
+			}
+		}
+	})
+}
+
+// forEach calls f for every index, so many at a time, until ctx ends: then the
+// rest is left out.
+func forEach(ctx context.Context, workers, n int, f func(int)) {
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range min(n, workers) {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				f(i)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// progress returns what is called whenever the files of one more user have been
+// read, of so many.
+func (r *Reader) progress(total int) func() {
+	if r.opt.Reading == nil {
+		return func() {}
+	}
+	var mu sync.Mutex
+	done := 0
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		done++
+		r.opt.Reading(done, total)
+	}
+}

@@ -1,0 +1,53 @@
+package inventory
+
+import (
+	"crypto/sha256"
+	"errors"
+
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/plan"
+)
+
+// filesOf are the names of the files that a site renders.
+func filesOf(site *config.Site) []string {
+	return []string{site.Proxy.File(site.Name, site.Values)}
+}
+
+// sites reads the files of all sites of the spec.
+func (r *Reader) sites() []facts.Site {
+	var out []facts.Site
+	for i := range r.opt.Config.Sites {
+		site := &r.opt.Config.Sites[i]
+		s := facts.Site{Owner: plan.Site(site.Proxy.Name, site.Name)}
+		for _, name := range filesOf(site) {
+			f, err := r.file(plan.KindSite, facts.At(name))
+			s.Err = errors.Join(s.Err, err)
+			rendered := facts.Rendered{File: f.File}
+			if err == nil && !f.Missing {
+				rendered.Sum = sha256.Sum256(f.content.Data)
+			}
+			s.Files = append(s.Files, rendered)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// orphans finds rendered files that no site of the spec has any more. They are left
+// alone, since a proxy may still read them.
+func (r *Reader) orphans(sites []facts.Site) []string {
+	have := map[string]bool{}
+	for _, s := range sites {
+		for _, f := range s.Files {
+			have[f.Name()] = true
+		}
+	}
+	var out []string
+	for _, name := range r.ledger.RenderedPaths() {
+		if _, exists := r.unread(plan.KindSite, facts.At(name)); exists && !have[name] {
+			out = append(out, name)
+		}
+	}
+	return out
+}

@@ -1,0 +1,292 @@
+package statcache
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"mtlsplan/internal/outdir"
+)
+
+// place is an output directory with one file.
+type place struct {
+	*testing.T
+	path string
+}
+
+func newPlace(t *testing.T) place {
+	t.Helper()
+	p := place{t, filepath.Join(t.TempDir(), "out")}
+	dir := p.lock(t.Context())
+	p.check(dir.Close())
+	p.write("file", "text")
+	return p
+}
+
+func (p place) check(err error) {
+	p.Helper()
+	if err != nil {
+		p.Fatal(err)
+	}
+}
+
+func (p place) write(name, text string) {
+	p.Helper()
+	p.check(os.WriteFile(filepath.Join(p.path, name), []byte(text), 0o600))
+}
+
+func (p place) lock(ctx context.Context) *outdir.Dir {
+	p.Helper()
+	time.Sleep(20 * time.Millisecond) // past the tick of the clock
+	dir, err := outdir.Lock(ctx, p.path, "test", 0)
+	p.check(err)
+	return dir
+}
+
+// with opens the cache for writing.
+func (p place) with(f func(*Cache)) {
+	p.Helper()
+	dir := p.lock(p.Context())
+	defer dir.Close()
+	c := Open(dir)
+	defer c.Close()
+	if !c.Works() {
+		p.Skip("nothing is known by its stat on this system")
+	}
+	f(c)
+}
+
+func record(c *Cache, names ...string) *Record {
+	var list []outdir.Stat
+	for _, name := range names {
+		stat, _ := c.Stat(name)
+		list = append(list, stat)
+	}
+	return &Record{Stats: StatsOf(list...), Digest: Digest{7}, Facts: "facts"}
+}
+
+func keys(list ...string) func(func(string) bool) { return slices.Values(list) }
+
+// What is kept is there the next time, as long as the files are the same.
+func TestKept(t *testing.T) {
+	p := newPlace(t)
+	p.with(func(c *Cache) {
+		if c.Put("file", record(c, "file"), "other") {
+			t.Error("a record of another file was kept")
+		}
+		if !c.Put("file", record(c, "file", "none"), "file", "none") || !c.Put("gone", record(c, "file"), "file") {
+			t.Error("a record was not kept")
+		}
+		c.Prove("new", Digest{8})
+		p.check(c.Save(keys("file", "new", "never")))
+	})
+	text, err := os.ReadFile(filepath.Join(p.path, Name))
+	p.check(err)
+	p.with(func(c *Cache) {
+		rec := c.Known("file", "file", "none")
+		if rec == nil || rec.Facts != "facts" || rec.Digest != (Digest{7}) || c.Get("gone") != nil || c.Get("new").Digest != (Digest{8}) {
+			t.Fatalf("%+v", rec)
+		}
+		if c.Known("file", "file") != nil || c.Known("file", "none", "file") != nil || c.Known("new") != nil {
+			t.Error("other files were taken for them")
+		}
+		c.Put("file", record(c, "file", "none"), "file", "none")
+		c.Prove("new", Digest{8})
+		info, err := os.Stat(filepath.Join(p.path, Name))
+		p.check(err)
+		p.check(c.Save(keys("file", "new")))
+		if again, err := os.Stat(filepath.Join(p.path, Name)); err != nil || !os.SameFile(info, again) {
+			t.Error("it was written again, with nothing new in it")
+		}
+		p.write("none", "is there")
+		if c.Known("file", "file", "none") != nil {
+			t.Error("a file that has come was not seen")
+		}
+	})
+	if again, err := os.ReadFile(filepath.Join(p.path, Name)); err != nil || !bytes.Equal(text, again) {
+		t.Error("it was changed")
+	}
+}
+
+// What was changed in the tick in which it was read may be changed once more
+// without a trace.
+func TestTheTick(t *testing.T) {
+	s := outdir.Stat{Ino: 1, Size: 2, Mtime: 1000, Ctime: 2000}
+	for clock, want := range map[int64]bool{1999: false, 2000: false, 2001: true} {
+		if s.Before(clock) != want {
+			t.Errorf("changed at %d, at %d: %v", s.Ctime, clock, !want)
+		}
+	}
+	s.Mtime = 5000 // set by hand, or by a clock that was set back since
+	if s.Before(3000) {
+		t.Error("a file from the future was believed")
+	}
+	p := newPlace(t)
+	p.with(func(c *Cache) {
+		for range 20 {
+			p.write("file", "x")
+			have := record(c, "file")
+			if c.Put("file", have, "file") {
+				t.Fatal("a file that was just changed was believed")
+			}
+			c.Renew()
+			if !c.Put("file", have, "file") {
+				t.Fatal("a tick later it was not believed")
+			}
+			p.write("file", "y")
+			if again := record(c, "file"); *again == *have || c.Known("file", "file") != nil || c.Put("file", again, "file") {
+				t.Fatalf("%+v, then %+v", have, again)
+			}
+		}
+	})
+}
+
+// A disk that is full when the tick is waited for costs what is remembered, and
+// nothing else.
+func TestNoTick(t *testing.T) {
+	p := newPlace(t)
+	ctx := outdir.WithTrace(t.Context(), func(ch outdir.Change, do func() error) error {
+		if ch.Name == "db/lock" && string(ch.Data) == "\n" {
+			return syscall.ENOSPC
+		}
+		return do()
+	})
+	dir := p.lock(ctx)
+	defer dir.Close()
+	c := Open(dir)
+	defer c.Close()
+	c.Renew()
+	if c.Clock() != 0 || c.Put("file", record(c, "file"), "file") {
+		t.Error("something was remembered")
+	}
+}
+
+// A reader remembers nothing, and writes nothing.
+func TestAReader(t *testing.T) {
+	p := newPlace(t)
+	dir, err := outdir.Open(p.path)
+	p.check(err)
+	defer dir.Close()
+	c := Open(dir)
+	defer c.Close()
+	if c.Put("file", record(c, "file"), "file") {
+		t.Error("a record was kept")
+	}
+	c.Prove("file", Digest{1})
+	p.check(c.Save(keys("file")))
+	if _, err := os.Stat(filepath.Join(p.path, Name)); err == nil {
+		t.Error("it was written")
+	}
+}
+
+// No directory has nothing to be known, and no other trouble.
+func TestNoDirectory(t *testing.T) {
+	dir, err := outdir.Open(filepath.Join(t.TempDir(), "none"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Open(dir)
+	defer c.Close()
+	if c.Works() || c.Known("file", "file") != nil || c.Missing("file") {
+		t.Error("something is known")
+	}
+}
+
+// Of another directory's cache, and of another program's, only the digests are
+// believed; a damaged one is none.
+func TestWhoseItIs(t *testing.T) {
+	p := newPlace(t)
+	p.with(func(c *Cache) {
+		c.Put("file", record(c, "file"), "file")
+		p.check(c.Save(keys("file")))
+	})
+	text, err := os.ReadFile(filepath.Join(p.path, Name))
+	p.check(err)
+	only := func(c *Cache) bool {
+		rec := c.Get("file")
+		return rec != nil && *rec == (Record{Digest: Digest{7}})
+	}
+	p.with(func(c *Cache) {
+		identity := c.files.Identity
+		c.files.Identity++
+		if c.parse(string(text)) || !only(c) {
+			t.Error("of another directory's:", c.Get("file"))
+		}
+		c.files.Identity = identity
+		was := program
+		program = func() string { return "another" }
+		if c.parse(string(text)) || !only(c) {
+			t.Error("of another program's:", c.Get("file"))
+		}
+		program = was
+		if !c.parse(string(text)) || c.Known("file", "file") == nil {
+			t.Error("ours is not believed")
+		}
+		c.records = nil
+		for i := range text {
+			altered := bytes.Clone(text)
+			altered[i] ^= 1 << (i % 8)
+			if c.parse(string(altered)) || c.records != nil || c.parse(string(text[:i])) || c.records != nil {
+				t.Fatalf("nobody has noticed another byte %d of %d, or its end", i, len(text))
+			}
+		}
+	})
+}
+
+func TestCodec(t *testing.T) {
+	s := outdir.Stat{Ino: 1 << 60, Size: -2, Mtime: 3, Ctime: 1<<62 + 4, Mode: 1<<31 + 5}
+	var p Packer
+	p.Number(-77)
+	p.Text("text")
+	p.Flag(true)
+	p.Stat(s)
+	p.Sum(Digest{9})
+	u := Unpacker{Rest: string(p)}
+	if u.Number() != -77 || u.Text() != "text" || !u.Flag() || u.Stat() != s || u.Sum() != (Digest{9}) || u.Bad || u.Rest != "" {
+		t.Error("it does not read what it writes")
+	}
+	for i := range p {
+		u := Unpacker{Rest: string(p[:i])}
+		u.Number()
+		u.Text()
+		u.Flag()
+		u.Stat()
+		if u.Sum(); !u.Bad {
+			t.Errorf("cut at %d it is whole", i)
+		}
+	}
+	if stats := StatsOf(s, outdir.Stat{}); stats.Len() != 2 || stats.At(0) != s || stats.At(1) != (outdir.Stat{}) || stats.At(2) != (outdir.Stat{}) {
+		t.Error("stats")
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	dir, err := outdir.Lock(f.Context(), filepath.Join(f.TempDir(), "out"), "test", 0)
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer dir.Close()
+	c := Open(dir)
+	defer c.Close()
+	if !c.Works() {
+		f.Skip("nothing is known by its stat on this system")
+	}
+	c.records = map[string]*Record{"a": {Stats: StatsOf(outdir.Stat{Ino: 1}), Facts: "x"}}
+	c.news = true
+	if err := c.Save(keys("a")); err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(dir.Text(Name)))
+	f.Add([]byte(format))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c.records = nil
+		if c.parse(string(data)) && c.records == nil {
+			t.Error("it is ours and holds nothing")
+		}
+	})
+}
