@@ -359,3 +359,42 @@ func TestSealed(t *testing.T) {
 		t.Errorf("%+v", inv.CA)
 	}
 }
+
+// Files that do not belong together are not remembered.
+func TestFits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, generated)
+	r, closeAll := w.reader()
+	defer closeAll()
+	if !fits(r.readUser(&w.cfg.Users[0]).Facts) {
+		t.Fatal("they do not fit together")
+	}
+	for what, change := range map[string]func(*facts.User){
+		"a stray file":                 func(u *facts.User) { u.Stray = make([]facts.File, 1) },
+		"no request":                   func(u *facts.User) { u.CSR.Request = nil },
+		"no certificate":               func(u *facts.User) { u.Crt.Cert = nil },
+		"no .p12":                      func(u *facts.User) { u.P12 = nil },
+		"a .p12 that is not there":     func(u *facts.User) { u.P12[0].Missing = true },
+		"a .p12 that does not open":    func(u *facts.User) { u.P12[0].Opening = facts.OpensNeither },
+		"a .p12 of another key":        func(u *facts.User) { u.P12[0].SPKI = "x" },
+		"a .p12 of another cert":       func(u *facts.User) { u.P12[0].Cert[0] ^= 1 },
+		"a .p12 of no profile":         func(u *facts.User) { u.P12[0].Info.Profile = "" },
+		"more than the certificate":    func(u *facts.User) { u.Crt.Alone = false },
+		"an unusual certificate":       func(u *facts.User) { u.Crt.Cert.Unusual = make([]pki.Mismatch, 1) },
+		"no authority":                 func(u *facts.User) { u.Crt.Cert.Authority = "" },
+		"a name with more in it":       func(u *facts.User) { u.Crt.Cert.Plain = false },
+		"another type of SAN":          func(u *facts.User) { u.Crt.Cert.SANs[0].Type, u.CSR.Request.SANs[0].Type = "x", "x" },
+		"a certificate of another key": func(u *facts.User) { u.Crt.Cert.SPKI, u.P12[0].SPKI = "x", "x" },
+		"a request of another key":     func(u *facts.User) { u.CSR.Request.SPKI = "x" },
+		"a request of another name":    func(u *facts.User) { u.CSR.Request.Subject = "x" },
+		"a request with another SAN":   func(u *facts.User) { u.CSR.Request.SANs[0].Value = "x" },
+		"an error":                     func(u *facts.User) { u.Err = errors.New("x") },
+	} {
+		m := r.readUser(&w.cfg.Users[0])
+		m.Facts.CSR.Request.SANs = sansOf([]string{w.cfg.Users[0].Subject.Email})
+		change(m.Facts)
+		if fits(m.Facts) {
+			t.Errorf("%s: they fit together", what)
+		}
+	}
+}
