@@ -166,7 +166,7 @@ func TestAChallengeThatLeaves(t *testing.T) {
 	closeAll()
 	w.cfg.Users[0].ChallengePassword = config.Source{Kind: config.FromEnv, Env: "PASS"}
 	challenge := r.secrets.from(u.ChallengePassword).value
-	der, err := pki.MakeCSR(w.certOf("ann").RawSubject, []string{u.Subject.Email}, challenge, key)
+	der, err := pki.MakeCSR(w.certOf("ann").RawSubject, u.SANs(), challenge, key)
 	w.check(err)
 	w.write("ann-m.csr", pki.EncodeCSR(der))
 	for range 2 { // it is never known whole

@@ -27,25 +27,17 @@ func factsOf(c *x509.Certificate) *facts.Certificate {
 	return &facts.Certificate{
 		Sum: sha256.Sum256(c.Raw), Serial: pki.SerialHex(c.SerialNumber), SPKI: pki.PublicID(c.PublicKey),
 		Subject: string(c.RawSubject), Name: name, Plain: err == nil && len(rest) == 0,
-		Issuer: string(c.RawIssuer), Authority: string(c.AuthorityKeyId), SANs: sansOf(c.EmailAddresses),
+		Issuer: string(c.RawIssuer), Authority: string(c.AuthorityKeyId), SANs: pki.SANs(c),
 		NotBefore: c.NotBefore, NotAfter: c.NotAfter, Version: c.Version,
 		Unusual: pki.UserUsage(c, &x509.Certificate{SubjectKeyId: c.AuthorityKeyId}),
 		X509:    c,
 	}
 }
 
-func sansOf(emails []string) []pki.SAN {
-	var out []pki.SAN
-	for _, e := range emails {
-		out = append(out, pki.SAN{Type: pki.SANEmail, Value: e})
-	}
-	return out
-}
-
 // request tells what is in a request.
 func request(c *pki.CSR) *facts.Request {
 	return &facts.Request{
-		Subject: string(c.Subject), SANs: sansOf(c.Emails), SPKI: pki.PublicID(c.Public), Type: pki.KeyTypeOf(c.Public),
+		Subject: string(c.Subject), SANs: c.SANs, SPKI: pki.PublicID(c.Public), Type: pki.KeyTypeOf(c.Public),
 		Sum: sha256.Sum256(c.Raw), Challenged: len(c.Challenge()) > 0,
 	}
 }

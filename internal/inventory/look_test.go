@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"math/big"
@@ -18,6 +19,7 @@ import (
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/secret"
 	"mtlsplan/internal/statcache"
+	"mtlsplan/render"
 )
 
 // What is said of a user of whom nothing is there is what reading would say.
@@ -391,10 +393,50 @@ func TestFits(t *testing.T) {
 		"an error":                     func(u *facts.User) { u.Err = errors.New("x") },
 	} {
 		m := r.readUser(&w.cfg.Users[0])
-		m.Facts.CSR.Request.SANs = sansOf([]string{w.cfg.Users[0].Subject.Email})
+		m.Facts.CSR.Request.SANs = w.cfg.Users[0].SANs()
 		change(m.Facts)
 		if fits(m.Facts) {
 			t.Errorf("%s: they fit together", what)
 		}
+	}
+}
+
+// Of a site every file is read that its proxy renders, and what one proxy does not
+// render any more is an orphan.
+func TestSites(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	proxy := &render.Proxy{Name: "proxy", Files: func(s render.Settings) []string { return []string{s.File, "proxy/none", "ca.m.key/x"} }}
+	w.cfg.Sites = []config.Site{{Name: "site", Proxy: proxy, Settings: render.Settings{File: "proxy/one"}}}
+	w.check(os.Mkdir(w.path("proxy"), 0o755))
+	w.write("proxy/one", []byte("one"))
+	w.write("proxy/two", []byte("two"))
+	w.commit(ledger.Render{Path: "proxy/one"}, ledger.Render{Path: "proxy/two"})
+	inv := w.taken()
+	s := inv.Sites[0]
+	if s.Owner != "proxy.site" || len(s.Files) != 3 || s.Files[0].Sum != sha256.Sum256([]byte("one")) || !s.Files[1].Missing || s.Files[1].Sum != (ledger.Sum{}) || s.Err == nil {
+		t.Errorf("%+v", s)
+	}
+	if strings.Join(inv.Orphans, " ") != "proxy/two" {
+		t.Error(inv.Orphans)
+	}
+}
+
+// A certificate of a user whom the run is not about is seen with --adopt, and only
+// where the ledger knows nothing of the user.
+func TestBystanders(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, generated, generated)
+	ann := w.cfg.Users[0]
+	ann.Name = "zoe"
+	w.cfg.Users = append(w.cfg.Users, ann, config.User{Name: "yan", Passphrase: generated})
+	w.write("zoe-m.crt", w.read("ann-m.crt"))
+	w.opt.Covers = func(plan.Owner) bool { return false }
+	if inv := w.taken(); len(inv.Bystanders) != 0 {
+		t.Errorf("%+v", inv.Bystanders)
+	}
+	w.opt.Adopt = true
+	if inv := w.taken(); len(inv.Bystanders) != 1 || inv.Bystanders[0].Owner != "user.zoe" || inv.Bystanders[0].Crt.Cert.X509 == nil {
+		t.Errorf("%+v", inv.Bystanders)
 	}
 }

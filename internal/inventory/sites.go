@@ -4,15 +4,9 @@ import (
 	"crypto/sha256"
 	"errors"
 
-	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/plan"
 )
-
-// filesOf are the names of the files that a site renders.
-func filesOf(site *config.Site) []string {
-	return []string{site.Proxy.File(site.Name, site.Values)}
-}
 
 // sites reads the files of all sites of the spec.
 func (r *Reader) sites() []facts.Site {
@@ -20,7 +14,7 @@ func (r *Reader) sites() []facts.Site {
 	for i := range r.opt.Config.Sites {
 		site := &r.opt.Config.Sites[i]
 		s := facts.Site{Owner: plan.Site(site.Proxy.Name, site.Name)}
-		for _, name := range filesOf(site) {
+		for _, name := range site.Proxy.Files(site.Settings) {
 			f, err := r.file(plan.KindSite, facts.At(name))
 			s.Err = errors.Join(s.Err, err)
 			rendered := facts.Rendered{File: f.File}

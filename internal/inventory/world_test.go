@@ -165,7 +165,7 @@ func (w *world) files(u *config.User) (files map[string][]byte, pass secret.Valu
 	files[base+"crt"] = pki.EncodeCertificate(cert.Raw)
 	files[base+"key"], err = pki.EncryptKey(key, pass, 1)
 	w.check(err)
-	csr, err := pki.MakeCSR(cert.RawSubject, cert.EmailAddresses, secret.Value{}, key)
+	csr, err := pki.MakeCSR(cert.RawSubject, u.SANs(), secret.Value{}, key)
 	w.check(err)
 	files[base+"csr"] = pki.EncodeCSR(csr)
 	files[base+"p12"], err = pki.EncodeP12(pki.Modern, key, cert, []*x509.Certificate{w.caCert}, pass, 1)
@@ -177,7 +177,7 @@ func (w *world) certify(u *config.User, key crypto.Signer, end time.Time) *x509.
 	w.Helper()
 	subject, err := u.Subject.DER()
 	w.check(err)
-	der, err := pki.SignUser(pki.UserRequest{Subject: subject, Emails: []string{u.Subject.Email}, Public: key.Public(), Serial: pki.NewSerial(),
+	der, err := pki.SignUser(pki.UserRequest{Subject: subject, SANs: u.SANs(), Public: key.Public(), Serial: pki.NewSerial(),
 		NotBefore: now.Add(-5 * time.Minute), NotAfter: end}, w.caCert, w.caKey)
 	w.check(err)
 	cert, err := x509.ParseCertificate(der)
