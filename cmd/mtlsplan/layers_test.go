@@ -66,7 +66,7 @@ var worldRules = []struct {
 	{"reads the environment", "os", "Environ ExpandEnv Getenv LookupEnv", "cmd/mtlsplan internal/secret"},
 	{"ends the process", "os", "Exit", "cmd/mtlsplan"},
 	{"runs a program", "os/exec", "Command CommandContext", "internal/secret"},
-	{"opens a secret", "", "Reveal", "internal/pki internal/secret engine"},
+	{"opens a secret", "", "Reveal", "internal/pki internal/secret internal/inventory engine"},
 }
 
 // TestWorldAtTheEdge holds the source against worldRules.

@@ -139,6 +139,18 @@ func TestVariablesAreAsked(t *testing.T) {
 	}
 }
 
+// Where no passphrase is generated there is no secrets/, and users are known all
+// the same.
+func TestNoSecretsDirectory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, config.Source{Kind: config.FromFile})
+	w.check(os.RemoveAll(w.path("secrets")))
+	w.keep()
+	if n := w.unknown(); n != 0 {
+		t.Errorf("%d users are read", n)
+	}
+}
+
 // A challenge password that the spec no longer asks for is seen, whatever is
 // remembered.
 func TestAChallengeThatLeaves(t *testing.T) {

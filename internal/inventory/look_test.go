@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"math/big"
@@ -18,6 +19,7 @@ import (
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/secret"
 	"mtlsplan/internal/statcache"
+	"mtlsplan/render"
 )
 
 // What is said of a user of whom nothing is there is what reading would say.
@@ -357,5 +359,84 @@ func TestSealed(t *testing.T) {
 	inv := w.taken()
 	if inv.CA.Crt.Cert == nil || inv.CA.Key.Opening != facts.NotTried || inv.Users.User(1).P12[0].Opening != facts.NotTried || inv.Users.User(0).Crt.Cert == nil {
 		t.Errorf("%+v", inv.CA)
+	}
+}
+
+// Files that do not belong together are not remembered.
+func TestFits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, generated)
+	r, closeAll := w.reader()
+	defer closeAll()
+	if !fits(r.readUser(&w.cfg.Users[0]).Facts) {
+		t.Fatal("they do not fit together")
+	}
+	for what, change := range map[string]func(*facts.User){
+		"a stray file":                 func(u *facts.User) { u.Stray = make([]facts.File, 1) },
+		"no request":                   func(u *facts.User) { u.CSR.Request = nil },
+		"no certificate":               func(u *facts.User) { u.Crt.Cert = nil },
+		"no .p12":                      func(u *facts.User) { u.P12 = nil },
+		"a .p12 that is not there":     func(u *facts.User) { u.P12[0].Missing = true },
+		"a .p12 that does not open":    func(u *facts.User) { u.P12[0].Opening = facts.OpensNeither },
+		"a .p12 of another key":        func(u *facts.User) { u.P12[0].SPKI = "x" },
+		"a .p12 of another cert":       func(u *facts.User) { u.P12[0].Cert[0] ^= 1 },
+		"a .p12 of no profile":         func(u *facts.User) { u.P12[0].Info.Profile = "" },
+		"more than the certificate":    func(u *facts.User) { u.Crt.Alone = false },
+		"an unusual certificate":       func(u *facts.User) { u.Crt.Cert.Unusual = make([]pki.Mismatch, 1) },
+		"no authority":                 func(u *facts.User) { u.Crt.Cert.Authority = "" },
+		"a name with more in it":       func(u *facts.User) { u.Crt.Cert.Plain = false },
+		"another type of SAN":          func(u *facts.User) { u.Crt.Cert.SANs[0].Type, u.CSR.Request.SANs[0].Type = "x", "x" },
+		"a certificate of another key": func(u *facts.User) { u.Crt.Cert.SPKI, u.P12[0].SPKI = "x", "x" },
+		"a request of another key":     func(u *facts.User) { u.CSR.Request.SPKI = "x" },
+		"a request of another name":    func(u *facts.User) { u.CSR.Request.Subject = "x" },
+		"a request with another SAN":   func(u *facts.User) { u.CSR.Request.SANs[0].Value = "x" },
+		"an error":                     func(u *facts.User) { u.Err = errors.New("x") },
+	} {
+		m := r.readUser(&w.cfg.Users[0])
+		m.Facts.CSR.Request.SANs = w.cfg.Users[0].SANs()
+		change(m.Facts)
+		if fits(m.Facts) {
+			t.Errorf("%s: they fit together", what)
+		}
+	}
+}
+
+// Of a site every file is read that its proxy renders, and what one proxy does not
+// render any more is an orphan.
+func TestSites(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	proxy := &render.Proxy{Name: "proxy", Files: func(s render.Settings) []string { return []string{s.File, "proxy/none", "ca.m.key/x"} }}
+	w.cfg.Sites = []config.Site{{Name: "site", Proxy: proxy, Settings: render.Settings{File: "proxy/one"}}}
+	w.check(os.Mkdir(w.path("proxy"), 0o755))
+	w.write("proxy/one", []byte("one"))
+	w.write("proxy/two", []byte("two"))
+	w.commit(ledger.Render{Path: "proxy/one"}, ledger.Render{Path: "proxy/two"})
+	inv := w.taken()
+	s := inv.Sites[0]
+	if s.Owner != "proxy.site" || len(s.Files) != 3 || s.Files[0].Sum != sha256.Sum256([]byte("one")) || !s.Files[1].Missing || s.Files[1].Sum != (ledger.Sum{}) || s.Err == nil {
+		t.Errorf("%+v", s)
+	}
+	if strings.Join(inv.Orphans, " ") != "proxy/two" {
+		t.Error(inv.Orphans)
+	}
+}
+
+// A certificate of a user whom the run is not about is seen with --adopt, and only
+// where the ledger knows nothing of the user.
+func TestBystanders(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, generated, generated)
+	ann := w.cfg.Users[0]
+	ann.Name = "zoe"
+	w.cfg.Users = append(w.cfg.Users, ann, config.User{Name: "yan", Passphrase: generated})
+	w.write("zoe-m.crt", w.read("ann-m.crt"))
+	w.opt.Covers = func(plan.Owner) bool { return false }
+	if inv := w.taken(); len(inv.Bystanders) != 0 {
+		t.Errorf("%+v", inv.Bystanders)
+	}
+	w.opt.Adopt = true
+	if inv := w.taken(); len(inv.Bystanders) != 1 || inv.Bystanders[0].Owner != "user.zoe" || inv.Bystanders[0].Crt.Cert.X509 == nil {
+		t.Errorf("%+v", inv.Bystanders)
 	}
 }

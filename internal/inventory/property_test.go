@@ -19,7 +19,7 @@ import (
 // is what reading and opening every file gives.
 func TestACachedInventoryEqualsAThoroughOne(t *testing.T) {
 	t.Parallel()
-	rounds := 150
+	rounds := 100
 	if testing.Short() {
 		rounds = 30
 	}

@@ -1,8 +1,6 @@
 package inventory
 
 import (
-	"errors"
-
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
@@ -152,7 +150,9 @@ func (r *Reader) findRecorded(u *facts.User) {
 	default:
 		cert, err := r.certificate(newest)
 		if err != nil {
-			u.Err = errors.Join(u.Err, plan.Errorf(plan.FileError, "%w", err))
+			if u.Err == nil {
+				u.Err = plan.Errorf(plan.FileError, "%w", err)
+			}
 			return
 		}
 		u.Recorded = factsOf(cert)

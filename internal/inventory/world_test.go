@@ -165,7 +165,7 @@ func (w *world) files(u *config.User) (files map[string][]byte, pass secret.Valu
 	files[base+"crt"] = pki.EncodeCertificate(cert.Raw)
 	files[base+"key"], err = pki.EncryptKey(key, pass, 1)
 	w.check(err)
-	csr, err := pki.MakeCSR(cert.RawSubject, pki.SANs(cert), secret.Value{}, key)
+	csr, err := pki.MakeCSR(cert.RawSubject, u.SANs(), secret.Value{}, key)
 	w.check(err)
 	files[base+"csr"] = pki.EncodeCSR(csr)
 	files[base+"p12"], err = pki.EncodeP12(pki.Modern, key, cert, []*x509.Certificate{w.caCert}, pass, 1)

@@ -20,6 +20,7 @@ import (
 	"io"
 	"iter"
 	"runtime/debug"
+	"strings"
 	"sync"
 
 	"mtlsplan/internal/outdir"
@@ -255,7 +256,7 @@ func (c *Cache) parse(text string) bool {
 		rec, key := &list[i], u.Text()
 		rec.Stats, rec.Digest, rec.Facts = Stats(u.Text()), u.Sum(), u.Text()
 		if !ours {
-			rec.Stats, rec.Facts = "", ""
+			rec.Stats, rec.Facts, key = "", "", strings.Clone(key) // and the text can go
 		}
 		records[key] = rec
 	}
