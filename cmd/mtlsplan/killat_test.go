@@ -18,7 +18,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"mtlsplan/internal/killat"
+	"mtlsplan/internal/testing/killat"
 )
 
 func init() {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"mtlsplan/internal/killat"
+	"mtlsplan/internal/testing/killat"
 )
 
 func init() { scriptCommands["power-cut"] = cmdPowerCut }
