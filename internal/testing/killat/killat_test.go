@@ -1,4 +1,4 @@
-//go:build linux && (amd64 || arm64)
+//go:build linux
 
 package killat
 
@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -95,7 +94,7 @@ func strike(t *testing.T, s Strike) (dir, output string, r Result) {
 	cmd.Stdout = &out
 	r, err := Run(cmd, s)
 	if err != nil {
-		t.Fatalf("this test needs ptrace, also in a container (docker run --cap-add SYS_PTRACE): %v", err)
+		t.Fatal(err)
 	}
 	return dir, out.String(), r
 }
@@ -128,7 +127,7 @@ func TestCountsEveryCallOfAllThreadsAndChildren(t *testing.T) {
 		t.Errorf("%d calls, want %d: %v", len(r.Calls), steps, r.Calls)
 	}
 	for i, c := range r.Calls {
-		if want := filepath.Join(dir, strconv.Itoa(i+1)); !strings.HasPrefix(c.Name, "mkdir") || c.File != want || !c.Done {
+		if want := filepath.Join(dir, strconv.Itoa(i+1)); !strings.HasPrefix(c.Name, "mkdir") || c.File != want {
 			t.Errorf("call %d is %+v, want mkdir of %s", i+1, c, want)
 		}
 	}
@@ -136,17 +135,15 @@ func TestCountsEveryCallOfAllThreadsAndChildren(t *testing.T) {
 
 func TestKillsAtEveryCall(t *testing.T) {
 	for k := 1; k <= steps; k++ {
-		for fault, want := range map[Fault]string{KillBefore: upTo(k - 1), KillAfter: upTo(k)} {
-			dir, out, r := strike(t, Strike{At: k, Fault: fault})
-			if have := made(t, dir); have != want {
-				t.Errorf("call %d, fault %d: made %s; want %s", k, fault, have, want)
-			}
-			if !r.Fired || !r.Killed || r.Code != -1 || len(r.Calls) != k || out != "" {
-				t.Errorf("call %d, fault %d: %+v, output %q", k, fault, r, out)
-			}
+		dir, out, r := strike(t, Strike{At: k})
+		if have := made(t, dir); have != upTo(k-1) {
+			t.Errorf("call %d: made %s; want %s", k, have, upTo(k-1))
+		}
+		if !r.Fired || !r.Killed || r.Code != -1 || len(r.Calls) != k || out != "" {
+			t.Errorf("call %d: %+v, output %q", k, r, out)
 		}
 	}
-	if _, _, r := strike(t, Strike{At: steps + 1, Fault: KillBefore}); r.Fired || r.Killed || len(r.Calls) != steps {
+	if _, _, r := strike(t, Strike{At: steps + 1}); r.Fired || r.Killed || len(r.Calls) != steps {
 		t.Errorf("behind the last call: %+v", r)
 	}
 }
@@ -158,10 +155,9 @@ func TestFailsAtOneCallOrFromThereOn(t *testing.T) {
 		made  string
 		lines int // messages of the program itself, not of its child
 	}{
-		{"lost", Strike{At: 3, Fault: FailLost, Errno: unix.ENOSPC}, "1 2 4 5 6 7 8 9 10 11 12", 1},
-		{"done", Strike{At: 3, Fault: FailDone, Errno: unix.ENOSPC}, upTo(steps), 1},
-		{"lost onwards", Strike{At: 8, Fault: FailLost, Errno: unix.ENOSPC, Onwards: true}, upTo(7), 3},
-		{"by file", Strike{At: 1, Fault: FailLost, Errno: unix.ENOSPC, Onwards: true,
+		{"one", Strike{At: 3, Errno: unix.ENOSPC}, "1 2 4 5 6 7 8 9 10 11 12", 1},
+		{"onwards", Strike{At: 8, Errno: unix.ENOSPC, Onwards: true}, upTo(7), 3},
+		{"by file", Strike{At: 1, Errno: unix.ENOSPC, Onwards: true,
 			Match: func(c Call) bool { return filepath.Base(c.File) == "5" }}, "1 2 3 4 6 7 8 9 10 11 12", 1},
 	} {
 		dir, out, r := strike(t, c.s)
@@ -177,9 +173,8 @@ func TestFailsAtOneCallOrFromThereOn(t *testing.T) {
 // TestKnowsTheCalls runs a shell script, whose calls come from another program
 // than Go's runtime.
 func TestKnowsTheCalls(t *testing.T) {
-	dir := t.TempDir()
 	cmd := exec.Command("sh", "-c", `echo a >f; echo b >>f; mv f g; chmod 600 g; ln g h; ln -s g i; rm h; true <g; echo x >/dev/null; echo x | cat; sync g`)
-	cmd.Dir = dir
+	cmd.Dir = t.TempDir()
 	r, err := Run(cmd, Strike{})
 	if err != nil || r.Code != 0 {
 		t.Fatal(r, err)
@@ -187,10 +182,9 @@ func TestKnowsTheCalls(t *testing.T) {
 	var have []string
 	for _, c := range r.Calls {
 		name := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(c.Name, "2"), "at"), "2")
-		if c.File == "/dev/null" {
-			continue
+		if c.File != "/dev/null" {
+			have = append(have, strings.TrimPrefix(name, "f")+" "+filepath.Base(c.File))
 		}
-		have = append(have, strings.TrimPrefix(name, "f")+" "+filepath.Base(c.File))
 	}
 	want := []string{"open f", "open f", "rename f", "chmod g", "link g", "symlink g", "unlink h", "sync g"}
 	if strings.Join(have, ", ") != strings.Join(want, ", ") {
@@ -198,43 +192,20 @@ func TestKnowsTheCalls(t *testing.T) {
 	}
 }
 
-func TestKillsExactlyThereAmongManyThreads(t *testing.T) {
+// TestKillsAmongManyThreads: the threads that were let through before the k-th
+// call may die in theirs.
+func TestKillsAmongManyThreads(t *testing.T) {
 	for k := 1; k <= 160; k += 9 {
-		for fault, want := range map[Fault]int{KillBefore: k - 1, KillAfter: k} {
-			dir := t.TempDir()
-			cmd := exec.Command("/proc/self/exe")
-			cmd.Env = append(os.Environ(), "KILLAT_CROWD="+dir)
-			r, err := Run(cmd, Strike{At: k, Fault: fault})
-			if err != nil || !r.Killed {
-				t.Fatal(r, err)
-			}
-			have, err := os.ReadDir(dir)
-			if err != nil || len(have) != want {
-				t.Errorf("call %d, fault %d: %d directories, want %d, %v", k, fault, len(have), want, err)
-			}
+		dir := t.TempDir()
+		cmd := exec.Command("/proc/self/exe")
+		cmd.Env = append(os.Environ(), "KILLAT_CROWD="+dir)
+		r, err := Run(cmd, Strike{At: k})
+		if err != nil || !r.Killed {
+			t.Fatal(r, err)
+		}
+		have, err := os.ReadDir(dir)
+		if err != nil || len(have) >= k || len(have) < k-8 {
+			t.Errorf("call %d: %d directories, %v", k, len(have), err)
 		}
 	}
-}
-
-// TestLeavesOtherProgramsAlone starts programs from the very threads that trace
-// others, and must learn how each has ended.
-func TestLeavesOtherProgramsAlone(t *testing.T) {
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			for range 10 {
-				if err := exec.Command("sleep", "0.03").Run(); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-		wg.Go(func() {
-			for range 10 {
-				if r, err := Run(exec.Command("true"), Strike{}); err != nil || r.Code != 0 || r.Killed {
-					t.Error(r, err)
-				}
-			}
-		})
-	}
-	wg.Wait()
 }
