@@ -22,10 +22,6 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("KILLAT_PROGRAM"); dir != "" {
 		os.Exit(program(dir))
 	}
-	if dir := os.Getenv("KILLAT_CROWD"); dir != "" {
-		crowd(dir)
-		os.Exit(0)
-	}
 	os.Exit(m.Run())
 }
 
@@ -44,8 +40,7 @@ func program(dir string) int {
 		}
 	}
 	for n := 1; n <= 8; n++ {
-		done := onThread(n, mkdir)
-		<-done
+		onThread(n, mkdir)
 	}
 	out, err := exec.Command("sh", "-c", `mkdir "$0/9"; mkdir "$0/10"; echo done`, dir).Output()
 	if err != nil || string(out) != "done\n" {
@@ -60,29 +55,14 @@ func program(dir string) int {
 	return 0
 }
 
-// crowd makes 160 directories from eight threads at once.
-func crowd(dir string) {
-	var ends []chan bool
-	for thread := range 8 {
-		ends = append(ends, onThread(thread, func(thread int) {
-			for n := range 20 {
-				_ = os.Mkdir(filepath.Join(dir, fmt.Sprintf("%d-%d", thread, n)), 0o700)
-			}
-		}))
-	}
-	for _, end := range ends {
-		<-end
-	}
-}
-
-func onThread(n int, f func(int)) chan bool {
+func onThread(n int, f func(int)) {
 	done := make(chan bool)
 	go func() {
 		runtime.LockOSThread() // never unlocked: each has a thread of its own
 		f(n)
 		done <- true
 	}()
-	return done
+	<-done
 }
 
 func strike(t *testing.T, s Strike) (dir, output string, r Result) {
@@ -189,23 +169,5 @@ func TestKnowsTheCalls(t *testing.T) {
 	want := []string{"open f", "open f", "rename f", "chmod g", "link g", "symlink g", "unlink h", "sync g"}
 	if strings.Join(have, ", ") != strings.Join(want, ", ") {
 		t.Errorf("have %v\nwant %v", have, want)
-	}
-}
-
-// TestKillsAmongManyThreads: the threads that were let through before the k-th
-// call may die in theirs.
-func TestKillsAmongManyThreads(t *testing.T) {
-	for k := 1; k <= 160; k += 9 {
-		dir := t.TempDir()
-		cmd := exec.Command("/proc/self/exe")
-		cmd.Env = append(os.Environ(), "KILLAT_CROWD="+dir)
-		r, err := Run(cmd, Strike{At: k})
-		if err != nil || !r.Killed {
-			t.Fatal(r, err)
-		}
-		have, err := os.ReadDir(dir)
-		if err != nil || len(have) >= k || len(have) < k-8 {
-			t.Errorf("call %d: %d directories, %v", k, len(have), err)
-		}
 	}
 }

@@ -1,3 +1,7 @@
+// Command floor is the smallest honest program that does the whole job: the same
+// cryptography with the same libraries and the same durable writes as mtlsplan,
+// and nothing around them: no lock, no plan, no database, no error that names a
+// user. What mtlsplan costs is given as a multiple of it.
 package main
 
 import (
@@ -17,22 +21,24 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// The floor is the smallest honest program that does the whole job: the same
-// cryptography with the same libraries and the same durable writes as
-// mtlsplan, and nothing around them: no lock, no plan, no database, no error
-// that names a user. What mtlsplan costs is given as a multiple of it.
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "floor:", err)
+		os.Exit(1)
+	}
+}
 
-// floorKinds are the files of one user.
-var floorKinds = [...]string{"key", "csr", "crt", "p12"}
+// kinds are the files of one user.
+var kinds = [...]string{"key", "csr", "crt", "p12"}
 
-// floorGroup is the number of users whose files become durable together.
-const floorGroup = 1024
+// groupSize is the number of users whose files become durable together.
+const groupSize = 1024
 
-// floorSoon is how long before its end a certificate is no longer good enough
+// soon is how long before its end a certificate is no longer good enough
 // for a run that finds nothing to do.
-const floorSoon = 30 * 24 * time.Hour
+const soon = 30 * 24 * time.Hour
 
-type floorJob struct {
+type job struct {
 	dir     string // holds the list, the CA and the state; the users' files are in out/
 	rsa     bool   // RSA-4096 and RSA-2048 instead of P-256
 	prove   bool   // open and check all that was made before it is written
@@ -40,13 +46,13 @@ type floorJob struct {
 	ca      authority
 }
 
-// floor runs one scenario: fresh makes a CA and everybody; noop looks at every
+// run does one scenario: fresh makes a CA and everybody; noop looks at every
 // file and makes nothing; add makes who is missing.
-func floor(args []string) error {
+func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New("usage: ref fresh|noop|add -dir DIR")
+		return errors.New("usage: floor fresh|noop|add -dir DIR")
 	}
-	flags := flag.NewFlagSet("ref", flag.ContinueOnError)
+	flags := flag.NewFlagSet("floor", flag.ContinueOnError)
 	dir := flags.String("dir", "", "working `directory`, which holds the list of users")
 	list := flags.String("list", "users.hcl", "`name` of the list in it: HCL blocks or, ending in .csv, rows")
 	alg := flags.String("alg", "ec", "ec: P-256; rsa: RSA-4096 for the CA, RSA-2048 for users")
@@ -55,8 +61,8 @@ func floor(args []string) error {
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
-	j := &floorJob{dir: *dir, rsa: *alg == "rsa", prove: *prove, workers: *workers}
-	users, err := floorUsers(filepath.Join(j.dir, *list))
+	j := &job{dir: *dir, rsa: *alg == "rsa", prove: *prove, workers: *workers}
+	users, err := readUsers(filepath.Join(j.dir, *list))
 	if err != nil {
 		return err
 	}
@@ -81,8 +87,8 @@ func floor(args []string) error {
 	return j.saveState(users, lines)
 }
 
-// floorUsers reads the names from a list of users.
-func floorUsers(file string) ([]string, error) {
+// readUsers reads the names from a list of users.
+func readUsers(file string) ([]string, error) {
 	source, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
@@ -114,11 +120,11 @@ func floorUsers(file string) ([]string, error) {
 	return names, nil
 }
 
-func (j *floorJob) path(user, kind string) string {
+func (j *job) path(user, kind string) string {
 	return filepath.Join(j.dir, "out", user+"."+kind)
 }
 
-func (j *floorJob) fresh(users []string) (err error) {
+func (j *job) fresh(users []string) (err error) {
 	if err := os.MkdirAll(filepath.Join(j.dir, "out"), 0o700); err != nil {
 		return err
 	}
@@ -133,9 +139,9 @@ func (j *floorJob) fresh(users []string) (err error) {
 
 // makeAll makes users group by group: all files of a group under temporary
 // names, one syncfs, the renames, one fsync of the directory.
-func (j *floorJob) makeAll(users []string) error {
+func (j *job) makeAll(users []string) error {
 	for len(users) > 0 {
-		group := users[:min(floorGroup, len(users))]
+		group := users[:min(groupSize, len(users))]
 		users = users[len(group):]
 		if err := j.makeGroup(group); err != nil {
 			return err
@@ -145,7 +151,7 @@ func (j *floorJob) makeAll(users []string) error {
 			return err
 		}
 		for _, user := range group {
-			for _, kind := range floorKinds {
+			for _, kind := range kinds {
 				if err := os.Rename(j.path(user, kind)+".tmp", j.path(user, kind)); err != nil {
 					return err
 				}
@@ -158,7 +164,7 @@ func (j *floorJob) makeAll(users []string) error {
 	return nil
 }
 
-func (j *floorJob) makeGroup(group []string) error {
+func (j *job) makeGroup(group []string) error {
 	next := make(chan string, len(group))
 	for _, user := range group {
 		next <- user
@@ -179,7 +185,7 @@ func (j *floorJob) makeGroup(group []string) error {
 	return errors.Join(errs...)
 }
 
-func (j *floorJob) makeUser(user string) error {
+func (j *job) makeUser(user string) error {
 	files, err := j.ca.issue(user, j.rsa)
 	if err == nil && j.prove {
 		err = j.ca.prove(files)
@@ -187,7 +193,7 @@ func (j *floorJob) makeUser(user string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", user, err)
 	}
-	for i, kind := range floorKinds {
+	for i, kind := range kinds {
 		if err := os.WriteFile(j.path(user, kind)+".tmp", files[i], 0o600); err != nil {
 			return err
 		}
@@ -197,7 +203,7 @@ func (j *floorJob) makeUser(user string) error {
 
 // look compares every file's size and time with the state and every
 // certificate's end with now. It returns the state's lines and who has none.
-func (j *floorJob) look(users []string) (lines map[string]string, missing []string, err error) {
+func (j *job) look(users []string) (lines map[string]string, missing []string, err error) {
 	text, err := os.ReadFile(filepath.Join(j.dir, "state"))
 	if err != nil {
 		return nil, nil, err
@@ -207,7 +213,7 @@ func (j *floorJob) look(users []string) (lines map[string]string, missing []stri
 		user, _, _ := strings.Cut(line, "\t")
 		lines[user] = line
 	}
-	soon := time.Now().Add(floorSoon).Unix()
+	due := time.Now().Add(soon).Unix()
 	for _, user := range users {
 		line, ok := lines[user]
 		if !ok {
@@ -216,10 +222,10 @@ func (j *floorJob) look(users []string) (lines map[string]string, missing []stri
 		}
 		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		end, err := strconv.ParseInt(fields[1], 10, 64)
-		if err != nil || end < soon {
+		if err != nil || end < due {
 			return nil, nil, fmt.Errorf("%s: the certificate ends too soon for this scenario: %s", user, fields[1])
 		}
-		for i, kind := range floorKinds {
+		for i, kind := range kinds {
 			info, err := os.Lstat(j.path(user, kind))
 			if err != nil {
 				return nil, nil, err
@@ -239,7 +245,7 @@ func stamp(info os.FileInfo) (size, modified string) {
 // saveState writes a line for each user: name, end of the certificate in Unix
 // seconds, and size and modification time in nanoseconds of each file. Lines
 // that are there already are kept.
-func (j *floorJob) saveState(users []string, lines map[string]string) error {
+func (j *job) saveState(users []string, lines map[string]string) error {
 	var state bytes.Buffer
 	for _, user := range users {
 		if line, ok := lines[user]; ok {
@@ -251,7 +257,7 @@ func (j *floorJob) saveState(users []string, lines map[string]string) error {
 			return err
 		}
 		state.WriteString(user + "\t" + strconv.FormatInt(cert.NotAfter.Unix(), 10))
-		for _, kind := range floorKinds {
+		for _, kind := range kinds {
 			info, err := os.Lstat(j.path(user, kind))
 			if err != nil {
 				return err

@@ -20,12 +20,12 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 )
 
-// floorIterations is the PBKDF2 count of keys and .p12 files: that of openssl,
+// iterations is the PBKDF2 count of keys and .p12 files: that of openssl,
 // and of mtlsplan where it has generated the passphrase.
-const floorIterations = 2048
+const iterations = 2048
 
-// floorPass protects files that are measured and deleted.
-const floorPass = "0123456789abcdef0123456789abcdef"
+// passphrase protects files that are measured and deleted.
+const passphrase = "0123456789abcdef0123456789abcdef"
 
 // authority is a CA that is ready to sign.
 type authority struct {
@@ -77,7 +77,7 @@ func openAuthority(dir string) (authority, error) {
 	if err != nil {
 		return authority{}, err
 	}
-	key, err := pkcs8.ParsePKCS8PrivateKey(der, []byte(floorPass))
+	key, err := pkcs8.ParsePKCS8PrivateKey(der, []byte(passphrase))
 	if err != nil {
 		return authority{}, err
 	}
@@ -85,8 +85,8 @@ func openAuthority(dir string) (authority, error) {
 	return authority{key.(crypto.Signer), cert}, err
 }
 
-// issue makes the contents of a user's files, in the order of floorKinds.
-func (a authority) issue(user string, withRSA bool) (files [len(floorKinds)][]byte, err error) {
+// issue makes the contents of a user's files, in the order of kinds.
+func (a authority) issue(user string, withRSA bool) (files [len(kinds)][]byte, err error) {
 	key, err := newKey(withRSA, 2048)
 	if err != nil {
 		return files, err
@@ -116,18 +116,18 @@ func (a authority) issue(user string, withRSA bool) (files [len(floorKinds)][]by
 	if err != nil {
 		return files, err
 	}
-	p12, err := pkcs12.Modern2023.WithIterations(floorIterations).Encode(key, cert, []*x509.Certificate{a.cert}, floorPass)
+	p12, err := pkcs12.Modern2023.WithIterations(iterations).Encode(key, cert, []*x509.Certificate{a.cert}, passphrase)
 	return [...][]byte{encrypted, encode("CERTIFICATE REQUEST", csr), encode("CERTIFICATE", der), p12}, err
 }
 
 // prove opens what issue has made, with the same libraries.
-func (a authority) prove(files [len(floorKinds)][]byte) error {
+func (a authority) prove(files [len(kinds)][]byte) error {
 	var der [3][]byte
 	for i := range der {
 		block, _ := pem.Decode(files[i])
 		der[i] = block.Bytes
 	}
-	key, err := pkcs8.ParsePKCS8PrivateKey(der[0], []byte(floorPass))
+	key, err := pkcs8.ParsePKCS8PrivateKey(der[0], []byte(passphrase))
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (a authority) prove(files [len(floorKinds)][]byte) error {
 	if err != nil {
 		return err
 	}
-	inside, own, _, err := pkcs12.DecodeChain(files[3], floorPass)
+	inside, own, _, err := pkcs12.DecodeChain(files[3], passphrase)
 	if err != nil {
 		return err
 	}
@@ -151,9 +151,9 @@ func (a authority) prove(files [len(floorKinds)][]byte) error {
 }
 
 func encryptKey(key crypto.Signer) ([]byte, error) {
-	der, err := pkcs8.MarshalPrivateKey(key, []byte(floorPass), &pkcs8.Opts{
+	der, err := pkcs8.MarshalPrivateKey(key, []byte(passphrase), &pkcs8.Opts{
 		Cipher:  pkcs8.AES256CBC,
-		KDFOpts: pkcs8.PBKDF2Opts{SaltSize: 16, IterationCount: floorIterations, HMACHash: crypto.SHA256},
+		KDFOpts: pkcs8.PBKDF2Opts{SaltSize: 16, IterationCount: iterations, HMACHash: crypto.SHA256},
 	})
 	return encode("ENCRYPTED PRIVATE KEY", der), err
 }
