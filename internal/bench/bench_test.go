@@ -5,6 +5,7 @@
 package bench
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -282,45 +283,31 @@ func describeMachine(l *lab) {
 
 // peers are other programs that do the job, or a part of it. Each is driven by a
 // shell script, as its users would: bash -c SCRIPT NAME SCENARIO N ALG, in the
-// directory to work in, with PEER as the program.
-var peers = []struct {
-	name, variable string // the variable names the program where it is not found otherwise
-	where          []string
-}{
-	{"openssl", "OPENSSL", []string{"openssl"}},
-	{"certyaml", "CERTYAML", []string{"certyaml"}},
-	{"easyrsa", "EASYRSA", []string{"easyrsa", "/usr/share/easy-rsa/easyrsa"}},
-	{"step", "STEP", []string{"step"}},
-}
+// directory to work in, with PEER as the program. A variable, OPENSSL for
+// openssl, names the program that is not on PATH.
+var peers = []string{"openssl", "certyaml", "easyrsa", "step"}
 
 // peer is a peer's command, if the machine has it and it is asked for.
 func (l *lab) peer(name, scenario string, n int, dir, alg string) (c command, ok bool) {
-	for _, p := range peers {
-		where := p.where
-		if said := os.Getenv(p.variable); said != "" {
-			where = []string{said}
-		}
-		for _, w := range where {
-			if path, err := exec.LookPath(w); err == nil && p.name == name && compared == "" {
-				script, err := os.ReadFile("peers/" + name + ".sh")
-				l.check(err)
-				return command{prog: name, argv: []string{"bash", "-euo", "pipefail", "-c", string(script), name, scenario, fmt.Sprint(n), alg},
-					env: []string{"PEER=" + path}, dir: dir, writes: dir}, true
-			}
-		}
+	path, err := exec.LookPath(cmp.Or(os.Getenv(strings.ToUpper(name)), name))
+	if err != nil || compared != "" {
+		return c, false
 	}
-	return c, false
+	script, err := os.ReadFile("peers/" + name + ".sh")
+	l.check(err)
+	return command{prog: name, argv: []string{"bash", "-euo", "pipefail", "-c", string(script), name, scenario, fmt.Sprint(n), alg},
+		env: []string{"PEER=" + path}, dir: dir, writes: dir}, true
 }
 
 // peerRows compare mtlsplan with every peer.
 func peerRows() (all []row) {
 	for _, p := range peers {
-		all = append(all, row{"fresh EC beside " + p.name, []int{100}, 5, func(l *lab, n int) func() []command {
-			if _, ok := l.peer(p.name, "fresh", n, "", "ec"); !ok {
-				l.Skipf("%s is not here: put it on PATH, or name it in %s", p.name, p.variable)
+		all = append(all, row{"fresh EC beside " + p, []int{100}, 5, func(l *lab, n int) func() []command {
+			if _, ok := l.peer(p, "fresh", n, "", "ec"); !ok {
+				l.Skipf("%s is not here: put it on PATH, or name it in %s", p, strings.ToUpper(p))
 			}
 			return func() []command {
-				c, _ := l.peer(p.name, "fresh", n, l.fresh("peer"), "ec")
+				c, _ := l.peer(p, "fresh", n, l.fresh("peer"), "ec")
 				return append(l.freshWorlds(n, "ec", workers), c)
 			}
 		}})
