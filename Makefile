@@ -1,8 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help build install test race golden docs lint fuzz bench
+.PHONY: help build install test test-fast race golden docs lint fuzz bench bench-compare
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 FUZZTIME    := 20s
 PREFIX      ?= /usr/local
 
@@ -10,7 +11,7 @@ PREFIX      ?= /usr/local
 export PATH := $(PATH):/usr/sbin:/sbin
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1	\2/p' Makefile | expand -t 10
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' Makefile | expand -t 15
 
 # Without cgo and GOFLAGS the same commit gives the same bytes on every machine
 # with this Go: no C compiler, path or setting of the builder gets in.
@@ -24,6 +25,9 @@ install: build ## install the program and its manual page under PREFIX (/usr/loc
 test: ## install what the tests need, then run all of them
 	@.ci/tools
 	go test ./...
+
+test-fast: ## run what is quick, for every save: no disks, sweeps and judges, which make test has
+	go test -short ./...
 
 race: ## run the tests of the packages under the race detector
 	CGO_ENABLED=1 go test -race ./engine ./render/... ./spec ./internal/...
@@ -54,5 +58,22 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 		go test "$$dir" -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=5x </dev/null || exit 1; \
 	done
 
-bench: ## measure against the floor: LARGE=1 PEERS=1 RUN=REGEXP, RECORD=1 writes docs/performance.*
-	go run ./internal/bench $(if $(LARGE),-large) $(if $(PEERS),-peers) $(if $(value RUN),-run '$(value RUN)') $(if $(RECORD),-record .)
+# The rows whose RUN/users=N matches RUN, in so many turns.
+BENCH = go test ./internal/bench -run='^$$' -bench='^BenchmarkProcess$$/$(value RUN)' -benchtime=1x -count=$(or $(TURNS),6) -timeout=0
+
+bench bench-compare: SHELL := bash
+bench bench-compare: .SHELLFLAGS := -euo pipefail -c
+
+bench: ## measure against the floor: LARGE=1 PEERS=1 RUN=REGEXP TURNS=6, RECORD=1 writes docs/performance.*
+	mkdir -p build
+	$(BENCH) | tee build/bench.txt
+	go run $(BENCHSTAT) -row /run,/users -col '/prog@(floor mtlsplan)' build/bench.txt
+	$(if $(RECORD),go run ./internal/bench/record docs build/bench.txt)
+
+bench-compare: ## measure against another commit, turn by turn: BASE=REV, and as bench
+	rm -rf build/base && mkdir -p build/base
+	git archive '$(BASE)' | tar -x -C build/base
+	cd build/base && go build -trimpath -buildvcs=false -o ../mtlsplan-base ./cmd/mtlsplan
+	rm -rf build/base
+	COMPARE='$(CURDIR)/build/mtlsplan-base' $(BENCH) | tee build/compare.txt
+	go run $(BENCHSTAT) -row /run,/users -col '/prog@(base mtlsplan)' build/compare.txt

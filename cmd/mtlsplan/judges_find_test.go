@@ -12,8 +12,10 @@ import (
 	"strings"
 	"time"
 
+	zx509 "github.com/zmap/zcrypto/x509"
+
 	"mtlsplan/internal/ledger"
-	"mtlsplan/internal/profile"
+	"mtlsplan/internal/testing/profile"
 )
 
 // outputsIn finds the output directories below a script's: those with
@@ -63,7 +65,7 @@ func readHolding(dir, where string) (*holding, error) {
 	}
 	for _, i := range h.issued {
 		cert, err := x509.ParseCertificate(i.DER)
-		if err != nil && profile.OwnKeyID(i.DER) {
+		if err != nil && ownKeyID(i.DER) {
 			return nil, fmt.Errorf("%s: %w", i.Owner, err)
 		}
 		h.certs = append(h.certs, cert) // nil for what Go cannot read and is not ours
@@ -123,12 +125,19 @@ func (h *holding) ours(i int) bool {
 	if h.certs[i] == nil {
 		return false
 	}
-	if profile.OwnKeyID(h.issued[i].DER) {
+	if ownKeyID(h.issued[i].DER) {
 		return true
 	}
 	return h.isCA(i) && slices.ContainsFunc(h.certs[:i], func(earlier *x509.Certificate) bool {
 		return earlier != nil && string(earlier.RawSubjectPublicKeyInfo) == string(h.certs[i].RawSubjectPublicKeyInfo)
 	})
+}
+
+// ownKeyID reports whether a certificate names its key as mtlsplan does. zlint's
+// reader takes what Go's does not, so that an own one which is spoiled is found.
+func ownKeyID(der []byte) bool {
+	cert, err := zx509.ParseCertificate(der)
+	return err == nil && profile.OwnKeyID(cert.RawSubjectPublicKeyInfo, cert.SubjectKeyId)
 }
 
 // adopted reports whether a CA's certificate was made by hand.

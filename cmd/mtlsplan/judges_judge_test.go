@@ -13,7 +13,7 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 
 	"mtlsplan/internal/ledger"
-	"mtlsplan/internal/profile"
+	"mtlsplan/internal/testing/profile"
 )
 
 // bench judges one output directory in process and puts what it holds on the
@@ -71,7 +71,7 @@ func (d *docket) judgeOutput(dir, where string) (faults []string) {
 }
 
 func (b *bench) judgeCertificates() {
-	var all [][]byte
+	var all []*x509.Certificate
 	var hearings []hearing
 	for i, cert := range b.certs {
 		if !b.ours(i) {
@@ -79,21 +79,21 @@ func (b *bench) judgeCertificates() {
 			continue
 		}
 		what := fmt.Sprintf("%s, certificate %X", b.issued[i].Owner, cert.SerialNumber)
-		all = append(all, cert.Raw)
+		all = append(all, cert)
 		b.zlint(what, "CERTIFICATE", cert.Raw)
 		cas := b.signersOfCert(cert)
 		switch {
 		case len(cas) == 0:
 			b.fault("%s: no CA of the record signed it", what)
-		case b.isCA(i) && !profile.OwnKeyID(cert.Raw):
+		case b.isCA(i) && !ownKeyID(cert.Raw):
 			b.docket.count("CA certificates reissued after adoption", 1)
-			b.findings(what, profile.Certificate(profile.Reissued, cert.Raw, cert.Raw))
+			b.findings(what, profile.Certificate(profile.Reissued, cert, cert))
 		case b.isCA(i):
 			b.docket.count("CA certificates", 1)
-			b.findings(what, profile.Certificate(profile.CA, cert.Raw, cert.Raw))
+			b.findings(what, profile.Certificate(profile.CA, cert, cert))
 		default:
 			b.docket.count("user certificates", 1)
-			b.findings(what, profile.Certificate(profile.User, cert.Raw, currentAt(cas, cert.NotBefore).Raw))
+			b.findings(what, profile.Certificate(profile.User, cert, currentAt(cas, cert.NotBefore)))
 			hearings = append(hearings, b.hear(what, cert, cas))
 		}
 	}
@@ -157,7 +157,7 @@ func (b *bench) judgeCRLs() {
 		ca := currentAt(cas, list.ThisUpdate)
 		b.docket.count("CRLs", 1)
 		b.zlint(what, "X509 CRL", list.Raw)
-		b.findings(what, profile.CRL(list.Raw, ca.Raw))
+		b.findings(what, profile.CRL(list, ca))
 		b.docket.add(b.where, exhibit{kind: "crl", want: "good",
 			file: b.docket.keep(pemOf("X509 CRL", list.Raw)), ca: b.docket.keep(pemOf("CERTIFICATE", ca.Raw)), at: list.NextUpdate.Add(-time.Second)})
 	}
@@ -169,7 +169,7 @@ func (b *bench) judgeUserFiles(name string) {
 	base := strings.TrimSuffix(name, ".crt")
 	what := filepath.Base(base)
 	ders := b.blocks(name, "CERTIFICATE")
-	if len(ders) != 1 || !profile.OwnKeyID(ders[0]) {
+	if len(ders) != 1 || !ownKeyID(ders[0]) {
 		b.docket.count("users with a certificate of others", 1)
 		return
 	}
@@ -182,8 +182,10 @@ func (b *bench) judgeUserFiles(name string) {
 	own := len(b.files(what+".key")) == 1
 	for _, der := range b.blocks(base+".csr", "CERTIFICATE REQUEST") {
 		b.docket.count("requests", 1)
-		if own {
-			b.findings(what+".csr", profile.Request(der, cert.Raw))
+		if made, err := x509.ParseCertificateRequest(der); err != nil {
+			b.fault("%s.csr: %v", what, err)
+		} else if own {
+			b.findings(what+".csr", profile.Request(made, cert))
 		}
 		request := e
 		request.kind, request.file = "csr", b.docket.keep(pemOf("CERTIFICATE REQUEST", der))

@@ -186,7 +186,7 @@ func TestJudgesOfDirectories(t *testing.T) {
 		spoil      func(map[string][]byte)
 	}{
 		{"all is well", "", func(map[string][]byte) {}},
-		{"a certificate for a server", "profile: a user's extKeyUsage", func(f map[string][]byte) { f["db/issued.pem"] = record(w.server(), w.bad) }},
+		{"a certificate for a server", "2.5.29.37 is ", func(f map[string][]byte) { f["db/issued.pem"] = record(w.server(), w.bad) }},
 		{"a certificate that no CA signed", "no CA of the record signed it", func(f map[string][]byte) { f["db/issued.pem"] = record(w.other) }},
 		{"a serial twice", "RFC 5280 4.1.2.2: two certificates", func(f map[string][]byte) { f["db/issued.pem"] = record(w.good, w.bad, w.good) }},
 		{"a revocation that the CRL has and the index has not", "the CRL does not agree", func(f map[string][]byte) {

@@ -18,7 +18,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"mtlsplan/internal/killat"
+	"mtlsplan/internal/testing/killat"
 )
 
 func init() {
@@ -27,33 +27,26 @@ func init() {
 
 // harm is one kind of fault, and the calls at which it is possible.
 type harm struct {
-	fault   killat.Fault
-	errno   syscall.Errno
+	errno   syscall.Errno // 0: the program is killed
 	onwards bool
 	calls   string // "" for all; else those for which the manual lists the errno
 }
 
 var harms = map[string]harm{
-	"kill-before": {fault: killat.KillBefore},
-	"kill-after":  {fault: killat.KillAfter},
-	"EIO":         {fault: killat.FailLost, errno: syscall.EIO},
-	"EIO-done":    {fault: killat.FailDone, errno: syscall.EIO},
-	"ENOSPC":      {fault: killat.FailLost, errno: syscall.ENOSPC, onwards: true, calls: "openat mkdirat write pwrite64 renameat fsync syncfs"},
-	"EROFS":       {fault: killat.FailLost, errno: syscall.EROFS, onwards: true, calls: "openat mkdirat renameat unlinkat fchmod ftruncate"},
-	"EMFILE":      {fault: killat.FailLost, errno: syscall.EMFILE, onwards: true, calls: "openat"},
+	"kill":   {},
+	"EIO":    {errno: syscall.EIO},
+	"ENOSPC": {errno: syscall.ENOSPC, onwards: true, calls: "openat mkdirat write pwrite64 renameat fsync syncfs"},
+	"EROFS":  {errno: syscall.EROFS, onwards: true, calls: "openat mkdirat renameat unlinkat fchmod ftruncate"},
+	"EMFILE": {errno: syscall.EMFILE, onwards: true, calls: "openat"},
 }
 
 func (h harm) at(k int) killat.Strike {
-	s := killat.Strike{At: k, Fault: h.fault, Errno: h.errno, Onwards: h.onwards}
+	s := killat.Strike{At: k, Errno: h.errno, Onwards: h.onwards}
 	if h.calls != "" {
 		s.Match = func(c killat.Call) bool { return has(h.calls, c.Name) }
 	}
 	return s
 }
-
-// needsPtrace is what a test says where programs cannot be traced. Nothing else
-// finds all points, so that it is never left out.
-const needsPtrace = "%v: this test strikes a program at its system calls; let it use ptrace (docker run --cap-add SYS_PTRACE)"
 
 // sweep SPEC DIR DATE HARM... copies DIR and applies SPEC to the copy as if it
 // were DATE, once for every file-changing system call of such a run, and does
@@ -73,9 +66,7 @@ func cmdSweep(ts *testscript.TestScript, neg bool, args []string) {
 	for range 2 {
 		ts.Check(copyTree(s.base, reference))
 		r, stdout, stderr, err := s.run(reference, killat.Strike{})
-		if err != nil {
-			ts.Fatalf(needsPtrace, err)
-		}
+		ts.Check(err)
 		if r.Code != 0 {
 			ts.Fatalf("the run fails without any harm: exit %d\n%s%s", r.Code, stdout, stderr)
 		}
@@ -176,7 +167,7 @@ func (s *sweeper) point(name string, h harm, k int) (code int, err error) {
 	}
 	r, stdout, stderr, err := s.run(dir, h.at(k))
 	if err != nil {
-		return 0, fmt.Errorf(needsPtrace, err)
+		return 0, err
 	}
 	defer func() {
 		if err != nil {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"mtlsplan/internal/killat"
+	"mtlsplan/internal/testing/killat"
 )
 
 func init() { scriptCommands["power-cut"] = cmdPowerCut }
@@ -55,7 +55,7 @@ func cmdPowerCut(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(p.makeDisk())
 	n := len(r.Calls)
 	for i := range moments {
-		ts.Check(p.cut(killat.Strike{At: 1 + i*(n-1)/max(1, moments-1), Fault: killat.KillAfter}))
+		ts.Check(p.cut(killat.Strike{At: 1 + i*(n-1)/max(1, moments-1)}))
 	}
 	ts.Check(p.cut(killat.Strike{}))
 	fmt.Fprintf(ts.Stdout(), "%s: power cut at %d of %d calls, and behind the run\n", p.kind, moments, n)
@@ -100,7 +100,7 @@ func (p *powerCut) cut(strike killat.Strike) (err error) {
 	}
 	r, stdout, stderr, err := p.run(dir, strike)
 	if err != nil {
-		return fmt.Errorf(needsPtrace, err)
+		return err
 	}
 	time.Sleep(p.pause)
 	// cp reads what has got to the image. The program's pages that are still in

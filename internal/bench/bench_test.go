@@ -1,224 +1,316 @@
-package main
+// Package bench measures mtlsplan as whole processes: what it costs against the
+// floor, a program that does the same work with nothing around it, and against
+// other programs that do the job. docs/performance.md says what each row is and
+// how to repeat it.
+package bench
 
 import (
-	"context"
-	"encoding/xml"
-	"io"
+	"cmp"
+	"flag"
+	"fmt"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// TestMain makes the test binary the floor program, too: the benchmark starts
-// itself as that.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "ref" {
-		main()
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
+// What the environment may say, beside the variables of the peers:
+//
+//	LARGE=1      also measure 100,000 users
+//	PEERS=1      also measure the other programs that this machine has
+//	COMPARE=BIN  measure this build of mtlsplan instead of floor and peers
+//	WORK=DIR     where to measure
+var compared = os.Getenv("COMPARE")
 
-// TestSmoke runs every scenario once with a few users. No time is judged.
-func TestSmoke(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "results.json")
-	if err := bench(context.Background(), []string{"-smoke", "-out", out}); err != nil {
-		t.Fatal(err)
+// BenchmarkProcess measures every row: run=ROW/users=N/prog=PROGRAM. The
+// programs of a row take turns, A B A B, so that what happens to the machine
+// happens to all of them; -count says how many. Then each program is a
+// benchmark of its own, which gives one turn's figures each time that it is run.
+func BenchmarkProcess(b *testing.B) {
+	l := newLab(b)
+	describeMachine(l)
+	all := slices.Clone(rows)
+	if os.Getenv("PEERS") != "" {
+		all = append(all, peerRows()...)
 	}
-	results, err := readResults(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	measured := map[string]bool{}
-	for _, row := range results.Rows {
-		measured[row.Scenario] = true
-		if p := row.series(productName); p == nil || p.median(cpuOf) <= 0 || p.median(mibOf) <= 1 {
-			t.Errorf("%s: %+v is no measurement", row.Scenario, row.Series)
-		}
-	}
-	for _, name := range scenarioOrder {
-		if !measured[name] && name != "fresh EC, slow disk" && name != "floor against FLOOR" {
-			t.Errorf("%s was not run", name)
-		}
-	}
-	if table := markdown(results); strings.Count(table, "\n| ") < len(results.Rows) {
-		t.Errorf("rows are missing in:\n%s", table)
-	}
-}
-
-// TestFloorLooks proves that the floor's run with nothing to do does look: a
-// file that was touched, a user who is new and a lost file are seen.
-func TestFloorLooks(t *testing.T) {
-	dir := t.TempDir()
-	w := &world{size: 3, end: 3, dir: t.TempDir(), floor: dir}
-	run := func(scenario string) error {
-		if err := w.write(ecHead); err != nil {
-			t.Fatal(err)
-		}
-		return floor([]string{scenario, "-dir", dir, "-list", rosterFile})
-	}
-	for _, scenario := range []string{"fresh", "noop"} {
-		if err := run(scenario); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w.end++
-	if err := run("noop"); err == nil || !strings.Contains(err.Error(), "1 users are missing") {
-		t.Errorf("a new user: %v", err)
-	}
-	for _, scenario := range []string{"add", "noop"} {
-		if err := run(scenario); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, user := range []string{userName(0), userName(3)} {
-		for _, kind := range floorKinds {
-			if _, err := readPEM(filepath.Join(dir, "out", user+"."+kind)); err != nil && kind != "p12" {
-				t.Error(err)
+	for _, r := range all {
+		b.Run("run="+r.name, func(b *testing.B) {
+			for _, n := range r.sizes(100_000, usual()...) {
+				b.Run(fmt.Sprint("users=", n), func(b *testing.B) {
+					l.TB = b
+					report(b, l.turns(r, n, int(flag.Lookup("test.count").Value.(flag.Getter).Get().(uint))))
+				})
 			}
-		}
-	}
-	crt := filepath.Join(dir, "out", userName(1)+".crt")
-	if err := os.Chtimes(crt, time.Now(), time.Now().Add(time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	if err := run("noop"); err == nil || !strings.Contains(err.Error(), "has changed") {
-		t.Errorf("a touched file: %v", err)
-	}
-	if err := os.Remove(crt); err != nil {
-		t.Fatal(err)
-	}
-	if err := run("noop"); !os.IsNotExist(err) {
-		t.Errorf("a lost file: %v", err)
+		})
 	}
 }
 
-// TestDocument holds the page and the picture against the kept results, and
-// the page's text against the scenarios.
-func TestDocument(t *testing.T) {
-	const repo = "../.."
-	files, err := document(repo)
+func report(b *testing.B, all []series) {
+	for _, s := range all {
+		turn := 0
+		b.Run("prog="+s.prog, func(b *testing.B) {
+			if turn == len(s.samples) {
+				b.Skip("this row has no more turns")
+			}
+			for unit, value := range s.samples[turn] {
+				b.ReportMetric(value, unit)
+			}
+			turn++
+		})
+	}
+}
+
+// TestRows runs every row once with a few users. No time is judged.
+func TestRows(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it makes some hundred users")
+	}
+	l := newLab(t)
+	page, err := os.ReadFile("../../docs/performance.md")
+	l.check(err)
+	for _, r := range append(slices.Clone(rows), peerRows()...) {
+		t.Run(r.name, func(t *testing.T) {
+			l.TB = t
+			for _, n := range r.sizes(12, 3, 12) {
+				for _, s := range l.turns(r, n, 1) {
+					if s.samples[0]["cpu-ns/op"] <= 0 || s.samples[0]["rss-B"] <= 1<<20 {
+						t.Errorf("%d users, %s: %v is no measurement", n, s.prog, s.samples)
+					}
+				}
+			}
+			if name, _, _ := strings.Cut(r.name, " beside "); !strings.Contains(string(page), "`"+name) {
+				t.Errorf("docs/performance.md does not say what `%s` is", name)
+			}
+		})
+	}
+}
+
+// row is one thing that is measured.
+type row struct {
+	name  string
+	users []int // nil for those whose cost per user is compared
+	turns int   // at most, 0 for as many as are asked for
+	// begin makes what the row needs, and returns what makes the commands of
+	// each turn. Neither is measured.
+	begin func(l *lab, n int) func() []command
+}
+
+// sizes are how many users a row is measured with, where these are the usual
+// numbers.
+func (r row) sizes(most int, usual ...int) []int {
+	if r.users == nil {
+		return usual
+	}
+	return []int{min(r.users[0], most)}
+}
+
+func usual() []int {
+	if os.Getenv("LARGE") != "" {
+		return []int{1000, 10_000, 100_000}
+	}
+	return []int{1000, 10_000}
+}
+
+// sample is what one process cost, by unit.
+type sample map[string]float64
+
+// series is the samples of one program in one row.
+type series struct {
+	prog    string
+	samples []sample
+}
+
+// command is a process to measure.
+type command struct {
+	prog   string
+	argv   []string
+	env    []string     // beside the environment
+	dir    string       // its working directory
+	before func() error // what it finds; not measured
+	code   int          // its exit code
+	says   string       // what the end of its output must hold
+	writes string       // directory in which the files that it writes are counted; "" for none
+}
+
+// lab is where everything is measured, and with what.
+type lab struct {
+	testing.TB
+	dir      string // nothing in it is deleted before the end
+	base     string // holds programs and disk images
+	programs []program
+	floor    program
+	worlds   map[string]*world
+	certyaml map[int]string // directories that it has filled, by number of users
+}
+
+type program struct{ name, path string }
+
+// newLab makes a work directory: below WORK if that is set, else, where that is
+// allowed, on a file system of its own, else in the temporary directory. ext4
+// makes files many times slower for an hour after a big tree was deleted, so
+// that a file system of its own keeps both the measurement and the machine clean.
+func newLab(tb testing.TB) *lab {
+	l := &lab{TB: tb, worlds: map[string]*world{}, certyaml: map[int]string{}}
+	var err error
+	l.base, err = os.MkdirTemp(os.Getenv("WORK"), "mtlsplan-bench-")
+	l.check(err)
+	tb.Cleanup(func() { os.RemoveAll(l.base) })
+	l.dir = l.base
+	if _, measured := tb.(*testing.B); measured && os.Getenv("WORK") == "" && os.Geteuid() == 0 {
+		l.dir = l.mountImage(tb, "lab", "64G", "loop,noinit_itable")
+	}
+	build := func(name, what string) program {
+		path := filepath.Join(l.base, name)
+		out, err := exec.Command("go", "build", "-trimpath", "-o", path, what).CombinedOutput()
+		l.check(err, string(out))
+		return program{name, path}
+	}
+	l.programs, l.floor = []program{build("mtlsplan", "mtlsplan/cmd/mtlsplan")}, build("floor", "mtlsplan/internal/bench/floor")
+	if compared != "" {
+		l.programs = append([]program{{"base", compared}}, l.programs...)
+	}
+	return l
+}
+
+func (l *lab) check(err error, words ...string) {
+	l.Helper()
 	if err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range files {
-		have, err := os.ReadFile(filepath.Join(repo, name))
-		if err != nil || string(have) != want {
-			t.Errorf("%s is not what its results give: run go run ./internal/bench -write . (%v)", name, err)
-		}
-	}
-	text, _, _ := strings.Cut(files[documentName], tablesBegin)
-	for _, name := range append(scenarioOrder, strings.TrimSpace(peerPrefix)) {
-		if !strings.Contains(text, "`"+name) {
-			t.Errorf("%s does not say what `%s` is", documentName, name)
-		}
+		l.Fatal(err, strings.Join(words, ""))
 	}
 }
 
-func sampled(who string, cpu ...float64) Series {
-	s := Series{Who: who, Written: -1}
-	for _, c := range cpu {
-		s.Samples = append(s.Samples, Sample{Wall: c, CPU: c, MiB: 10})
+// mountImage makes an ext4 file system in a sparse file and mounts it until a
+// test has ended.
+func (l *lab) mountImage(until testing.TB, name, size, options string) string {
+	point := filepath.Join(l.base, name)
+	out, err := exec.Command("sh", "-ec", `mkdir "$0"; truncate -s "$1" "$0.img"; mkfs.ext4 -q -F "$0.img"; mount -o "$2" "$0.img" "$0"`,
+		point, size, options).CombinedOutput()
+	l.check(err, string(out))
+	until.Cleanup(func() {
+		if out, err := exec.Command("umount", point).CombinedOutput(); err != nil {
+			until.Errorf("umount %s: %v: %s", point, err, out)
+		}
+	})
+	return point
+}
+
+// fresh makes a new directory that no run has seen.
+func (l *lab) fresh(name string) string {
+	dir, err := os.MkdirTemp(l.dir, name+"-")
+	l.check(err)
+	return dir
+}
+
+func (l *lab) turns(r row, n, count int) (all []series) {
+	if r.turns > 0 {
+		count = min(count, r.turns)
+	}
+	turn := r.begin(l, n)
+	for range count {
+		for i, c := range turn() {
+			if i == len(all) {
+				all = append(all, series{prog: c.prog})
+			}
+			all[i].samples = append(all[i].samples, l.measure(c))
+		}
+	}
+	return all
+}
+
+// measure runs one command and reads its cost, and that of all processes that
+// it waited for, from the kernel.
+func (l *lab) measure(c command) sample {
+	l.Helper()
+	if c.before != nil {
+		l.check(c.before())
+	}
+	// A run must not pay for what others have left to be written.
+	_ = exec.Command("sync", "-f", l.dir).Run()
+	// The output is kept off the measured file system.
+	output, err := os.CreateTemp("", "bench-output-")
+	l.check(err)
+	defer os.Remove(output.Name())
+	defer output.Close()
+	cmd := exec.Command(c.argv[0], c.argv[1:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = c.dir, output, output
+	cmd.Env = append(os.Environ(), c.env...)
+	begin := time.Now()
+	err = cmd.Run()
+	wall := time.Since(begin)
+	text, _ := os.ReadFile(output.Name())
+	if state := cmd.ProcessState; state == nil || state.ExitCode() != c.code || !strings.Contains(string(text), c.says) {
+		l.Fatalf("%s %q ended with %v, expected %d and %q; its last words:\n%s", c.prog, c.argv[1:], err, c.code, c.says, text[max(0, len(text)-2000):])
+	}
+	s := sample{"ns/op": float64(wall), "cpu-ns/op": float64(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime())}
+	// A process that was started begins with the peak of the one that started
+	// it, so this program must stay small itself.
+	s["rss-B"] = float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) * 1024
+	if c.writes != "" {
+		s["files"] = float64(l.countWritten(c.writes, begin))
 	}
 	return s
 }
 
-func TestFigures(t *testing.T) {
-	a, b := sampled("a", 2, 9, 4), sampled("b", 1, 3, 4)
-	for _, c := range []struct {
-		what       string
-		have, want float64
-	}{
-		{"median of three", a.median(cpuOf), 4},
-		{"median of two", median([]float64{1, 4}), 2.5},
-		{"median of none", median(nil), 0},
-		{"ratio in pairs", paired(&a, &b, cpuOf, ratio), 2},
-		{"difference in pairs", paired(&a, &b, cpuOf, difference), 1},
-		{"others", Row{Series: []Series{{Samples: []Sample{{Wall: 2, Others: 1}}}}}.others(), 0.5},
-	} {
-		if c.have != c.want {
-			t.Errorf("%s: %v, want %v", c.what, c.have, c.want)
+// countWritten counts the files below a directory that were written since.
+func (l *lab) countWritten(dir string, since time.Time) (n int) {
+	// The kernel's file times are behind its clock by up to a tick of 10 ms.
+	since = since.Add(-10 * time.Millisecond)
+	l.check(filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
 		}
-	}
+		info, err := d.Info()
+		if err == nil && info.ModTime().After(since) {
+			n++
+		}
+		return err
+	}))
+	return n
 }
 
-func TestVerdicts(t *testing.T) {
-	r := Results{Rows: []Row{
-		{Scenario: "fresh EC", Users: 1000, Date: "2026-11-23", Series: []Series{sampled(productName, 3)},
-			Checks: []Check{{"CPU / floor", 1.15, 1.15, "×"}, {"wall / floor", 1.16, 1.15, "×"}}},
-		{Scenario: "fresh EC", Users: 100_000, Date: "2026-11-24", Series: []Series{sampled(productName, 420)}},
-		{Scenario: "no-op apply", Users: 1000, Date: "2026-11-24", Error: "it ended with 1\nand more"},
-	}}
-	table := markdown(r)
-	for _, want := range []string{
-		"| fresh EC | 1,000 | CPU / floor ≤ 1.15 × | 1.15 × | met | 1 |\n",
-		"| fresh EC | 1,000 | wall / floor ≤ 1.15 × | 1.16 × | **missed** | 1 |\n",
-		"| growth: fresh EC | 100,000 | CPU a user / that at 1,000 ≤ 1.30 × | 1.40 × | **missed** | |\n",
-		"| fresh EC | 3.00 ms | 4.20 ms |\n",
-		"| no-op apply | 1,000 | | | **failed**: it ended with 1 | |\n",
-		"| fresh EC | 100,000 | mtlsplan | 420 s | 420 s | 4.20 ms | 10 MiB |  | 2026-11-24 |\n",
-	} {
-		if !strings.Contains(table, want) {
-			t.Errorf("%q is missing in:\n%s", want, table)
-		}
-	}
+// describeMachine prints lines of the benchmark format beside testing's own.
+func describeMachine(l *lab) {
+	out, err := exec.Command("sh", "-c", `echo "machine: $(nproc) cores, $(awk '/^MemTotal/ { printf "%.0f GiB", $2/1048576 }' /proc/meminfo),"\
+		"$(stat -f -c %T "$0" | sed 's,ext2/ext3,ext4,') on $(uname -sr), $(go env GOVERSION), $(openssl version | sed 's/ (.*//')"; date '+date: %F'`, l.dir).Output()
+	l.check(err)
+	fmt.Print(string(out))
 }
 
-func TestMerge(t *testing.T) {
-	here, there := Machine{CPU: "here"}, Machine{CPU: "there"}
-	old := Results{here, []Row{{Scenario: "fresh EC", Users: 1000, Date: "old"}, {Scenario: "no-op apply", Users: 1000, Date: "old"}}}
-	rows := func(r Results) (s string) {
-		for _, row := range r.Rows {
-			s += row.Scenario + " " + count(row.Users) + " " + row.Date + "; "
-		}
-		return s
+// peers are other programs that do the job, or a part of it. Each is driven by a
+// shell script, as its users would: bash -c SCRIPT NAME SCENARIO N ALG, in the
+// directory to work in, with PEER as the program. A variable, OPENSSL for
+// openssl, names the program that is not on PATH.
+var peers = []string{"openssl", "certyaml", "easyrsa", "step"}
+
+// peer is a peer's command, if the machine has it and it is asked for.
+func (l *lab) peer(name, scenario string, n int, dir, alg string) (c command, ok bool) {
+	path, err := exec.LookPath(cmp.Or(os.Getenv(strings.ToUpper(name)), name))
+	if err != nil || compared != "" {
+		return c, false
 	}
-	add := []Row{{Scenario: "fresh EC", Users: 10_000, Date: "new"}, {Scenario: "no-op apply", Users: 1000, Date: "new"}}
-	if have, want := rows(merge(old, Results{here, add})), "fresh EC 1,000 old; fresh EC 10,000 new; no-op apply 1,000 new; "; have != want {
-		t.Errorf("%s, want %s", have, want)
-	}
-	if have, want := rows(merge(old, Results{there, add[:1]})), "fresh EC 10,000 new; "; have != want {
-		t.Errorf("of another machine: %s, want %s", have, want)
-	}
+	script, err := os.ReadFile("peers/" + name + ".sh")
+	l.check(err)
+	return command{prog: name, argv: []string{"bash", "-euo", "pipefail", "-c", string(script), name, scenario, fmt.Sprint(n), alg},
+		env: []string{"PEER=" + path}, dir: dir, writes: dir}, true
 }
 
-// TestPlot proves that the picture is well-formed, that a cost ten times as
-// high is drawn as much higher as one that is ten times as high again, and
-// that no name covers another.
-func TestPlot(t *testing.T) {
-	var r Results
-	for _, n := range []int{1000, 10_000} {
-		for _, p := range plotted {
-			if p.who == productName {
-				r.Rows = append(r.Rows, Row{Scenario: p.scenario, Users: n, Date: "2026-11-23",
-					Series: []Series{sampled(productName, float64(n)*0.003), sampled(floorName, float64(n)*0.0029)}})
+// peerRows compare mtlsplan with every peer.
+func peerRows() (all []row) {
+	for _, p := range peers {
+		all = append(all, row{"fresh EC beside " + p, []int{100}, 5, func(l *lab, n int) func() []command {
+			if _, ok := l.peer(p, "fresh", n, "", "ec"); !ok {
+				l.Skipf("%s is not here: put it on PATH, or name it in %s", p, strings.ToUpper(p))
 			}
-		}
-	}
-	decoder := xml.NewDecoder(strings.NewReader(plot(r)))
-	for {
-		if _, err := decoder.Token(); err == io.EOF {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
-	}
-	y := axis{low: -5, high: -2, from: plotBottom, to: plotTop}
-	if a, b := y.at(1e-4)-y.at(1e-3), y.at(1e-3)-y.at(1e-2); a-b > 1e-6 || b-a > 1e-6 || a <= 0 {
-		t.Errorf("the axis is not logarithmic: %v, %v", a, b)
-	}
-	for _, cost := range []float64{1e-5, 1e-2} {
-		lines := make([]line, 12)
-		for i := range lines {
-			lines[i] = line{growth: growth{points: []point{{1000, cost}}}}
-		}
-		place(lines, y)
-		for i, l := range lines {
-			if l.labelY < plotTop || l.labelY > plotBottom || i > 0 && l.labelY-lines[i-1].labelY < labelGap-0.01 {
-				t.Errorf("name %d at %v, the one before at %v", i, l.labelY, lines[max(i-1, 0)].labelY)
+			return func() []command {
+				c, _ := l.peer(p, "fresh", n, l.fresh("peer"), "ec")
+				return append(l.freshWorlds(n, "ec", workers), c)
 			}
-		}
+		}})
 	}
+	return all
 }

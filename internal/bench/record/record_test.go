@@ -1,0 +1,80 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestDocument holds the page and the picture against the kept results.
+func TestDocument(t *testing.T) {
+	const docs = "../../../docs"
+	text, err := os.ReadFile(filepath.Join(docs, "performance.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := read(text, "performance.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, _ := os.ReadFile(filepath.Join(docs, "performance.md"))
+	files, err := document(string(page), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range files {
+		if have, err := os.ReadFile(filepath.Join(docs, name)); err != nil || !bytes.Equal(have, want) {
+			t.Errorf("docs/%s is not what its results give: go run ./internal/bench/record docs (%v)", name, err)
+		}
+	}
+}
+
+func results(t *testing.T, machine string, lines ...string) []cell {
+	t.Helper()
+	all, err := read([]byte("machine: "+machine+"\nBenchmarkProcess/"+strings.Join(lines, "\nBenchmarkProcess/")+"\n"), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestVerdicts(t *testing.T) {
+	all := results(t, "here",
+		"run=fresh_EC/users=1000/prog=mtlsplan-2 1 3000000000 cpu-ns/op", "run=fresh_EC/users=1000/prog=mtlsplan-2 1 9000000000 cpu-ns/op",
+		"run=fresh_EC/users=1000/prog=floor-2 1 2000000000 cpu-ns/op", "run=fresh_EC/users=1000/prog=floor-2 1 9000000000 cpu-ns/op",
+		"run=fresh_EC/users=100000/prog=mtlsplan-2 1 420000000000 cpu-ns/op 99999744 rss-B")
+	table := tables(all)
+	if _, err := plotted(all[:1]); err != nil { // a row alone is no line
+		t.Error(err)
+	}
+	for _, want := range []string{
+		"| fresh EC | 1,000 | CPU / floor ≤ 1.15 × | 1.25 × | **missed** | 2 |\n",
+		"| fresh EC | 100,000 | memory ≤ 500.0MiB | 95.37MiB | met | 1 |\n",
+		"| fresh EC | 100,000 | CPU a user / that at 1,000 ≤ 1.30 × | 0.70 × | met | 1 |\n",
+		"| fresh EC | 1,000 | floor | 0.000s | 5.500s | 5.500ms |",
+	} {
+		if !strings.Contains(table, want) {
+			t.Errorf("%q is missing in:\n%s", want, table)
+		}
+	}
+}
+
+func TestMerge(t *testing.T) {
+	old := results(t, "here", "run=a/users=1/prog=p 1 1 ns/op", "run=b/users=1/prog=p 1 1 ns/op")
+	added := func(machine string) string {
+		var said string
+		for _, c := range merge(old, results(t, machine, "run=a/users=2/prog=p 1 2 ns/op", "run=b/users=1/prog=p 1 2 ns/op")) {
+			said += fmt.Sprintf("%s %d %.0f; ", c.run, c.users, 1e9*c.values(wall)[0])
+		}
+		return said
+	}
+	if have, want := added("here"), "a 1 1; a 2 2; b 1 2; "; have != want {
+		t.Errorf("have %q, want %q", have, want)
+	}
+	if have, want := added("elsewhere"), "a 2 2; b 1 2; "; have != want {
+		t.Errorf("of another machine: have %q, want %q", have, want)
+	}
+}

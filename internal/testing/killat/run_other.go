@@ -1,0 +1,13 @@
+//go:build !linux
+
+package killat
+
+import (
+	"errors"
+	"os/exec"
+)
+
+// Run needs Linux.
+func Run(*exec.Cmd, Strike) (Result, error) {
+	return Result{}, errors.New("programs can be struck at a system call on Linux only")
+}
