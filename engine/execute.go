@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/plan"
 )
 
 // executor carries out a plan: it builds in memory on all cores and commits in
@@ -224,7 +225,7 @@ func (e *executor) record(done []*built, batch *outdir.Batch) (ok []*built) {
 }
 
 func (e *executor) fail(owner Owner, err error) {
-	f := Failure{Owner: owner, Message: err.Error()}
+	f := plan.FailureOf(owner, err)
 	e.report.Failures = append(e.report.Failures, f)
 	e.watch.Failed(f)
 }

@@ -10,6 +10,7 @@ import (
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
 	"mtlsplan/spec"
 )
 
@@ -58,21 +59,21 @@ func Inspect(ctx context.Context, cfg *spec.Config, opt Options, owner Owner) (*
 		return nil, err
 	}
 	d := &Details{Owner: owner}
-	plan := judge(obs, opt).plan
-	for _, f := range plan.Failures {
+	verdict := judge(obs, opt).plan
+	for _, f := range verdict.Failures {
 		if f.Owner == owner {
 			d.Failures = append(d.Failures, f)
 		}
 	}
-	for i := range plan.Steps {
-		if plan.Steps[i].Owner == owner {
-			d.Step = &plan.Steps[i]
+	for i := range verdict.Steps {
+		if verdict.Steps[i].Owner == owner {
+			d.Step = &verdict.Steps[i]
 		}
 	}
 	for _, i := range obs.db.byOwner[owner] {
 		d.Issued = append(d.Issued, issuedDetail(obs.db.rows[i], obs.now))
 	}
-	add := func(f fileFacts, state string, facts []FileFact) {
+	add := func(f fileFacts, state fileState, facts []FileFact) {
 		d.Files = append(d.Files, fileDetail(cfg, f, state, facts))
 	}
 	if owner == obs.ca.owner {
@@ -117,43 +118,51 @@ func issuedDetail(r cadb.Row, now time.Time) IssuedDetail {
 	return d
 }
 
-func fileDetail(cfg *spec.Config, f fileFacts, state string, facts []FileFact) FileDetail {
-	d := FileDetail{Kind: f.kind, Path: filepath.Join(cfg.Output, filepath.FromSlash(f.name)), State: "missing"}
+// fileState is what can be said of a file that is there.
+type fileState struct{ code, message string }
+
+var fileOK = fileState{code: plan.FileOK}
+
+func fileDetail(cfg *spec.Config, f fileFacts, state fileState, facts []FileFact) FileDetail {
+	d := FileDetail{Kind: f.kind, Path: filepath.Join(cfg.Output, filepath.FromSlash(f.name)), State: plan.FileMissing}
 	if !f.missing {
-		d.Mode, d.State, d.Facts = perm(f.mode), state, facts
+		d.Mode, d.State, d.Message, d.Facts = perm(f.mode), state.code, state.message, facts
 	}
 	return d
 }
 
-func readable(ok bool) string {
+func readable(ok bool) fileState {
 	if ok {
-		return "ok"
+		return fileOK
 	}
-	return "damaged: it cannot be read"
+	return fileState{plan.FileDamaged, "it cannot be read"}
 }
 
-func keyState(k keyFacts, p passphrases) string {
+func keyState(k keyFacts, p passphrases) fileState {
 	switch {
 	case k.opened == cannotBeOpened:
-		return "damaged: it holds no key that can be read"
+		return fileState{plan.FileDamaged, "it holds no key that can be read"}
 	case p.err != nil:
-		return "cannot be opened: " + p.err.Error()
+		return fileState{plan.FileLocked, p.err.Error()}
 	case k.opened == opensNeither:
-		return "cannot be opened: the passphrase is wrong"
+		return fileState{plan.FileLocked, "the passphrase is wrong"}
 	case k.opened == opensPrevious:
-		return "opens with previous_passphrase"
+		return fileState{plan.FilePreviousPassphrase, "it opens with previous_passphrase"}
 	}
-	return "ok"
+	return fileOK
 }
 
 func keyDetail(k keyFacts) []FileFact {
-	facts := []FileFact{{"encoding", k.info.Encoding}, {"iterations", fmt.Sprint(k.info.Iterations)}}
+	facts := []FileFact{{Name: plan.FactEncoding, Value: k.info.Encoding}, {Name: plan.FactIterations, Value: fmt.Sprint(k.info.Iterations)}}
 	if k.typ != "" {
-		facts = append([]FileFact{{"type", string(k.typ)}}, facts...)
-		facts = append(facts, FileFact{"public key sha256", k.public})
+		facts = append([]FileFact{{Name: plan.FactType, Value: string(k.typ)}}, facts...)
+		facts = append(facts, FileFact{Name: plan.FactSPKISHA256, Value: k.public})
 	}
 	return facts
 }
+
+// instant writes a time for scripts.
+func instant(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func csrDetail(c csrFacts) []FileFact {
 	if c.csr == nil {
@@ -163,15 +172,15 @@ func csrDetail(c csrFacts) []FileFact {
 	if !c.csr.challenge.IsZero() {
 		challenge = "set"
 	}
-	return []FileFact{{"subject", pki.NameString([]byte(c.csr.subject))}, {"e-mail", sanText(c.csr.sans)},
-		{"challenge password", challenge}, {"public key sha256", c.csr.public}}
+	return []FileFact{{Name: plan.FactSubject, Value: pki.NameString([]byte(c.csr.subject))}, {Name: plan.FactEmail, Value: sanText(c.csr.sans)},
+		{Name: plan.FactChallengePassword, Value: challenge}, {Name: plan.FactSPKISHA256, Value: c.csr.public}}
 }
 
 func crtDetail(c crtFacts) []FileFact {
 	if c.cert == nil {
 		return nil
 	}
-	return []FileFact{{"serial", c.cert.serial}, {"not after", day(c.cert.notAfter)}, {"public key sha256", c.cert.public}}
+	return []FileFact{{Name: plan.FactSerial, Value: c.cert.serial}, {Name: plan.FactNotAfter, Value: instant(c.cert.notAfter)}, {Name: plan.FactSPKISHA256, Value: c.cert.public}}
 }
 
 func crlDetail(obs *Observed) []FileFact {
@@ -181,27 +190,27 @@ func crlDetail(obs *Observed) []FileFact {
 		if list == nil {
 			continue
 		}
-		facts = append(facts, FileFact{"generation", fmt.Sprint(g.number)}, FileFact{"number", list.Number.String()},
-			FileFact{"this update", day(list.ThisUpdate)}, FileFact{"next update", day(list.NextUpdate)},
-			FileFact{"revoked", fmt.Sprint(len(list.RevokedCertificateEntries))})
+		facts = append(facts, FileFact{Name: plan.FactGeneration, Value: fmt.Sprint(g.number)}, FileFact{Name: plan.FactNumber, Value: list.Number.String()},
+			FileFact{Name: plan.FactThisUpdate, Value: instant(list.ThisUpdate)}, FileFact{Name: plan.FactNextUpdate, Value: instant(list.NextUpdate)},
+			FileFact{Name: plan.FactRevoked, Value: fmt.Sprint(len(list.RevokedCertificateEntries))})
 	}
 	return facts
 }
 
-func p12State(p p12Facts, pass passphrases) string {
+func p12State(p p12Facts, pass passphrases) fileState {
 	switch {
 	case p.opened == cannotBeOpened:
-		return "damaged: it cannot be read"
+		return fileState{plan.FileDamaged, "it cannot be read"}
 	case pass.err != nil:
-		return "cannot be opened: " + pass.err.Error()
+		return fileState{plan.FileLocked, pass.err.Error()}
 	case p.opened != opensNow:
-		return "cannot be opened: the passphrase is wrong"
+		return fileState{plan.FileLocked, "the passphrase is wrong"}
 	}
-	return "ok"
+	return fileOK
 }
 
 func p12Detail(p p12Facts, u *userFacts) []FileFact {
-	facts := []FileFact{{"profile", string(p.info.Profile)}, {"encoding", p.info.Encoding}, {"iterations", fmt.Sprint(p.info.Iterations)}}
+	facts := []FileFact{{Name: plan.FactProfile, Value: string(p.info.Profile)}, {Name: plan.FactEncoding, Value: p.info.Encoding}, {Name: plan.FactIterations, Value: fmt.Sprint(p.info.Iterations)}}
 	if p.opened != opensNow {
 		return facts
 	}
@@ -209,11 +218,11 @@ func p12Detail(p p12Facts, u *userFacts) []FileFact {
 	if u.crt.cert != nil && u.crt.cert.sum == p.cert && p.public == u.key.public {
 		same = "yes"
 	}
-	return append(facts, FileFact{"holds key and certificate above", same})
+	return append(facts, FileFact{Name: plan.FactHolds, Value: same})
 }
 
-func addPass(add func(fileFacts, string, []FileFact), p passphrases, ref config.Source) {
+func addPass(add func(fileFacts, fileState, []FileFact), p passphrases, ref config.Source) {
 	if ref.Kind == config.Generated {
-		add(p.file, "ok", nil)
+		add(p.file, fileOK, nil)
 	}
 }

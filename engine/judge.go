@@ -126,11 +126,11 @@ func (v *verdict) add(t *task) {
 }
 
 func (v *verdict) fail(owner Owner, err error) {
-	v.plan.Failures = append(v.plan.Failures, Failure{Owner: owner, Message: err.Error()})
+	v.plan.Failures = append(v.plan.Failures, plan.FailureOf(owner, err))
 }
 
-func (v *verdict) note(owner Owner, warning bool, format string, args ...any) {
-	v.plan.Notes = append(v.plan.Notes, Note{Owner: owner, Warning: warning, Message: fmt.Sprintf(format, args...)})
+func (v *verdict) note(owner Owner, warning bool, code Code, format string, args ...any) {
+	v.plan.Notes = append(v.plan.Notes, Note{Owner: owner, Code: code, Warning: warning, Message: fmt.Sprintf(format, args...)})
 }
 
 // judge decides what has to be done. It is a pure function of what was
@@ -178,23 +178,23 @@ func judge(obs *Observed, opt Options) *verdict {
 	for _, u := range obs.cfg.Users {
 		for _, i := range obs.db.byOwner[userOwner(u.Name)] {
 			if r := obs.db.rows[i]; u.Revoked != "" && r.State == cadb.Revoked && r.Reason != "" && r.Reason != u.Revoked && r.Reason != superseded && obs.now.Before(r.NotAfter) {
-				v.note(userOwner(u.Name), false, "was revoked for %s; a reason is not changed afterwards", r.Reason)
+				v.note(userOwner(u.Name), false, plan.ReasonKept, "was revoked for %s; a reason is not changed afterwards", r.Reason)
 			}
 		}
 	}
 	for _, name := range obs.ca.odd {
-		v.note("", false, "%s is no file of its own (a directory, a link, a file with a second name): it is neither read nor written, so runs take longer; remove it", name)
+		v.note("", false, plan.CacheUnusable, "%s is no file of its own (a directory, a link, a file with a second name): it is neither read nor written, so runs take longer; remove it", name)
 	}
 	for _, name := range obs.orphans {
-		v.note("", true, "%s was written by mtlsplan, and the spec has no such site any more: a proxy that still reads it does not hear of revocations; remove it", name)
+		v.note("", true, plan.Orphaned, "%s was written by mtlsplan, and the spec has no such site any more: a proxy that still reads it does not hear of revocations; remove it", name)
 	}
 	if v.cut > 0 {
-		v.note(ca.owner, true, "certificates of %s are cut to the CA's end, %s: renew the CA before then (its renew_before decides when)",
+		v.note(ca.owner, true, plan.CutToCA, "certificates of %s are cut to the CA's end, %s: renew the CA before then (its renew_before decides when)",
 			plural(v.cut, "user"), day(ca.notAfter))
 	}
 	if behind := clockBehind(v, obs); behind != nil && !opt.AcceptClock {
 		v.clock = behind
-		v.note("", true, "%v; apply goes no further than that", behind)
+		v.note("", true, plan.ClockBehind, "%v; apply goes no further than that", behind)
 	}
 	return v
 }
@@ -206,7 +206,7 @@ func clockBehind(v *verdict, obs *Observed) error {
 	if !ahead(obs.now, late) {
 		return nil
 	}
-	return fmt.Errorf("the clock says %s, but %s is of %s: set the clock right, or say --accept-clock after a mishap", day(obs.now), what, day(late))
+	return plan.Errorf(plan.ClockBehind, "the clock says %s, but %s is of %s: set the clock right, or say --accept-clock after a mishap", day(obs.now), what, day(late))
 }
 
 // newestPast is the newest date that the directory records as its own past.

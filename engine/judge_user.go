@@ -10,6 +10,7 @@ import (
 
 	"mtlsplan/internal/cadb"
 	"mtlsplan/internal/config"
+	"mtlsplan/internal/plan"
 )
 
 // userView is what policies of a user look at.
@@ -244,7 +245,7 @@ func judgeLeft(v *verdict, obs *Observed, l *leftFacts) {
 		}
 	}
 	if len(f.revokes) == 0 && len(f.removes) == 0 {
-		v.note(l.owner, true, "holds serial %s, which %s needs too: it is revoked when everybody has moved to a certificate of their own, or at once with --replace", strings.Join(serials(l.rows), " "), others(l.rows, l.owner))
+		v.note(l.owner, true, plan.SharedSerial, "holds serial %s, which %s needs too: it is revoked when everybody has moved to a certificate of their own, or at once with --replace", strings.Join(serials(l.rows), " "), others(l.rows, l.owner))
 		v.add(nil)
 		return
 	}

@@ -9,6 +9,7 @@ import (
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
 )
 
 // caView is what policies of the CA look at.
@@ -280,15 +281,15 @@ func caNotes(v *verdict, ca *caFacts, trusted []*x509.Certificate) {
 	cert := trusted[0]
 	if have, _, err := pki.ParseSubject(cert.RawSubject); err == nil {
 		for _, d := range subjectDiff(have, generationSubject(ca.spec.Subject, len(ca.gens))) {
-			v.note(ca.owner, false, "%s is %q in the CA certificate and %q in the spec: this takes effect with the next generation", d.Field, d.Have, d.Want)
+			v.note(ca.owner, false, plan.NextGeneration, "%s is %q in the CA certificate and %q in the spec: this takes effect with the next generation", d.Field, d.Have, d.Want)
 		}
 	}
 	if typ := pki.KeyTypeOf(cert.PublicKey); typ != ca.spec.Key {
-		v.note(ca.owner, false, "the CA's key is %s and the spec asks for %s: this takes effect with the next generation", typ, ca.spec.Key)
+		v.note(ca.owner, false, plan.NextGeneration, "the CA's key is %s and the spec asks for %s: this takes effect with the next generation", typ, ca.spec.Key)
 	}
 	validityNote(v, ca.owner, cert.NotBefore, cert.NotAfter, ca.spec.Validity)
 	for _, g := range ca.past() {
-		v.note(ca.owner, false, "%s still on generation %d; they move at their next renewal, or at once with --replace", is(g.valid, "certificate"), g.number)
+		v.note(ca.owner, false, plan.OldGeneration, "%s still on generation %d; they move at their next renewal, or at once with --replace", is(g.valid, "certificate"), g.number)
 	}
 }
 
@@ -305,6 +306,6 @@ func generationSubject(s pki.Subject, generation int) pki.Subject {
 func validityNote(v *verdict, owner Owner, from, to time.Time, want time.Duration) {
 	// Whoever issued it may have backdated it or not.
 	if have := to.Sub(from).Round(time.Hour); have != want {
-		v.note(owner, false, "the certificate was issued for %s and the spec says %s: this takes effect at the next renewal", days(have), days(want))
+		v.note(owner, false, plan.NextRenewal, "the certificate was issued for %s and the spec says %s: this takes effect at the next renewal", days(have), days(want))
 	}
 }

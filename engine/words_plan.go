@@ -12,6 +12,11 @@ type (
 	Note    = plan.Note
 	Failure = plan.Failure
 	Plan    = plan.Plan
+
+	Details      = plan.Details
+	FileDetail   = plan.FileDetail
+	FileFact     = plan.FileFact
+	IssuedDetail = plan.IssuedDetail
 )
 
 const (

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"strings"
 
@@ -9,7 +8,7 @@ import (
 
 	"mtlsplan/engine"
 	"mtlsplan/internal/plan"
-	"mtlsplan/internal/ui"
+	"mtlsplan/render"
 	"mtlsplan/spec"
 )
 
@@ -44,26 +43,27 @@ an existing file, else NAME.`,
 			if err != nil {
 				return err
 			}
-			return a.printSite(site, text)
+			return a.printSite(site, []render.File{{Name: site.Settings.File, Data: text}})
 		},
 	}
 }
 
-type siteDocument struct {
-	FormatVersion int        `json:"format_version"`
-	Owner         plan.Owner `json:"owner"`
-	Text          string     `json:"text"`
-}
-
-// printSite writes the site byte by byte as its file will hold it; as text
+// printSite writes the site byte by byte as its files will hold it; as text
 // that is not cleaned, since the spec lets no control character into a site.
-func (a *app) printSite(site spec.Site, text []byte) error {
-	if a.format == "text" {
-		_, err := a.stdout.Write(text)
-		return err
+func (a *app) printSite(site spec.Site, files []render.File) error {
+	doc := plan.RenderDocument{FormatVersion: plan.FormatVersion, Owner: plan.Owner(site.Proxy.Name + "." + site.Name)}
+	for _, f := range files {
+		if !a.documents() {
+			if _, err := a.stdout.Write(f.Data); err != nil {
+				return err
+			}
+		}
+		doc.Files = append(doc.Files, plan.RenderedFile{Path: f.Name, Text: string(f.Data)})
 	}
-	owner := plan.Owner(site.Proxy.Name + "." + site.Name)
-	return ui.Document(a.stdout, a.format, siteDocument{ui.FormatVersion, owner, string(text)})
+	if !a.documents() {
+		return nil
+	}
+	return a.answer(doc)
 }
 
 // siteNamed finds a site by its label or owner; "" is the only site.
@@ -81,11 +81,11 @@ func siteNamed(cfg *spec.Config, name string) (spec.Site, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(known) == 0:
-		return spec.Site{}, fmt.Errorf("%s has no site; add an nginx block", cfg.File)
+		return spec.Site{}, plan.Errorf(plan.UnknownOwner, "%s has no site; add an nginx block", cfg.File)
 	case len(found) == 0:
-		return spec.Site{}, fmt.Errorf("%s has no site %q; give %s", cfg.File, name, orList(known))
+		return spec.Site{}, plan.Errorf(plan.UnknownOwner, "%s has no site %q; give %s", cfg.File, name, orList(known))
 	}
-	return spec.Site{}, fmt.Errorf("%s has more than one site; give %s", cfg.File, orList(known))
+	return spec.Site{}, plan.Errorf(plan.UnknownOwner, "%s has more than one site; give %s", cfg.File, orList(known))
 }
 
 // fileAndName tells FILE and NAME apart, both of which may be left out.

@@ -6,16 +6,14 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
-	"mtlsplan/engine"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 )
 
 // Details writes one owner in full: its certificates as openssl x509 -text
 // shows them, its files, what the CA database holds, and what apply would do.
-func Details(w io.Writer, st Style, d *engine.Details, now time.Time) error {
+func Details(w io.Writer, st Style, d *plan.Details, now time.Time) error {
 	heading := Clean(string(d.Owner))
 	if len(d.Certificates) > 0 {
 		heading += ": " + validity(d.Certificates[0].NotAfter, now)
@@ -47,33 +45,39 @@ func section(w io.Writer, st Style, name string) {
 	fmt.Fprintf(w, "\n%s\n", st.paint(bold, name))
 }
 
-func files(w io.Writer, st Style, files []engine.FileDetail) {
+func files(w io.Writer, st Style, files []plan.FileDetail) {
 	if len(files) == 0 {
 		return
 	}
 	section(w, st, "Files")
 	kinds, states := 0, 0
 	for _, f := range files {
-		state, _, _ := strings.Cut(Clean(f.State), ": ")
-		kinds, states = max(kinds, len(Clean(f.Kind))), max(states, utf8.RuneCountInString(state))
+		kinds, states = max(kinds, len(Clean(f.Kind))), max(states, len(Clean(f.State)))
 	}
 	for _, f := range files {
 		mode := Clean(f.Mode)
 		if mode == "" {
 			mode = "-"
 		}
-		state, why, _ := strings.Cut(Clean(f.State), ": ")
-		fmt.Fprintf(w, "  %s  %s  %s  %s\n", pad(Clean(f.Kind), kinds), pad(mode, len("0600")), pad(state, states), Clean(f.Path))
-		if why != "" {
-			fmt.Fprintf(w, "      %s\n", why)
+		fmt.Fprintf(w, "  %s  %s  %s  %s\n", pad(Clean(f.Kind), kinds), pad(mode, len("0600")), pad(Clean(f.State), states), Clean(f.Path))
+		if f.Message != "" {
+			fmt.Fprintf(w, "      %s\n", Clean(f.Message))
 		}
 		for _, fact := range f.Facts {
-			fmt.Fprintf(w, "      %s: %s\n", Clean(fact.Name), Clean(fact.Value))
+			fmt.Fprintf(w, "      %s: %s\n", label(fact.Name), Clean(forPeople(fact.Value)))
 		}
 	}
 }
 
-func issued(w io.Writer, st Style, rows []engine.IssuedDetail) {
+// forPeople writes a time as the rest of the page does.
+func forPeople(value string) string {
+	if t, err := time.Parse(time.RFC3339, value); err == nil {
+		return t.UTC().Format(time.DateTime) + " UTC"
+	}
+	return value
+}
+
+func issued(w io.Writer, st Style, rows []plan.IssuedDetail) {
 	if len(rows) == 0 {
 		return
 	}
@@ -88,7 +92,7 @@ func issued(w io.Writer, st Style, rows []engine.IssuedDetail) {
 	}
 }
 
-func pending(w io.Writer, st Style, d *engine.Details) {
+func pending(w io.Writer, st Style, d *plan.Details) {
 	section(w, st, "Pending")
 	var text bytes.Buffer
 	Failures(&text, st, d.Failures)
