@@ -105,10 +105,10 @@ func (d details) user(u *facts.User, spec *config.User) {
 // fileState is what can be said of a file that is there.
 type fileState struct{ code, message string }
 
-var fileOK = fileState{code: "ok"}
+var fileOK = fileState{code: plan.FileOK}
 
 func (d details) file(f facts.File, state fileState, list []plan.FileFact) {
-	out := plan.FileDetail{Kind: f.Kind, Path: filepath.Join(d.cfg.Output, filepath.FromSlash(f.Name())), State: "missing"}
+	out := plan.FileDetail{Kind: f.Kind, Path: filepath.Join(d.cfg.Output, filepath.FromSlash(f.Name())), State: plan.FileMissing}
 	if !f.Missing {
 		out.Mode, out.State, out.Message, out.Facts = fmt.Sprintf("%04o", f.Mode.Perm()), state.code, state.message, list
 	}
@@ -139,19 +139,19 @@ func readable(ok bool) fileState {
 	if ok {
 		return fileOK
 	}
-	return fileState{"damaged", "it cannot be read"}
+	return fileState{plan.FileDamaged, "it cannot be read"}
 }
 
 func keyState(k facts.Key, p facts.Passphrase) fileState {
 	switch {
 	case k.Opening == facts.Unreadable:
-		return fileState{"damaged", "it holds no key that can be read"}
+		return fileState{plan.FileDamaged, "it holds no key that can be read"}
 	case p.Err != nil:
-		return fileState{"locked", p.Err.Error()}
+		return fileState{plan.FileLocked, p.Err.Error()}
 	case k.Opening == facts.OpensNeither:
-		return fileState{"locked", "the passphrase is wrong"}
+		return fileState{plan.FileLocked, "the passphrase is wrong"}
 	case k.Opening == facts.OpensPrevious:
-		return fileState{"previous-passphrase", "it opens with previous_passphrase"}
+		return fileState{plan.FilePreviousPassphrase, "it opens with previous_passphrase"}
 	}
 	return fileOK
 }
@@ -159,20 +159,20 @@ func keyState(k facts.Key, p facts.Passphrase) fileState {
 func p12State(p facts.P12, pass facts.Passphrase) fileState {
 	switch {
 	case p.Opening == facts.Unreadable:
-		return fileState{"damaged", "it cannot be read"}
+		return fileState{plan.FileDamaged, "it cannot be read"}
 	case pass.Err != nil:
-		return fileState{"locked", pass.Err.Error()}
+		return fileState{plan.FileLocked, pass.Err.Error()}
 	case p.Opening != facts.OpensNow:
-		return fileState{"locked", "the passphrase is wrong"}
+		return fileState{plan.FileLocked, "the passphrase is wrong"}
 	}
 	return fileOK
 }
 
 func keyFacts(k facts.Key) []plan.FileFact {
-	list := []plan.FileFact{{Name: "encoding", Value: k.Info.Encoding}, {Name: "iterations", Value: fmt.Sprint(k.Info.Iterations)}}
+	list := []plan.FileFact{{Name: plan.FactEncoding, Value: k.Info.Encoding}, {Name: plan.FactIterations, Value: fmt.Sprint(k.Info.Iterations)}}
 	if k.Type != "" {
-		list = append([]plan.FileFact{{Name: "type", Value: string(k.Type)}}, list...)
-		list = append(list, plan.FileFact{Name: "spki_sha256", Value: k.SPKI})
+		list = append([]plan.FileFact{{Name: plan.FactType, Value: string(k.Type)}}, list...)
+		list = append(list, plan.FileFact{Name: plan.FactSPKISHA256, Value: k.SPKI})
 	}
 	return list
 }
@@ -185,8 +185,8 @@ func requestFacts(c facts.RequestFile) []plan.FileFact {
 	if c.Request.Challenged {
 		challenge = "set"
 	}
-	return []plan.FileFact{{Name: "subject", Value: pki.NameString([]byte(c.Request.Subject))}, {Name: "email", Value: sanText(c.Request.SANs)},
-		{Name: "challenge_password", Value: challenge}, {Name: "spki_sha256", Value: c.Request.SPKI}}
+	return []plan.FileFact{{Name: plan.FactSubject, Value: pki.NameString([]byte(c.Request.Subject))}, {Name: plan.FactEmail, Value: sanText(c.Request.SANs)},
+		{Name: plan.FactChallengePassword, Value: challenge}, {Name: plan.FactSPKISHA256, Value: c.Request.SPKI}}
 }
 
 func sanText(sans []pki.SAN) string {
@@ -205,7 +205,7 @@ func certificateFacts(c facts.CertificateFile) []plan.FileFact {
 	if c.Cert == nil {
 		return nil
 	}
-	return []plan.FileFact{{Name: "serial", Value: c.Cert.Serial}, {Name: "not_after", Value: day(c.Cert.NotAfter)}, {Name: "spki_sha256", Value: c.Cert.SPKI}}
+	return []plan.FileFact{{Name: plan.FactSerial, Value: c.Cert.Serial}, {Name: plan.FactNotAfter, Value: instant(c.Cert.NotAfter)}, {Name: plan.FactSPKISHA256, Value: c.Cert.SPKI}}
 }
 
 func crlFacts(st stock) []plan.FileFact {
@@ -215,15 +215,15 @@ func crlFacts(st stock) []plan.FileFact {
 		if crl == nil {
 			continue
 		}
-		list = append(list, plan.FileFact{Name: "generation", Value: fmt.Sprint(g.Number)}, plan.FileFact{Name: "number", Value: crl.Number.String()},
-			plan.FileFact{Name: "this_update", Value: day(crl.ThisUpdate)}, plan.FileFact{Name: "next_update", Value: day(crl.NextUpdate)},
-			plan.FileFact{Name: "revoked", Value: fmt.Sprint(len(crl.RevokedCertificateEntries))})
+		list = append(list, plan.FileFact{Name: plan.FactGeneration, Value: fmt.Sprint(g.Number)}, plan.FileFact{Name: plan.FactNumber, Value: crl.Number.String()},
+			plan.FileFact{Name: plan.FactThisUpdate, Value: instant(crl.ThisUpdate)}, plan.FileFact{Name: plan.FactNextUpdate, Value: instant(crl.NextUpdate)},
+			plan.FileFact{Name: plan.FactRevoked, Value: fmt.Sprint(len(crl.RevokedCertificateEntries))})
 	}
 	return list
 }
 
 func p12Facts(p facts.P12, u *facts.User) []plan.FileFact {
-	list := []plan.FileFact{{Name: "profile", Value: string(p.Info.Profile)}, {Name: "encoding", Value: p.Info.Encoding}, {Name: "iterations", Value: fmt.Sprint(p.Info.Iterations)}}
+	list := []plan.FileFact{{Name: plan.FactProfile, Value: string(p.Info.Profile)}, {Name: plan.FactEncoding, Value: p.Info.Encoding}, {Name: plan.FactIterations, Value: fmt.Sprint(p.Info.Iterations)}}
 	if p.Opening != facts.OpensNow {
 		return list
 	}
@@ -231,8 +231,8 @@ func p12Facts(p facts.P12, u *facts.User) []plan.FileFact {
 	if u.Crt.Cert != nil && u.Crt.Cert.Sum == p.Cert && p.SPKI == u.Key.SPKI {
 		same = "yes"
 	}
-	return append(list, plan.FileFact{Name: "holds_key_and_certificate", Value: same})
+	return append(list, plan.FileFact{Name: plan.FactHolds, Value: same})
 }
 
-// day writes a moment for people.
-func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+// instant writes a time for scripts.
+func instant(t time.Time) string { return t.UTC().Format(time.RFC3339) }

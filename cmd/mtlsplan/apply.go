@@ -52,7 +52,7 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options) er
 		Err:        a.stderr,
 		OutStyle:   ui.StyleFor(a.stdout, a.lookupEnv),
 		ErrStyle:   ui.StyleFor(a.stderr, a.lookupEnv),
-		Quiet:      a.format != "text",
+		Quiet:      a.documents(),
 		Passphrase: passphrasePath(cfg),
 	}
 	var watcher engine.Watcher = view
@@ -67,21 +67,29 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options) er
 	if a.quiet && report != nil && report.Plan != nil && report.Plan.Empty() && len(report.Failures) == 0 && err == nil {
 		return nil
 	}
+	if err != nil {
+		err = interruption(cmd, unknownOwner(err, cfg), "interrupted: what was finished is in place; run apply again")
+	}
 	if report != nil && report.Plan != nil {
 		view.End(report)
-		if a.format != "text" {
-			if err := ui.Document(a.stdout, a.format, ui.ApplyDocument(report)); err != nil {
+		if a.documents() {
+			var stopped *plan.ErrorDetail
+			if err != nil {
+				detail := errorDetail(cmd.Context(), err)
+				stopped = &detail
+			}
+			if err := a.answer(ui.ApplyDocument(report, stopped)); err != nil {
 				return err
 			}
 		}
 	}
 	switch {
 	case err != nil:
-		return interruption(cmd, unknownOwner(err, cfg), "interrupted: what was finished is in place; run apply again")
+		return err
 	case report.Plan.Refused():
-		return exitError{code: exitRefused}
+		return exitStatus(exitRefused)
 	case len(report.Failures) > 0:
-		return exitError{code: exitIncomplete}
+		return exitStatus(exitIncomplete)
 	}
 	a.nextStep(report)
 	return nil
@@ -100,7 +108,7 @@ func (a *app) progress(opt *engine.Options) *ui.Progress {
 
 // nextStep tells a person at a terminal what a new user needs.
 func (a *app) nextStep(report *engine.Report) {
-	if a.format != "text" || !ui.IsTerminal(a.stdout) {
+	if a.documents() || !ui.IsTerminal(a.stdout) {
 		return
 	}
 	for _, s := range report.Done {

@@ -45,7 +45,7 @@ of bash, zsh, fish and powershell.`,
 					return s.write(cmd.Root(), a.stdout)
 				}
 			}
-			return fmt.Errorf("completion: no script for %q; give %s", args[0], orList(names))
+			return usageError("completion: no script for %q; give %s", args[0], orList(names))
 		},
 	}
 }

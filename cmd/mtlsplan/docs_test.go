@@ -222,6 +222,27 @@ func planDocs(p page) {
 	p.heading(3, "Actions")
 	p.table([]string{"action", "symbol", "meaning"}, actions)
 	p.heading(3, "Reasons")
-	p.para("Their codes are stable: scripts may match them. Strongest first.")
+	p.para("Their codes are stable, like those of notes, failures and errors: scripts may match them. Strongest first.")
 	p.table([]string{"code", "leads to", "meaning"}, codes)
+	p.heading(3, "Notes")
+	p.para("A note changes nothing.")
+	codeTable(p, plan.NoteCodes())
+	p.heading(3, "Failures")
+	p.para("An owner that fails is left as it was, and the others go on (exit status 3).")
+	codeTable(p, plan.FailureCodes())
+	p.heading(2, "Errors")
+	p.para("An error ends the run. It may also have the code of a failure, with exit status 1.")
+	var errs [][]string
+	for _, c := range plan.ErrorCodes() {
+		errs = append(errs, []string{string(c.Code), fmt.Sprint(statusOf(c.Code)), c.Doc})
+	}
+	p.table([]string{"code", "exit status", "meaning"}, errs)
+}
+
+func codeTable(p page, codes []plan.CodeDoc) {
+	var rows [][]string
+	for _, c := range codes {
+		rows = append(rows, []string{string(c.Code), c.Doc})
+	}
+	p.table([]string{"code", "meaning"}, rows)
 }

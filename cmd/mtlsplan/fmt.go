@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mtlsplan/internal/plan"
 	"mtlsplan/internal/ui"
 	"mtlsplan/spec"
 )
@@ -32,11 +34,11 @@ file that is not HCL is left as it is and gives 10.
 
 With --diff, "(hidden)" stands for what could be a passphrase that somebody
 wrote into the file; patch takes the diff of any other file.`,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				args = []string{defaultSpec}
 			}
-			return a.fmt(args, f)
+			return a.fmt(cmd.Context(), args, f)
 		},
 	}
 	cmd.Flags().BoolVar(&f.check, "check", false, "change nothing; exit with 2 when a file would change")
@@ -46,56 +48,87 @@ wrote into the file; patch takes the diff of any other file.`,
 
 // fmt goes on after a file that cannot be formatted, and ends with the code of
 // what went worst.
-func (a *app) fmt(files []string, f formatting) error {
+func (a *app) fmt(ctx context.Context, files []string, f formatting) error {
 	var failed error
-	invalid, changed := false, false
+	var invalid specError
+	doc := plan.FmtDocument{FormatVersion: plan.FormatVersion, Changed: []plan.FormattedFile{}}
 	for _, file := range files {
-		different, err := a.fmtFile(file, f)
-		var exit exitError
-		switch {
-		case errors.As(err, &exit):
-			invalid = true
-		case err != nil:
+		changed, err := a.fmtFile(file, f)
+		if changed != nil {
+			doc.Changed = append(doc.Changed, *changed)
+		}
+		if bad, ok := errors.AsType[*specError](err); ok {
+			invalid.add(bad)
+			if !a.documents() {
+				a.explain(bad.src, bad.diags)
+			}
+		} else if err != nil {
 			failed = errors.Join(failed, err)
 		}
-		changed = changed || different
+	}
+	if failed == nil && invalid.diags != nil {
+		failed = &plan.Error{Code: plan.SpecInvalid, Err: &invalid}
+	}
+	if a.documents() {
+		if failed != nil {
+			detail := errorDetail(ctx, failed)
+			detail.Diagnostics = ui.Diagnostics(invalid.diags)
+			doc.Error = &detail
+		}
+		if err := a.answer(doc); err != nil {
+			return err
+		}
 	}
 	switch {
+	case failed != nil && !a.documents() && plan.CodeOf(failed) == plan.SpecInvalid:
+		return exitStatus(exitInvalid) // each was explained in its turn
 	case failed != nil:
 		return failed
-	case invalid:
-		return exitError{exitInvalid, nil}
-	case changed && f.check:
-		return exitError{exitPending, nil}
+	case f.check && len(doc.Changed) > 0:
+		return exitStatus(exitPending)
 	}
 	return nil
 }
 
-func (a *app) fmtFile(file string, f formatting) (changed bool, err error) {
+// fmtFile formats one file; nil means that it is as it should be.
+func (a *app) fmtFile(file string, f formatting) (*plan.FormattedFile, error) {
 	old, diags := spec.ReadFile(file)
 	if diags.HasErrors() {
-		a.explain(nil, diags)
-		return false, exitError{exitInvalid, nil}
+		return nil, invalidSpec(file, nil, diags)
 	}
 	text, src, diags := spec.Format(old, file)
 	if diags.HasErrors() {
-		a.explain(src, diags)
-		return false, exitError{exitInvalid, nil}
+		return nil, invalidSpec(file, src, diags)
 	}
 	if bytes.Equal(old, text) {
-		return false, nil
+		return nil, nil
 	}
 	if !f.check {
 		if err := rewrite(file, text); err != nil {
-			return false, err
+			return nil, err
 		}
 	}
+	changed := &plan.FormattedFile{File: file}
 	before, after := spec.Mask(old), spec.Mask(text)
-	if !f.diff || bytes.Equal(before, after) {
-		_, err = fmt.Fprintln(a.stdout, ui.Clean(file))
-		return true, err
+	if f.diff && !bytes.Equal(before, after) {
+		diff, err := ui.Diff(file, before, after)
+		if err != nil {
+			return changed, err
+		}
+		changed.Diff = diff
 	}
-	return true, ui.Diff(a.stdout, file, before, after)
+	return changed, a.printFormatted(changed)
+}
+
+func (a *app) printFormatted(changed *plan.FormattedFile) error {
+	switch {
+	case a.documents():
+		return nil
+	case changed.Diff == "":
+		_, err := fmt.Fprintln(a.stdout, ui.Clean(changed.File))
+		return err
+	}
+	return ui.WriteDiff(a.stdout, changed.Diff)
 }
 
 // rewrite replaces a file's content by rename, so that it is never partly
@@ -103,15 +136,15 @@ func (a *app) fmtFile(file string, f formatting) (changed bool, err error) {
 func rewrite(file string, text []byte) (err error) {
 	target, err := filepath.EvalSymlinks(file)
 	if err != nil {
-		return fmt.Errorf("%s cannot be written: %w", file, cause(err))
+		return plan.Errorf(plan.FileError, "%s cannot be written: %w", file, cause(err))
 	}
 	info, err := os.Stat(target)
 	if err != nil {
-		return fmt.Errorf("%s cannot be written: %w", file, cause(err))
+		return plan.Errorf(plan.FileError, "%s cannot be written: %w", file, cause(err))
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*")
 	if err != nil {
-		return fmt.Errorf("%s cannot be written: no file can be made in its directory: %w", file, cause(err))
+		return plan.Errorf(plan.FileError, "%s cannot be written: no file can be made in its directory: %w", file, cause(err))
 	}
 	defer func() {
 		if err != nil {
@@ -124,7 +157,7 @@ func rewrite(file string, text []byte) (err error) {
 		err = os.Rename(tmp.Name(), target)
 	}
 	if err != nil {
-		return fmt.Errorf("%s cannot be written and is left as it was: %w", file, cause(err))
+		return plan.Errorf(plan.FileError, "%s cannot be written and is left as it was: %w", file, cause(err))
 	}
 	return nil
 }

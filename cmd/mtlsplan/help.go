@@ -79,9 +79,9 @@ func (a *app) dress(root *cobra.Command) {
 // or with where to read on.
 func remedy(cmd *cobra.Command, text string, near []string) error {
 	if len(near) > 0 {
-		return fmt.Errorf("%s; did you mean %s?", text, orList(near))
+		return usageError("%s; did you mean %s?", text, orList(near))
 	}
-	return fmt.Errorf("%s; see %q", text, cmd.CommandPath()+" --help")
+	return usageError("%s; see %q", text, cmd.CommandPath()+" --help")
 }
 
 func withRemedy(args cobra.PositionalArgs) cobra.PositionalArgs {

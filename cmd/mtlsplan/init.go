@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mtlsplan/internal/plan"
 	"mtlsplan/internal/ui"
 	"mtlsplan/spec"
 )
@@ -18,7 +19,7 @@ func (a *app) initCmd() *cobra.Command {
 		Short: "Write a commented spec to begin with",
 		Long: `Writes a valid spec with comments, to be edited. A file that exists is never
 overwritten.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOneFile,
 		RunE: func(_ *cobra.Command, args []string) error { return a.init(specArg(args)) },
 	}
 }
@@ -26,14 +27,17 @@ overwritten.`,
 func (a *app) init(file string) error {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists and is left as it is: name another file", file)
+		return plan.Errorf(plan.FileError, "%s exists and is left as it is: name another file", file)
 	}
 	if err != nil {
-		return fmt.Errorf("%s cannot be written: %w", file, cause(err))
+		return plan.Errorf(plan.FileError, "%s cannot be written: %w", file, cause(err))
 	}
 	_, err = f.Write(spec.Starter())
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("%s is not complete: %w: remove it and try again", file, cause(err))
+		return plan.Errorf(plan.FileError, "%s is not complete: %w: remove it and try again", file, cause(err))
+	}
+	if a.documents() {
+		return a.answer(plan.InitDocument{FormatVersion: plan.FormatVersion, File: file})
 	}
 	arg := ""
 	if file != defaultSpec {

@@ -1,23 +1,25 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 
 	"github.com/hashicorp/hcl/v2"
 
+	"mtlsplan/internal/plan"
 	"mtlsplan/internal/ui"
 	"mtlsplan/spec"
 )
 
-// loadSpec reads the spec that a command works on, says what is wrong with it,
-// and puts --output into place.
+// loadSpec reads the spec that a command works on, prints its warnings, and puts
+// --output into place. An invalid one is a [specError].
 func (a *app) loadSpec(file string) (*spec.Config, error) {
 	cfg, src, diags := spec.Load(file)
-	if !a.quiet || diags.HasErrors() {
-		a.explain(src, diags)
-	}
 	if diags.HasErrors() {
-		return nil, exitError{exitInvalid, nil}
+		return nil, invalidSpec(file, src, diags)
+	}
+	if !a.quiet {
+		a.explain(src, diags)
 	}
 	if a.output != "" {
 		dir, err := filepath.Abs(a.output)
@@ -29,8 +31,49 @@ func (a *app) loadSpec(file string) (*spec.Config, error) {
 	return cfg, nil
 }
 
-// explain writes problems of a spec to standard error, after which nothing of
-// them is left to be said.
+// specError holds what is wrong with a spec.
+type specError struct {
+	file  string
+	src   *spec.Sources
+	diags hcl.Diagnostics
+}
+
+func invalidSpec(file string, src *spec.Sources, diags hcl.Diagnostics) error {
+	return &plan.Error{Code: plan.SpecInvalid, Err: &specError{file, src, diags}}
+}
+
+// add makes e the error of several files, the first being named.
+func (e *specError) add(other *specError) {
+	if e.diags == nil {
+		e.file, e.src = other.file, other.src
+	}
+	e.diags = append(e.diags, other.diags...)
+}
+
+// Error is one line: the first error and its place, and how many there are.
+func (e *specError) Error() string {
+	var errs []*hcl.Diagnostic
+	for _, d := range e.diags {
+		if d.Severity == hcl.DiagError {
+			errs = append(errs, d)
+		}
+	}
+	first, place := errs[0], e.file
+	if at := first.Subject; at != nil {
+		place = fmt.Sprintf("%s:%d:%d", at.Filename, at.Start.Line, at.Start.Column)
+	}
+	text := fmt.Sprintf("%s is invalid: %s: %s", e.file, place, first.Summary)
+	switch more := len(errs) - 1; more {
+	case 0:
+		return text
+	case 1:
+		return text + ", and 1 more error"
+	default:
+		return fmt.Sprintf("%s, and %d more errors", text, more)
+	}
+}
+
+// explain writes problems of a spec to standard error, for people.
 func (a *app) explain(src *spec.Sources, diags hcl.Diagnostics) {
 	if len(diags) > 0 {
 		ui.WriteDiagnostics(a.stderr, src, diags, ui.StyleFor(a.stderr, a.lookupEnv).Color)

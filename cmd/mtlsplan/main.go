@@ -33,7 +33,10 @@ type process struct {
 	now       func() time.Time // called once a run
 }
 
-func main() {
+func main() { os.Exit(live(os.Stdout)) }
+
+// live is the program in its process, but for where its answers go.
+func live(stdout io.Writer) int {
 	harden()
 	// Caught, so that a reader that goes away (plan | head) is a write error and
 	// does not kill an apply half way; not ignored, since programs that are
@@ -44,10 +47,9 @@ func main() {
 		ends = append(ends, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
-	// Who asks a second time means it: the next signal ends the process, which
-	// the next run can stand.
+	// A second signal is meant: it ends the process, and the next run copes with
+	// that.
 	context.AfterFunc(ctx, stop)
-	code := run(ctx, os.Args[1:], process{os.Stdin, os.Stdout, os.Stderr, os.LookupEnv, time.Now})
-	stop()
-	os.Exit(code)
+	defer stop()
+	return run(ctx, os.Args[1:], process{os.Stdin, stdout, os.Stderr, os.LookupEnv, time.Now})
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-
 	"github.com/spf13/cobra"
 
 	"mtlsplan/engine"
@@ -55,8 +53,8 @@ Symbols:
 
 func (a *app) printPlan(p *plan.Plan) error {
 	ui.Failures(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), p.Failures)
-	if a.format != "text" {
-		return ui.Document(a.stdout, a.format, ui.PlanDocument(p))
+	if a.documents() {
+		return a.answer(plan.NewPlanDocument(p))
 	}
 	ui.Notes(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), p.Notes)
 	ui.Plan(a.stdout, ui.StyleFor(a.stdout, a.lookupEnv), p)
@@ -68,11 +66,11 @@ func (a *app) printPlan(p *plan.Plan) error {
 func planExit(p *plan.Plan, detailed bool) error {
 	switch {
 	case p.Refused():
-		return exitError{code: exitRefused}
+		return exitStatus(exitRefused)
 	case len(p.Failures) > 0:
-		return exitError{code: exitIncomplete}
+		return exitStatus(exitIncomplete)
 	case detailed && !p.Empty():
-		return exitError{code: exitPending}
+		return exitStatus(exitPending)
 	}
 	return nil
 }
@@ -82,5 +80,5 @@ func interruption(cmd *cobra.Command, err error, message string) error {
 	if cmd.Context().Err() == nil {
 		return err
 	}
-	return exitError{exitInterrupt, errors.New(message)}
+	return plan.Errorf(plan.Interrupted, "%s", message)
 }

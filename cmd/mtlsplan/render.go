@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"strings"
 
@@ -9,7 +8,6 @@ import (
 
 	"mtlsplan/engine"
 	"mtlsplan/internal/plan"
-	"mtlsplan/internal/ui"
 	"mtlsplan/render"
 	"mtlsplan/spec"
 )
@@ -50,33 +48,22 @@ an existing file, else NAME.`,
 	}
 }
 
-type siteDocument struct {
-	FormatVersion int        `json:"format_version"`
-	Owner         plan.Owner `json:"owner"`
-	Files         []fileText `json:"files"`
-}
-
-type fileText struct {
-	Name string `json:"name"` // relative to the output directory
-	Text string `json:"text"`
-}
-
 // printSite writes the site byte by byte as its files will hold it; as text
 // that is not cleaned, since the spec lets no control character into a site.
 func (a *app) printSite(site spec.Site, files []render.File) error {
-	doc := siteDocument{FormatVersion: ui.FormatVersion, Owner: plan.Site(site.Proxy.Name, site.Name)}
+	doc := plan.RenderDocument{FormatVersion: plan.FormatVersion, Owner: plan.Owner(site.Proxy.Name + "." + site.Name)}
 	for _, f := range files {
-		if a.format == "text" {
+		if !a.documents() {
 			if _, err := a.stdout.Write(f.Data); err != nil {
 				return err
 			}
 		}
-		doc.Files = append(doc.Files, fileText{f.Name, string(f.Data)})
+		doc.Files = append(doc.Files, plan.RenderedFile{Path: f.Name, Text: string(f.Data)})
 	}
-	if a.format == "text" {
+	if !a.documents() {
 		return nil
 	}
-	return ui.Document(a.stdout, a.format, doc)
+	return a.answer(doc)
 }
 
 // siteNamed finds a site by its label or owner; "" is the only site.
@@ -94,11 +81,11 @@ func siteNamed(cfg *spec.Config, name string) (spec.Site, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(known) == 0:
-		return spec.Site{}, fmt.Errorf("%s has no site; add an nginx block", cfg.File)
+		return spec.Site{}, plan.Errorf(plan.UnknownOwner, "%s has no site; add an nginx block", cfg.File)
 	case len(found) == 0:
-		return spec.Site{}, fmt.Errorf("%s has no site %q; give %s", cfg.File, name, orList(known))
+		return spec.Site{}, plan.Errorf(plan.UnknownOwner, "%s has no site %q; give %s", cfg.File, name, orList(known))
 	}
-	return spec.Site{}, fmt.Errorf("%s has more than one site; give %s", cfg.File, orList(known))
+	return spec.Site{}, plan.Errorf(plan.UnknownOwner, "%s has more than one site; give %s", cfg.File, orList(known))
 }
 
 // fileAndName tells FILE and NAME apart, both of which may be left out.

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"mtlsplan/engine"
+	"mtlsplan/internal/plan"
 	"mtlsplan/internal/ui"
 )
 
@@ -20,23 +23,14 @@ type app struct {
 	output  string    // --output: instead of the spec's, relative to where one stands
 	format  string    // --format: text, json or yaml
 	quiet   bool      // --quiet of apply: no warnings of the spec, nothing where there is nothing to do
+
+	answered bool // a document has been written
 }
 
-// exitError ends a run with a code. A nil err means that everything there is
-// to say has been said.
-type exitError struct {
-	code int
-	err  error
-}
+// exitStatus ends a run that has said everything with a status.
+type exitStatus int
 
-func (e exitError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit %d", e.code)
-	}
-	return e.err.Error()
-}
-
-func (e exitError) Unwrap() error { return e.err }
+func (e exitStatus) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 
 const defaultSpec = "mtlsplan.hcl"
 
@@ -49,6 +43,7 @@ func specArg(args []string) string {
 }
 
 func (a *app) rootCmd() *cobra.Command {
+	var version bool
 	root := &cobra.Command{
 		Use:   "mtlsplan",
 		Short: "Client certificates for everyone who may come in, and the proxy that asks for them",
@@ -58,25 +53,28 @@ certificate and a password-protected .p12; the CRL; and the proxy's site.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if version {
+				return a.version()
+			}
+			return cmd.Help()
+		},
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.PersistentFlags().StringVar(&a.output, "output", "", "use this output `DIR` instead of the spec's")
 	root.PersistentFlags().StringVar(&a.format, "format", "text", "`FORMAT` of answers: text, json or yaml")
-	root.Version = thisBuild().String()
-	root.SetVersionTemplate("{{.Version}}")
-	root.Flags().Bool("version", false, "print the version")
+	root.Flags().BoolVar(&version, "version", false, "print the version")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if cmd.Flags().Changed("output") && a.output == "" {
-			return errors.New("--output is empty: give a directory; an empty variable in a script would have meant the spec's own")
+			return usageError("--output is empty: give a directory, or leave the flag out to use the spec's; is a variable of the script not set?")
 		}
 		switch a.format {
 		case "text", "json", "yaml":
 			return nil
 		}
-		return fmt.Errorf("--format %q: give text, json or yaml", a.format)
+		return usageError("--format %q: give text, json or yaml", a.format)
 	}
 	for _, c := range a.commands() {
 		root.AddCommand(c)
@@ -93,37 +91,110 @@ func run(ctx context.Context, args []string, p process) int {
 	root := a.rootCmd()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if out.Err != nil && errorText(err) == "" {
+	if !root.PersistentFlags().Changed("format") {
+		a.format = formatIn(args) // an error may have come before the flag was read
+	}
+	if out.Err != nil && (err == nil || is[exitStatus](err)) {
 		err = fmt.Errorf("standard output: %w", out.Err)
 	}
-	code := exitCode(ctx, err)
-	if text := errorText(err); text != "" {
-		ui.Error(a.stderr, text)
-	}
-	return code
+	return a.end(ctx, err)
 }
 
-// exitCode is the only place where an error becomes a code.
-func exitCode(ctx context.Context, err error) int {
-	var exit exitError
-	var locked *engine.LockedError
-	switch {
-	case err == nil:
+// end says what is left to be said of an error, and returns the exit status. To
+// people it goes on standard error. To scripts it is a document, unless the
+// command has put it into its own; standard error then has one line, for a log.
+func (a *app) end(ctx context.Context, err error) int {
+	if err == nil {
 		return exitDone
-	case errors.As(err, &exit):
-		return exit.code
-	case errors.As(err, &locked):
-		return exitLocked
+	}
+	if status, ok := errors.AsType[exitStatus](err); ok {
+		return int(status)
+	}
+	detail := errorDetail(ctx, err)
+	if bad, ok := errors.AsType[*specError](err); ok && !a.documents() {
+		a.explain(bad.src, bad.diags)
+	} else {
+		ui.Error(a.stderr, detail.Message)
+	}
+	if a.documents() && !a.answered {
+		_ = a.answer(plan.ErrorDocument{FormatVersion: plan.FormatVersion, Error: detail}) // standard output keeps its error
+	}
+	return statusOf(detail.Code)
+}
+
+// documents reports whether answers are documents and not text.
+func (a *app) documents() bool { return a.format == "json" || a.format == "yaml" }
+
+// answer writes the document that answers a command.
+func (a *app) answer(document any) error {
+	a.answered = true
+	return ui.Document(a.stdout, a.format, document)
+}
+
+// formatIn looks for --format in a command line that could not be read.
+func formatIn(args []string) string {
+	format := "text"
+	for i, arg := range args {
+		if arg == "--" {
+			break
+		}
+		if value, ok := strings.CutPrefix(arg, "--format="); ok {
+			format = value
+		} else if arg == "--format" && i+1 < len(args) {
+			format = args[i+1]
+		}
+	}
+	return format
+}
+
+// errorDetail is what an error is to scripts.
+func errorDetail(ctx context.Context, err error) plan.ErrorDetail {
+	detail := plan.ErrorDetail{Code: errorCode(ctx, err), Message: strings.TrimRight(err.Error(), "\n")}
+	if bad, ok := errors.AsType[*specError](err); ok {
+		detail.Diagnostics = ui.Diagnostics(bad.diags)
+	}
+	return detail
+}
+
+// errorCode is the only place where an error becomes a code.
+func errorCode(ctx context.Context, err error) plan.Code {
+	coded := plan.CodeOf(err)
+	switch {
+	case coded == plan.SpecInvalid, coded == plan.Interrupted:
+		return coded
+	case is[*engine.LockedError](err):
+		return plan.Locked
 	case ctx.Err() != nil:
+		return plan.Interrupted
+	case coded != plan.Failed:
+		return coded
+	case is[*engine.UnknownOwnerError](err):
+		return plan.UnknownOwner
+	case is[*fs.PathError](err), is[*os.LinkError](err), is[*os.SyscallError](err):
+		return plan.FileError
+	}
+	return plan.Failed
+}
+
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// statusOf is the only place where a code becomes an exit status.
+func statusOf(code plan.Code) int {
+	switch code {
+	case plan.SpecInvalid:
+		return exitInvalid
+	case plan.Locked:
+		return exitLocked
+	case plan.Interrupted:
 		return exitInterrupt
 	}
 	return exitFailure
 }
 
-func errorText(err error) string {
-	var exit exitError
-	if err == nil || errors.As(err, &exit) && exit.err == nil {
-		return ""
-	}
-	return strings.TrimRight(err.Error(), "\n")
+// usageError says what is wrong with the command line.
+func usageError(format string, args ...any) error {
+	return plan.Errorf(plan.Usage, format, args...)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -58,10 +57,10 @@ func (a *app) options(cfg *spec.Config, f runFlags, command string) (engine.Opti
 		Command:     command + " since " + a.started.UTC().Format(time.RFC3339),
 	}
 	if f.lockTimeout < 0 {
-		return opt, fmt.Errorf("--lock-timeout %s: give a duration that is not negative, such as 30s", f.lockTimeout)
+		return opt, usageError("--lock-timeout %s: give a duration that is not negative, such as 30s", f.lockTimeout)
 	}
 	if f.parallel < 0 {
-		return opt, fmt.Errorf("--parallel %d: give the number of users to work on at a time", f.parallel)
+		return opt, usageError("--parallel %d: give the number of users to work on at a time", f.parallel)
 	}
 	if f.at != "" {
 		at, err := parseDate(f.at)
@@ -83,7 +82,7 @@ func (a *app) options(cfg *spec.Config, f runFlags, command string) (engine.Opti
 
 // noSuchOwner names those that may have been meant.
 func noSuchOwner(flag string, owner plan.Owner, cfg *spec.Config) error {
-	return fmt.Errorf("%s %q: no such owner in %s%s", flag, owner, cfg.File, didYouMean(closest(string(owner), engine.Owners(cfg))))
+	return plan.Errorf(plan.UnknownOwner, "%s %q: no such owner in %s%s", flag, owner, cfg.File, didYouMean(closest(string(owner), engine.Owners(cfg))))
 }
 
 // unknownOwner is noSuchOwner for what the engine did not find either.
@@ -97,16 +96,16 @@ func unknownOwner(err error, cfg *spec.Config) error {
 // replacement reads the flags of a replacement and of the guard.
 func (f runFlags) replacement(opt *engine.Options, cfg *spec.Config, known []plan.Owner) error {
 	if opt.Allow = f.allow; f.allow < 0 {
-		return fmt.Errorf("--allow-revocations %d: give the number of users", f.allow)
+		return usageError("--allow-revocations %d: give the number of users", f.allow)
 	}
 	switch {
 	case f.reason != "" && len(f.replace) == 0:
-		return errors.New("--reason goes with --replace: name the owner to replace")
+		return usageError("--reason goes with --replace: name the owner to replace")
 	case f.reason == "":
 		f.reason = "superseded"
 	}
 	if err := spec.CheckReason(f.reason); err != nil {
-		return fmt.Errorf("--reason %q: %w", f.reason, err)
+		return usageError("--reason %q: %w", f.reason, err)
 	}
 	opt.Reason = f.reason
 	for _, name := range f.replace {
@@ -115,11 +114,11 @@ func (f runFlags) replacement(opt *engine.Options, cfg *spec.Config, known []pla
 		case !slices.Contains(known, owner):
 			return noSuchOwner("--replace", owner, cfg)
 		case len(f.only) > 0 && !slices.Contains(f.only, name):
-			return fmt.Errorf("--replace %s: --only leaves it out, so nothing would be replaced: add --only %s", name, name)
+			return usageError("--replace %s: --only leaves it out, so nothing would be replaced: add --only %s", name, name)
 		case revoked(cfg, name):
-			return fmt.Errorf("--replace %s: the spec says that the user is revoked: take that out first", name)
+			return usageError("--replace %s: the spec says that the user is revoked: take that out first", name)
 		case !strings.HasPrefix(name, "user."):
-			return fmt.Errorf("--replace %s: only users can be replaced; a CA key is replaced by raising generation in its block", name)
+			return usageError("--replace %s: only users can be replaced; a CA key is replaced by raising generation in its block", name)
 		}
 		opt.Replace = append(opt.Replace, owner)
 	}
@@ -137,7 +136,7 @@ func parseDate(text string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("--at %q: give YYYY-MM-DD (midnight UTC) or RFC 3339, as in 2027-01-31T08:00:00Z", text)
+	return time.Time{}, usageError("--at %q: give YYYY-MM-DD (midnight UTC) or RFC 3339, as in 2027-01-31T08:00:00Z", text)
 }
 
 // completeOwners lists the owners of the spec that a half-typed command line

@@ -11,9 +11,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets scripts run this very code as the command mtlsplan.
+// TestMain lets scripts run this very code as the command mtlsplan; the
+// documents that it prints there are held against their schemas.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mtlsplan": main})
+	testscript.Main(m, map[string]func(){"mtlsplan": checkedMain})
 }
 
 var scriptsDir = filepath.Join("..", "..", "testdata", "scripts")
@@ -45,6 +46,7 @@ func TestScripts(t *testing.T) {
 		Condition:           scriptCondition,
 		Setup: func(env *testscript.Env) error {
 			env.Defer(func() { d.judgeScript(env) })
+			watchDocuments(env)
 			return setupScript(env)
 		},
 	})

@@ -28,7 +28,7 @@ user or the CA, as in mmuser or user.mmuser, mattermost or ca.mattermost.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, name := fileAndName(args)
 			if name == "" {
-				return fmt.Errorf("show: %q is taken for the spec; give the NAME of a user or CA after it", file)
+				return usageError("show: %q is taken for the spec; give the NAME of a user or CA after it", file)
 			}
 			cfg, err := a.loadSpec(file)
 			if err != nil {
@@ -46,8 +46,8 @@ user or the CA, as in mmuser or user.mmuser, mattermost or ca.mattermost.`,
 			if err != nil {
 				return interruption(cmd, err, "interrupted")
 			}
-			if a.format != "text" {
-				return ui.Document(a.stdout, a.format, ui.DetailsDocument(details))
+			if a.documents() {
+				return a.answer(ui.ShowDocument(details))
 			}
 			return ui.Details(a.stdout, ui.StyleFor(a.stdout, a.lookupEnv), details, opt.Now)
 		},
@@ -75,9 +75,9 @@ func ownerNamed(cfg *spec.Config, name string) (plan.Owner, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return "", fmt.Errorf("%q is more than one owner in %s; give %s", name, cfg.File, orList(found))
+		return "", plan.Errorf(plan.UnknownOwner, "%q is more than one owner in %s; give %s", name, cfg.File, orList(found))
 	}
-	return "", fmt.Errorf("%s has no user or CA %q%s", cfg.File, name, didYouMean(closest(name, known)))
+	return "", plan.Errorf(plan.UnknownOwner, "%s has no user or CA %q%s", cfg.File, name, didYouMean(closest(name, known)))
 }
 
 func fileAndOneName(_ *cobra.Command, args []string) error {

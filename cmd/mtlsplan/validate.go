@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mtlsplan/internal/plan"
 	"mtlsplan/internal/ui"
 	"mtlsplan/spec"
 )
@@ -20,19 +21,20 @@ directory.
 
 Exits with 0 when the spec is valid, with 10 when it is not. With --format json
 or yaml the problems go to standard output as a document.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOneFile,
 		RunE: func(_ *cobra.Command, args []string) error { return a.validate(specArg(args)) },
 	}
 }
 
 func (a *app) validate(file string) error {
-	if a.format != "text" {
+	if a.documents() {
 		_, _, diags := spec.Load(file)
-		if err := ui.Document(a.stdout, a.format, ui.DiagnosticsDocument(diags)); err != nil {
+		valid := !diags.HasErrors()
+		if err := a.answer(plan.ValidateDocument{FormatVersion: plan.FormatVersion, Valid: valid, Diagnostics: ui.Diagnostics(diags)}); err != nil {
 			return err
 		}
-		if diags.HasErrors() {
-			return exitError{exitInvalid, nil}
+		if !valid {
+			return exitStatus(exitInvalid)
 		}
 		return nil
 	}

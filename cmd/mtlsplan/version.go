@@ -7,23 +7,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mtlsplan/internal/ui"
+	"mtlsplan/internal/plan"
 )
 
-// build is what the Go toolchain stamped into this binary.
-type build struct {
-	FormatVersion int    `json:"format_version"`
-	Version       string `json:"version"` // module version; "devel" for a build outside a release
-	Go            string `json:"go"`
-	Platform      string `json:"platform"`           // GOOS/GOARCH
-	Revision      string `json:"revision,omitempty"` // VCS commit
-	Time          string `json:"time,omitempty"`     // of that commit, RFC 3339
-	Modified      bool   `json:"modified"`           // built from a changed tree
-}
-
-func thisBuild() build {
-	b := build{
-		FormatVersion: ui.FormatVersion,
+// thisBuild is what the Go toolchain stamped into this binary.
+func thisBuild() plan.VersionDocument {
+	b := plan.VersionDocument{
+		FormatVersion: plan.FormatVersion,
 		Version:       "devel",
 		Go:            runtime.Version(),
 		Platform:      runtime.GOOS + "/" + runtime.GOARCH,
@@ -48,16 +38,16 @@ func thisBuild() build {
 	return b
 }
 
-func (b build) String() string {
+func versionText(b plan.VersionDocument) string {
 	text := fmt.Sprintf("mtlsplan %s, %s, %s\n", b.Version, b.Go, b.Platform)
-	if b.Revision != "" {
-		text += "commit " + b.Revision + " of " + b.Time
-		if b.Modified {
-			text += ", with changes"
-		}
-		text += "\n"
+	if b.Revision == "" {
+		return text
 	}
-	return text
+	text += "commit " + b.Revision + " of " + b.Time
+	if b.Modified {
+		text += ", with changes"
+	}
+	return text + "\n"
 }
 
 func (a *app) versionCmd() *cobra.Command {
@@ -67,12 +57,14 @@ func (a *app) versionCmd() *cobra.Command {
 		Long:    "Prints the version, the Go release it was built with, and the commit.",
 		Example: "  mtlsplan version\n  mtlsplan version --format json",
 		Args:    noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			if a.format != "text" {
-				return ui.Document(a.stdout, a.format, thisBuild())
-			}
-			_, err := fmt.Fprint(a.stdout, thisBuild())
-			return err
-		},
+		RunE:    func(*cobra.Command, []string) error { return a.version() },
 	}
+}
+
+func (a *app) version() error {
+	if a.documents() {
+		return a.answer(thisBuild())
+	}
+	_, err := fmt.Fprint(a.stdout, versionText(thisBuild()))
+	return err
 }

@@ -18,7 +18,7 @@ const (
 	ClockBehind    Code = "clock-behind"
 )
 
-// Codes of failures; [Unreadable] and [ClockBehind] are among them too.
+// Codes of failures; [Unreadable] is among them too.
 const (
 	PassphraseWrong       Code = "passphrase-wrong"
 	PassphraseUnavailable Code = "passphrase-unavailable"
@@ -29,42 +29,63 @@ const (
 	CAUnavailable         Code = "ca-unavailable"
 	CRLUnavailable        Code = "crl-unavailable"
 	SelfCheck             Code = "self-check"
-	NotJudged             Code = "failed"
+	Failed                Code = "failed"
+)
+
+// Codes of errors; [Interrupted], [ClockBehind] and every code of a failure are among them too.
+const (
+	SpecInvalid  Code = "spec-invalid"
+	Usage        Code = "usage"
+	UnknownOwner Code = "unknown-owner"
+	Locked       Code = "locked"
 )
 
 // NoteCodes are the codes of notes, for the reference.
 func NoteCodes() []CodeDoc { return noteCodes }
 
 var noteCodes = []CodeDoc{
-	{NextGeneration, "", "The CA's subject or key differs from the spec; a new one comes with the next generation."},
-	{NextRenewal, "", "The validity differs from the spec; the next renewal has the new one."},
+	{NextGeneration, "", "The CA's subject or type of key differs from the spec; the next generation has the spec's."},
+	{NextRenewal, "", "The validity differs from the spec; the next renewal has the spec's."},
 	{OldGeneration, "", "Certificates of an earlier CA generation are still valid."},
-	{SharedSerial, "", "A departed user holds a serial that somebody else still needs."},
-	{ReasonKept, "", "The certificate was revoked for another reason than the spec's, which stays."},
-	{CacheUnusable, "", "The cache can be neither read nor written."},
-	{Orphaned, "", "mtlsplan has written the file, and no site of the spec has it any more."},
-	{CutToCA, "", "Certificates end with the CA's, earlier than the spec asks."},
-	{ClockBehind, "", "The clock is behind dates that the directory records as its own past."},
+	{SharedSerial, "", "A departed user holds a serial that another user still needs, so it is not revoked yet."},
+	{ReasonKept, "", "The certificate was revoked for another reason than the spec gives; the recorded reason stays."},
+	{CacheUnusable, "", "The cache can be neither read nor written, so runs take longer."},
+	{Orphaned, "", "mtlsplan has written a file for a site that is no longer in the spec."},
+	{CutToCA, "", "Certificates end with the CA certificate, earlier than the spec asks."},
+	{ClockBehind, "", "The clock is behind dates that the directory records as past; apply would stop."},
 }
 
 // FailureCodes are the codes of failures, for the reference.
 func FailureCodes() []CodeDoc { return failureCodes }
 
 var failureCodes = []CodeDoc{
-	{PassphraseWrong, "", "No passphrase at hand opens the key."},
+	{PassphraseWrong, "", "None of the passphrases that the spec names opens the key."},
 	{PassphraseUnavailable, "", "A passphrase cannot be read from its source."},
-	{FileError, "", "A file of the owner cannot be read."},
+	{FileError, "", "A file cannot be read or written."},
 	{Unreadable, "", "The key file holds no key that can be read."},
-	{DatabaseInconsistent, "", "index.txt and issued.pem do not tell the same."},
+	{DatabaseInconsistent, "", "index.txt and issued.pem contradict each other."},
 	{CSRInvalid, "", "The user's CSR cannot be used."},
 	{KeyReused, "", "The CSR holds a key that must not be certified for this user."},
-	{CAUnavailable, "", "The CA cannot sign now."},
+	{CAUnavailable, "", "The CA cannot sign."},
 	{CRLUnavailable, "", "The CRL of a CA generation cannot be signed."},
-	{SelfCheck, "", "What was made did not stand its check; nothing of it was written."},
-	{NotJudged, "", "Any other failure; the message tells."},
+	{SelfCheck, "", "A new file did not pass its check, so none of it was put into place."},
+	{Failed, "", "Any other failure; the message says which."},
 }
 
-// Error is an error with the code that its failure gets.
+// ErrorCodes are the codes of errors, for the reference. An error may also have
+// the code of a failure.
+func ErrorCodes() []CodeDoc { return errorCodes }
+
+var errorCodes = []CodeDoc{
+	{SpecInvalid, "", "The spec is invalid; diagnostics says where and why."},
+	{Usage, "", "The flags or arguments are wrong."},
+	{UnknownOwner, "", "A name on the command line is no owner, or could be several."},
+	{Locked, "", "Another run holds the lock."},
+	{Interrupted, "", "A signal ended the run; what was finished is in place."},
+	{ClockBehind, "", "The clock is behind dates that the directory records as past."},
+}
+
+// Error is an error with its code.
 type Error struct {
 	Code Code
 	Err  error
@@ -78,12 +99,15 @@ func Errorf(code Code, format string, args ...any) error {
 	return &Error{code, fmt.Errorf(format, args...)}
 }
 
-// FailureOf is the failure of an owner: its code is that of the outermost
-// [Error] in err, and [NotJudged] without one.
-func FailureOf(owner Owner, err error) Failure {
-	f := Failure{Owner: owner, Code: NotJudged, Message: err.Error()}
+// CodeOf is the code of the outermost [Error] in err, and [Failed] without one.
+func CodeOf(err error) Code {
 	if coded, ok := errors.AsType[*Error](err); ok {
-		f.Code = coded.Code
+		return coded.Code
 	}
-	return f
+	return Failed
+}
+
+// FailureOf is the failure of an owner, with the code of err.
+func FailureOf(owner Owner, err error) Failure {
+	return Failure{Owner: owner, Code: CodeOf(err), Message: err.Error()}
 }

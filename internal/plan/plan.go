@@ -1,6 +1,10 @@
-// Package plan holds the words of a plan: owner, action, reason, step, note,
-// failure. It decides nothing and reads nothing; package policy makes plans,
-// package engine carries them out, and package ui shows them.
+// Package plan holds the words of a plan (owner, action, reason, step, note,
+// failure) and the documents that scripts read. It decides nothing and reads
+// nothing; package policy makes plans, package engine carries them out, and
+// package ui shows them.
+//
+// The comments of what appears in a document are its description in the JSON
+// Schemas and in the reference.
 package plan
 
 import "time"
@@ -33,50 +37,68 @@ type Code string
 
 // Reason is one disagreement between spec and directory.
 type Reason struct {
-	Code    Code   `json:"code" yaml:"code"`
-	Message string `json:"message" yaml:"message"`
-	Field   string `json:"field,omitempty" yaml:"field,omitempty"`
-	Have    string `json:"have,omitempty" yaml:"have,omitempty"` // never a secret
-	Want    string `json:"want,omitempty" yaml:"want,omitempty"` // never a secret
+	// The kind of reason; codes are stable.
+	Code Code `json:"code"`
+	// The reason in words, for people.
+	Message string `json:"message"`
+	// The attribute or field that differs.
+	Field string `json:"field,omitempty"`
+	// The value in the directory.
+	Have string `json:"have,omitempty"`
+	// The value that the spec asks for.
+	Want string `json:"want,omitempty"`
 }
 
-// Step is what will be done for one owner, with every reason, strongest first.
+// Step is one owner's part of a plan.
 type Step struct {
-	Owner     Owner      `json:"owner" yaml:"owner"`
-	Action    Action     `json:"action" yaml:"action"`
-	Artefacts []string   `json:"artefacts" yaml:"artefacts,flow"` // kinds: key csr crt p12 modern.p12 crl site pass
-	Reasons   []Reason   `json:"reasons" yaml:"reasons"`
-	NotAfter  *time.Time `json:"not_after,omitempty" yaml:"not_after,omitempty"` // of the certificate or CRL that the step makes
-	Generated bool       `json:"-" yaml:"-"`                                     // a passphrase is generated
-	Reimport  bool       `json:"reimport,omitempty" yaml:"reimport,omitempty"`   // the user must import a new .p12
+	// The owner: ca.NAME, crl.NAME, user.NAME or nginx.NAME.
+	Owner Owner `json:"owner"`
+	// The strongest action among the reasons.
+	Action Action `json:"action"`
+	// The artefacts that the step writes or removes: key, csr, crt, p12, compat.p12 or modern.p12 (a second profile), crl, site, pass, db.
+	Artefacts []string `json:"artefacts"`
+	// Every reason, strongest first.
+	Reasons []Reason `json:"reasons"`
+	// When the certificate or CRL that the step makes ends.
+	NotAfter *time.Time `json:"not_after,omitempty"`
+	// Whether the user must import a new .p12.
+	Reimport bool `json:"reimport,omitempty"`
+
+	Generated bool `json:"-"` // a passphrase is generated
 }
 
-// Note is something that the user should know and that changes nothing.
+// Note is a fact to know that changes nothing.
 type Note struct {
-	Owner   Owner  `json:"owner,omitempty" yaml:"owner,omitempty"`
-	Code    Code   `json:"code,omitempty" yaml:"code,omitempty"`
-	Warning bool   `json:"warning,omitempty" yaml:"warning,omitempty"`
-	Message string `json:"message" yaml:"message"`
+	// The owner concerned; absent where it is the whole directory.
+	Owner Owner `json:"owner,omitempty"`
+	// The kind of note; codes are stable.
+	Code Code `json:"code"`
+	// Whether somebody should act on it.
+	Warning bool `json:"warning,omitempty"`
+	// The note in words, for people.
+	Message string `json:"message"`
 }
 
-// Failure is an owner that could not be judged, or whose step went wrong. The
-// other owners are not concerned.
+// Failure is an owner that cannot be judged, or whose step went wrong: it is left as it was, and the others go on.
 type Failure struct {
-	Owner   Owner  `json:"owner" yaml:"owner"`
-	Code    Code   `json:"code,omitempty" yaml:"code,omitempty"`
-	Message string `json:"message" yaml:"message"`
+	// The owner that is left as it was.
+	Owner Owner `json:"owner"`
+	// The kind of failure; codes are stable.
+	Code Code `json:"code"`
+	// The problem and its remedy, for people.
+	Message string `json:"message"`
 }
 
 // Plan is the ordered steps from what the directory holds to what the spec
 // says. It is a value: applying it is somebody else's work.
 type Plan struct {
-	At       time.Time `json:"at" yaml:"at"`
-	Steps    []Step    `json:"steps" yaml:"steps"`
-	Notes    []Note    `json:"notes,omitempty" yaml:"notes,omitempty"`
-	Failures []Failure `json:"failures,omitempty" yaml:"failures,omitempty"`
+	At       time.Time
+	Steps    []Step
+	Notes    []Note
+	Failures []Failure
 
 	// Unchanged counts the owners for which there is nothing to do.
-	Unchanged int `json:"-" yaml:"-"`
+	Unchanged int
 }
 
 // Refused reports whether the plan holds a step that must not be applied; then

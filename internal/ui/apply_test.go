@@ -201,7 +201,8 @@ func TestDetailsText(t *testing.T) {
 		Owner: "user.mmuser",
 		Files: []plan.FileDetail{
 			{Kind: "key", Path: "pki/mmuser-mattermost.key", Mode: "0600", State: "ok", Facts: []plan.FileFact{{Name: "iterations", Value: "2048"}}},
-			{Kind: "crt", Path: "pki/mmuser-mattermost.crt", Mode: "0644", State: "damaged: no PEM in it"},
+			{Kind: "crt", Path: "pki/mmuser-mattermost.crt", Mode: "0644", State: "damaged", Message: "no PEM in it",
+				Facts: []plan.FileFact{{Name: plan.FactNotAfter, Value: "2027-01-02T02:04:05Z"}}},
 			{Kind: "p12", Path: "pki/mmuser-mattermost.p12", State: "missing"},
 		},
 		Issued: []plan.IssuedDetail{{Serial: "0A1B", State: "revoked", NotAfter: at, RevokedAt: &at, Reason: "superseded", Subject: "CN=mmuser"}},
@@ -218,6 +219,7 @@ Files
       iterations: 2048
   crt  0644  damaged  pki/mmuser-mattermost.crt
       no PEM in it
+      valid until: 2027-01-02 02:04:05 UTC
   p12  -     missing  pki/mmuser-mattermost.p12
 
 CA database

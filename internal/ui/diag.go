@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	eastasian "golang.org/x/text/width"
 
+	"mtlsplan/internal/plan"
 	"mtlsplan/spec"
 )
 
@@ -255,26 +256,9 @@ func wrap(text string, cols int) []string {
 	return lines
 }
 
-type diagnosticsDocument struct {
-	FormatVersion int                  `json:"format_version"`
-	Valid         bool                 `json:"valid"`
-	Diagnostics   []diagnosticDocument `json:"diagnostics"`
-}
-
-type diagnosticDocument struct {
-	Severity  string `json:"severity"` // "error" or "warning"
-	Summary   string `json:"summary"`
-	Detail    string `json:"detail"`
-	File      string `json:"file"`
-	Line      int    `json:"line"`   // from 1
-	Column    int    `json:"column"` // from 1, in characters
-	EndLine   int    `json:"end_line"`
-	EndColumn int    `json:"end_column"` // of the character behind the part that is meant
-}
-
-// DiagnosticsDocument is the JSON form of what validate finds.
-func DiagnosticsDocument(diags hcl.Diagnostics) any {
-	doc := diagnosticsDocument{FormatVersion: FormatVersion, Valid: !diags.HasErrors(), Diagnostics: []diagnosticDocument{}}
+// Diagnostics are the problems of a spec as documents have them.
+func Diagnostics(diags hcl.Diagnostics) []plan.Diagnostic {
+	out := []plan.Diagnostic{}
 	for _, d := range diags {
 		severity := "error"
 		if d.Severity == hcl.DiagWarning {
@@ -284,10 +268,10 @@ func DiagnosticsDocument(diags hcl.Diagnostics) any {
 		if d.Subject != nil {
 			at = *d.Subject
 		}
-		doc.Diagnostics = append(doc.Diagnostics, diagnosticDocument{
-			severity, d.Summary, d.Detail, at.Filename,
-			at.Start.Line, at.Start.Column, at.End.Line, at.End.Column,
+		out = append(out, plan.Diagnostic{
+			Severity: severity, Summary: d.Summary, Detail: d.Detail, File: at.Filename,
+			Line: at.Start.Line, Column: at.Start.Column, EndLine: at.End.Line, EndColumn: at.End.Column,
 		})
 	}
-	return doc
+	return out
 }

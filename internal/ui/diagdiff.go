@@ -7,21 +7,21 @@ import (
 	"github.com/pmezard/go-difflib/difflib"
 )
 
-// Diff writes what turns old into text as a unified diff that patch(1) reads;
-// on a terminal its lines are made harmless.
-func Diff(w io.Writer, file string, old, text []byte) error {
-	diff, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
+// Diff is what turns old into text, as a unified diff that patch(1) reads.
+func Diff(file string, old, text []byte) (string, error) {
+	return difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
 		A: diffLines(old), FromFile: file,
 		B: diffLines(text), ToFile: file,
 		Context: 3,
 	})
-	if err != nil {
-		return err
-	}
+}
+
+// WriteDiff writes a diff; on a terminal its lines are made harmless.
+func WriteDiff(w io.Writer, diff string) error {
 	if IsTerminal(w) {
 		diff = clean(diff, "\n\t")
 	}
-	_, err = io.WriteString(w, diff)
+	_, err := io.WriteString(w, diff)
 	return err
 }
 

@@ -9,7 +9,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"time"
 	"unicode"
 	"unicode/utf16"
 
@@ -19,10 +18,6 @@ import (
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 )
-
-// FormatVersion is the version of every JSON and YAML document. It rises when
-// a key is removed or changes its meaning, not when one is added.
-const FormatVersion = 1
 
 // Document writes v as a JSON or YAML document. Both have the same keys in the
 // same order: the YAML is made from the JSON.
@@ -103,120 +98,34 @@ func yamlNode(dec *json.Decoder) (*yaml.Node, error) {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}, nil
 }
 
-// planDocument is a plan, and with Applied an apply, as programs read it.
-type planDocument struct {
-	FormatVersion int            `json:"format_version"`
-	At            time.Time      `json:"at"`
-	Steps         []plan.Step    `json:"steps"`
-	Summary       map[string]int `json:"summary"`
-	Notes         []plan.Note    `json:"notes"`
-	Failures      []plan.Failure `json:"failures"`
-	Applied       *[]plan.Owner  `json:"applied,omitempty"`
+// ApplyDocument is the document of an apply; stopped is why it ended early, or
+// nil.
+func ApplyDocument(r *engine.Report, stopped *plan.ErrorDetail) plan.ApplyDocument {
+	return plan.NewApplyDocument(r.Plan, r.Done, r.Failures, stopped)
 }
 
-// PlanDocument is the JSON form of a plan.
-func PlanDocument(p *plan.Plan) any { return newPlanDocument(p) }
-
-// ApplyDocument is the plan's document with the owners whose steps are done,
-// in the order in which they were, and every failure.
-func ApplyDocument(r *engine.Report) any {
-	doc := newPlanDocument(r.Plan)
-	doc.Failures = list(r.Failures)
-	applied := []plan.Owner{}
-	for _, s := range r.Done {
-		applied = append(applied, s.Owner)
-	}
-	doc.Applied = &applied
-	return doc
-}
-
-func newPlanDocument(p *plan.Plan) planDocument {
-	doc := planDocument{
-		FormatVersion: FormatVersion,
-		At:            seconds(p.At),
-		Steps:         []plan.Step{},
-		Summary:       map[string]int{"unchanged": p.Unchanged, "reimports": p.Reimports()},
-		Notes:         list(p.Notes),
-		Failures:      list(p.Failures),
-	}
-	for _, s := range p.Steps {
-		doc.Steps = append(doc.Steps, stepDocument(s))
-	}
-	for action, n := range p.Summary() {
-		doc.Summary[string(action)] = n
-	}
-	return doc
-}
-
-func stepDocument(s plan.Step) plan.Step {
-	s.Artefacts, s.Reasons = list(s.Artefacts), list(s.Reasons)
-	if s.NotAfter != nil {
-		t := seconds(*s.NotAfter)
-		s.NotAfter = &t
-	}
-	return s
-}
-
-// list makes an absent list an empty one: [] and never null.
-func list[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
-}
-
-func seconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
-
-type detailsDocument struct {
-	FormatVersion int                   `json:"format_version"`
-	Owner         plan.Owner            `json:"owner"`
-	Certificates  []certificateDocument `json:"certificates"`
-	Files         []plan.FileDetail     `json:"files"`
-	Issued        []plan.IssuedDetail   `json:"issued"`
-	Step          *plan.Step            `json:"step"`
-	Failures      []plan.Failure        `json:"failures"`
-}
-
-type certificateDocument struct {
-	Serial    string    `json:"serial"` // upper-case hex, whole bytes
-	Subject   string    `json:"subject"`
-	Issuer    string    `json:"issuer"`
-	NotBefore time.Time `json:"not_before"`
-	NotAfter  time.Time `json:"not_after"`
-	Emails    []string  `json:"emails"`
-	SHA256    string    `json:"sha256"` // of the DER, lower-case hex
-	PEM       string    `json:"pem"`
-}
-
-// DetailsDocument is the JSON form of one owner in full.
-func DetailsDocument(d *plan.Details) any {
-	doc := detailsDocument{
-		FormatVersion: FormatVersion,
-		Owner:         d.Owner,
-		Certificates:  []certificateDocument{},
-		Files:         list(d.Files),
-		Issued:        list(d.Issued),
-		Failures:      list(d.Failures),
-	}
+// ShowDocument is the document of one owner in full.
+func ShowDocument(d *plan.Details) plan.ShowDocument {
+	var certificates []plan.CertificateDetail
 	for _, c := range d.Certificates {
-		doc.Certificates = append(doc.Certificates, newCertificateDocument(c))
+		certificates = append(certificates, certificateDetail(c))
 	}
-	if d.Step != nil {
-		s := stepDocument(*d.Step)
-		doc.Step = &s
-	}
-	return doc
+	return plan.NewShowDocument(d, certificates)
 }
 
-func newCertificateDocument(c *x509.Certificate) certificateDocument {
+func certificateDetail(c *x509.Certificate) plan.CertificateDetail {
 	sum := sha256.Sum256(c.Raw)
-	return certificateDocument{
+	sans := []plan.SANDetail{}
+	for _, s := range pki.SANs(c) {
+		sans = append(sans, plan.SANDetail{Type: string(s.Type), Value: s.Value})
+	}
+	return plan.CertificateDetail{
 		Serial:    pki.SerialHex(c.SerialNumber),
 		Subject:   pki.NameString(c.RawSubject),
 		Issuer:    pki.NameString(c.RawIssuer),
-		NotBefore: seconds(c.NotBefore),
-		NotAfter:  seconds(c.NotAfter),
-		Emails:    list(c.EmailAddresses),
+		NotBefore: plan.Seconds(c.NotBefore),
+		NotAfter:  plan.Seconds(c.NotAfter),
+		SANs:      sans,
 		SHA256:    hex.EncodeToString(sum[:]),
 		PEM:       string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})),
 	}

@@ -47,7 +47,7 @@ func document(t *testing.T, format string, v any) string {
 }
 
 func TestEmptyPlanDocument(t *testing.T) {
-	doc := PlanDocument(&plan.Plan{At: at})
+	doc := plan.NewPlanDocument(&plan.Plan{At: at})
 	if got := document(t, "json", doc); got != emptyPlanJSON {
 		t.Errorf("JSON: got\n%s", got)
 	}
@@ -78,7 +78,7 @@ func TestStepDocument(t *testing.T) {
 		Owner: "user.<a>", Action: plan.Rekey, NotAfter: &at, Reimport: true,
 		Reasons: []plan.Reason{{Code: plan.Expiring, Message: "m", Field: "not_after", Have: "h", Want: "w"}},
 	}}}
-	text := document(t, "json", PlanDocument(p))
+	text := document(t, "json", plan.NewPlanDocument(p))
 	if !strings.Contains(unindent(text), unindent(stepJSON)) {
 		t.Errorf("got\n%s", text)
 	}
@@ -97,12 +97,18 @@ func TestApplyDocument(t *testing.T) {
 		done []plan.Step
 		want string
 	}{
-		{nil, `"failures":[{"owner":"user.mmuser","message":"m"}],"applied":[]}`},
-		{p.Steps[:1], `"failures":[{"owner":"user.mmuser","message":"m"}],"applied":["ca.mattermost"]}`},
+		{nil, `"failures":[{"owner":"user.mmuser","code":"failed","message":"m"}],"applied":[]`},
+		{p.Steps[:1], `"failures":[{"owner":"user.mmuser","code":"failed","message":"m"}],"applied":["ca.mattermost"]`},
 	} {
-		r := &engine.Report{Plan: p, Done: c.done, Failures: []plan.Failure{{Owner: "user.mmuser", Message: "m"}}}
-		if got := unindent(document(t, "json", ApplyDocument(r))); !strings.HasSuffix(got, c.want) {
-			t.Errorf("got %s, want at its end %s", got, c.want)
+		r := &engine.Report{Plan: p, Done: c.done, Failures: []plan.Failure{{Owner: "user.mmuser", Code: plan.Failed, Message: "m"}}}
+		stopped := &plan.ErrorDetail{Code: plan.Interrupted, Message: "m"}
+		for _, want := range []struct {
+			stopped *plan.ErrorDetail
+			end     string
+		}{{nil, "}"}, {stopped, `,"error":{"code":"interrupted","message":"m"}}`}} {
+			if got := unindent(document(t, "json", ApplyDocument(r, want.stopped))); !strings.HasSuffix(got, c.want+want.end) {
+				t.Errorf("got %s, want at its end %s", got, c.want+want.end)
+			}
 		}
 	}
 }
@@ -116,7 +122,7 @@ func TestFormatsAgree(t *testing.T) {
 	p.Steps[0].NotAfter = &at
 	details := &plan.Details{Owner: "user.a", Step: &p.Steps[0], Certificates: sampleCertificates(t),
 		Issued: []plan.IssuedDetail{{Serial: "0123", State: "valid", NotAfter: at}}}
-	for _, doc := range []any{PlanDocument(p), DetailsDocument(details)} {
+	for _, doc := range []any{plan.NewPlanDocument(p), ShowDocument(details)} {
 		var fromJSON, fromYAML any
 		if err := json.Unmarshal([]byte(document(t, "json", doc)), &fromJSON); err != nil {
 			t.Fatal(err)
@@ -147,7 +153,7 @@ func (full) Write([]byte) (int, error) { return 0, errFull }
 func TestOutputRemembersTheFirstError(t *testing.T) {
 	out := &Output{W: full{}}
 	Plan(out, Style{}, samplePlan())
-	if err := Document(out, "yaml", PlanDocument(samplePlan())); err != nil {
+	if err := Document(out, "yaml", plan.NewPlanDocument(samplePlan())); err != nil {
 		t.Errorf("Document saw %v, which only the end of the run should", err)
 	}
 	if out.Err != errFull {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
@@ -53,7 +52,7 @@ func files(w io.Writer, st Style, files []plan.FileDetail) {
 	section(w, st, "Files")
 	kinds, states := 0, 0
 	for _, f := range files {
-		kinds, states = max(kinds, len(Clean(f.Kind))), max(states, utf8.RuneCountInString(Clean(f.State)))
+		kinds, states = max(kinds, len(Clean(f.Kind))), max(states, len(Clean(f.State)))
 	}
 	for _, f := range files {
 		mode := Clean(f.Mode)
@@ -65,9 +64,17 @@ func files(w io.Writer, st Style, files []plan.FileDetail) {
 			fmt.Fprintf(w, "      %s\n", Clean(f.Message))
 		}
 		for _, fact := range f.Facts {
-			fmt.Fprintf(w, "      %s: %s\n", factLabel(fact.Name), Clean(fact.Value))
+			fmt.Fprintf(w, "      %s: %s\n", label(fact.Name), Clean(forPeople(fact.Value)))
 		}
 	}
+}
+
+// forPeople writes a time as the rest of the page does.
+func forPeople(value string) string {
+	if t, err := time.Parse(time.RFC3339, value); err == nil {
+		return t.UTC().Format(time.DateTime) + " UTC"
+	}
+	return value
 }
 
 func issued(w io.Writer, st Style, rows []plan.IssuedDetail) {
@@ -98,18 +105,4 @@ func pending(w io.Writer, st Style, d *plan.Details) {
 	for line := range strings.Lines(text.String()) {
 		fmt.Fprint(w, "  "+line)
 	}
-}
-
-// factLabels are what people read for the names of facts that are no words.
-var factLabels = map[string]string{
-	"spki_sha256":               "public key sha256",
-	"email":                     "e-mail",
-	"holds_key_and_certificate": "holds key and certificate above",
-}
-
-func factLabel(name string) string {
-	if label, ok := factLabels[name]; ok {
-		return label
-	}
-	return Clean(strings.ReplaceAll(name, "_", " "))
 }

@@ -235,7 +235,7 @@ func TestHostileTextIsHarmless(t *testing.T) {
 	p := &plan.Plan{At: at, Steps: []plan.Step{step}, Notes: []plan.Note{{Owner: step.Owner, Message: bad}},
 		Failures: []plan.Failure{{Owner: step.Owner, Message: bad}}}
 	details := &plan.Details{Owner: step.Owner, Step: &step, Failures: p.Failures,
-		Files:  []plan.FileDetail{{Kind: bad, Path: bad, Mode: bad, State: bad, Facts: []plan.FileFact{{Name: bad, Value: bad}}}},
+		Files:  []plan.FileDetail{{Kind: bad, Path: bad, Mode: bad, State: bad, Message: bad, Facts: []plan.FileFact{{Name: bad, Value: bad}}}},
 		Issued: []plan.IssuedDetail{{Serial: bad, State: bad, RevokedAt: &at, Reason: bad, Subject: bad}}}
 
 	var out bytes.Buffer
@@ -246,7 +246,7 @@ func TestHostileTextIsHarmless(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, format := range []string{"json", "yaml"} {
-		for _, doc := range []any{PlanDocument(p), DetailsDocument(details)} {
+		for _, doc := range []any{plan.NewPlanDocument(p), ShowDocument(details)} {
 			if err := Document(&out, format, doc); err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -83,6 +84,20 @@ func Legend() string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// labels are what people read for the names of facts; a name that is not here is
+// its own label.
+var labels = map[string]string{
+	plan.FactSPKISHA256:        "SPKI SHA-256",
+	plan.FactEmail:             "e-mail",
+	plan.FactChallengePassword: "challenge password",
+	plan.FactNotAfter:          "valid until",
+	plan.FactThisUpdate:        "this update",
+	plan.FactNextUpdate:        "next update",
+	plan.FactHolds:             "holds key and certificate above",
+}
+
+func label(name string) string { return cmp.Or(labels[name], Clean(name)) }
 
 // tally counts actions and is written as "3 created, 1 rekeyed".
 func tally(counts map[plan.Action]int, text func(word) string) []string {

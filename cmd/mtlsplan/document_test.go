@@ -1,0 +1,230 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	validator "github.com/santhosh-tekuri/jsonschema/v6"
+	"gopkg.in/yaml.v3"
+)
+
+// violationsVar names the file in which a run of mtlsplan says what is wrong
+// with its document; the script that ran it then fails, whatever exit status it
+// wanted.
+const violationsVar = "MTLSPLAN_TEST_VIOLATIONS"
+
+// checkedMain is the program as scripts run it: each document that it prints is
+// held against its schema.
+func checkedMain() {
+	out := &answerCopy{to: os.Stdout}
+	var stdout io.Writer = os.Stdout
+	args := os.Args[1:]
+	if answersWithDocument(args) {
+		stdout = out
+	}
+	code := live(stdout)
+	if stdout == out && !out.broken {
+		if err := checkDocument(args, out.text.Bytes()); err != nil {
+			reportViolation(args, err)
+			code = 99
+		}
+	}
+	os.Exit(code)
+}
+
+// answerCopy keeps what went to standard output.
+type answerCopy struct {
+	to     io.Writer
+	text   bytes.Buffer
+	broken bool // standard output did not take all of it
+}
+
+func (c *answerCopy) Write(p []byte) (int, error) {
+	n, err := c.to.Write(p)
+	c.text.Write(p[:n])
+	c.broken = c.broken || err != nil
+	return n, err
+}
+
+func reportViolation(args []string, err error) {
+	text := fmt.Sprintf("mtlsplan %s: %v\n", strings.Join(args, " "), err)
+	fmt.Fprint(os.Stderr, text)
+	f, err := os.OpenFile(os.Getenv(violationsVar), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err == nil {
+		_, err = f.WriteString(text)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+}
+
+// watchDocuments fails a script in which a document did not keep to its schema.
+func watchDocuments(env *testscript.Env) {
+	file := filepath.Join(filepath.Dir(env.WorkDir), filepath.Base(env.WorkDir)+".violations")
+	env.Setenv(violationsVar, file)
+	env.Defer(func() {
+		text, err := os.ReadFile(file)
+		switch {
+		case err == nil:
+			env.T().Fatal("documents:\n" + string(text))
+		case !errors.Is(err, os.ErrNotExist):
+			env.T().Fatal(err)
+		}
+	})
+}
+
+func answersWithDocument(args []string) bool {
+	format := formatIn(args)
+	return (format == "json" || format == "yaml") && !slices.ContainsFunc(args, func(arg string) bool {
+		return slices.Contains([]string{"help", "completion", "__complete", "--help", "-h"}, arg)
+	})
+}
+
+// checkDocument holds the standard output of a run against the schema of its
+// command, or that of errors.
+func checkDocument(args []string, text []byte) error {
+	if len(text) == 0 {
+		if slices.Contains(args, "-q") || slices.Contains(args, "--quiet") {
+			return nil
+		}
+		return errors.New("it printed no document")
+	}
+	if formatIn(args) == "yaml" {
+		var v any
+		if err := yaml.Unmarshal(text, &v); err != nil {
+			return err
+		}
+		var err error
+		if text, err = json.Marshal(v); err != nil {
+			return err
+		}
+	}
+	document, err := validator.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	if err := checkWords("", document); err != nil {
+		return err
+	}
+	return checkSchema(schemaFor(args, document), document)
+}
+
+// schemaFor names the schema of a document.
+func schemaFor(args []string, document any) string {
+	if keys, ok := document.(map[string]any); ok && len(keys) == 2 && keys["error"] != nil {
+		return "error"
+	}
+	if slices.Contains(args, "--version") {
+		return "version"
+	}
+	cmd, _, err := documentedRoot().Find(args)
+	if err != nil {
+		return "error"
+	}
+	return cmd.Name()
+}
+
+func checkSchema(name string, document any) error {
+	for _, d := range documents {
+		if d.name != name {
+			continue
+		}
+		text, err := json.Marshal(schemaOf(d.name, d.value))
+		if err != nil {
+			return err
+		}
+		schema, err := validator.UnmarshalJSON(bytes.NewReader(text))
+		if err != nil {
+			return err
+		}
+		c := validator.NewCompiler()
+		c.AssertFormat()
+		if err := c.AddResource(name, schema); err != nil {
+			return err
+		}
+		compiled, err := c.Compile(name)
+		if err != nil {
+			return err
+		}
+		return compiled.Validate(document)
+	}
+	return fmt.Errorf("there is no schema for the answer of %s", name)
+}
+
+var (
+	keyForm  = regexp.MustCompile(`^[a-z0-9_]+$`)
+	codeForm = regexp.MustCompile(`^[a-z0-9-]+$`)
+)
+
+// checkWords holds keys, codes and the names of facts against their forms: none
+// is an English sentence.
+func checkWords(at string, v any) error {
+	switch v := v.(type) {
+	case []any:
+		for i, item := range v {
+			if err := checkWords(fmt.Sprintf("%s[%d]", at, i), item); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		for key, value := range v {
+			here := at + "." + key
+			form := map[string]*regexp.Regexp{"code": codeForm, "state": codeForm, "name": keyForm}[key]
+			if text, ok := value.(string); ok && form != nil && !form.MatchString(text) {
+				return fmt.Errorf("%s: %q does not match %s", here, text, form)
+			}
+			if !keyForm.MatchString(key) {
+				return fmt.Errorf("%s: the key is not lower_snake_case", here)
+			}
+			if err := checkWords(here, value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// TestSchemasRefuse shows documents to the check that it must not let through.
+func TestSchemasRefuse(t *testing.T) {
+	const plan = `{"format_version":1,"at":"2027-01-02T02:04:05Z","steps":[],"summary":{"reimports":0,"unchanged":0},"notes":[],"failures":[]`
+	for _, c := range []struct {
+		args, text string
+		good       bool
+	}{
+		{"plan --format json", plan + `}`, true},
+		{"apply --format json", plan + `}`, false},
+		{"apply --format json", plan + `,"applied":[]}`, true},
+		{"apply --format json", plan + `,"applied":["user.ann"],"error":{"code":"interrupted","message":"m"}}`, true},
+		{"plan --format json", plan + `,"steps":null}`, false},
+		{"plan --format json", plan + `,"surprise":1}`, false},
+		{"plan --format json", plan + `} {}`, false},
+		{"plan --format json", strings.Replace(plan, "T02:04:05Z", "", 1) + `}`, false},
+		{"plan --format json", strings.Replace(plan, `"notes":[]`, `"notes":[{"code":"orphaned","message":"m"}]`, 1) + `}`, true},
+		{"plan --format json", strings.Replace(plan, `"notes":[]`, `"notes":[{"code":"damaged","message":"m"}]`, 1) + `}`, false},
+		{"plan --format json", strings.Replace(plan, `"notes":[]`, `"notes":[{"message":"m"}]`, 1) + `}`, false},
+		{"plan --format json", strings.Replace(plan, `"unchanged"`, `"to create"`, 1) + `}`, false},
+		{"plan --format json", ``, false},
+		{"apply --quiet --format json", ``, true},
+		{"plan --format json", `{"format_version":1,"error":{"code":"usage","message":"m"}}`, true},
+		{"plan --format json", `{"format_version":1,"error":{"code":"wrong flag","message":"m"}}`, false},
+		{"plan --format json", `{"format_version":2,"error":{"code":"usage","message":"m"}}`, false},
+		{"init --format yaml", "format_version: 1\nfile: m.hcl\n", true},
+		{"init --format yaml", "format_version: 1\nfile: 7\n", false},
+	} {
+		err := checkDocument(strings.Fields(c.args), []byte(c.text))
+		if good := err == nil; good != c.good {
+			t.Errorf("%s: %s: %v", c.args, c.text, err)
+		}
+	}
+}
