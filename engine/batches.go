@@ -4,11 +4,11 @@ import (
 	"context"
 	"iter"
 	"runtime"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
+	"mtlsplan/internal/facts"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/policy"
@@ -39,7 +39,7 @@ func (c *carryOut) work(t *policy.Task) int {
 		switch {
 		case kind == plan.KindKey:
 			derivations += 2
-		case strings.HasSuffix(kind, plan.KindP12):
+		case facts.IsP12(kind):
 			derivations += 6
 		}
 	}

@@ -118,7 +118,7 @@ func bareWork(b *testing.B, cfg *spec.Config, path string) {
 			must(err)
 			cert, err := x509.ParseCertificate(der)
 			must(err)
-			p12, err := pki.EncodeP12(u.P12[0], key, cert, []*x509.Certificate{ca}, pass, u.KDFIterations)
+			p12, err := u.P12[0].Encode(key, cert, []*x509.Certificate{ca}, pass, u.KDFIterations)
 			must(err)
 			files[i] = [5][]byte{[]byte(pass.Reveal() + "\n"), encrypted, pki.EncodeCSR(csr), pki.EncodeCertificate(der), p12}
 			return nil

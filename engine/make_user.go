@@ -75,7 +75,7 @@ func (c *carryOut) makeUser(r *result) error {
 		if err != nil {
 			return err
 		}
-		data, err := pki.EncodeP12(profile, key, cert, chain, pass, u.KDFIterations)
+		data, err := profile.Encode(key, cert, chain, pass, u.KDFIterations)
 		if err != nil {
 			return err
 		}

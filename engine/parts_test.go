@@ -48,7 +48,7 @@ func BenchmarkParts(b *testing.B) {
 	encrypted, err := pki.EncryptKey(key, pass, u.KDFIterations)
 	must(err)
 	p12 := func(profile pki.Profile) ([]byte, error) {
-		return pki.EncodeP12(profile, key, cert, []*x509.Certificate{ca}, pass, u.KDFIterations)
+		return profile.Encode(key, cert, []*x509.Certificate{ca}, pass, u.KDFIterations)
 	}
 	compat, err := p12(pki.Compat)
 	must(err)

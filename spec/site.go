@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"mtlsplan/internal/pki"
 	"mtlsplan/render"
 	"mtlsplan/render/proxies"
 )
@@ -219,8 +220,12 @@ func (l *loader) owned(file string) string {
 	if rest, ok := strings.CutPrefix(file, "ca."+ca+"."); ok && slices.Contains([]string{"key", "crt", "crl"}, rest) {
 		return "the CA"
 	}
-	for _, ending := range []string{".key", ".csr", ".crt", ".p12", ".modern.p12", ".compat.p12"} {
-		name, ok := strings.CutSuffix(file, "-"+ca+ending)
+	endings := []string{"key", "csr", "crt"}
+	for _, p := range pki.Profiles {
+		endings = append(endings, p.Ending(true), p.Ending(false))
+	}
+	for _, ending := range endings {
+		name, ok := strings.CutSuffix(file, "-"+ca+"."+ending)
 		if _, user := l.users[name]; ok && user {
 			return "a user"
 		}

@@ -3,6 +3,7 @@ package facts
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
@@ -58,24 +59,25 @@ var endings = func() map[plan.Kind]string {
 }()
 
 // UserKinds are the kinds of file that a user may have, whatever the spec says.
-var UserKinds = func() []plan.Kind {
-	list := []plan.Kind{plan.KindPass, plan.KindKey, plan.KindCSR, plan.KindCrt, plan.KindP12}
-	for _, p := range pki.Profiles {
-		list = append(list, string(p)+"."+plan.KindP12)
+var UserKinds = append([]plan.Kind{plan.KindPass, plan.KindKey, plan.KindCSR, plan.KindCrt}, p12Kinds...)
+
+var p12Kinds = func() []plan.Kind {
+	var list []plan.Kind
+	for i := range 2 {
+		for _, p := range pki.Profiles {
+			if kind := P12Kind(i, p); !slices.Contains(list, kind) {
+				list = append(list, kind)
+			}
+		}
 	}
 	return list
 }()
 
 // P12Kind is the kind of a user's i-th .p12: the first has no profile in its name.
-func P12Kind(i int, p pki.Profile) plan.Kind {
-	switch {
-	case i == 0:
-		return plan.KindP12
-	case p == pki.Modern:
-		return "modern.p12" // as a constant, for each of many users
-	}
-	return string(p) + "." + plan.KindP12
-}
+func P12Kind(i int, p pki.Profile) plan.Kind { return p.Ending(i == 0) }
+
+// IsP12 reports whether a kind is that of a .p12.
+func IsP12(kind plan.Kind) bool { return slices.Contains(p12Kinds, kind) }
 
 // Modes of what lies in an output directory.
 const (

@@ -87,7 +87,7 @@ const manyUsers = 256
 // does not ask for. For many users all names are looked at once, unless the
 // directory is as it was when none of its names was such a .p12's.
 func (r *Reader) strays(users int) func(*config.User) bool {
-	asked := func(u *config.User, p pki.Profile) bool { return len(u.P12) > 1 && u.P12[1] == p }
+	asked := func(u *config.User, p pki.Profile) bool { return slices.Contains(kindsOf(u), facts.P12Kind(1, p)) }
 	name := func(u *config.User, p pki.Profile) string {
 		return facts.UserPath(r.base(u), facts.P12Kind(1, p)).String()
 	}

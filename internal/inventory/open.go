@@ -84,9 +84,9 @@ func (o *openings) key(data []byte, pass secret.Value) (contents, error) {
 	})
 }
 
-func (o *openings) p12(data []byte, pass secret.Value) (contents, error) {
+func (o *openings) p12(profile pki.Profile, data []byte, pass secret.Value) (contents, error) {
 	return o.open(data, pass, func() (contents, error) {
-		open, err := pki.OpenP12(data, pass)
+		open, err := profile.Open(data, pass)
 		if err != nil {
 			return contents{}, err
 		}
@@ -145,7 +145,7 @@ func (r *Reader) p12(f file, profile pki.Profile, pass secret.Value, known *cont
 		return p
 	}
 	var err error
-	if p.Info, err = pki.InspectP12(f.content.Data); err != nil {
+	if p.Info, err = profile.Inspect(f.content.Data); err != nil {
 		p.Opening = facts.Unreadable
 		return p
 	}
@@ -153,7 +153,7 @@ func (r *Reader) p12(f file, profile pki.Profile, pass secret.Value, known *cont
 		return p
 	}
 	if known == nil {
-		c, err := r.opened.p12(f.content.Data, pass)
+		c, err := r.opened.p12(profile, f.content.Data, pass)
 		switch {
 		case errors.Is(err, pki.ErrPassphrase):
 			p.Opening = facts.OpensNeither

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
@@ -86,9 +87,8 @@ func (r *Reader) readUser(u *config.User) *Material {
 		}
 		f.P12 = append(f.P12, r.p12(files[atP12+i], profile, now, k))
 	}
-	for _, profile := range pki.Profiles {
-		kind := facts.P12Kind(1, profile)
-		if len(u.P12) > 1 && u.P12[1] == profile {
+	for _, kind := range facts.UserKinds {
+		if slices.Contains(kinds, kind) {
 			continue
 		}
 		if s, exists := r.unread(kind, facts.UserPath(base, kind)); exists {

@@ -168,7 +168,7 @@ func (w *world) files(u *config.User) (files map[string][]byte, pass secret.Valu
 	csr, err := pki.MakeCSR(cert.RawSubject, u.SANs(), secret.Value{}, key)
 	w.check(err)
 	files[base+"csr"] = pki.EncodeCSR(csr)
-	files[base+"p12"], err = pki.EncodeP12(pki.Modern, key, cert, []*x509.Certificate{w.caCert}, pass, 1)
+	files[base+"p12"], err = pki.Modern.Encode(key, cert, []*x509.Certificate{w.caCert}, pass, 1)
 	w.check(err)
 	return files, pass, cert
 }

@@ -27,7 +27,7 @@ func FuzzInspectP12(f *testing.F) {
 	key := keyFor(f, ECDSAP256)
 	_, cert := issue(f, key, keyFor(f, Ed25519))
 	for _, p := range Profiles {
-		der, err := EncodeP12(p, keyFor(f, Ed25519), cert, []*x509.Certificate{cert}, pass("pw"), 2048)
+		der, err := p.Encode(keyFor(f, Ed25519), cert, []*x509.Certificate{cert}, pass("pw"), 2048)
 		if err != nil {
 			f.Fatal(err)
 		}

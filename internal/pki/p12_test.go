@@ -18,7 +18,7 @@ func TestP12(t *testing.T) {
 			t.Run(string(kind)+" "+string(profile), func(t *testing.T) {
 				key := keyFor(t, kind)
 				ca, cert := issue(t, caKey, key)
-				der, err := EncodeP12(profile, key, cert, []*x509.Certificate{ca}, pass("pw"), 2050)
+				der, err := profile.Encode(key, cert, []*x509.Certificate{ca}, pass("pw"), 2050)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -77,7 +77,7 @@ func TestP12Refuses(t *testing.T) {
 		{"does not belong", Modern, cert, pass("pw"), 1},
 		{"cannot be encoded", Modern, own, pass("secret\U0001F600"), 1},
 	} {
-		der, err := EncodeP12(c.profile, key, c.cert, nil, c.pass, c.iterations)
+		der, err := c.profile.Encode(key, c.cert, nil, c.pass, c.iterations)
 		if err == nil || der != nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%v, want %q", err, c.want)
 		}
@@ -138,7 +138,7 @@ func TestInspectP12OfOthers(t *testing.T) {
 func TestDamagedP12(t *testing.T) {
 	key := keyFor(t, ECDSAP256)
 	_, cert := issue(t, keyFor(t, Ed25519), key)
-	der, err := EncodeP12(Modern, key, cert, nil, pass("pw"), 1)
+	der, err := Modern.Encode(key, cert, nil, pass("pw"), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestDamagedP12(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	many, err := EncodeP12(Modern, key, cert, nil, pass("pw"), 2050)
+	many, err := Modern.Encode(key, cert, nil, pass("pw"), 2050)
 	if err != nil {
 		t.Fatal(err)
 	}

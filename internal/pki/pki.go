@@ -40,9 +40,6 @@ const (
 	Modern Profile = "modern" // PBES2 AES-256-CBC, HMAC-SHA-256
 )
 
-// Profiles are all PKCS #12 profiles.
-var Profiles = []Profile{Compat, Modern}
-
 // Subject is a distinguished name as the spec writes it. The certificate holds
 // the fields that are not empty, in this order, one attribute per RDN.
 type Subject struct {

@@ -1,6 +1,10 @@
 package plan
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // Kind is a kind of artefact, as plans name it. A further .p12 of a user has the
 // kind "PROFILE.p12".
@@ -17,11 +21,19 @@ const (
 	KindDB   Kind = "db"
 )
 
-// kinds are in the order in which a step names its artefacts.
-var kinds = []Kind{KindKey, KindCSR, KindCrt, KindP12, "compat.p12", "modern.p12", KindCRL, KindSite, KindPass, KindDB}
-
-// SortKinds sorts kinds as steps name them and drops repetitions.
+// SortKinds sorts kinds as steps name them and drops repetitions: what is made of
+// key and certificate behind them, a further .p12 behind the first.
 func SortKinds(list []Kind) []Kind {
-	slices.SortFunc(list, func(a, b Kind) int { return slices.Index(kinds, a) - slices.Index(kinds, b) })
+	slices.SortFunc(list, func(a, b Kind) int {
+		return cmp.Or(rank(a)-rank(b), strings.Count(a, ".")-strings.Count(b, "."), strings.Compare(a, b))
+	})
 	return slices.Compact(list)
+}
+
+func rank(kind Kind) int {
+	before, after := []Kind{KindKey, KindCSR, KindCrt}, []Kind{KindCRL, KindSite, KindPass, KindDB}
+	if i := slices.Index(before, kind); i >= 0 {
+		return i
+	}
+	return len(before) + 1 + slices.Index(after, kind)
 }
