@@ -19,10 +19,10 @@ func (a *app) applyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply [FILE]",
 		Short: "Make the output directory match the spec",
-		Long: `Plans, does every step of the plan, and prints each one when its files are in
-place. A second run has nothing to do. An owner that fails is left as it was
-and the others go on (exit 3). After an interruption, run apply again: it
-finishes what was begun.`,
+		Long: `Makes a plan, carries it out, and prints each step when its files are in place.
+A second run has nothing to do. An owner that fails is left as it was, and the
+others go on (exit 3). After an interruption, run apply again: it finishes the
+interrupted run.`,
 		Example: `  mtlsplan apply
   mtlsplan apply --only user.mmuser staff.hcl
   mtlsplan apply --lock-timeout 30s --format json   # from cron
@@ -95,7 +95,7 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options) er
 	return nil
 }
 
-// progress is the bar of a run, nil where nobody is at a terminal.
+// progress is the bar of a run, nil where standard error is no terminal.
 func (a *app) progress(opt *engine.Options) *ui.Progress {
 	if !ui.Interactive(a.stderr, a.lookupEnv) {
 		return nil
@@ -106,21 +106,21 @@ func (a *app) progress(opt *engine.Options) *ui.Progress {
 	return bar
 }
 
-// nextStep tells a person at a terminal what a new user needs.
+// nextStep tells a person at a terminal what to give a new user.
 func (a *app) nextStep(report *engine.Report) {
 	if a.documents() || !ui.IsTerminal(a.stdout) {
 		return
 	}
 	for _, s := range report.Done {
 		if s.Reimport {
-			fmt.Fprintln(a.stderr, "Next: give users their .p12, and by another way its passphrase.")
+			fmt.Fprintln(a.stderr, "Next: give each user the .p12, and its passphrase by a different channel.")
 			return
 		}
 	}
 }
 
 // passphrasePath returns where the generated passphrase of an owner lies,
-// seen from where one stands if that is shorter.
+// relative to the working directory if that is shorter.
 func passphrasePath(cfg *spec.Config) func(plan.Owner) string {
 	here, _ := os.Getwd() // without it the path stays absolute
 	return func(owner plan.Owner) string {

@@ -6,18 +6,18 @@ import (
 	"mtlsplan/spec"
 )
 
-// rosterDocs says what is in a roster's file.
+// rosterDocs describes the file of a roster.
 func rosterDocs(p page) {
-	p.para("The ending of the file tells its kind. Each user has a `name` and what a user block could say; what is not said comes from the defaults. " +
+	p.para("The extension of the file tells its kind. Each user has a `name` and any attributes of a user block; the defaults give the others. " +
 		"The columns of a CSV file, and the keys in YAML and JSON, are `" + strings.Join(spec.RosterColumns(), "`, `") + "`.")
 	p.table([]string{"kind", "meaning"}, [][]string{
 		{".csv", "RFC 4180 in UTF-8, with or without a byte order mark; the first row names the columns."},
 		{".yaml", "A list of mappings, each value on one line. Anchors, aliases, tags and further documents are errors. `.yml` is the same."},
 		{".json", "A list of objects."},
 	})
-	p.para("An empty cell, an empty text and null are an attribute that is not said. A list, such as `p12` or the words of `passphrase.command`, is separated by blanks; " +
-		"in YAML and JSON it may be a list, too, and what is behind a dot may stand in a mapping of its own. " +
-		"Every path in a roster is relative to the spec, not to the roster. A roster holds no secret, as little as a spec does.")
+	p.para("An empty cell, an empty string and null mean that the attribute is not set. A list, such as `p12` or the words of `passphrase.command`, is separated by spaces; " +
+		"in YAML and JSON it may also be a list, and attributes with a dot may be written as a mapping. " +
+		"Every path in a roster is relative to the spec, not to the roster. Like a spec, a roster never holds a secret.")
 	p.code("name,email,subject.organizational_unit,passphrase.env\nada,ada@example.com,Analysis,\ngrace,grace@example.com,\"Compilers, Navy\",GRACE_PASSPHRASE")
 	p.code("- name: ada\n  email: ada@example.com\n  subject.organizational_unit: Analysis\n- name: grace\n  email: grace@example.com\n  passphrase:\n    env: GRACE_PASSPHRASE")
 	p.code("[{\"name\": \"ada\", \"email\": \"ada@example.com\", \"p12\": [\"modern\", \"compat\"]}]")

@@ -124,7 +124,7 @@ func exitCodeDocs(p page) {
 func environmentDocs(p page) {
 	p.heading(2, "Environment")
 	p.table([]string{"variable", "meaning"}, [][]string{
-		{"NO_COLOR", "When it is set to anything, nothing is coloured."},
+		{"NO_COLOR", "If set to anything but the empty string, there is no colour."},
 		{"TERM", "`dumb`: no colour and no progress bar. Neither is ever written to anything but a terminal."},
 		{"PATH", "Where the programs of `passphrase = { command = [...] }` are found."},
 	})
@@ -133,7 +133,7 @@ func environmentDocs(p page) {
 
 func specDocs(p page) {
 	p.heading(2, "The spec")
-	p.para("A spec is written in HCL. All blocks and attributes that are not below are errors.")
+	p.para("A spec is written in HCL. A block or attribute that is not listed below is an error.")
 	for _, b := range spec.Reference() {
 		p.heading(3, blockTitle(b))
 		if text := strings.TrimSpace(b.Doc + " " + b.Unsupported); text != "" {

@@ -15,7 +15,7 @@ import (
 	"mtlsplan/spec"
 )
 
-// formatting is what fmt was asked for.
+// formatting holds the flags of fmt.
 type formatting struct {
 	check bool // change nothing, tell by the exit code
 	diff  bool // show what changes
@@ -26,14 +26,14 @@ func (a *app) fmtCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fmt [FILE...]",
 		Short: "Write specs in the canonical style",
-		Long: `Rewrites specs in the canonical style of HCL and prints the names of those that
-it changed. Only blanks change.
+		Long: `Rewrites specs in the canonical style of HCL and prints the names of the files
+that it changed. Only white space changes.
 
-With --check no file is changed, and the exit code is 2 when one would be. A
-file that is not HCL is left as it is and gives 10.
+With --check no file is changed, and the exit code is 2 if one would be. A file
+that is not HCL is left as it is, and the exit code is 10.
 
-With --diff, "(hidden)" stands for what could be a passphrase that somebody
-wrote into the file; patch takes the diff of any other file.`,
+With --diff, a value that could be a passphrase is shown as "(hidden)". The diff
+of a file without one can be given to patch.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				args = []string{defaultSpec}
@@ -41,13 +41,13 @@ wrote into the file; patch takes the diff of any other file.`,
 			return a.fmt(cmd.Context(), args, f)
 		},
 	}
-	cmd.Flags().BoolVar(&f.check, "check", false, "change nothing; exit with 2 when a file would change")
-	cmd.Flags().BoolVar(&f.diff, "diff", false, "show what changes")
+	cmd.Flags().BoolVar(&f.check, "check", false, "change nothing; exit with 2 if a file would change")
+	cmd.Flags().BoolVar(&f.diff, "diff", false, "print the changes as a diff")
 	return cmd
 }
 
-// fmt goes on after a file that cannot be formatted, and ends with the code of
-// what went worst.
+// fmt goes on after a file that cannot be formatted, and ends with the gravest
+// exit status.
 func (a *app) fmt(ctx context.Context, files []string, f formatting) error {
 	var failed error
 	var invalid specError

@@ -6,8 +6,8 @@ import (
 
 // harden makes the process safe to hold keys, before it has read any.
 func harden() {
-	// A core file would hold every key and passphrase of the run. Who may not
-	// lower the limit has none to lower.
+	// A core file would hold every key and passphrase of the run. Lowering the
+	// limit is always allowed, so there is no error to look at.
 	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
 	undumpable()
 	// Modes are given with every file; the caller's umask must neither widen

@@ -19,12 +19,12 @@ type exitDoc struct {
 // exitDocs are all exit codes.
 var exitDocs = []exitDoc{
 	{exitDone, "done, or nothing to do"},
-	{exitFailure, "failure, wrong flags and arguments too; the message says what to do"},
-	{exitPending, "changes are pending: of plan --detailed-exitcode and fmt --check"},
-	{exitIncomplete, "incomplete: an owner failed or cannot be judged; all else is done and safe"},
+	{exitFailure, "failure, including wrong flags or arguments; the message says what to do"},
+	{exitPending, "changes are pending (plan --detailed-exitcode, fmt --check)"},
+	{exitIncomplete, "incomplete: an owner failed or cannot be judged; everything else is done and safe"},
 	{exitRefused, "refused: a step must not be applied, so nothing was changed"},
 	{exitInvalid, "the spec is invalid"},
-	{exitLocked, "another run holds the lock; the message says who"},
+	{exitLocked, "another run holds the lock; the message names it"},
 	{exitInterrupt, "interrupted, cleanly; run apply again"},
 }
 
@@ -36,7 +36,7 @@ func exitText() string {
 	return b.String() + "\n" + exitOrder
 }
 
-const exitOrder = "Where several hold, 4 is given before 3 and 3 before 2."
+const exitOrder = "If several apply, 4 wins over 3, and 3 over 2."
 
 // usage is the template of every command's help, below its description. %s is
 // the table of exit codes.
@@ -75,8 +75,8 @@ func (a *app) dress(root *cobra.Command) {
 	root.Args = unknownCommand
 }
 
-// remedy ends an error about the command line: with what was probably meant,
-// or with where to read on.
+// remedy ends an error about the command line with a likely correction, or with
+// the command that explains more.
 func remedy(cmd *cobra.Command, text string, near []string) error {
 	if len(near) > 0 {
 		return usageError("%s; did you mean %s?", text, orList(near))
@@ -110,7 +110,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	return remedy(cmd, message, near)
 }
 
-// wanted is what a flag of a type takes.
+// wanted describes the values of a flag by its type.
 var wanted = map[string]string{
 	"int":      "a whole number",
 	"duration": "a duration, as in 30s",
@@ -126,7 +126,7 @@ func nearestFlags(cmd *cobra.Command, name string) (near []string) {
 	return near
 }
 
-// unknownCommand is what the root makes of an argument that is no command.
+// unknownCommand refuses an argument of the root that is no command.
 func unknownCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

@@ -16,8 +16,8 @@ import (
 func (a *app) initCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "init [FILE]",
-		Short: "Write a commented spec to begin with",
-		Long: `Writes a valid spec with comments, to be edited. A file that exists is never
+		Short: "Write a commented spec to start from",
+		Long: `Writes a valid spec with comments, ready to be edited. An existing file is never
 overwritten.`,
 		Args: atMostOneFile,
 		RunE: func(_ *cobra.Command, args []string) error { return a.init(specArg(args)) },
@@ -27,14 +27,14 @@ overwritten.`,
 func (a *app) init(file string) error {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return plan.Errorf(plan.FileError, "%s exists and is left as it is: name another file", file)
+		return plan.Errorf(plan.FileError, "%s exists and is left as it is: choose another name", file)
 	}
 	if err != nil {
 		return plan.Errorf(plan.FileError, "%s cannot be written: %w", file, cause(err))
 	}
 	_, err = f.Write(spec.Starter())
 	if err = errors.Join(err, f.Close()); err != nil {
-		return plan.Errorf(plan.FileError, "%s is not complete: %w: remove it and try again", file, cause(err))
+		return plan.Errorf(plan.FileError, "%s was only partly written: %w: remove it and try again", file, cause(err))
 	}
 	if a.documents() {
 		return a.answer(plan.InitDocument{FormatVersion: plan.FormatVersion, File: file})
@@ -43,7 +43,7 @@ func (a *app) init(file string) error {
 	if file != defaultSpec {
 		arg = " " + file
 	}
-	_, err = fmt.Fprintf(a.stdout, "Wrote %s. Edit it, then see what it would do: mtlsplan plan%s\n", ui.Clean(file), ui.Clean(arg))
+	_, err = fmt.Fprintf(a.stdout, "Wrote %s. Edit it, then see what apply would do: mtlsplan plan%s\n", ui.Clean(file), ui.Clean(arg))
 	return err
 }
 

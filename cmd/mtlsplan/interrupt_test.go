@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"mtlsplan/internal/plan"
 )
 
 // hook is a writer that calls a function before each write.
@@ -68,5 +71,68 @@ func TestInterruptedApplyIsFinishedByTheNext(t *testing.T) {
 	}
 	if code, stdout, _ := mtlsplan(t.Context(), never, "plan", "--detailed-exitcode"); code != exitDone {
 		t.Errorf("plan after that: exit %d\n%s", code, stdout)
+	}
+}
+
+const slowSpec = `
+ca "m" {
+  subject {
+    common_name = "example.mattermost.com"
+  }
+  key = "ecdsa-p256"
+}
+
+defaults {
+  key = "rsa-4096"
+}
+
+user "ann" {
+  email = "ann@mattermost.com"
+}
+
+user "bob" {
+  email = "bob@mattermost.com"
+}
+
+user "cid" {
+  email = "cid@mattermost.com"
+}
+`
+
+// TestInterruptedApplyIsOneDocument stops an apply when the CA is in place and
+// the users' keys are not.
+func TestInterruptedApplyIsOneDocument(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "mtlsplan.hcl")
+	if err := os.WriteFile(file, []byte(slowSpec), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := os.Stat(filepath.Join(dir, "pki", "ca.m.crt")); err == nil {
+				cancel()
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	var out, talk bytes.Buffer
+	args := []string{"apply", "--format", "json", file}
+	if code := run(ctx, args, process{strings.NewReader(""), &out, &talk, os.LookupEnv, time.Now}); code != exitInterrupt {
+		t.Errorf("exit %d", code)
+	}
+	if err := checkDocument(args, out.Bytes()); err != nil {
+		t.Errorf("%v\n%s", err, &out)
+	}
+	var doc plan.ApplyDocument
+	if err := json.Unmarshal(out.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if len(doc.Steps) != 5 || len(doc.Applied) == 0 || len(doc.Applied) == len(doc.Steps) || doc.Error == nil || doc.Error.Code != plan.Interrupted {
+		t.Errorf("the document does not say how far the run came:\n%s", &out)
+	}
+	if want := "mtlsplan: " + doc.Error.Message + "\n"; talk.String() != want {
+		t.Errorf("standard error: %q, want %q", &talk, want)
 	}
 }

@@ -47,7 +47,7 @@ Symbols:
 		},
 	}
 	a.addRunFlags(cmd, &flags)
-	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "end with 2 when changes are pending")
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when changes are pending")
 	return cmd
 }
 

@@ -88,7 +88,7 @@ func siteNamed(cfg *spec.Config, name string) (spec.Site, error) {
 	return spec.Site{}, plan.Errorf(plan.UnknownOwner, "%s has more than one site; give %s", cfg.File, orList(known))
 }
 
-// fileAndName tells FILE and NAME apart, both of which may be left out.
+// fileAndName tells FILE and NAME apart; either may be left out.
 func fileAndName(args []string) (file, name string) {
 	switch {
 	case len(args) == 0:

@@ -20,7 +20,7 @@ import (
 type app struct {
 	process
 	started time.Time // now, read once
-	output  string    // --output: instead of the spec's, relative to where one stands
+	output  string    // --output: instead of the spec's, relative to the working directory
 	format  string    // --format: text, json or yaml
 	quiet   bool      // --quiet of apply: no warnings of the spec, nothing where there is nothing to do
 
@@ -46,7 +46,7 @@ func (a *app) rootCmd() *cobra.Command {
 	var version bool
 	root := &cobra.Command{
 		Use:   "mtlsplan",
-		Short: "Client certificates for everyone who may come in, and the proxy that asks for them",
+		Short: "Client certificates for the users of a service, and the proxy that asks for them",
 		Long: `One HCL file says who may reach a service through mutual TLS. apply makes an
 output directory match it: a certificate authority, and for every user a key, a
 certificate and a password-protected .p12; the CRL; and the proxy's site.`,
@@ -68,7 +68,7 @@ certificate and a password-protected .p12; the CRL; and the proxy's site.`,
 	root.Flags().BoolVar(&version, "version", false, "print the version")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if cmd.Flags().Changed("output") && a.output == "" {
-			return usageError("--output is empty: give a directory, or leave the flag out to use the spec's; is a variable of the script not set?")
+			return usageError("--output is empty: give a directory, or leave the flag out to use the spec's; perhaps a variable in a script is not set")
 		}
 		switch a.format {
 		case "text", "json", "yaml":

@@ -30,14 +30,14 @@ type runFlags struct {
 func (a *app) addRunFlags(cmd *cobra.Command, f *runFlags) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.at, "at", "", "act as if now were `DATE`: YYYY-MM-DD (midnight UTC) or RFC 3339")
-	flags.StringArrayVar(&f.only, "only", nil, "act on this `OWNER` only, as in user.NAME; may be repeated")
-	flags.StringArrayVar(&f.replace, "replace", nil, "give this `OWNER`, as in user.NAME, a new key now and revoke what it has; may be repeated")
-	flags.StringVar(&f.reason, "reason", "", "why --replace revokes: an RFC 5280 `REASON` such as keyCompromise; superseded when left out")
-	flags.IntVar(&f.allow, "allow-revocations", 0, "let this run leave up to `N` users without a valid certificate, beyond the guard")
-	flags.BoolVar(&f.adopt, "adopt", false, "take over files that were made by hand, of which the CA database knows nothing")
-	flags.DurationVar(&f.lockTimeout, "lock-timeout", 0, "`DURATION` to wait for another apply to end, as in 30s; a plan needs no lock and never waits")
-	flags.BoolVar(&f.acceptClock, "accept-clock", false, "go on without a warning although the clock is behind dates the directory has recorded")
-	flags.IntVar(&f.parallel, "parallel", 0, "work on `N` users at a time; 0 is as many as there are cores")
+	flags.StringArrayVar(&f.only, "only", nil, "act only on this `OWNER`, as in user.NAME; may be repeated")
+	flags.StringArrayVar(&f.replace, "replace", nil, "give this `OWNER`, as in user.NAME, a new key now and revoke its certificates; may be repeated")
+	flags.StringVar(&f.reason, "reason", "", "RFC 5280 `REASON` for which --replace revokes, such as keyCompromise; superseded if left out")
+	flags.IntVar(&f.allow, "allow-revocations", 0, "allow this run to leave up to `N` users without a valid certificate, even if the guard would refuse")
+	flags.BoolVar(&f.adopt, "adopt", false, "take over files made by hand that are not in the CA database")
+	flags.DurationVar(&f.lockTimeout, "lock-timeout", 0, "wait up to `DURATION`, as in 30s, for another apply to end; plan takes no lock and never waits")
+	flags.BoolVar(&f.acceptClock, "accept-clock", false, "go on without a warning even if the clock is behind dates recorded in the directory")
+	flags.IntVar(&f.parallel, "parallel", 0, "work on `N` users at a time; 0 means one for each core")
 	for _, name := range []string{"only", "replace"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			return a.completeOwners(args), cobra.ShellCompDirectiveNoFileComp
@@ -45,7 +45,8 @@ func (a *app) addRunFlags(cmd *cobra.Command, f *runFlags) {
 	}
 }
 
-// options are what a run is asked, checked against its spec.
+// options turns the flags of a run into [engine.Options], checked against its
+// spec.
 func (a *app) options(cfg *spec.Config, f runFlags, command string) (engine.Options, error) {
 	opt := engine.Options{
 		Now:         a.started,
@@ -75,17 +76,17 @@ func (a *app) options(cfg *spec.Config, f runFlags, command string) (engine.Opti
 		if !slices.Contains(known, owner) && !strings.HasPrefix(name, "user.") {
 			return opt, noSuchOwner("--only", owner, cfg)
 		}
-		opt.Only = append(opt.Only, owner) // one who has left is known to the database alone
+		opt.Only = append(opt.Only, owner) // a departed user is known to the CA database alone
 	}
 	return opt, f.replacement(&opt, cfg, known)
 }
 
-// noSuchOwner names those that may have been meant.
+// noSuchOwner suggests the owners that may have been meant.
 func noSuchOwner(flag string, owner plan.Owner, cfg *spec.Config) error {
 	return plan.Errorf(plan.UnknownOwner, "%s %q: no such owner in %s%s", flag, owner, cfg.File, didYouMean(closest(string(owner), engine.Owners(cfg))))
 }
 
-// unknownOwner is noSuchOwner for what the engine did not find either.
+// unknownOwner is noSuchOwner for an owner that the engine did not find either.
 func unknownOwner(err error, cfg *spec.Config) error {
 	if unknown, ok := errors.AsType[*engine.UnknownOwnerError](err); ok {
 		return noSuchOwner("--only", unknown.Owner, cfg)
@@ -116,7 +117,7 @@ func (f runFlags) replacement(opt *engine.Options, cfg *spec.Config, known []pla
 		case len(f.only) > 0 && !slices.Contains(f.only, name):
 			return usageError("--replace %s: --only leaves it out, so nothing would be replaced: add --only %s", name, name)
 		case revoked(cfg, name):
-			return usageError("--replace %s: the spec says that the user is revoked: take that out first", name)
+			return usageError("--replace %s: the spec marks the user as revoked: remove that first", name)
 		case !strings.HasPrefix(name, "user."):
 			return usageError("--replace %s: only users can be replaced; a CA key is replaced by raising generation in its block", name)
 		}
@@ -153,8 +154,8 @@ func (a *app) completeOwners(args []string) []string {
 	return names
 }
 
-// closest returns the owners that somebody who typed name may have meant:
-// those whose kind was left out, else those at most two typing errors away.
+// closest returns the owners that name may stand for: those whose kind was left
+// out, else those at most two typing errors away.
 func closest(name string, known []plan.Owner) []plan.Owner {
 	var near []plan.Owner
 	for _, o := range known {

@@ -15,12 +15,12 @@ func (a *app) validateCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate [FILE]",
 		Short: "Check a spec",
-		Long: `Checks a spec and reports every problem in it, each with its place and what to
-do. Nothing but the spec and its rosters is read: no passphrase, no output
+		Long: `Checks a spec and reports every problem in it, each with its place and its
+remedy. Only the spec and its rosters are read, no passphrase and no output
 directory.
 
-Exits with 0 when the spec is valid, with 10 when it is not. With --format json
-or yaml the problems go to standard output as a document.`,
+Exits with 0 if the spec is valid and with 10 if it is not. With --format json or
+yaml the problems go to standard output as a document.`,
 		Args: atMostOneFile,
 		RunE: func(_ *cobra.Command, args []string) error { return a.validate(specArg(args)) },
 	}

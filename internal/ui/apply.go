@@ -17,8 +17,8 @@ type Apply struct {
 	// Quiet leaves only failures: the rest is in the document that follows.
 	Quiet bool
 
-	// Passphrase gives the path of an owner's generated passphrase, which is
-	// what is shown of it. All are in one directory.
+	// Passphrase gives the path of an owner's generated passphrase; only the path
+	// is shown. All are in one directory.
 	Passphrase func(plan.Owner) string
 
 	layout *layout
@@ -34,8 +34,8 @@ type progress struct {
 	done []plan.Step
 }
 
-// Planned writes the notes. Of a plan that is refused nothing will be done, so
-// it is shown at once, reasons and all.
+// Planned writes the notes. A refused plan is shown at once with its reasons,
+// since no step of it will be done.
 func (v *Apply) Planned(p *plan.Plan) {
 	v.groups = map[plan.Owner]*progress{}
 	if v.Quiet {
@@ -113,7 +113,7 @@ func (v *Apply) Failed(f plan.Failure) {
 	Failures(v.Err, v.ErrStyle, []plan.Failure{f})
 }
 
-// End writes what Planned, Done and Failed have left unsaid, and the totals.
+// End writes the groups and failures that are still unsaid, and the totals.
 func (v *Apply) End(r *engine.Report) {
 	for _, g := range v.order {
 		v.flush(g)

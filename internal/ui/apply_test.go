@@ -144,7 +144,7 @@ func TestReadingIsShownWhenItTakesLong(t *testing.T) {
 				t.Fatalf("drawn at once: %q", terminal.String())
 			}
 			bar.Reading(i+1, 1000)
-			if i == 700 && !strings.Contains(terminal.String(), "reading, some seconds left") {
+			if i == 700 && !strings.Contains(terminal.String(), "reading, a few seconds left") {
 				t.Fatalf("after %s: %q", now, terminal.String())
 			}
 		}
@@ -163,7 +163,7 @@ func TestTimeLeft(t *testing.T) {
 	}{
 		{0, 100, time.Minute, ""},
 		{100, 0, time.Minute, ""},
-		{90, 10, time.Minute, ", some seconds left"},
+		{90, 10, time.Minute, ", a few seconds left"},
 		{256, 2744, 4 * time.Second, ", about 40 s left"},
 		{1000, 99000, 2 * time.Second, ", about 3 min left"},
 		{1, 99, 10 * time.Minute, ", about 16.5 h left"},

@@ -27,7 +27,7 @@ const (
 // WriteDiagnostics explains what is wrong with a spec, in the order given:
 // what, where, the source line with the part that is meant, why and what to
 // do. The first 20 are written in full, the others counted by their summaries.
-// What may be a secret is not shown.
+// Possible secrets are not shown.
 func WriteDiagnostics(w io.Writer, src *spec.Sources, diags hcl.Diagnostics, color bool) {
 	style := Style{Color: color}
 	for i, d := range diags[:min(len(diags), diagnosticsInFull)] {
@@ -80,7 +80,8 @@ func space(s string) string {
 	return " " + s
 }
 
-// writeRest counts what is not shown, the most frequent first.
+// writeRest counts the diagnostics that are not shown, by summary, the most
+// frequent first.
 func writeRest(w io.Writer, rest hcl.Diagnostics, style Style) {
 	type group struct {
 		summary string

@@ -12,8 +12,8 @@ import (
 	"mtlsplan/internal/plan"
 )
 
-// Progress draws a bar on the terminal that another watcher writes to. That
-// one writes through [Progress.Above].
+// Progress draws a bar on a terminal to which another watcher writes as well,
+// through [Progress.Above].
 type Progress struct {
 	engine.Watcher
 	Terminal io.Writer
@@ -23,14 +23,14 @@ type Progress struct {
 	drawn bool // since it was taken away last
 
 	left, done int           // steps of users
-	since      time.Duration // when the first of them could begin, or of what is read
+	since      time.Duration // when the first of them could begin, or the reading began
 }
 
-// patience is how long nothing need be drawn.
+// patience is how long a run may take without a bar.
 const patience = time.Second
 
-// Reading draws a bar over what is read before a plan and behind an apply, once
-// that has taken a second.
+// Reading draws a bar while files are read, before a plan and after an apply,
+// once that has taken a second.
 func (v *Progress) Reading(done, total int) {
 	now := v.Elapsed()
 	if done == 1 {
@@ -112,8 +112,8 @@ func (v *Progress) Failed(f plan.Failure) {
 	v.add(f.Owner)
 }
 
-// timeLeft goes by the users: one is like another, while the CA may take
-// longer than all of them.
+// timeLeft estimates by users: each takes about as long as another, while the CA
+// may take longer than all of them.
 func timeLeft(done, left int, spent time.Duration) string {
 	if done == 0 || left == 0 {
 		return ""
@@ -121,7 +121,7 @@ func timeLeft(done, left int, spent time.Duration) string {
 	t := time.Duration(float64(spent) / float64(done) * float64(left))
 	switch {
 	case t < 10*time.Second:
-		return ", some seconds left"
+		return ", a few seconds left"
 	case t < 100*time.Second:
 		return fmt.Sprintf(", about %d s left", int(t.Seconds()+5)/10*10)
 	case t < 100*time.Minute:
@@ -139,8 +139,8 @@ func (v *Progress) Close() {
 	v.bar = nil
 }
 
-// A terminal that has gone is no reason for an apply to fail, so what the bar
-// returns is not looked at.
+// An apply does not fail because its terminal has gone, so errors of the bar are
+// ignored.
 
 func (v *Progress) clear() {
 	if v.drawn {

@@ -12,7 +12,7 @@ import (
 )
 
 // Details writes one owner in full: its certificates as openssl x509 -text
-// shows them, its files, what the CA database holds, and what apply would do.
+// shows them, its files, its rows in the CA database, and the pending step.
 func Details(w io.Writer, st Style, d *plan.Details, now time.Time) error {
 	heading := Clean(string(d.Owner))
 	if len(d.Certificates) > 0 {

@@ -58,8 +58,8 @@ func IsTerminal(w io.Writer) bool {
 	return false
 }
 
-// Output remembers the first error of a stream and stays silent after it, so
-// that whoever prints need not check and the end of the run still knows.
+// Output remembers the first error of a stream and drops everything after it, so
+// that callers need not check and the end of the run can still report it.
 type Output struct {
 	W   io.Writer
 	Err error

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	pageWidth = 80 // what text is laid out for
+	pageWidth = 80 // columns
 	foldAbove = 20 // a larger group of like steps becomes one line
 	foldNames = 3  // how many owners such a line names
 	ownerMax  = 36 // a longer owner does not push everybody's columns away
@@ -28,7 +28,7 @@ func Plan(w io.Writer, st Style, p *plan.Plan) {
 	fmt.Fprintln(w, st.paint(bold, PlanTotals(p)))
 }
 
-// Notes writes what the user should know and what changes nothing.
+// Notes writes one line for each note.
 func Notes(w io.Writer, st Style, notes []plan.Note) {
 	for _, n := range notes {
 		kind := "note: "
@@ -109,7 +109,7 @@ func newLayout(w io.Writer, st Style, steps []plan.Step) *layout {
 	return l
 }
 
-// subject is what a line is about: an owner, or how many.
+// subject begins a line: the owner, or how many there are.
 func subject(group []plan.Step) string {
 	if len(group) == 1 {
 		return Clean(string(group[0].Owner))
@@ -167,9 +167,9 @@ func common(group []plan.Step, i int, r plan.Reason) plan.Reason {
 	return r
 }
 
-// reason writes a message with what is there and what should be: on the same
-// line if they fit, else one below the other. What the message says already is
-// not said again.
+// reason writes a message with the values that are there and that should be: on
+// one line if they fit, else one below the other. A value that the message
+// contains is not repeated.
 func (l *layout) reason(r plan.Reason) {
 	message, field, have, want := Clean(r.Message), Clean(r.Field), Clean(r.Have), Clean(r.Want)
 	if want == "" && strings.Contains(message, have) {

@@ -207,6 +207,22 @@ func TestEveryActionHasAWord(t *testing.T) {
 	}
 }
 
+// TestLabels holds that no name of a fact reaches people as scripts read it.
+func TestLabels(t *testing.T) {
+	names := map[string]bool{}
+	for _, w := range plan.FactNames() {
+		names[w.Name] = true
+		if strings.Contains(label(w.Name), "_") {
+			t.Errorf("%s has no label", w.Name)
+		}
+	}
+	for name := range labels {
+		if !names[name] {
+			t.Errorf("%s has a label and is no fact", name)
+		}
+	}
+}
+
 func TestClean(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                     "",

@@ -3,7 +3,6 @@ package ui
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"mtlsplan/engine"
@@ -17,24 +16,25 @@ type word struct {
 	color   string // SGR parameter
 	pending string // in the totals of a plan: "3 to create"
 	done    string // in the totals of an apply: "3 created"
-	doc     string // for the reference; "" where no plan has the action yet
+	doc     string // for the reference
 }
 
 // words are all actions in the order in which totals name them.
 var words = []word{
 	{plan.Refuse, "!", red, "refused", "refused",
-		"The plan must not be applied, and nothing of it is done."},
+		"The plan must not be applied, and no step of it is done."},
 	{plan.Create, "+", green, "to create", "created",
 		"Everything of the owner is made for the first time."},
-	{plan.Adopt, "=", green, "to adopt", "adopted", ""},
+	{plan.Adopt, "=", green, "to adopt", "adopted",
+		"Files made by hand are taken over, and recorded in the CA database."},
 	{plan.Rekey, "±", yellow, "to rekey", "rekeyed",
 		"A new key with all that follows from it. The user must import a new .p12."},
 	{plan.Reissue, "~", yellow, "to reissue", "reissued",
 		"A new certificate for the same key."},
 	{plan.Rebuild, "~", yellow, "to rebuild", "rebuilt",
-		"The same key and certificate in new containers; a CRL signed anew; a new text of a site."},
+		"The same key and certificate in new containers; a CRL signed anew; a site with new text."},
 	{plan.Repair, "~", yellow, "to repair", "repaired",
-		"A mode is set right, or a damaged or lost file is made again from key and database."},
+		"A mode is corrected, or a damaged or lost file is made again from the key and the CA database."},
 	{plan.Revoke, "-", red, "to revoke", "revoked",
 		"Certificates are put on the CRL."},
 	{plan.Retire, "-", red, "to retire", "retired",
@@ -56,25 +56,20 @@ type ActionDoc struct {
 	Symbol, Doc string
 }
 
-// Actions are the actions that plans have, in the order in which totals name
-// them.
+// Actions are all actions, in the order in which totals name them.
 func Actions() []ActionDoc {
 	var docs []ActionDoc
-	for _, w := range documented() {
+	for _, w := range words {
 		docs = append(docs, ActionDoc{w.action, w.symbol, w.doc})
 	}
 	return docs
-}
-
-func documented() []word {
-	return slices.DeleteFunc(slices.Clone(words), func(w word) bool { return w.doc == "" })
 }
 
 // Legend explains the symbols: "! refuse, + create, …".
 func Legend() string {
 	var parts []string
 	at := map[string]int{}
-	for _, w := range documented() {
+	for _, w := range words {
 		if i, ok := at[w.symbol]; ok {
 			parts[i] += "/" + string(w.action)
 			continue
@@ -85,8 +80,7 @@ func Legend() string {
 	return strings.Join(parts, ", ")
 }
 
-// labels are what people read for the names of facts; a name that is not here is
-// its own label.
+// labels are the names of facts for people; a name without one is its own label.
 var labels = map[string]string{
 	plan.FactSPKISHA256:        "SPKI SHA-256",
 	plan.FactEmail:             "e-mail",
