@@ -33,7 +33,7 @@ type world struct {
 	memory  memory
 	runs    int
 
-	kept []byte // what cache and digests held before
+	kept []byte // what the cache held before
 }
 
 // original is what lay at a path before it was damaged, and what the damage was.

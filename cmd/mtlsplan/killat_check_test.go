@@ -307,7 +307,7 @@ func shape(dir string) (string, error) {
 }
 
 // timeSavers are the files that may be lost at any moment.
-var timeSavers = []string{"db/cache", "db/digests"}
+var timeSavers = []string{"db/cache"}
 
 // snapshot is name, mode, size, mtime and digest of every file but the lock and
 // what only spares time.
