@@ -12,6 +12,7 @@ import (
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/policy"
 )
@@ -193,7 +194,7 @@ func (c *carryOut) commit(done []*result) error {
 func (c *carryOut) record(done []*result, batch *outdir.Batch) (ok []*result) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	when := c.opt.Now.Add(-policy.Backdate).Truncate(time.Second).UTC()
+	when := c.opt.Now.Add(-pki.Backdate).Truncate(time.Second).UTC()
 	for _, r := range done {
 		if r.err != nil {
 			continue

@@ -119,7 +119,7 @@ func (c *carryOut) underNewPassphrase(r *result, path facts.Path, spki string, p
 // newCA signs the CA's own certificate: under the name that it has, byte for
 // byte, or no user's issuer would match; under a new name for a new key.
 func (c *carryOut) newCA(r *result, key crypto.Signer) (*x509.Certificate, error) {
-	req := pki.CARequest{Serial: c.writer.FreshSerial(), NotBefore: c.opt.Now.Add(-policy.Backdate), NotAfter: *r.task.Step.NotAfter}
+	req := pki.CARequest{Serial: c.writer.FreshSerial(), NotBefore: c.opt.Now.Add(-pki.Backdate), NotAfter: *r.task.Step.NotAfter}
 	if r.task.NewKey {
 		subject, err := policy.GenerationSubject(c.cfg.CA.Subject, len(c.verdict.Trust.Generations)+1).DER()
 		if err != nil {

@@ -7,7 +7,6 @@ import (
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
-	"mtlsplan/internal/policy"
 )
 
 // makeCRL has a CRL signed for every CA that is trusted, of what the ledger says
@@ -27,7 +26,7 @@ func (c *carryOut) makeCRL(r *result) error {
 			return err
 		}
 		request := pki.CRLRequest{
-			Number: c.writer.TakeNumber(c.opt.Now), ThisUpdate: c.opt.Now.Add(-policy.Backdate), NextUpdate: *r.task.Step.NotAfter, Entries: entries[spki],
+			Number: c.writer.TakeNumber(c.opt.Now), ThisUpdate: c.opt.Now.Add(-pki.Backdate), NextUpdate: *r.task.Step.NotAfter, Entries: entries[spki],
 		}
 		der, err := c.authority(ca).CRL(c.ctx, request)
 		if err != nil {
@@ -45,7 +44,7 @@ func (c *carryOut) makeCRL(r *result) error {
 // is never dated later than the first CRL that lists it.
 func (c *carryOut) crlEntries() map[string][]x509.RevocationListEntry {
 	out := map[string][]x509.RevocationListEntry{}
-	latest := c.opt.Now.Add(-policy.Backdate)
+	latest := c.opt.Now.Add(-pki.Backdate)
 	for _, row := range c.revoked() {
 		serial, _ := new(big.Int).SetString(row.Serial, 16)
 		code, _ := pki.ReasonCode(row.Reason)

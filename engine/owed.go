@@ -11,7 +11,6 @@ import (
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
-	"mtlsplan/internal/policy"
 )
 
 // owedName is what a run that was killed leaves to the next one: requests to an
@@ -82,11 +81,11 @@ func (r *run) settleOwed() error {
 		return err
 	}
 	var signer authority.Rememberer
-	if gens := led.Generations(string(plan.CA(r.cfg.CA.Name)), r.opt.Now, r.opt.Now); len(gens) > 0 && r.opt.authority != nil {
+	if gens := led.Generations(string(plan.CA(r.cfg.CA.Name)), r.opt.Now); len(gens) > 0 && r.opt.authority != nil {
 		signer, _ = r.opt.authority(gens[len(gens)-1].Cert).(authority.Rememberer)
 	}
 	w := ledger.NewWriter(led)
-	when := r.opt.Now.Add(-policy.Backdate).Truncate(time.Second).UTC()
+	when := r.opt.Now.Add(-pki.Backdate).Truncate(time.Second).UTC()
 	for _, q := range o.Requests {
 		if signer == nil {
 			return fmt.Errorf("%s/%s: an interrupted run has asked another signer than the CA's key file to issue: run with that signer again", r.dir.Path(), owedName)

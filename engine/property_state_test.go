@@ -19,7 +19,6 @@ import (
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
-	"mtlsplan/internal/policy"
 	"mtlsplan/internal/secret"
 	"mtlsplan/spec"
 )
@@ -132,7 +131,7 @@ func (w *world) checkCA(cfg *spec.Config, is records, trusted []*x509.Certificat
 		cert, err := x509.ParseCertificate(e.DER)
 		w.check(err)
 		row := is.row(pki.SerialHex(cert.SerialNumber))
-		justNow := row.State == ledger.Revoked && !row.Revoked.Before(w.now.Add(-policy.Backdate).Truncate(time.Second))
+		justNow := row.State == ledger.Revoked && !row.Revoked.Before(w.now.Add(-pki.Backdate).Truncate(time.Second))
 		if strings.HasPrefix(e.Owner, "user.") && w.now.Before(row.NotAfter) && (row.State != ledger.Revoked || justNow) {
 			needed[id(cert.AuthorityKeyId)] = true
 		}
@@ -292,7 +291,7 @@ func (w *world) checkP12(u spec.User, base string, cert *x509.Certificate) {
 // checkOverlap: what was issued before the certificate ends overlap after it.
 func (w *world) checkOverlap(u spec.User, cert *x509.Certificate, is records) {
 	w.t.Helper()
-	if u.Overlap == nil || w.now.Before(cert.NotBefore.Add(policy.Backdate+*u.Overlap)) {
+	if u.Overlap == nil || w.now.Before(cert.NotBefore.Add(pki.Backdate+*u.Overlap)) {
 		return
 	}
 	for _, row := range is.rows {

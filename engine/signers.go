@@ -9,7 +9,6 @@ import (
 	"mtlsplan/internal/authority"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
-	"mtlsplan/internal/policy"
 )
 
 // keyFile is the authority with a CA key of ours, whose file is opened when it is
@@ -55,7 +54,7 @@ func (c *carryOut) authority(ca *x509.Certificate) authority.Authority {
 // file yet. What was asked is kept in the result, for the check.
 func (c *carryOut) issue(r *result, public crypto.PublicKey, subject []byte, sans []pki.SAN) (*x509.Certificate, error) {
 	ca := c.trusted[0]
-	notBefore := c.opt.Now.Add(-policy.Backdate)
+	notBefore := c.opt.Now.Add(-pki.Backdate)
 	if notBefore.Before(ca.NotBefore) {
 		notBefore = ca.NotBefore
 	}

@@ -205,7 +205,7 @@ var rows = []row{
 	{"no-op plan", nil, 0, noop("plan", blocksSpec, blocksSpec)},
 	{"no-op apply, CSV", nil, 0, noop("apply", rosterSpec, rosterFile)},
 	{"no-op apply, CSV, no cache", nil, 5, noopWithout("cache")},
-	
+
 	{"one user added", nil, 0, func(l *lab, n int) func() []command {
 		floor := l.world(l.floor, n)
 		return eachTurn(l.products(n), change(func(w *world) { w.end++ }), func() command {

@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"slices"
-	"time"
 
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
@@ -84,14 +83,9 @@ func (r *Reader) readCA() *CAMaterial {
 	return m
 }
 
-// backdate is how far the date of a revocation lies before the moment of the run
-// that makes it.
-const backdate = 5 * time.Minute
-
-// generations are those of the CA. What this very run may have revoked still
-// counts: a CA leaves in the first run that finds nobody, and not before.
+// generations are those of the CA.
 func (r *Reader) generations() []ledger.Generation {
-	return r.ledger.Generations(string(r.caOwner()), r.opt.Now, r.opt.Now.Add(-backdate).Truncate(time.Second))
+	return r.ledger.Generations(string(r.caOwner()), r.opt.Now)
 }
 
 // past reads the keys of earlier generations while users still depend on them: of

@@ -44,9 +44,6 @@ type Render struct {
 	Sum  Sum
 }
 
-// Forget forgets that something was rendered to a path.
-type Forget struct{ Path string }
-
 // With is the ledger as it would be after some changes. The ledger itself stays
 // as it is.
 func (l *Ledger) With(changes ...Change) *Ledger {
@@ -136,13 +133,6 @@ func (c Render) apply(l *Ledger) {
 		return
 	}
 	l.rendered[c.Path], l.pending.rendered = c.Sum, true
-}
-
-func (c Forget) apply(l *Ledger) {
-	if _, ok := l.rendered[c.Path]; ok {
-		delete(l.rendered, c.Path)
-		l.pending.rendered = true
-	}
 }
 
 // parseRendered reads the lines of db/rendered, which `sha256sum -c` reads too:

@@ -21,9 +21,10 @@ type Generation struct {
 
 // Generations are the keys of a CA, oldest first: the last is the current one.
 //
-// A certificate that was revoked since the given moment still counts: a CA leaves
-// in the first run that finds nobody, and not in the one that makes it so.
-func (l *Ledger) Generations(ca string, now, since time.Time) []Generation {
+// A certificate that this very run revokes still counts: a CA leaves in the first
+// run that finds nobody, and not in the one that makes it so.
+func (l *Ledger) Generations(ca string, now time.Time) []Generation {
+	since := now.Add(-pki.Backdate).Truncate(time.Second)
 	var out []Generation
 	for _, at := range l.issued[ca] {
 		e := &l.entries[at]

@@ -103,7 +103,7 @@ func TestWithChangesNothing(t *testing.T) {
 	w.Flush(f)
 	l := f.parse(t)
 	then := l.With(Issue{"user.b", b}, Issue{"user.c", c}, Revoke{Serial: serial(a), When: now, Reason: "keyCompromise"},
-		Revoke{Serial: "0F", When: now, Owner: "unknown.G1", NotAfter: now.AddDate(1, 0, 0)}, PassNumber{big.NewInt(7)}, Forget{"nginx/m"})
+		Revoke{Serial: "0F", When: now, Owner: "unknown.G1", NotAfter: now.AddDate(1, 0, 0)}, PassNumber{big.NewInt(7)}, Render{"nginx/n", sha256.Sum256(nil)})
 
 	if n := len(then.Rows()); n != 4 {
 		t.Errorf("%d rows afterwards", n)
@@ -114,8 +114,8 @@ func TestWithChangesNothing(t *testing.T) {
 	if then.Row("0F").State != Revoked || then.Number().Int64() != 8 || then.IssuedTo("user.b").Len() != 1 {
 		t.Error("not all changes were made")
 	}
-	if _, ok := then.Rendered("nginx/m"); ok {
-		t.Error("what was forgotten is known")
+	if len(then.RenderedPaths()) != 2 {
+		t.Error("a rendered file is not recorded")
 	}
 	if len(l.Rows()) != 2 || l.Row(serial(a)).State != Valid || l.Row(serial(a)).Owner != "user.a" || l.Number().Int64() != 1 ||
 		l.IssuedTo("user.b").Len() != 0 || len(l.RowsOf("user.c")) != 0 || len(l.RenderedPaths()) != 1 {
@@ -199,12 +199,12 @@ func TestGenerations(t *testing.T) {
 	a, b, c := first.user("a", 2), second.user("b", 3), first.user("c", 4)
 	a.AuthorityKeyId, c.AuthorityKeyId = nil, nil
 	l := files{}.parse(t).With(Issue{"ca.m", first.ca}, Issue{"user.a", a}, Issue{"ca.m", second.ca}, Issue{"user.b", b}, Issue{"user.c", c})
-	gens := l.Generations("ca.m", now, now)
+	gens := l.Generations("ca.m", now)
 	if len(gens) != 2 || gens[0].Number != 1 || gens[0].Dependents != 2 || gens[1].Dependents != 1 {
 		t.Fatalf("%+v", gens)
 	}
 	revoked := l.With(Revoke{Serial: serial(a), When: now.Add(-time.Hour)}, Revoke{Serial: serial(c), When: now})
-	if n := revoked.Generations("ca.m", now, now.Add(-time.Minute))[0].Dependents; n != 1 {
+	if n := revoked.Generations("ca.m", now)[0].Dependents; n != 1 {
 		t.Errorf("%d depend on a generation whose last certificate was revoked in this moment", n)
 	}
 }

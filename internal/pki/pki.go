@@ -76,6 +76,10 @@ type CRLRequest struct {
 	Entries                []x509.RevocationListEntry
 }
 
+// Backdate is how far notBefore, thisUpdate and a revocation date lie before
+// now: a proxy whose clock is behind would refuse everybody otherwise.
+const Backdate = 5 * time.Minute
+
 // KeyInfo is what an encrypted key file shows without its passphrase.
 type KeyInfo struct {
 	Encoding   string // "PBES2 AES-256-CBC PBKDF2-HMAC-SHA256", "PEM DES-EDE3-CBC", "plain", ...

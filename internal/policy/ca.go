@@ -8,6 +8,7 @@ import (
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 )
 
@@ -42,7 +43,7 @@ func (j *judgement) judgeCA() {
 	}
 	t := newTask(OfCA, 0, owner, findings)
 	covered := j.Ask.Covers(owner)
-	is.notBefore, is.notAfter = j.Now.Add(-Backdate), j.Now.Add(j.Config.CA.Validity).Truncate(time.Second)
+	is.notBefore, is.notAfter = j.Now.Add(-pki.Backdate), j.Now.Add(j.Config.CA.Validity).Truncate(time.Second)
 	if t != nil && t.NewCert && covered {
 		t.Step.NotAfter = new(is.notAfter)
 	} else {

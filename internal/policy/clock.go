@@ -3,12 +3,13 @@ package policy
 import (
 	"time"
 
+	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 )
 
 // ahead reports whether a date lies further ahead than clocks differ: what bears
 // it was made while the clock was wrong.
-func ahead(now, date time.Time) bool { return now.Before(date.Add(-Backdate)) }
+func ahead(now, date time.Time) bool { return now.Before(date.Add(-pki.Backdate)) }
 
 // judgeClock finds that now lies before what the directory records as its own
 // past: what would be issued would have ended, or not begun, elsewhere.

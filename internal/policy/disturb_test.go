@@ -6,6 +6,7 @@ import (
 
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/pki"
 )
 
 // What disturbs a world.
@@ -35,7 +36,7 @@ func (w *world) forget() {
 }
 
 func (w *world) revoke(serial, reason string) {
-	w.record(ledger.Revoke{Serial: serial, When: w.now.Add(-Backdate).Truncate(time.Second), Reason: reason})
+	w.record(ledger.Revoke{Serial: serial, When: w.now.Add(-pki.Backdate).Truncate(time.Second), Reason: reason})
 }
 
 // later lets time pass, but for the CRL, which is signed anew.
@@ -49,7 +50,7 @@ func (w *world) share() {
 	bob := w.people.list[1]
 	serial := w.people.list[0].Crt.Cert.X509.SerialNumber
 	cert := w.certify(w.cfg.Users[1].Subject, bob.Crt.Cert.X509.PublicKey, serial)
-	w.record(ledger.Revoke{Serial: bob.Crt.Cert.Serial, When: w.now.Add(-Backdate), Reason: ledger.Superseded},
+	w.record(ledger.Revoke{Serial: bob.Crt.Cert.Serial, When: w.now.Add(-pki.Backdate), Reason: ledger.Superseded},
 		ledger.Issue{Owner: "user.bob", Cert: cert})
 	w.putCRL(w.signCRL(1, bob.Crt.Cert.Serial))
 	*bob = *w.files("bob", certificate(cert))

@@ -13,10 +13,6 @@ import (
 	"mtlsplan/internal/plan"
 )
 
-// Backdate is how far notBefore, thisUpdate and a revocation date lie before
-// now: a proxy whose clock is behind would refuse everybody otherwise.
-const Backdate = 5 * time.Minute
-
 // Trust is the CAs whose certificates are good.
 type Trust struct {
 	Generations []ledger.Generation // every key that the CA has had, oldest first
@@ -25,9 +21,7 @@ type Trust struct {
 }
 
 func newTrust(cfg *config.Config, l *ledger.Ledger, now time.Time) Trust {
-	// What this very run revokes still counts.
-	since := now.Add(-Backdate).Truncate(time.Second)
-	gens := l.Generations(string(plan.CA(cfg.CA.Name)), now, since)
+	gens := l.Generations(string(plan.CA(cfg.CA.Name)), now)
 	return Trust{gens, l.Issuers(gens)}
 }
 

@@ -195,8 +195,8 @@ func overlapOver(v *userView) []finding {
 	if v.spec.Overlap == nil || v.cert == nil {
 		return nil
 	}
-	// notBefore lies Backdate before the renewal.
-	if v.now.Before(v.cert.NotBefore.Add(Backdate + *v.spec.Overlap)) {
+	// notBefore lies pki.Backdate before the renewal.
+	if v.now.Before(v.cert.NotBefore.Add(pki.Backdate + *v.spec.Overlap)) {
 		return nil
 	}
 	old := v.superseded()

@@ -86,7 +86,7 @@ func (w *world) must(err error) {
 	}
 }
 
-func (w *world) begin() time.Time { return w.now.Add(-time.Hour - Backdate) }
+func (w *world) begin() time.Time { return w.now.Add(-time.Hour - pki.Backdate) }
 
 func (w *world) record(changes ...ledger.Change) { w.ledger = w.ledger.With(changes...) }
 
@@ -100,7 +100,7 @@ func (w *world) makeCA(generation int) (crypto.Signer, *x509.Certificate) {
 	w.must(err)
 	subject, err := GenerationSubject(w.cfg.CA.Subject, generation).DER()
 	w.must(err)
-	der, err := pki.SignCA(pki.CARequest{Subject: subject, Serial: w.nextSerial(), NotBefore: w.begin(), NotAfter: w.begin().Add(3650*dayLong + Backdate)}, key)
+	der, err := pki.SignCA(pki.CARequest{Subject: subject, Serial: w.nextSerial(), NotBefore: w.begin(), NotAfter: w.begin().Add(3650*dayLong + pki.Backdate)}, key)
 	w.must(err)
 	cert, err := x509.ParseCertificate(der)
 	w.must(err)
@@ -129,7 +129,7 @@ func (w *world) putCRL(list *x509.RevocationList) {
 func (w *world) certify(s pki.Subject, public crypto.PublicKey, serial *big.Int) *x509.Certificate {
 	subject, err := s.DER()
 	w.must(err)
-	der, err := pki.SignUser(pki.UserRequest{Subject: subject, Public: public, Serial: serial, NotBefore: w.begin(), NotAfter: w.begin().Add(365*dayLong + Backdate)}, w.ca, w.key)
+	der, err := pki.SignUser(pki.UserRequest{Subject: subject, Public: public, Serial: serial, NotBefore: w.begin(), NotAfter: w.begin().Add(365*dayLong + pki.Backdate)}, w.ca, w.key)
 	w.must(err)
 	cert, err := x509.ParseCertificate(der)
 	w.must(err)
