@@ -199,7 +199,7 @@ func visible(names []string) []string {
 
 // text is a plan as JSON, in which no secret may stand.
 func (w *world) text(p *plan.Plan) string {
-	data, err := json.Marshal(p)
+	data, err := json.Marshal(plan.NewPlanDocument(p))
 	w.check(err)
 	secrets := map[string]string{}
 	for name, value := range w.env {
