@@ -26,7 +26,7 @@ test: ## install what the tests need, then run all of them
 	@.ci/tools
 	go test ./...
 
-test-fast: ## run what is quick, for every save: no disks, sweeps and judges, which make test has
+test-fast: ## for every save, under two minutes: all but disks, sweeps, races and judges of other programs
 	go test -short ./...
 
 race: ## run the tests of the packages under the race detector

@@ -107,6 +107,9 @@ func (s *scene) survive(t testing.TB, c crashState) {
 // every way that the model knows: the next plan accuses nobody, the next run
 // mends, and what was reported done is there.
 func TestPowerCutAnywhere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a sweep")
+	}
 	defer debug.SetGCPercent(debug.SetGCPercent(800))
 	t.Run("scenes", func(t *testing.T) {
 		try := func(name string, s *scene) {
@@ -186,6 +189,9 @@ func (p *phases) see(c outdir.Change) string {
 // there is a power cut that such a run does not survive, or the check above is
 // blind.
 func TestEverySyncIsNeeded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a sweep")
+	}
 	s := newScene(t, scenes[0])
 	for _, phase := range []string{"staging", "journal", "db", "rest"} {
 		t.Run(phase, func(t *testing.T) {

@@ -163,6 +163,9 @@ func eachOf(t *testing.T, points []int, try func(t testing.TB, k int)) {
 // the old state or the new, never between; the report and the error tell the
 // truth; the next run mends and the one after changes nothing.
 func TestFaultAnywhere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a sweep")
+	}
 	for _, m := range scenes {
 		t.Run(m.name, func(t *testing.T) {
 			s := newScene(t, m)
@@ -215,6 +218,9 @@ func (s *scene) find(t testing.TB, like outdir.Change) int {
 // TestFaultInRecovery has a fault at each change of the run that finishes what
 // one before it has left: the third mends.
 func TestFaultInRecovery(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a sweep")
+	}
 	s := newScene(t, scenes[0])
 	for _, first := range []outdir.Change{
 		{Do: "write", Name: "db/index.txt"},        // recorded by half

@@ -251,6 +251,9 @@ func TestPartsKeepProblems(t *testing.T) {
 // TestLongLists is about time that grows with the square: it would take
 // minutes then.
 func TestLongLists(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long input")
+	}
 	var b strings.Builder
 	b.WriteString(smallCA)
 	for i := range 20_000 {

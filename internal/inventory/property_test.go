@@ -18,6 +18,9 @@ import (
 // Whatever happens to a directory, with a cache of whatever moment, the inventory
 // is what reading and opening every file gives.
 func TestACachedInventoryEqualsAThoroughOne(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a sweep")
+	}
 	t.Parallel()
 	rounds := 100
 	if testing.Short() {

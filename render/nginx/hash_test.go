@@ -47,6 +47,9 @@ func sameEnd(n int) []string {
 // TestSilentSites: nginx -t has nothing to say about any combination of
 // settings that the version at hand can judge.
 func TestSilentSites(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many servers")
+	}
 	l := newLab(t)
 	choices := []struct {
 		name   string
@@ -123,6 +126,9 @@ func TestSilentNeighbours(t *testing.T) {
 // about their neighbours. The serial comes from a header, the maps are those
 // of the site.
 func TestRevokedLookups(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many serials")
+	}
 	l := newLab(t)
 	for name, serials := range map[string][]string{
 		"few": countedSerials(40), "counted": countedSerials(1000), "of one end": sameEnd(500),

@@ -63,6 +63,9 @@ func TestOtherTrust(t *testing.T) {
 // TestRevocationEndsSessions: a TLS session that was made before a revocation
 // is of no use after it.
 func TestRevocationEndsSessions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many servers")
+	}
 	zone := regexp.MustCompile(`shared:[^;]+;`)
 	for _, version := range []string{"-tls1_2", "-tls1_3"} {
 		for _, tt := range []struct {
@@ -110,6 +113,9 @@ func TestRevocationEndsSessions(t *testing.T) {
 // sites there, and those of this one must not outlive a revocation or the
 // certificate. TLS 1.2 has no such sessions.
 func TestSessionsOfANeighbour(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many servers")
+	}
 	later := func(c *x509.Certificate) { c.NotAfter = time.Now().Add(48 * time.Hour) }
 	for _, tt := range []struct {
 		revocation       string
