@@ -92,7 +92,7 @@ func (c *carryOut) ca(t *policy.Task) error {
 	if now := c.verdict.Trust.Current(); t.NewKey && now != nil {
 		// The old key still has a CRL to sign, and leaves its place now.
 		c.dropped = now.Dependents == 0
-		if _, err := c.keyFile(now.SPKI).Key(); err != nil {
+		if err := c.authority(now.Cert).Ready(c.ctx); err != nil {
 			return fmt.Errorf("%s: %w", t.Step.Owner, err)
 		}
 	}
@@ -129,6 +129,9 @@ func (c *carryOut) build(t *policy.Task) *result {
 	err := c.make(r)
 	if err == nil {
 		err = r.check()
+	}
+	if err == nil {
+		err = c.tell(t)
 	}
 	if err != nil {
 		return &result{task: t, err: err}

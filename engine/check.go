@@ -140,7 +140,7 @@ func provesUserCert(r *result, cert *x509.Certificate, public crypto.PublicKey, 
 
 func provesP12(profile pki.Profile, cert *x509.Certificate, chain []*x509.Certificate, pass secret.Value, iterations int) proof {
 	return func(data []byte) error {
-		if info, err := profile.Inspect(data); err != nil || info.Profile != profile || info.Iterations != iterations {
+		if info, err := profile.Inspect(data); err != nil || info.Profile != profile || info.Iterations != profile.Iterations(iterations) {
 			return errors.Join(fmt.Errorf("it is not encrypted as profile %s is", profile), err)
 		}
 		open, err := profile.Open(data, pass)

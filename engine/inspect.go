@@ -223,7 +223,10 @@ func crlFacts(st stock) []plan.FileFact {
 }
 
 func p12Facts(p facts.P12, u *facts.User) []plan.FileFact {
-	list := []plan.FileFact{{Name: plan.FactProfile, Value: string(p.Info.Profile)}, {Name: plan.FactEncoding, Value: p.Info.Encoding}, {Name: plan.FactIterations, Value: fmt.Sprint(p.Info.Iterations)}}
+	list := []plan.FileFact{{Name: plan.FactProfile, Value: string(p.Info.Profile)}, {Name: plan.FactEncoding, Value: p.Info.Encoding}}
+	if n := p.Info.Iterations; n > 0 {
+		list = append(list, plan.FileFact{Name: plan.FactIterations, Value: fmt.Sprint(n)})
+	}
 	if p.Opening != facts.OpensNow {
 		return list
 	}

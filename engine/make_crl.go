@@ -17,7 +17,8 @@ func (c *carryOut) makeCRL(r *result) error {
 	var signed []signedCRL
 	for _, ca := range c.trusted {
 		spki := pki.PublicID(ca.PublicKey)
-		if _, err := c.keyFile(spki).Key(); err != nil {
+		signer := c.authority(ca)
+		if err := signer.Ready(c.ctx); err != nil {
 			if list := c.have.CRL.Lists[spki]; list != nil && len(text) > 0 {
 				text = append(text, pki.EncodeCRL(list.Raw)...)
 				signed = append(signed, signedCRL{ca: ca, kept: list.Raw})
@@ -28,7 +29,7 @@ func (c *carryOut) makeCRL(r *result) error {
 		request := pki.CRLRequest{
 			Number: c.writer.TakeNumber(c.opt.Now), ThisUpdate: c.opt.Now.Add(-pki.Backdate), NextUpdate: *r.task.Step.NotAfter, Entries: entries[spki],
 		}
-		der, err := c.authority(ca).CRL(c.ctx, request)
+		der, err := signer.CRL(c.ctx, request)
 		if err != nil {
 			return err
 		}

@@ -155,15 +155,15 @@ func madeFromCert(u *facts.User) []string {
 	return out
 }
 
-// chain is what a .p12 holds beside key and certificate: the CA certificate that
-// is current now and has issued the certificate.
+// chain is what a .p12 holds beside key and certificate: that of the CA which has
+// issued the certificate, as it is now.
 func (c *carryOut) chain(cert *x509.Certificate) ([]*x509.Certificate, error) {
 	if cert == nil {
 		return nil, errNoCertificate
 	}
 	for _, ca := range c.trusted {
 		if pki.IssuedBy(ca, string(cert.RawIssuer), string(cert.AuthorityKeyId), func() *x509.Certificate { return cert }) {
-			return []*x509.Certificate{ca}, nil
+			return c.authority(ca).Chain(), nil
 		}
 	}
 	return nil, errors.New("no CA certificate at hand has issued the certificate")

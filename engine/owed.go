@@ -81,8 +81,8 @@ func (r *run) settleOwed() error {
 		return err
 	}
 	var signer authority.Rememberer
-	if gens := led.Generations(string(plan.CA(r.cfg.CA.Name)), r.opt.Now); len(gens) > 0 && r.opt.authority != nil {
-		signer, _ = r.opt.authority(gens[len(gens)-1].Cert).(authority.Rememberer)
+	if gens := led.Generations(string(plan.CA(r.cfg.CA.Name)), r.opt.Now); len(gens) > 0 {
+		signer, _ = r.service(gens[len(gens)-1].Cert).(authority.Rememberer)
 	}
 	w := ledger.NewWriter(led)
 	when := r.opt.Now.Add(-pki.Backdate).Truncate(time.Second).UTC()

@@ -24,8 +24,9 @@ type service struct {
 	t   *testing.T
 	out string
 
-	mu     sync.Mutex
-	issued map[string]*x509.Certificate
+	mu      sync.Mutex
+	issued  map[string]*x509.Certificate
+	revoked map[string]bool
 }
 
 func (s *service) path(name string) string { return filepath.Join(s.out, filepath.FromSlash(name)) }
@@ -63,6 +64,13 @@ func (c client) Issue(ctx context.Context, r authority.Request) (*x509.Certifica
 	return cert, err
 }
 
+func (c client) Revoke(_ context.Context, serial, _ string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.revoked[serial] = true
+	return nil
+}
+
 func (c client) Issued(_ context.Context, id string) (*x509.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -86,7 +94,7 @@ func TestNothingThatAServiceIssuedIsLost(t *testing.T) {
 user "bea" {`, 1)
 		cfg := load(t, spec)
 		cfg.Output = filepath.Join(dir, "pki")
-		s := &service{t: t, out: cfg.Output, issued: map[string]*x509.Certificate{}}
+		s := &service{t: t, out: cfg.Output, issued: map[string]*x509.Certificate{}, revoked: map[string]bool{}}
 		opt := Options{Now: time.Now(), LookupEnv: os.LookupEnv, authority: s.client}
 		n := 0
 		ctx := outdir.WithTrace(t.Context(), func(_ outdir.Change, do func() error) error {

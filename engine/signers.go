@@ -9,7 +9,25 @@ import (
 	"mtlsplan/internal/authority"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
+	"mtlsplan/internal/policy"
 )
+
+// authority is who signs for a CA.
+func (c *carryOut) authority(ca *x509.Certificate) authority.Authority {
+	if signer := c.service(ca); signer != nil {
+		return signer
+	}
+	return c.keyFile(pki.PublicID(ca.PublicKey))
+}
+
+// service is who signs for a CA in place of its key file, nil for nobody.
+func (r *run) service(ca *x509.Certificate) authority.Authority {
+	if r.opt.authority == nil {
+		return nil
+	}
+	return r.opt.authority(ca)
+}
 
 // keyFile is the authority with a CA key of ours, whose file is opened when it is
 // needed first.
@@ -40,14 +58,6 @@ func (c *carryOut) openCA() (crypto.Signer, error) {
 		return nil, err
 	}
 	return m.OpenKey()
-}
-
-// authority is who signs for a CA.
-func (c *carryOut) authority(ca *x509.Certificate) authority.Authority {
-	if c.opt.authority != nil {
-		return c.opt.authority(ca)
-	}
-	return c.keyFile(pki.PublicID(ca.PublicKey))
 }
 
 // issue has the current CA issue a user's certificate, for a key that is in no
@@ -83,4 +93,21 @@ func (c *carryOut) ask(r authority.Request, ca *x509.Certificate) (*x509.Certifi
 		}
 	}
 	return signer.Issue(c.ctx, r)
+}
+
+// tell tells the authorities of what a task revokes, before that is recorded: a
+// crash between the two has it told again.
+func (c *carryOut) tell(t *policy.Task) error {
+	for _, row := range t.Revokes {
+		signer := c.verdict.Trust.Signer(row)
+		for _, g := range c.verdict.Trust.Generations {
+			if g.SPKI != signer {
+				continue
+			}
+			if err := c.authority(g.Cert).Revoke(c.ctx, row.Serial, t.Reason); err != nil {
+				return plan.Errorf(plan.CAUnavailable, "serial %s: %w", row.Serial, err)
+			}
+		}
+	}
+	return nil
 }

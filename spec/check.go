@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -94,16 +93,19 @@ func (l *loader) checkEncryption(u User, pass said[config.Source], key said[pki.
 		l.advise(key.at, "Key that browsers cannot use",
 			`No browser offers a client certificate with an Ed25519 key. For people use "ecdsa-p256"; for programs such as curl it is fine.`)
 	}
-	if !slices.Contains(u.P12, pki.Compat) {
-		return
-	}
-	if rounds.set && u.KDFIterations < iterationsCompat && !l.weak[rounds.at] {
-		l.weak[rounds.at] = true
-		l.error(rounds.at, "Too few iterations",
-			fmt.Sprintf(`The .p12 profile "compat" needs at least %d: its ciphers are old, and only the passphrase protects the key.`, iterationsCompat))
-	}
-	if pass.set && pass.value.Kind != config.Generated {
-		l.advise(pass.at, "Chosen passphrase with old ciphers",
-			`The .p12 profile "compat" is 3DES and SHA-1, which give little protection to a passphrase that a person chose. Use { generate = true }, or p12 = ["modern"] where every device can read that.`)
+	for _, p := range u.P12 {
+		old := p.OldCiphers()
+		if old == "" {
+			continue
+		}
+		if rounds.set && u.KDFIterations < p.MinIterations() && !l.weak[rounds.at] {
+			l.weak[rounds.at] = true
+			l.error(rounds.at, "Too few iterations",
+				fmt.Sprintf(`The .p12 profile %q needs at least %d: its ciphers are old, and only the passphrase protects the key.`, p, p.MinIterations()))
+		}
+		if pass.set && pass.value.Kind != config.Generated {
+			l.advise(pass.at, "Chosen passphrase with old ciphers",
+				fmt.Sprintf(`The .p12 profile %q is %s, which give little protection to a passphrase that a person chose. Use { generate = true }, or p12 = ["modern"] where every device can read that.`, p, old))
+		}
 	}
 }

@@ -64,7 +64,7 @@ var attributes = append([]attribute{
 	{"challenge_password", inUser, func(l *loader, to target, v value) { to.user.challengePassword = l.secretRef(v) }, true,
 		"none", "Where the PKCS #9 challenge password of the CSR is. A CSR is not encrypted."},
 	{"p12", inDefaults | inUser, func(l *loader, to target, v value) { to.defaults.p12 = l.profiles(v) }, false,
-		"`[\"compat\"]`", "Encodings of the .p12: `compat` (3DES + SHA-1, opens everywhere), `modern` (AES-256 + SHA-256). The first gives X.p12, the second X.PROFILE.p12."},
+		"`[\"compat\"]`", "Encodings of the .p12: " + profileDocs() + ". The first gives X.p12, the second X.PROFILE.p12."},
 	{"kdf_iterations", inCA | inDefaults | inUser, func(l *loader, to target, v value) { to.issuance.kdfIterations = l.integer(v, 1000, 5_000_000) }, false,
 		"`2048` with a generated passphrase, otherwise `600000`", "Iterations of the key derivation, of the key file and of every .p12: 1000 to 5000000, at least 2048 for `compat`."},
 	{"generation", inCA, func(l *loader, to target, v value) { to.ca.generation = l.generation(v) }, false,

@@ -180,6 +180,15 @@ func (l *loader) keyType(v value) (none said[pki.KeyType]) {
 	return none
 }
 
+// profileDocs lists the profiles for the reference.
+func profileDocs() string {
+	var docs []string
+	for _, p := range pki.Profiles {
+		docs = append(docs, fmt.Sprintf("`%s` (%s)", p, p.Doc()))
+	}
+	return strings.Join(docs, ", ")
+}
+
 func (l *loader) profiles(v value) (none said[[]pki.Profile]) {
 	if v = v.as(list); !l.is(v, list, `put the names in brackets, as in ["compat"]`) {
 		return none

@@ -23,7 +23,6 @@ const (
 
 	iterationsGenerated = 2048   // 140 random bits need no slow derivation
 	iterationsChosen    = 600000 // OWASP's figure for PBKDF2-HMAC-SHA-256
-	iterationsCompat    = 2048
 )
 
 // config fills l.cfg. The order of the steps is that in which one depends on

@@ -47,6 +47,28 @@ func TestLayers(t *testing.T) {
 	}
 }
 
+// TestArchitectureNames looks up what ARCHITECTURE.md says to stand in a file.
+func TestArchitectureNames(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(repo, "ARCHITECTURE.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`([a-z_/]+\\.go)` `(\\w+)`").FindAllStringSubmatch(string(text), -1)
+	if len(named) < 20 {
+		t.Errorf("only %d names are to be looked up", len(named))
+	}
+	for _, m := range named {
+		source, err := os.ReadFile(filepath.Join(repo, m[1]))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if !regexp.MustCompile(`(?m)^(func (\([^)]*\) )?|type |var )` + m[2] + `\b`).Match(source) {
+			t.Errorf("ARCHITECTURE.md says that %s stands in %s", m[2], m[1])
+		}
+	}
+}
+
 // worldRules keep clock, disk, terminal, other programs and open secrets in
 // the packages that are there for them.
 var worldRules = []struct {

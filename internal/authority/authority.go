@@ -29,11 +29,15 @@ type Authority interface {
 	// Chain is the CA's certificate, and behind it those of its parents, if it has any.
 	Chain() []*x509.Certificate
 
+	// Ready reports why nothing can be signed now, nil for no reason.
+	Ready(ctx context.Context) error
+
 	// Issue gives a certificate. It may be called from several goroutines.
 	Issue(ctx context.Context, r Request) (*x509.Certificate, error)
 
-	// Revoke tells the authority that a certificate was revoked, by its serial in
-	// upper-case hex and the RFC 5280 name of a reason, "" for unspecified.
+	// Revoke tells the authority that a certificate is revoked, by its serial in
+	// upper-case hex and the RFC 5280 name of a reason, "" for unspecified. It may be
+	// told again.
 	Revoke(ctx context.Context, serial, reason string) error
 
 	// CRL signs a CRL and gives its DER.
@@ -83,6 +87,12 @@ func (k *KeyFile) Key() (crypto.Signer, error) {
 
 // Chain is the certificate alone: it signs itself.
 func (k *KeyFile) Chain() []*x509.Certificate { return []*x509.Certificate{k.cert} }
+
+// Ready opens the key.
+func (k *KeyFile) Ready(context.Context) error {
+	_, err := k.Key()
+	return err
+}
 
 // Issue signs a certificate.
 func (k *KeyFile) Issue(_ context.Context, r Request) (*x509.Certificate, error) {

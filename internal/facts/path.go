@@ -59,9 +59,10 @@ var endings = func() map[plan.Kind]string {
 }()
 
 // UserKinds are the kinds of file that a user may have, whatever the spec says.
-var UserKinds = append([]plan.Kind{plan.KindPass, plan.KindKey, plan.KindCSR, plan.KindCrt}, p12Kinds...)
+var UserKinds = append([]plan.Kind{plan.KindPass, plan.KindKey, plan.KindCSR, plan.KindCrt}, P12Kinds...)
 
-var p12Kinds = func() []plan.Kind {
+// P12Kinds are the kinds of .p12 that there are.
+var P12Kinds = func() []plan.Kind {
 	var list []plan.Kind
 	for i := range 2 {
 		for _, p := range pki.Profiles {
@@ -77,7 +78,7 @@ var p12Kinds = func() []plan.Kind {
 func P12Kind(i int, p pki.Profile) plan.Kind { return p.Ending(i == 0) }
 
 // IsP12 reports whether a kind is that of a .p12.
-func IsP12(kind plan.Kind) bool { return slices.Contains(p12Kinds, kind) }
+func IsP12(kind plan.Kind) bool { return slices.Contains(P12Kinds, kind) }
 
 // Modes of what lies in an output directory.
 const (

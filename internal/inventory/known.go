@@ -3,6 +3,7 @@ package inventory
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"time"
 
 	"mtlsplan/internal/config"
@@ -53,11 +54,9 @@ func (r *Reader) known(u *config.User, owner plan.Owner, stray func(*config.User
 // namesOf are the names of a user's files, in the order of a record's stats.
 func (r *Reader) namesOf(u *config.User, names []string) []string {
 	base := r.base(u)
-	for _, kind := range [...]plan.Kind{plan.KindPass, plan.KindKey, plan.KindCSR, plan.KindCrt} {
+	var kinds [atP12 + 2]plan.Kind
+	for _, kind := range appendKinds(kinds[:0], u) {
 		names = append(names, facts.UserPath(base, kind).String())
-	}
-	for i, profile := range u.P12 {
-		names = append(names, facts.UserPath(base, facts.P12Kind(i, profile)).String())
 	}
 	return names
 }
@@ -83,29 +82,32 @@ func (r *Reader) stillOpens(u *config.User, k *keyRecord) bool {
 // user's.
 const manyUsers = 256
 
-// strays returns what tells whether a user has a .p12 of a profile that the spec
-// does not ask for. For many users all names are looked at once, unless the
-// directory is as it was when none of its names was such a .p12's.
+// strays returns what tells whether a user has a .p12 that the spec does not ask
+// for. For many users all names are looked at once, unless the directory is as it
+// was when every .p12 in it was the first of a user's.
 func (r *Reader) strays(users int) func(*config.User) bool {
-	asked := func(u *config.User, p pki.Profile) bool { return slices.Contains(kindsOf(u), facts.P12Kind(1, p)) }
-	name := func(u *config.User, p pki.Profile) string {
-		return facts.UserPath(r.base(u), facts.P12Kind(1, p)).String()
+	unasked := func(u *config.User, there func(name string) bool) bool {
+		asked := kindsOf(u)
+		return slices.ContainsFunc(facts.P12Kinds, func(kind plan.Kind) bool {
+			return !slices.Contains(asked, kind) && there(facts.UserPath(r.base(u), kind).String())
+		})
 	}
-	none := func(*config.User) bool { return false }
 	each := func(u *config.User) bool {
-		return slices.ContainsFunc(pki.Profiles, func(p pki.Profile) bool { return !asked(u, p) && !r.cache.Missing(name(u, p)) })
+		return unasked(u, func(name string) bool { return !r.cache.Missing(name) })
 	}
-	if users < manyUsers {
+	const usual = plan.KindP12 // of nearly everybody, and asked for
+	if users < manyUsers || !r.allHave(usual) {
 		return each
 	}
-	if r.cache.Known(statcache.Top, statcache.Top) != nil {
-		return none
+	all := "every .p12 is the first of a user: no " + strings.Join(facts.P12Kinds, " ")
+	if rec := r.cache.Known(statcache.Top, statcache.Top); rec != nil && rec.Facts == all {
+		return func(*config.User) bool { return false }
 	}
 	top, ok := r.cache.Stat(statcache.Top)
 	names := map[string]bool{}
 	err := r.dir.Names(func(name []byte) {
-		for _, p := range pki.Profiles {
-			if bytes.HasSuffix(name, []byte("."+facts.P12Kind(1, p))) {
+		for _, kind := range facts.P12Kinds {
+			if kind != usual && bytes.HasSuffix(name, []byte("."+kind)) {
 				names[string(name)] = true
 			}
 		}
@@ -113,14 +115,22 @@ func (r *Reader) strays(users int) func(*config.User) bool {
 	switch {
 	case err != nil:
 		return each
-	case len(names) > 0:
-		return func(u *config.User) bool {
-			return slices.ContainsFunc(pki.Profiles, func(p pki.Profile) bool { return !asked(u, p) && names[name(u, p)] })
-		}
-	case ok:
-		r.cache.Put(statcache.Top, &statcache.Record{Stats: statcache.StatsOf(top), Facts: "no .p12 with a profile in its name"}, statcache.Top)
+	case len(names) == 0 && ok:
+		r.cache.Put(statcache.Top, &statcache.Record{Stats: statcache.StatsOf(top), Facts: all}, statcache.Top)
 	}
-	return none
+	return func(u *config.User) bool {
+		return len(names) > 0 && unasked(u, func(name string) bool { return names[name] })
+	}
+}
+
+// allHave reports whether a kind of .p12 is the first of every user.
+func (r *Reader) allHave(kind plan.Kind) bool {
+	for i := range r.opt.Config.Users {
+		if u := &r.opt.Config.Users[i]; len(u.P12) > 0 && facts.P12Kind(0, u.P12[0]) != kind {
+			return false
+		}
+	}
+	return true
 }
 
 // remember gives a user's record, nil where the files do not fit together, and has

@@ -15,8 +15,10 @@ import (
 )
 
 // kindsOf are the kinds of a user's files, in the order of a record's stats.
-func kindsOf(u *config.User) []plan.Kind {
-	kinds := []plan.Kind{plan.KindPass, plan.KindKey, plan.KindCSR, plan.KindCrt}
+func kindsOf(u *config.User) []plan.Kind { return appendKinds(nil, u) }
+
+func appendKinds(kinds []plan.Kind, u *config.User) []plan.Kind {
+	kinds = append(kinds, plan.KindPass, plan.KindKey, plan.KindCSR, plan.KindCrt)
 	for i, profile := range u.P12 {
 		kinds = append(kinds, facts.P12Kind(i, profile))
 	}

@@ -97,7 +97,7 @@ type Passphrase interface {
 type P12Info struct {
 	Profile    Profile // "" when the file fits none
 	Encoding   string  // for people: "3DES + SHA-1", ...
-	Iterations int     // the lowest of key bag, certificate bag and MAC; in Modern and Compat all are equal
+	Iterations int     // 0 where the format has none; the lowest of key bag, certificate bag and MAC; in Modern and Compat all are equal
 }
 
 // P12 is an opened PKCS #12 file.

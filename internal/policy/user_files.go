@@ -106,7 +106,7 @@ func p12Encoding(v *userView) []finding {
 			return nil
 		case p.Info.Profile != p.Profile:
 			return &plan.Reason{Message: p.Name() + " has another profile than the spec asks for", Field: "p12", Have: profileName(p.Info), Want: string(p.Profile)}
-		case p.Info.Iterations != v.spec.KDFIterations:
+		case p.Info.Iterations != p.Profile.Iterations(v.spec.KDFIterations):
 			return &plan.Reason{Message: p.Name() + " has another kdf_iterations than the spec asks for", Field: "kdf_iterations",
 				Have: fmt.Sprint(p.Info.Iterations), Want: fmt.Sprint(v.spec.KDFIterations)}
 		}
