@@ -113,7 +113,7 @@ func TestPowerCutAnywhere(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				states := s.states(t, true, nil)
-				for i := 0; i < len(states); i += thin {
+				for i := 0; i < len(states); i += int(step()) {
 					s.survive(t, states[i])
 				}
 				t.Logf("%d states", len(states))
@@ -186,6 +186,9 @@ func (p *phases) see(c outdir.Change) string {
 // there is a power cut that such a run does not survive, or the check above is
 // blind.
 func TestEverySyncIsNeeded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test runs it")
+	}
 	s := newScene(t, scenes[0])
 	for _, phase := range []string{"staging", "journal", "db", "rest"} {
 		t.Run(phase, func(t *testing.T) {

@@ -151,12 +151,20 @@ func eachOf(t *testing.T, points []int, try func(t testing.TB, k int)) {
 		for core := range runtime.NumCPU() {
 			t.Run(fmt.Sprint(core), func(t *testing.T) {
 				t.Parallel()
-				for i := next.Add(thin); int(i) <= len(points); i = next.Add(thin) {
+				for i := next.Add(step()); int(i) <= len(points); i = next.Add(step()) {
 					try(t, points[i-1])
 				}
 			})
 		}
 	})
+}
+
+// step is how many points there are to one that is tried.
+func step() int64 {
+	if testing.Short() {
+		return 40 * thin
+	}
+	return thin
 }
 
 // TestFaultAnywhere has each fault at each change of the disk that a run makes:

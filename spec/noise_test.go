@@ -11,6 +11,9 @@ import (
 // parser takes time that grows with the square for some of them, half a minute
 // then.
 func TestNoiseIsAnsweredSoon(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test runs it")
+	}
 	parts := []string{`"`, `""`, `${`, `%{`, `$${`, `$`, `%`, "$ ", "x ", "}", "{", "[", "]", "(", ")", `\`, `\n`, "\n", "\r\n", "#", "//", "/*", "*/", "<<EOT\n", "<<-EOT\n", "EOT\n",
 		"a", " ", "é", "'", "=", ",", ":", ".", "-", "!", "?", "1", "a = ", "a {\n", "user \"a\" {\n", "passphrase = ", "b = 1\n"}
 	heads := []string{"", "a = ", "a = \"", "a = [", "a = {", "a = <<-EOT\n", "a = <<EOT\n", "passphrase = {\n", "user \"a\" {\n"}

@@ -105,6 +105,9 @@ func TestRosterPlacesOfSecretsAreShown(t *testing.T) {
 // TestSnippetOfALongLine keeps of a file that is one line what is around the
 // part that is meant, whole characters of it.
 func TestSnippetOfALongLine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test runs it")
+	}
 	many := strings.Repeat(`{"name": "ä"},`, 10_000)
 	_, src, diags := loadRosterText(t, smallCA, "a.json", "["+many+`{"name": "x", "pin": "hunter2", "key": "rsa"},`+many+"{}]")
 	for _, d := range diags {

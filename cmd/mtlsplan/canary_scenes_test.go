@@ -101,6 +101,9 @@ func (c *cage) lock() {
 // TestSecretsAreNotSaidInMisfortune lets everything go wrong that makes a run
 // speak of keys and passphrases.
 func TestSecretsAreNotSaidInMisfortune(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test runs it")
+	}
 	for name, happen := range misfortunes {
 		t.Run(name, func(t *testing.T) {
 			c := newCage(t)

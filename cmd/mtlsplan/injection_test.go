@@ -223,6 +223,9 @@ func cellHole(column, kind string) hole {
 // Either a problem with a place is reported, or what is issued, rendered,
 // recorded and said means that text and nothing else.
 func TestNoTextLeavesItsPlace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test runs it")
+	}
 	want := newBlank()
 	baseline := newTrial(t, map[string]string{"m.hcl": want.String()})
 	if code := baseline.run("apply"); code != exitDone {

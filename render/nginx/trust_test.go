@@ -63,6 +63,9 @@ func TestOtherTrust(t *testing.T) {
 // TestRevocationEndsSessions: a TLS session that was made before a revocation
 // is of no use after it.
 func TestRevocationEndsSessions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test runs it")
+	}
 	zone := regexp.MustCompile(`shared:[^;]+;`)
 	for _, version := range []string{"-tls1_2", "-tls1_3"} {
 		for _, tt := range []struct {
