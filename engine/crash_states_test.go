@@ -107,16 +107,13 @@ func (s *scene) survive(t testing.TB, c crashState) {
 // every way that the model knows: the next plan accuses nobody, the next run
 // mends, and what was reported done is there.
 func TestPowerCutAnywhere(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a sweep")
-	}
 	defer debug.SetGCPercent(debug.SetGCPercent(800))
 	t.Run("scenes", func(t *testing.T) {
 		try := func(name string, s *scene) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				states := s.states(t, true, nil)
-				for i := 0; i < len(states); i += thin {
+				for i := 0; i < len(states); i += int(step()) {
 					s.survive(t, states[i])
 				}
 				t.Logf("%d states", len(states))
@@ -190,7 +187,7 @@ func (p *phases) see(c outdir.Change) string {
 // blind.
 func TestEverySyncIsNeeded(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a sweep")
+		t.Skip("make test runs it")
 	}
 	s := newScene(t, scenes[0])
 	for _, phase := range []string{"staging", "journal", "db", "rest"} {

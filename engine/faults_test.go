@@ -151,7 +151,7 @@ func eachOf(t *testing.T, points []int, try func(t testing.TB, k int)) {
 		for core := range runtime.NumCPU() {
 			t.Run(fmt.Sprint(core), func(t *testing.T) {
 				t.Parallel()
-				for i := next.Add(thin); int(i) <= len(points); i = next.Add(thin) {
+				for i := next.Add(step()); int(i) <= len(points); i = next.Add(step()) {
 					try(t, points[i-1])
 				}
 			})
@@ -159,13 +159,18 @@ func eachOf(t *testing.T, points []int, try func(t testing.TB, k int)) {
 	})
 }
 
+// step is how many points there are to one that is tried.
+func step() int64 {
+	if testing.Short() {
+		return 40 * thin
+	}
+	return thin
+}
+
 // TestFaultAnywhere has each fault at each change of the disk that a run makes:
 // the old state or the new, never between; the report and the error tell the
 // truth; the next run mends and the one after changes nothing.
 func TestFaultAnywhere(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a sweep")
-	}
 	for _, m := range scenes {
 		t.Run(m.name, func(t *testing.T) {
 			s := newScene(t, m)
@@ -218,9 +223,6 @@ func (s *scene) find(t testing.TB, like outdir.Change) int {
 // TestFaultInRecovery has a fault at each change of the run that finishes what
 // one before it has left: the third mends.
 func TestFaultInRecovery(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a sweep")
-	}
 	s := newScene(t, scenes[0])
 	for _, first := range []outdir.Change{
 		{Do: "write", Name: "db/index.txt"},        // recorded by half

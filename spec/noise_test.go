@@ -12,7 +12,7 @@ import (
 // then.
 func TestNoiseIsAnsweredSoon(t *testing.T) {
 	if testing.Short() {
-		t.Skip("long input")
+		t.Skip("make test runs it")
 	}
 	parts := []string{`"`, `""`, `${`, `%{`, `$${`, `$`, `%`, "$ ", "x ", "}", "{", "[", "]", "(", ")", `\`, `\n`, "\n", "\r\n", "#", "//", "/*", "*/", "<<EOT\n", "<<-EOT\n", "EOT\n",
 		"a", " ", "é", "'", "=", ",", ":", ".", "-", "!", "?", "1", "a = ", "a {\n", "user \"a\" {\n", "passphrase = ", "b = 1\n"}

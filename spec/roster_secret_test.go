@@ -106,7 +106,7 @@ func TestRosterPlacesOfSecretsAreShown(t *testing.T) {
 // part that is meant, whole characters of it.
 func TestSnippetOfALongLine(t *testing.T) {
 	if testing.Short() {
-		t.Skip("long input")
+		t.Skip("make test runs it")
 	}
 	many := strings.Repeat(`{"name": "ä"},`, 10_000)
 	_, src, diags := loadRosterText(t, smallCA, "a.json", "["+many+`{"name": "x", "pin": "hunter2", "key": "rsa"},`+many+"{}]")

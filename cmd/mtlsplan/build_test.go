@@ -16,6 +16,9 @@ import (
 // TestBuildIsReproducible lets `make build` build one commit in two places,
 // with what two people may have in their environments.
 func TestBuildIsReproducible(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test runs it")
+	}
 	builders := []struct {
 		dir string
 		env []string

@@ -102,7 +102,7 @@ func (c *cage) lock() {
 // speak of keys and passphrases.
 func TestSecretsAreNotSaidInMisfortune(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a sweep")
+		t.Skip("make test runs it")
 	}
 	for name, happen := range misfortunes {
 		t.Run(name, func(t *testing.T) {

@@ -224,7 +224,7 @@ func cellHole(column, kind string) hole {
 // recorded and said means that text and nothing else.
 func TestNoTextLeavesItsPlace(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a sweep")
+		t.Skip("make test runs it")
 	}
 	want := newBlank()
 	baseline := newTrial(t, map[string]string{"m.hcl": want.String()})

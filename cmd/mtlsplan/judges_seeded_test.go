@@ -101,6 +101,9 @@ func altered(der []byte) []byte {
 // TestJudgesRefuse shows that no judge says good to everything: what is wrong
 // gets another verdict, and what is right does not.
 func TestJudgesRefuse(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test runs it")
+	}
 	w := newTrialWorld(t)
 	kept := func(kind string, der []byte) string { return w.d.keep(pemOf(kind, der)) }
 	ca, other, crl := kept("CERTIFICATE", w.ca.Raw), kept("CERTIFICATE", w.other.Raw), kept("X509 CRL", w.crl)

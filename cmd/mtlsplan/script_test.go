@@ -36,9 +36,11 @@ func TestScripts(t *testing.T) {
 		})
 	}
 	d := newDocket(t)
-	if !testing.Short() {
-		t.Cleanup(func() { d.judge(t, len(all)) })
-	}
+	t.Cleanup(func() {
+		if !testing.Short() {
+			d.judge(t, len(all))
+		}
+	})
 	testscript.Run(t, testscript.Params{
 		Files:               files,
 		UpdateScripts:       update,
