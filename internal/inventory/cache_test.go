@@ -313,7 +313,11 @@ func TestTheCacheIsWrittenOnce(t *testing.T) {
 			w.write(statcache.Name, text)
 		}
 		w.alike()
-		if n := w.keep(); n != 2 {
+		want := 2
+		if name == "twice" { // what is whole is believed
+			want = 0
+		}
+		if n := w.keep(); n != want {
 			t.Errorf("%s: %d users were read", name, n)
 		}
 		if n := w.unknown(); n != 0 {

@@ -27,11 +27,18 @@ import (
 )
 
 // Name is that of the file, relative to the output directory: a line that names
-// the format; whose cache it is; the number of records, and each with its key, its
-// stats, its digest and its facts; and a CRC-32C of all that.
+// the format, and then segments, each with its length and its CRC-32C before it.
+// The first says whose cache it is, the others hold records, each with its key, its
+// stats, its digest and its facts. Of two records of a key the later holds. What is
+// not whole, and all behind it, is not there.
 const Name = outdir.DB + "/cache"
 
 const format = "mtlsplan cache 2\n"
+
+const (
+	headSize   = 8       // of a segment
+	maxSegment = 1 << 20 // from where on a segment ends
+)
 
 // Top is the name of the output directory itself: its stat changes with every name
 // in it.
@@ -57,14 +64,16 @@ type Cache struct {
 
 	mu      sync.Mutex
 	records map[string]*Record
-	news    bool // the file does not hold all that records does
+	news    map[string]bool // keys of which the file does not hold the record
+	size    int64           // of what is whole in the file; 0 where it has to be written anew
+	held    int             // records in the file, outdated ones too
 }
 
 // Open reads the cache of a directory. One that is damaged, or of another format,
 // is empty; of one that is another directory's or another program's, only the
 // digests are believed.
 func Open(dir *outdir.Dir) *Cache {
-	c := &Cache{dir: dir, records: map[string]*Record{}}
+	c := &Cache{dir: dir, records: map[string]*Record{}, news: map[string]bool{}}
 	var ok bool
 	if c.files, ok = dir.Stats(); !ok {
 		c.files = nil
@@ -73,7 +82,7 @@ func Open(dir *outdir.Dir) *Cache {
 	if dir.Writable() {
 		c.clock, _ = dir.Started()
 	}
-	c.news = !c.parse(dir.Text(Name))
+	c.parse(dir.Text(Name))
 	return c
 }
 
@@ -175,96 +184,147 @@ func (c *Cache) put(key string, change func(old Record) Record) {
 		old = *rec
 	}
 	if rec := change(old); rec != old {
-		c.records[key], c.news = &rec, true
+		c.records[key], c.news[key] = &rec, true
 	}
 }
 
 // Save writes the records of some keys, if the file does not hold them yet; those
-// of other keys are forgotten. It is not durable. An error costs a later run some
-// time, and this one nothing.
+// of other keys are forgotten in time. It is not durable. An error costs a later run
+// some time, and this one nothing.
+//
+// What is new goes behind the rest, as long as what is outdated is less than a
+// quarter of what is not: all of it is read by every run.
 func (c *Cache) Save(keys iter.Seq[string]) error {
-	if !c.news || len(c.records) == 0 || !c.Works() || !c.dir.Writable() {
+	if c.size > 0 && len(c.news) == 0 || len(c.records) == 0 || !c.Works() || !c.dir.Writable() {
 		return nil
 	}
-	n := int64(0)
-	for key := range keys {
-		if c.records[key] != nil {
-			n++
+	if n := len(c.records); c.size > 0 && c.held+len(c.news) < n+n/4+64 {
+		var w writer
+		for key := range c.news {
+			w.add(key, c.records[key])
+		}
+		w.end()
+		if c.dir.Extend(Name, c.size, w.out) == nil {
+			c.size, c.held = c.size+int64(len(w.out)), c.held+len(c.news)
+			clear(c.news)
+			return nil
 		}
 	}
-	err := c.dir.Replace(Name, func(w io.Writer) error {
-		out := writer{to: w}
-		out.Packer = append(out.Packer, format...)
-		out.Text(c.owner())
-		out.Number(n)
+	n, size := 0, int64(0)
+	err := c.dir.Replace(Name, func(to io.Writer) error {
+		w := writer{to: to, out: []byte(format)}
+		w.segment.Text(c.owner())
+		w.end()
 		for key := range keys {
 			if rec := c.records[key]; rec != nil {
-				out.Text(key)
-				out.Text(string(rec.Stats))
-				out.Sum(rec.Digest)
-				out.Text(rec.Facts)
-				out.flush(1 << 20)
+				w.add(key, rec)
+				n++
 			}
 		}
-		out.flush(0)
-		out.Packer = binary.LittleEndian.AppendUint32(out.Packer, out.sum)
-		out.flush(0)
-		return out.err
+		w.end()
+		size = w.written
+		return w.err
 	})
-	c.news = err != nil
-	return err
+	if err != nil {
+		return err
+	}
+	c.size, c.held = size, n
+	clear(c.news)
+	return nil
 }
 
-// writer writes what was packed in parts, and sums it up.
+// writer makes segments.
 type writer struct {
-	Packer
-	to  io.Writer
-	sum uint32
-	err error
+	segment Packer
+	out     []byte    // segments that are whole
+	to      io.Writer // where they go, nil: they stay
+	written int64
+	err     error
 }
 
-// flush writes what is more than so many bytes.
-func (w *writer) flush(most int) {
-	if len(w.Packer) <= most {
+func (w *writer) add(key string, rec *Record) {
+	w.segment.Text(key)
+	w.segment.Text(string(rec.Stats))
+	w.segment.Sum(rec.Digest)
+	w.segment.Text(rec.Facts)
+	if len(w.segment) > maxSegment {
+		w.end()
+	}
+}
+
+// end ends a segment.
+func (w *writer) end() {
+	if len(w.segment) == 0 {
 		return
 	}
-	w.sum = crc32.Update(w.sum, castagnoli, w.Packer)
-	if w.err == nil {
-		_, w.err = w.to.Write(w.Packer)
+	w.out = binary.LittleEndian.AppendUint32(w.out, uint32(len(w.segment)))
+	w.out = binary.LittleEndian.AppendUint32(w.out, crc32.Checksum(w.segment, castagnoli))
+	w.out = append(w.out, w.segment...)
+	w.segment = w.segment[:0]
+	if w.to == nil {
+		return
 	}
-	w.Packer = w.Packer[:0]
+	w.written += int64(len(w.out))
+	if w.err == nil {
+		_, w.err = w.to.Write(w.out)
+	}
+	w.out = w.out[:0]
 }
 
-// parse reads the text of a cache, and reports whether all of it is to be believed.
-func (c *Cache) parse(text string) bool {
-	const sumSize = 4
-	if len(text) < len(format)+sumSize || text[:len(format)] != format {
-		return false
+// parse reads the text of a cache, as far as it is whole.
+func (c *Cache) parse(text string) {
+	rest, ok := strings.CutPrefix(text, format)
+	if !ok {
+		return
 	}
-	end := len(text) - sumSize
-	if checksum(text[:end]) != binary.LittleEndian.Uint32([]byte(text[end:])) {
-		return false
-	}
-	u := Unpacker{Rest: text[len(format):end]}
+	owner, rest, ok := segment(rest)
+	u := Unpacker{Rest: owner}
 	ours := u.Text() == c.owner()
-	n := u.Number()
-	if n < 0 || n > int64(len(u.Rest))/sha256.Size {
-		return false
+	if !ok || u.Bad {
+		return
 	}
-	list, records := make([]Record, n), make(map[string]*Record, n)
-	for i := range list {
-		rec, key := &list[i], u.Text()
-		rec.Stats, rec.Digest, rec.Facts = Stats(u.Text()), u.Sum(), u.Text()
+	c.records = make(map[string]*Record, len(rest)/500) // about what one has
+	for rest != "" {
+		var part string
+		if part, rest, ok = segment(rest); !ok || !c.take(part, ours) {
+			return
+		}
+	}
+	if ours {
+		c.size = int64(len(text))
+	}
+}
+
+// take reads the records of a segment. One that a checksum has vouched for and that
+// cannot be read is of another program.
+func (c *Cache) take(part string, ours bool) bool {
+	u := Unpacker{Rest: part}
+	for u.Rest != "" {
+		key, rec := u.Text(), &Record{Stats: Stats(u.Text()), Digest: u.Sum(), Facts: u.Text()}
+		if u.Bad {
+			return false
+		}
 		if !ours {
 			rec.Stats, rec.Facts, key = "", "", strings.Clone(key) // and the text can go
 		}
-		records[key] = rec
+		c.records[key] = rec
+		c.held++
 	}
-	if u.Bad || u.Rest != "" {
-		return false
+	return true
+}
+
+// segment cuts the next segment off a text.
+func segment(text string) (part, rest string, ok bool) {
+	if len(text) < headSize {
+		return "", "", false
 	}
-	c.records = records
-	return ours
+	head := []byte(text[:headSize])
+	size := uint64(binary.LittleEndian.Uint32(head))
+	if size > uint64(len(text)-headSize) {
+		return "", "", false
+	}
+	part, rest = text[headSize:headSize+size], text[headSize+size:]
+	return part, rest, checksum(part) == binary.LittleEndian.Uint32(head[4:])
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

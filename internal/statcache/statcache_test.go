@@ -3,6 +3,7 @@ package statcache
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -212,26 +213,30 @@ func TestWhoseItIs(t *testing.T) {
 		return rec != nil && *rec == (Record{Digest: Digest{7}})
 	}
 	p.with(func(c *Cache) {
+		whole := func(text []byte) bool {
+			c.records, c.size = map[string]*Record{}, 0
+			c.parse(string(text))
+			return c.size > 0 && c.Get("file") != nil
+		}
 		identity := c.files.Identity
 		c.files.Identity++
-		if c.parse(string(text)) || !only(c) {
+		if whole(text) || !only(c) {
 			t.Error("of another directory's:", c.Get("file"))
 		}
 		c.files.Identity = identity
 		was := program
 		program = func() string { return "another" }
-		if c.parse(string(text)) || !only(c) {
+		if whole(text) || !only(c) {
 			t.Error("of another program's:", c.Get("file"))
 		}
 		program = was
-		if !c.parse(string(text)) || c.Known("file", "file") == nil {
+		if !whole(text) || c.Known("file", "file") == nil {
 			t.Error("ours is not believed")
 		}
-		c.records = nil
 		for i := range text {
 			altered := bytes.Clone(text)
 			altered[i] ^= 1 << (i % 8)
-			if c.parse(string(altered)) || c.records != nil || c.parse(string(text[:i])) || c.records != nil {
+			if whole(altered) || whole(text[:i]) {
 				t.Fatalf("nobody has noticed another byte %d of %d, or its end", i, len(text))
 			}
 		}
@@ -277,16 +282,69 @@ func FuzzParse(f *testing.F) {
 		f.Skip("nothing is known by its stat on this system")
 	}
 	c.records = map[string]*Record{"a": {Stats: StatsOf(outdir.Stat{Ino: 1}), Facts: "x"}}
-	c.news = true
+	c.news["a"] = true
 	if err := c.Save(keys("a")); err != nil {
 		f.Fatal(err)
 	}
 	f.Add([]byte(dir.Text(Name)))
 	f.Add([]byte(format))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c.records = nil
-		if c.parse(string(data)) && c.records == nil {
-			t.Error("it is ours and holds nothing")
+		c.records, c.size, c.held = map[string]*Record{}, 0, 0
+		c.parse(string(data))
+		if c.size > int64(len(data)) || c.held < len(c.records) {
+			t.Error(c.size, c.held, len(c.records))
+		}
+	})
+}
+
+// A few records more are written behind the others, and what is outdated does not
+// heap up.
+func TestWhatIsNewGoesBehind(t *testing.T) {
+	p := newPlace(t)
+	var names []string
+	for i := range 100 {
+		names = append(names, fmt.Sprint("file", i))
+		p.write(names[i], "x")
+	}
+	size := func() int64 {
+		info, err := os.Stat(filepath.Join(p.path, Name))
+		p.check(err)
+		return info.Size()
+	}
+	p.with(func(c *Cache) {
+		for _, name := range names {
+			c.Put(name, record(c, name), name)
+		}
+		p.check(c.Save(keys(names...)))
+	})
+	first, most := size(), int64(0)
+	for round := range 200 {
+		p.with(func(c *Cache) {
+			if n := len(c.records); n != len(names) {
+				t.Fatalf("round %d: %d records", round, n)
+			}
+			rec := record(c, names[round%7])
+			rec.Facts = fmt.Sprint("round ", round)
+			c.Put(names[round%7], rec, names[round%7])
+			p.check(c.Save(keys(names...)))
+		})
+		most = max(most, size())
+	}
+	if most > first*2 || most == first {
+		t.Errorf("%d bytes grew to %d", first, most)
+	}
+	p.with(func(c *Cache) {
+		if rec := c.Get(names[199%7]); rec == nil || rec.Facts != "round 199" {
+			t.Errorf("the last record is %+v", rec)
+		}
+	})
+	// An append that was cut short takes nothing with it that was there before.
+	text, err := os.ReadFile(filepath.Join(p.path, Name))
+	p.check(err)
+	p.write(Name, string(text)+"cut")
+	p.with(func(c *Cache) {
+		if len(c.records) != len(names) || c.size != 0 {
+			t.Errorf("%d records, %d bytes of them whole", len(c.records), c.size)
 		}
 	})
 }
