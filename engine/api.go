@@ -26,9 +26,9 @@ type Options struct {
 	Parallel    int           // how many owners are worked on at a time; less than 1: as many as there are cores
 	LookupEnv   func(string) (string, bool)
 
-	// Reading, where there is one, hears of how many users the files have been read,
-	// of how many of whom nothing is known yet: all of those for whom a key and a
-	// .p12 may have to be opened. It is called from one goroutine at a time.
+	// Reading, if set, gets the number of users whose files have been read, and the
+	// total to read; users known from the cache do not count. It is called from one
+	// goroutine at a time.
 	Reading func(done, total int)
 
 	Command string // for the message of another run that finds the lock taken: "apply since 2026-11-23T16:00:00Z"
@@ -36,10 +36,10 @@ type Options struct {
 	thorough bool // every file is read, whatever the cache knows of it
 	sealed   bool // no secret is read, and nothing that is encrypted is opened
 
-	// scope, where there is one, stands for Only.
+	// scope, if set, replaces Only.
 	scope func(plan.Owner) bool
 
-	// authority, where there is one, stands for the key file of a CA.
+	// authority, if set, signs in place of the key file of a CA.
 	authority func(ca *x509.Certificate) authority.Authority
 }
 

@@ -74,11 +74,16 @@ func chunks(tasks []*policy.Task, size, most int, work func(*policy.Task) int) i
 func (c *carryOut) batches(tasks []*policy.Task, size int) error {
 	ctx, stop := context.WithCancel(c.ctx)
 	ready := make(chan []*result)
+	var failed error // of the builder; read once ready is closed
 	var builder sync.WaitGroup
 	builder.Go(func() {
 		defer close(ready)
 		for part := range chunks(tasks, size, batchWork*min(c.opt.Parallel, runtime.GOMAXPROCS(0)), c.work) {
-			batch := c.buildAll(ctx, part)
+			var batch []*result
+			if batch, failed = c.prepare(part); failed != nil {
+				return
+			}
+			c.buildAll(ctx, batch)
 			select {
 			case <-ctx.Done():
 				return
@@ -96,23 +101,24 @@ func (c *carryOut) batches(tasks []*policy.Task, size int) error {
 			return err
 		}
 	}
+	if failed != nil {
+		return failed
+	}
 	return ctx.Err()
 }
 
-// buildAll builds tasks, so many at a time, until ctx ends: then the rest is left
-// out, and the batch is not used.
-func (c *carryOut) buildAll(ctx context.Context, tasks []*policy.Task) []*result {
-	out := make([]*result, len(tasks))
+// buildAll builds results in their places, so many at a time, until ctx ends: then
+// the rest is left out, and the batch is not used.
+func (c *carryOut) buildAll(ctx context.Context, batch []*result) {
 	var workers errgroup.Group
 	workers.SetLimit(c.opt.Parallel)
-	for i, t := range tasks {
+	for i, r := range batch {
 		workers.Go(func() error {
 			if ctx.Err() == nil {
-				out[i] = c.build(t)
+				batch[i] = c.build(r)
 			}
 			return nil
 		})
 	}
 	_ = workers.Wait() // a task that fails says so in its result
-	return out
 }

@@ -26,11 +26,11 @@ type carryOut struct {
 	report *Report
 
 	trusted []*x509.Certificate // the current CA first
-	dropped bool                // a rollover in this run leaves nobody behind
 	crl     facts.CRL           // what stays of the CRLs in place
 
 	commits sync.Mutex // one batch at a time
-	owed    owed
+	owed    []ledger.Request
+	settled bool // requests of an interrupted run are no longer owed, and the file says so still
 
 	mu     sync.Mutex // of what follows: one batch is committed while the next is built
 	writer *ledger.Writer
@@ -43,6 +43,8 @@ func newCarryOut(r *run, st stock, w Watcher, report *Report) *carryOut {
 		writer: ledger.NewWriter(st.ledger), keys: map[string]*authority.KeyFile{}}
 	// In memory; the first batch makes it durable.
 	c.writer.Record(st.verdict.Found...)
+	c.owed = stillOwed(st.have)
+	c.settled = len(c.owed) < len(st.have.Owed)
 	return c
 }
 
@@ -80,7 +82,7 @@ func (c *carryOut) all() error {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
-		if err := c.commit([]*result{c.build(t)}); err != nil {
+		if err := c.do(t); err != nil {
 			return err
 		}
 	}
@@ -91,12 +93,11 @@ func (c *carryOut) all() error {
 func (c *carryOut) ca(t *policy.Task) error {
 	if now := c.verdict.Trust.Current(); t.NewKey && now != nil {
 		// The old key still has a CRL to sign, and leaves its place now.
-		c.dropped = now.Dependents == 0
 		if err := c.authority(now.Cert).Ready(c.ctx); err != nil {
 			return fmt.Errorf("%s: %w", t.Step.Owner, err)
 		}
 	}
-	r := c.build(t)
+	r := c.build(&result{task: t})
 	if r.err != nil {
 		return fmt.Errorf("%s: %w", t.Step.Owner, r.err)
 	}
@@ -104,6 +105,9 @@ func (c *carryOut) ca(t *policy.Task) error {
 	// in place and has issued nothing, and the next plan is for the others.
 	return c.commit([]*result{r})
 }
+
+// do does a task by itself.
+func (c *carryOut) do(t *policy.Task) error { return c.commit([]*result{c.build(&result{task: t})}) }
 
 // make is what makes a task's artefacts; a task may have none to make.
 func (c *carryOut) make(r *result) error {
@@ -114,7 +118,7 @@ func (c *carryOut) make(r *result) error {
 		return c.makeUser(r)
 	case t.Part == policy.OfDeparted:
 		r.retire(c.retiredName)
-	case t.Part == policy.OfSite && t.MustMake(plan.KindSite):
+	case t.Part == policy.OfSite && (t.MustMake(plan.KindSite) || t.MustMake(plan.KindDB)):
 		return c.makeSite(r)
 	case t.MustMake(plan.KindCRL):
 		return c.makeCRL(r)
@@ -122,10 +126,10 @@ func (c *carryOut) make(r *result) error {
 	return nil
 }
 
-// build makes what one task asks for, in memory, and proves it. A failure has
-// nothing of it.
-func (c *carryOut) build(t *policy.Task) *result {
-	r := &result{task: t}
+// build makes what a task asks for, in memory, and proves it. A failure has nothing
+// of it.
+func (c *carryOut) build(r *result) *result {
+	t := r.task
 	err := c.make(r)
 	if err == nil {
 		err = r.check()

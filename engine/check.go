@@ -29,7 +29,7 @@ type proof func(data []byte) error
 func (r *result) check() error {
 	for _, p := range r.puts {
 		if err := p.proof(p.data); err != nil {
-			return plan.Errorf(plan.SelfCheck, "%s was made and does not stand its check: %w; nothing of it was written: run again, and report this", p.name, err)
+			return plan.Errorf(plan.SelfCheck, "%s failed its self-check: %w; nothing was written: run again, and report this", p.name, err)
 		}
 	}
 	return nil
@@ -73,7 +73,7 @@ func provesKey(public crypto.PublicKey, pass secret.Value, iterations int) proof
 	})
 }
 
-// provesOpens is also of a key file that only changes its place.
+// provesOpens also checks a key file that is only moved.
 func provesOpens(spki string, pass secret.Value) proof {
 	return func(data []byte) error {
 		key, err := pki.OpenKey(data, pass)

@@ -34,7 +34,7 @@ func makeAll(t *testing.T, text string) []put {
 	c := newCarryOut(r, st, quiet{}, &Report{Plan: st.verdict.Plan})
 	var puts []put
 	for _, task := range st.verdict.Tasks {
-		made := c.build(task)
+		made := c.build(&result{task: task, serial: c.writer.FreshSerial()})
 		if made.err != nil {
 			t.Fatal(made.err)
 		}

@@ -34,7 +34,7 @@ func RenderSite(ctx context.Context, cfg *config.Config, opt Options, site confi
 		return nil, err
 	}
 	trust := st.verdict.Trust
-	rows := trust.Revoked(st.ledger, st.have.CRL, opt.Now, false)
+	rows := trust.Revoked(st.verdict.Ledger, st.have.CRL, opt.Now, false)
 	return policy.RenderSite(cfg, site, policy.Refused(st.have.CRL, policy.Serials(rows)), max(1, len(trust.Certificates()))), nil
 }
 
@@ -61,7 +61,7 @@ func Inspect(ctx context.Context, cfg *config.Config, opt Options, owner plan.Ow
 	if i := slices.IndexFunc(st.verdict.Plan.Steps, func(s plan.Step) bool { return s.Owner == owner }); i >= 0 {
 		d.Step = &st.verdict.Plan.Steps[i]
 	}
-	for _, row := range st.ledger.RowsOf(string(owner)) {
+	for _, row := range st.verdict.Ledger.RowsOf(string(owner)) {
 		d.Issued = append(d.Issued, issuedDetail(row, r.opt.Now))
 	}
 	show := details{Details: d, cfg: cfg}
@@ -215,8 +215,11 @@ func crlFacts(st stock) []plan.FileFact {
 		if crl == nil {
 			continue
 		}
-		list = append(list, plan.FileFact{Name: plan.FactGeneration, Value: fmt.Sprint(g.Number)}, plan.FileFact{Name: plan.FactNumber, Value: crl.Number.String()},
-			plan.FileFact{Name: plan.FactThisUpdate, Value: instant(crl.ThisUpdate)}, plan.FileFact{Name: plan.FactNextUpdate, Value: instant(crl.NextUpdate)},
+		list = append(list, plan.FileFact{Name: plan.FactGeneration, Value: fmt.Sprint(g.Number)})
+		if crl.Number != nil {
+			list = append(list, plan.FileFact{Name: plan.FactNumber, Value: crl.Number.String()})
+		}
+		list = append(list, plan.FileFact{Name: plan.FactThisUpdate, Value: instant(crl.ThisUpdate)}, plan.FileFact{Name: plan.FactNextUpdate, Value: instant(crl.NextUpdate)},
 			plan.FileFact{Name: plan.FactRevoked, Value: fmt.Sprint(len(crl.RevokedCertificateEntries))})
 	}
 	return list

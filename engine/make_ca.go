@@ -37,7 +37,7 @@ func (c *carryOut) makeCA(r *result) error {
 			return err
 		}
 		r.issued = append(r.issued, cert)
-		if len(trust) > 0 && (!t.NewKey || c.dropped) {
+		if len(trust) > 0 && (!t.NewKey || c.verdict.Dropped) {
 			trust = trust[1:]
 		}
 		trust = append([]*x509.Certificate{cert}, trust...)

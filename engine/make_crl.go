@@ -5,6 +5,7 @@ import (
 	"math/big"
 
 	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 )
@@ -13,30 +14,30 @@ import (
 // by now. A CA whose key cannot be opened keeps the CRL that it has.
 func (c *carryOut) makeCRL(r *result) error {
 	entries := c.crlEntries()
+	kept := c.verdict.Trust.Kept(c.have, c.cfg.CA.Name)
+	number := c.writer.FreshNumber(c.opt.Now)
 	var text []byte
 	var signed []signedCRL
 	for _, ca := range c.trusted {
 		spki := pki.PublicID(ca.PublicKey)
-		signer := c.authority(ca)
-		if err := signer.Ready(c.ctx); err != nil {
-			if list := c.have.CRL.Lists[spki]; list != nil && len(text) > 0 {
-				text = append(text, pki.EncodeCRL(list.Raw)...)
-				signed = append(signed, signedCRL{ca: ca, kept: list.Raw})
-				continue
-			}
-			return err
+		if list := kept.Lists[spki]; list != nil {
+			text = append(text, pki.EncodeCRL(list.Raw)...)
+			signed = append(signed, signedCRL{ca: ca, kept: list.Raw})
+			continue
 		}
 		request := pki.CRLRequest{
-			Number: c.writer.TakeNumber(c.opt.Now), ThisUpdate: c.opt.Now.Add(-pki.Backdate), NextUpdate: *r.task.Step.NotAfter, Entries: entries[spki],
+			Number: number, ThisUpdate: c.opt.Now.Add(-pki.Backdate), NextUpdate: *r.task.Step.NotAfter, Entries: entries[spki],
 		}
-		der, err := signer.CRL(c.ctx, request)
+		der, err := c.authority(ca).CRL(c.ctx, request)
 		if err != nil {
 			return err
 		}
 		text = append(text, pki.EncodeCRL(der)...)
 		signed = append(signed, signedCRL{ca: ca, request: request})
+		r.changes = append(r.changes, ledger.PassNumber{Used: number})
+		number = new(big.Int).Add(number, big.NewInt(1))
 	}
-	r.then = func() { c.crl = c.verdict.Trust.Kept(c.have, c.cfg.CA.Name) }
+	r.then = func() { c.crl = kept }
 	r.put(plan.KindCRL, facts.CAPath(c.cfg.CA.Name, plan.KindCRL), text, provesCRLs(signed))
 	return nil
 }

@@ -36,6 +36,9 @@ func (c *carryOut) makeUser(r *result) error {
 		r.before = madeFromCert(m.Facts)
 	}
 	if u.CSR != "" {
+		if pki.PublicID(m.Request.Public) != t.Key {
+			return errChanged(u.CSR)
+		}
 		return c.makeFromRequest(r, u, m)
 	}
 	path := func(kind plan.Kind) facts.Path { return facts.UserPath(facts.Base(u.Name, c.cfg.CA.Name), kind) }
@@ -48,6 +51,9 @@ func (c *carryOut) makeUser(r *result) error {
 	}
 	if err != nil {
 		return err
+	}
+	if !t.NewKey && pki.PublicID(key.Public()) != t.Key {
+		return errChanged(path(plan.KindKey).String())
 	}
 	cert, err := c.certificate(r, u, m, key.Public())
 	if err != nil {
@@ -64,6 +70,9 @@ func (c *carryOut) makeUser(r *result) error {
 		}
 	}
 	if t.MustMake(plan.KindCrt) {
+		if cert == nil {
+			return errNoCertificate
+		}
 		r.put(plan.KindCrt, path(plan.KindCrt), pki.EncodeCertificate(cert.Raw), provesUserCert(r, cert, key.Public(), c.trusted[0]))
 	}
 	for i, profile := range u.P12 {
@@ -137,6 +146,11 @@ func (c *carryOut) makeFromRequest(r *result, u *config.User, m *inventory.Mater
 		r.put(plan.KindCrt, path(plan.KindCrt), pki.EncodeCertificate(cert.Raw), provesUserCert(r, cert, public, c.trusted[0]))
 	}
 	return nil
+}
+
+// errChanged says that a file no longer holds the key that was judged.
+func errChanged(name string) error {
+	return plan.Errorf(plan.FileError, "%s was changed while the run was under way: run again", name)
 }
 
 var errNoCertificate = errors.New("there is no certificate to make the files of")

@@ -1,120 +1,97 @@
 package engine
 
 import (
-	"encoding/json"
-	"fmt"
 	"slices"
-	"time"
 
 	"mtlsplan/internal/authority"
+	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
+	"mtlsplan/internal/policy"
 )
 
-// owedName is what a run that was killed leaves to the next one: requests to an
-// authority that outlives the process. What such an authority has issued exists,
-// and must be in the ledger, although nobody has put it into place.
-const owedName = outdir.DB + "/owed.json"
-
-type owed struct {
-	FormatVersion int           `json:"format_version"`
-	Requests      []owedRequest `json:"requests"`
-}
-
-type owedRequest struct {
-	ID    string     `json:"id"`
-	Owner plan.Owner `json:"owner"`
-}
-
-func (o owed) put(b *outdir.Batch) {
-	if len(o.Requests) == 0 {
-		b.Remove(owedName)
-		return
+// settle asks what became of the requests of a run that was killed.
+func (r *run) settle(have *facts.Inventory) {
+	var signer authority.Rememberer
+	if ca := have.CA.Crt.Cert; ca != nil && ca.X509 != nil {
+		signer, _ = r.service(ca.X509).(authority.Rememberer)
 	}
-	o.FormatVersion = 1
-	text, _ := json.Marshal(o) // strings only
-	b.Put(owedName, append(text, '\n'), outdir.ModeSecret)
+	for i := range have.Owed {
+		o := &have.Owed[i]
+		if signer == nil {
+			o.Err = plan.Errorf(plan.CAUnavailable, "an interrupted run left requests open with another signer: run again with that signer")
+			continue
+		}
+		if o.Cert, o.Err = signer.Issued(r.ctx, o.ID); o.Err != nil {
+			o.Err = plan.Errorf(plan.CAUnavailable, "what became of request %s cannot be told: %w", o.ID, o.Err)
+		}
+	}
 }
 
-// owe records a request before it is asked. A crash before it: nothing was asked.
-// Behind it: the next run asks what became of it.
-func (c *carryOut) owe(r authority.Request) error {
+// stillOwed are the requests of which nothing could be told.
+func stillOwed(have *facts.Inventory) []ledger.Request {
+	var list []ledger.Request
+	for _, o := range have.Owed {
+		if o.Err != nil {
+			list = append(list, ledger.Request{ID: o.ID, Owner: string(o.Owner)})
+		}
+	}
+	return list
+}
+
+// prepare gives the results of tasks, of which nothing is made yet. An authority
+// that outlives this process is asked only once the requests are recorded. An error
+// stops the run.
+func (c *carryOut) prepare(tasks []*policy.Task) ([]*result, error) {
+	out := make([]*result, len(tasks))
+	var asked []ledger.Request
+	for i, t := range tasks {
+		out[i] = &result{task: t}
+		if t.Part == policy.OfUser && t.NewCert {
+			c.mu.Lock()
+			out[i].serial = c.writer.FreshSerial()
+			c.mu.Unlock()
+			asked = append(asked, ledger.Request{ID: pki.SerialHex(out[i].serial), Owner: string(t.Step.Owner)})
+		}
+	}
+	if len(asked) == 0 || len(c.trusted) == 0 {
+		return out, nil
+	}
+	if _, outlives := c.authority(c.trusted[0]).(authority.Rememberer); !outlives {
+		return out, nil
+	}
 	c.commits.Lock()
 	defer c.commits.Unlock()
-	c.owed.Requests = append(c.owed.Requests, owedRequest{r.ID, r.Owner})
+	c.owed = append(c.owed, asked...)
 	batch := c.dir.Begin()
-	c.owed.put(batch)
-	return batch.Commit()
+	c.putOwed(batch)
+	// A crash before it: nothing was asked. Behind it: the next run asks what became
+	// of the requests.
+	return out, batch.Commit()
 }
 
 // paid takes the requests of certificates that a batch records off the list, in
 // the same batch.
 func (c *carryOut) paid(ok []*result, batch *outdir.Batch) {
-	before := len(c.owed.Requests)
+	before := len(c.owed)
 	for _, r := range ok {
 		for _, cert := range r.issued {
 			id := pki.SerialHex(cert.SerialNumber)
-			c.owed.Requests = slices.DeleteFunc(c.owed.Requests, func(q owedRequest) bool { return q.ID == id })
+			c.owed = slices.DeleteFunc(c.owed, func(q ledger.Request) bool { return q.ID == id })
 		}
 	}
-	if len(c.owed.Requests) < before {
-		c.owed.put(batch)
+	if len(c.owed) < before || c.settled {
+		c.putOwed(batch)
+		c.settled = false
 	}
 }
 
-// settleOwed asks what became of the requests of a run that was killed, and
-// records it. The key of a user was lost with that run, unless the user has made
-// it: such a certificate is revoked at once.
-func (r *run) settleOwed() error {
-	file, err := r.dir.Read(owedName)
-	if err != nil || file.Missing {
-		return err
+func (c *carryOut) putOwed(batch *outdir.Batch) {
+	if len(c.owed) == 0 {
+		batch.Remove(ledger.RequestsName)
+		return
 	}
-	var o owed
-	if err := json.Unmarshal(file.Data, &o); err != nil || o.FormatVersion != 1 {
-		return fmt.Errorf("%s/%s cannot be read, which tells what an interrupted run has asked to be issued: restore it from a backup", r.dir.Path(), owedName)
-	}
-	led, err := r.in.Ledger()
-	if err != nil {
-		return err
-	}
-	var signer authority.Rememberer
-	if gens := led.Generations(string(plan.CA(r.cfg.CA.Name)), r.opt.Now); len(gens) > 0 {
-		signer, _ = r.service(gens[len(gens)-1].Cert).(authority.Rememberer)
-	}
-	w := ledger.NewWriter(led)
-	when := r.opt.Now.Add(-pki.Backdate).Truncate(time.Second).UTC()
-	for _, q := range o.Requests {
-		if signer == nil {
-			return fmt.Errorf("%s/%s: an interrupted run has asked another signer than the CA's key file to issue: run with that signer again", r.dir.Path(), owedName)
-		}
-		cert, err := signer.Issued(r.ctx, q.ID)
-		if err != nil {
-			return fmt.Errorf("%s: %w", q.Owner, err)
-		}
-		if cert == nil || led.Row(pki.SerialHex(cert.SerialNumber)) != nil {
-			continue
-		}
-		w.Record(ledger.Issue{Owner: string(q.Owner), Cert: cert})
-		if !r.hasOwnKey(q.Owner) {
-			w.Record(ledger.Revoke{Serial: pki.SerialHex(cert.SerialNumber), When: when, Reason: ledger.Superseded})
-		}
-	}
-	batch := r.dir.Begin()
-	w.Flush(batch)
-	owed{}.put(batch)
-	return batch.Commit()
-}
-
-// hasOwnKey reports whether a user has made the key.
-func (r *run) hasOwnKey(owner plan.Owner) bool {
-	name, _ := owner.UserName()
-	for i := range r.cfg.Users {
-		if u := &r.cfg.Users[i]; u.Name == name {
-			return u.CSR != ""
-		}
-	}
-	return false
+	batch.Put(ledger.RequestsName, ledger.FormatRequests(c.owed), outdir.ModeSecret)
 }

@@ -27,13 +27,20 @@ func (r *run) recheck(c *carryOut) error {
 	if err != nil {
 		return err
 	}
+	r.settle(have)
 	failed := map[plan.Owner]bool{}
 	for _, f := range c.report.Failures {
 		failed[f.Owner] = true
 	}
 	opt.scope = covers
 	var remaining []string
-	for _, step := range r.judge(have, led, opt).verdict.Plan.Steps {
+	again := r.judge(have, led, opt).verdict.Plan
+	for _, f := range again.Failures {
+		if !failed[f.Owner] {
+			remaining = append(remaining, fmt.Sprintf("%s: %s", f.Owner, f.Message))
+		}
+	}
+	for _, step := range again.Steps {
 		if !failed[step.Owner] {
 			remaining = append(remaining, fmt.Sprintf("%s: %s, because %s", step.Owner, step.Action, step.Reasons[0].Message))
 		}

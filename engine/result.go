@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"io/fs"
+	"math/big"
 
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
@@ -16,6 +17,7 @@ import (
 // result is what a task comes to, in memory: nothing of it is on disk yet.
 type result struct {
 	task    *policy.Task
+	serial  *big.Int // of the certificate that is to be issued, nil for none
 	issued  []*x509.Certificate
 	request pki.UserRequest // what a user's issued one was asked to be
 	asked   pki.CARequest   // the same of the CA's

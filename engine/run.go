@@ -27,7 +27,7 @@ type run struct {
 	in  *inventory.Reader
 }
 
-// stock is what a run goes by: what lies there, and what is to be done about it.
+// stock is the input of a run: inventory, ledger and verdict.
 type stock struct {
 	have    *facts.Inventory
 	ledger  *ledger.Ledger
@@ -51,6 +51,7 @@ func (r *run) takeStock() (stock, error) {
 	if err != nil {
 		return stock{}, err
 	}
+	r.settle(have)
 	return r.judge(have, led, r.opt), nil
 }
 
@@ -68,8 +69,8 @@ func NewPlan(ctx context.Context, cfg *config.Config, opt Options) (*plan.Plan, 
 	}
 	for looks := 1; ; looks++ {
 		p, moved, err := look(ctx, cfg, opt)
-		accuses := err != nil || accuses(p)
-		if !moved || !accuses && looks >= 3 || looks >= 20 {
+		bad := err != nil || accuses(p)
+		if !moved || !bad && looks >= 3 || looks >= 20 {
 			return p, err
 		}
 	}
@@ -160,9 +161,6 @@ func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Re
 }
 
 func (r *run) apply(w Watcher) (*Report, error) {
-	if err := r.settleOwed(); err != nil {
-		return nil, err
-	}
 	st, err := r.takeStock()
 	if err != nil {
 		return nil, err

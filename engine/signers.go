@@ -41,7 +41,7 @@ func (c *carryOut) keyFile(spki string) *authority.KeyFile {
 	i := slices.IndexFunc(gens, func(g ledger.Generation) bool { return g.SPKI == spki })
 	if i < 0 {
 		return authority.NewKeyFile(nil, func() (crypto.Signer, error) {
-			return nil, fmt.Errorf("no key of the CA is %s", spki)
+			return nil, fmt.Errorf("the CA never had the key %s", spki)
 		})
 	}
 	open := func() (crypto.Signer, error) { return c.in.PastKey(gens[i].Number) }
@@ -68,31 +68,16 @@ func (c *carryOut) issue(r *result, public crypto.PublicKey, subject []byte, san
 	if notBefore.Before(ca.NotBefore) {
 		notBefore = ca.NotBefore
 	}
-	c.mu.Lock()
-	serial := c.writer.FreshSerial()
-	c.mu.Unlock()
 	r.request = pki.UserRequest{
 		Subject: subject, SANs: sans, Public: public,
-		Serial: serial, NotBefore: notBefore, NotAfter: *r.task.Step.NotAfter,
+		Serial: r.serial, NotBefore: notBefore, NotAfter: *r.task.Step.NotAfter,
 	}
-	cert, err := c.ask(authority.Request{ID: pki.SerialHex(serial), Owner: r.task.Step.Owner, UserRequest: r.request}, ca)
+	cert, err := c.authority(ca).Issue(c.ctx, authority.Request{ID: pki.SerialHex(r.serial), Owner: r.task.Step.Owner, UserRequest: r.request})
 	if err != nil {
 		return nil, err
 	}
 	r.issued = append(r.issued, cert)
 	return cert, nil
-}
-
-// ask asks an authority. One that outlives this process is asked only once the
-// request is recorded.
-func (c *carryOut) ask(r authority.Request, ca *x509.Certificate) (*x509.Certificate, error) {
-	signer := c.authority(ca)
-	if _, outlives := signer.(authority.Rememberer); outlives {
-		if err := c.owe(r); err != nil {
-			return nil, err
-		}
-	}
-	return signer.Issue(c.ctx, r)
 }
 
 // tell tells the authorities of what a task revokes, before that is recorded: a

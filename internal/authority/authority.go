@@ -1,4 +1,4 @@
-// Package authority is who signs: certificates and CRLs of one CA key. Today the
+// Package authority signs: certificates and CRLs of one CA key. Today the
 // key is in a file that this process opens; a token or a service is another
 // implementation of [Authority], and nothing else changes.
 package authority
@@ -81,6 +81,9 @@ func (k *KeyFile) Key() (crypto.Signer, error) {
 	if err != nil {
 		return nil, plan.Errorf(plan.CAUnavailable, "%w", err)
 	}
+	if pki.PublicID(key.Public()) != pki.PublicID(k.cert.PublicKey) {
+		return nil, plan.Errorf(plan.CAUnavailable, "the key of the CA was changed while the run was under way: run again")
+	}
 	k.key = key
 	return key, nil
 }
@@ -111,7 +114,7 @@ func (k *KeyFile) Issue(_ context.Context, r Request) (*x509.Certificate, error)
 	return cert, nil
 }
 
-// Revoke has nobody to tell: the next CRL says it.
+// Revoke does nothing: the next CRL carries the revocation.
 func (k *KeyFile) Revoke(context.Context, string, string) error { return nil }
 
 // CRL signs a CRL.

@@ -25,7 +25,7 @@ const (
 	Unreadable            // damaged: no passphrase would help
 )
 
-// File is what is known of a file without understanding it.
+// File is the kind, the path and the mode of a file.
 type File struct {
 	Kind    plan.Kind
 	Path    Path // relative to the output directory
@@ -45,7 +45,7 @@ type Key struct {
 	SPKI    string      // [pki.PublicID] of the key, "" unless opened
 }
 
-// Passphrase is what is known of an owner's passphrase, and not the passphrase.
+// Passphrase describes an owner's passphrase and does not hold it.
 type Passphrase struct {
 	File              // the generated one's
 	Made        bool  // false for a generated one that was never made
@@ -199,7 +199,18 @@ type Inventory struct {
 	Departed   []Departed
 	Bystanders []Bystander // with --adopt: users whom the run is not about
 	Sites      []Site      // in the order of the spec
-	Orphans    []string    // rendered files that are there and that no site of the spec has
+	Orphans    []string    // files as they were rendered, that no site of the spec has
+	Owed       []Owed      // what an interrupted run has asked an authority for
+}
+
+// Owed is a request of an interrupted run to an authority that outlives it.
+type Owed struct {
+	ID    string // serial in upper-case hex
+	Owner plan.Owner
+
+	// What the authority says of it, for who asks it.
+	Cert *x509.Certificate // nil where none was issued
+	Err  error             // why that cannot be told
 }
 
 // Bystander is a user whom the run is not about and of whom the ledger knows

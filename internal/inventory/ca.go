@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"crypto/x509"
-	"errors"
 	"slices"
 
 	"mtlsplan/internal/facts"
@@ -19,7 +18,7 @@ func (r *Reader) ca(m *CAMaterial) (facts.CA, error) {
 	crt, err := r.caFile(plan.KindCrt)
 	ca := facts.CA{
 		Owner: r.caOwner(), Passphrase: m.pass, Key: m.key, Crt: certificates(crt), Past: map[int]facts.Key{},
-		Interrupted: r.dir.Interrupted(), Err: errors.Join(m.err, err),
+		Interrupted: r.dir.Interrupted(), Err: firstOf(m.err, err),
 	}
 	for _, d := range []struct {
 		name string
@@ -63,7 +62,7 @@ func (r *Reader) readCA() *CAMaterial {
 	spec, m := &r.opt.Config.CA, &CAMaterial{}
 	pass, err := r.caFile(plan.KindPass)
 	key, keyErr := r.caFile(plan.KindKey)
-	m.err = errors.Join(err, keyErr)
+	m.err = firstOf(err, keyErr)
 	if err == nil {
 		m.passphrases, m.pass = r.passphrases(spec.Passphrase, spec.PreviousPassphrase, pass)
 	}

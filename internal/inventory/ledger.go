@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"time"
 
+	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/plan"
 	"mtlsplan/internal/statcache"
 )
 
@@ -87,6 +89,23 @@ func (r *Reader) recall(f *ledger.Files) bool {
 	f.Recalled, f.Size, f.Unended = entries, stat.Size, last[0] != '\n'
 	r.issued = stat
 	return true
+}
+
+// owed reads what an interrupted run has asked an authority for.
+func (r *Reader) owed() ([]facts.Owed, error) {
+	file, err := r.dir.Read(ledger.RequestsName)
+	if err != nil || file.Missing {
+		return nil, err
+	}
+	list, ok := ledger.ParseRequests(file.Data)
+	if !ok {
+		return nil, fmt.Errorf("%s/%s lists the open requests of an interrupted run and cannot be read: restore it from a backup", r.dir.Path(), ledger.RequestsName)
+	}
+	var out []facts.Owed
+	for _, q := range list {
+		out = append(out, facts.Owed{ID: q.ID, Owner: plan.Owner(q.Owner)})
+	}
+	return out, nil
 }
 
 // keepLedger has the cache remember what issued.pem holds.

@@ -3,7 +3,6 @@ package inventory
 import (
 	"crypto"
 	"crypto/x509"
-	"errors"
 	"fmt"
 
 	"mtlsplan/internal/config"
@@ -59,7 +58,7 @@ func (r *Reader) User(i int) (*Material, error) {
 	}
 	m := r.readUser(u)
 	f := m.Facts
-	if err := errors.Join(f.Err, f.Passphrase.Err); err != nil {
+	if err := firstOf(f.Err, f.Passphrase.Err); err != nil {
 		return nil, err
 	}
 	switch {
@@ -105,7 +104,7 @@ func (m *CAMaterial) OpenKey() (crypto.Signer, error) {
 // CA reads what it takes to make the CA's files anew.
 func (r *Reader) CA() (*CAMaterial, error) {
 	m := r.readCA()
-	return m, errors.Join(m.err, m.pass.Err)
+	return m, firstOf(m.err, m.pass.Err)
 }
 
 // PastKey opens the key of an earlier generation, with the CA's passphrase or its

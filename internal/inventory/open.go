@@ -167,3 +167,13 @@ func (r *Reader) p12(f file, profile pki.Profile, pass secret.Value, known *cont
 	p.Opening, p.Cert, p.SPKI = facts.OpensNow, known.cert, known.spki
 	return p
 }
+
+// firstOf is the first error of several: one is enough to say, on one line.
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

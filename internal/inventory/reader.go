@@ -34,9 +34,9 @@ type Options struct {
 	LookupEnv   func(string) (string, bool)
 	ReadRequest func(path string) ([]byte, error) // reads a CSR that the spec names
 
-	// Reading, where there is one, hears of how many users the files have been read,
-	// of how many of whom nothing is known yet. It is called from one goroutine at a
-	// time.
+	// Reading, if set, gets the number of users whose files have been read, and the
+	// total to read; users known from the cache do not count. It is called from one
+	// goroutine at a time.
 	Reading func(done, total int)
 }
 
@@ -110,6 +110,9 @@ func (r *Reader) take(l *ledger.Ledger) (*facts.Inventory, *ledger.Ledger, error
 	inv.CRL = r.crl(&inv.CA, gens)
 	inv.Departed = r.departed()
 	if inv.Bystanders, err = r.bystanders(); err != nil {
+		return nil, nil, err
+	}
+	if inv.Owed, err = r.owed(); err != nil {
 		return nil, nil, err
 	}
 	inv.Sites = r.sites()

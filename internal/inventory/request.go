@@ -1,7 +1,6 @@
 package inventory
 
 import (
-	"errors"
 	"slices"
 
 	"mtlsplan/internal/config"
@@ -23,7 +22,7 @@ func (r *Reader) readCSRUser(u *config.User) *Material {
 	f.Key.File = facts.File{Kind: plan.KindKey, Path: path(plan.KindKey), Missing: true}
 	f.Passphrase.File = facts.File{Kind: plan.KindPass, Path: path(plan.KindPass), Missing: true}
 	f.Crt.File, f.CSR.File = crt.File, csr.File
-	if f.Err = errors.Join(crtErr, csrErr); f.Err != nil {
+	if f.Err = firstOf(crtErr, csrErr); f.Err != nil {
 		return m
 	}
 	f.Crt = certificates(crt)

@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"crypto/sha256"
-	"errors"
 
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/plan"
@@ -16,7 +15,7 @@ func (r *Reader) sites() []facts.Site {
 		s := facts.Site{Owner: plan.Site(site.Proxy.Name, site.Name)}
 		for _, name := range site.Proxy.Files(site.Settings) {
 			f, err := r.file(plan.KindSite, facts.At(name))
-			s.Err = errors.Join(s.Err, err)
+			s.Err = firstOf(s.Err, err)
 			rendered := facts.Rendered{File: f.File}
 			if err == nil && !f.Missing {
 				rendered.Sum = sha256.Sum256(f.content.Data)
@@ -28,8 +27,8 @@ func (r *Reader) sites() []facts.Site {
 	return out
 }
 
-// orphans finds rendered files that no site of the spec has any more. They are left
-// alone, since a proxy may still read them.
+// orphans finds files that lie there as they were rendered and that no site of the
+// spec has. They are left alone, since a proxy may still read them.
 func (r *Reader) orphans(sites []facts.Site) []string {
 	have := map[string]bool{}
 	for _, s := range sites {
@@ -39,7 +38,11 @@ func (r *Reader) orphans(sites []facts.Site) []string {
 	}
 	var out []string
 	for _, name := range r.ledger.RenderedPaths() {
-		if _, exists := r.unread(plan.KindSite, facts.At(name)); exists && !have[name] {
+		if have[name] {
+			continue
+		}
+		f, err := r.file(plan.KindSite, facts.At(name))
+		if written, _ := r.ledger.Rendered(name); err == nil && !f.Missing && sha256.Sum256(f.content.Data) == written {
 			out = append(out, name)
 		}
 	}

@@ -3,7 +3,6 @@ package inventory
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"slices"
 
 	"mtlsplan/internal/config"
@@ -46,7 +45,7 @@ func (r *Reader) readUser(u *config.User) *Material {
 	}
 	pass, key, csr, crt := files[atPass], files[atKey], files[atCSR], files[atCrt]
 	f.Passphrase.File, f.Key.File, f.CSR.File, f.Crt.File = pass.File, key.File, csr.File, crt.File
-	if f.Err = errors.Join(errs...); f.Err != nil {
+	if f.Err = firstOf(errs...); f.Err != nil {
 		return m
 	}
 	m.files = files

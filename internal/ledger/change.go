@@ -136,18 +136,18 @@ func (c Render) apply(l *Ledger) {
 }
 
 // parseRendered reads the lines of db/rendered, which `sha256sum -c` reads too:
-// the checksum, two blanks, and the path relative to the output directory.
-func parseRendered(data []byte) (map[string]Sum, error) {
+// the checksum, two blanks, and the path relative to the output directory. A line
+// that cannot be read is no record: no revocation waits for it.
+func parseRendered(data []byte) map[string]Sum {
 	out := map[string]Sum{}
 	for line := range strings.Lines(string(data)) {
 		text, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
 		sum, err := hex.DecodeString(text)
-		if !ok || err != nil || len(sum) != len(Sum{}) || path == "" {
-			return nil, fmt.Errorf("%q is not a checksum and a path", strings.TrimSpace(line))
+		if ok && err == nil && len(sum) == len(Sum{}) && path != "" {
+			out[path] = Sum(sum)
 		}
-		out[path] = Sum(sum)
 	}
-	return out, nil
+	return out
 }
 
 func formatRendered(l *Ledger) []byte {

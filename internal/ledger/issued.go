@@ -68,5 +68,5 @@ func EachRecord(data []byte, f func(e Record, at, size int64)) (whole int64, err
 }
 
 func damaged(at int64) error {
-	return fmt.Errorf("the entry at byte %d is neither a line with an owner nor a certificate behind it", at)
+	return fmt.Errorf("the entry at byte %d is not an owner's line followed by a certificate", at)
 }

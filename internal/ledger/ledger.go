@@ -142,9 +142,7 @@ func Parse(f Files) (*Ledger, error) {
 		}
 	}
 	l.numberLost = !l.disk.hasNumber && len(l.rows) > 0
-	if l.rendered, err = parseRendered(f.Rendered.Data); err != nil {
-		return bad(RenderedName, err)
-	}
+	l.rendered = parseRendered(f.Rendered.Data)
 	return l, nil
 }
 
@@ -305,7 +303,7 @@ func (l *Ledger) Owners() []string { return slices.Sorted(maps.Keys(l.byOwner)) 
 // oldest first.
 func (l *Ledger) Valid(owner string, now time.Time) []Row { return l.AppendValid(nil, owner, now) }
 
-// AppendValid is [Ledger.Valid] for who asks often: it appends to out.
+// AppendValid appends what [Ledger.Valid] gives, so that nothing is allocated.
 func (l *Ledger) AppendValid(out []Row, owner string, now time.Time) []Row {
 	for _, i := range l.byOwner[owner] {
 		if r := &l.rows[i]; r.valid(now) {
@@ -364,7 +362,7 @@ func (l *Ledger) OtherCA(ca string) string {
 	return other
 }
 
-// Issued is what was issued to one owner, for who asks several things of it.
+// Issued is the certificates of one owner.
 type Issued struct {
 	l    *Ledger
 	list []int32

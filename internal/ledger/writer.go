@@ -68,17 +68,14 @@ func (w *Writer) FreshSerial() *big.Int {
 	}
 }
 
-// TakeNumber returns a CRL number that was never used. Where both crlnumber and
-// the CRL are lost, it goes on from the time: numbers must not fall (RFC 5280
-// section 5.2.3).
-func (w *Writer) TakeNumber(now time.Time) *big.Int {
-	l := w.l
-	if l.numberLost {
-		l.number, l.numberLost = big.NewInt(now.Unix()), false
+// FreshNumber returns a CRL number that was never used; [PassNumber] records that
+// it is. Where both crlnumber and the CRL are lost, it goes on from the time:
+// numbers must not fall (RFC 5280 section 5.2.3).
+func (w *Writer) FreshNumber(now time.Time) *big.Int {
+	if w.l.numberLost {
+		return big.NewInt(now.Unix())
 	}
-	n := l.number
-	l.number, l.pending.number = new(big.Int).Add(n, big.NewInt(1)), true
-	return n
+	return new(big.Int).Set(w.l.number)
 }
 
 // Flush adds to a batch what the ledger has learnt since the last flush. In the
@@ -120,7 +117,7 @@ func (w *Writer) Flush(b Batch) {
 }
 
 // Settle says that the files hold what was flushed: the certificates of users
-// need not be held any more.
+// are no longer held.
 func (w *Writer) Settle() {
 	l := w.l
 	for ; l.disk.settled < len(l.entries); l.disk.settled++ {

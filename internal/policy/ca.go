@@ -66,6 +66,7 @@ func (j *judgement) judgeCA() {
 	default:
 		is.rolled = t != nil && t.NewKey && current != nil
 		is.dropped = is.rolled && current.Dependents == 0
+		j.verdict.Dropped = is.dropped
 		j.add(t)
 		if t == nil || !t.NewKey {
 			j.caNotes()
@@ -90,7 +91,7 @@ func (j *judgement) examineCA() ([]finding, error) {
 	case ca.Key.Missing && (len(j.Ledger.Rows()) > 0 || !j.Ledger.Blank()):
 		return no(plan.Missing, "%s is gone, and certificates were issued with it: restore it from a backup; a new CA is never made as a side effect", ca.Key.Name())
 	case len(lost) > 0:
-		return no(plan.Missing, "%s does not list what %s holds, of %s, and what it does not list cannot be revoked: restore the database from a backup", ledger.IndexName, ledger.IssuedName, joined(lost))
+		return no(plan.Missing, "%s lacks certificates that %s holds (of %s), so they cannot be revoked: restore the database from a backup", ledger.IndexName, ledger.IssuedName, joined(lost))
 	case ca.Key.Missing && !ca.Crt.Missing:
 		return no(plan.Unrecorded, "%s is there, but neither its key nor a record of it: move it away to have a new CA made, or restore %s", ca.Crt.Name(), ca.Key.Name())
 	case ca.Key.Missing && ca.Passphrase.Err != nil:
@@ -112,9 +113,9 @@ func (j *judgement) examineCA() ([]finding, error) {
 	case ca.Key.SPKI != j.trust.Current().SPKI:
 		return no(plan.KeyMismatch, "%s is not the key of the CA certificate that the database holds: restore the one that belongs to %s", ca.Key.Name(), ca.Crt.Name())
 	case spec.Generation < gens || spec.Generation > gens+1:
-		return no(plan.KeyChanged, "the CA is at generation %d and the spec asks for %d: it rises by one at a time and never falls", gens, spec.Generation)
+		return no(plan.KeyChanged, "the CA is at generation %d and the spec asks for %d: raise it by one at a time, and never lower it", gens, spec.Generation)
 	}
-	return ask(&caView{CA: ca, spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, adopted: j.found.ca}, caPolicies), nil
+	return ask(&caView{CA: ca, spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, adopted: j.found.ca, owed: j.settled()}, caPolicies), nil
 }
 
 // firstCA makes the CA of a directory that has none.
@@ -128,4 +129,25 @@ func firstCA(ca *facts.CA, spec *config.CA) []finding {
 		modes = wide(modes, &ca.Wide[i])
 	}
 	return append(coded(plan.Mode, modes), finding{Reason: plan.Reason{Code: plan.Missing, Message: "there is no CA yet"}, action: plan.Create, makes: makes})
+}
+
+// settled counts the requests of an interrupted run of which the authority has told
+// what became.
+func (j *judgement) settled() int {
+	n := 0
+	for _, o := range j.Have.Owed {
+		if o.Err == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// judgeOwed fails the owners of requests of which nothing can be told.
+func (j *judgement) judgeOwed() {
+	for _, o := range j.Have.Owed {
+		if o.Err != nil {
+			j.fail(o.Owner, o.Err)
+		}
+	}
 }

@@ -22,6 +22,7 @@ type caView struct {
 	trust   Trust
 	trusted []*x509.Certificate // what the certificate file should hold, the current CA first
 	adopted bool
+	owed    int // requests of an interrupted run that are settled
 }
 
 // caPolicies are asked of a CA that is recorded and whose key opens.
@@ -49,10 +50,17 @@ func (v *caView) current() *x509.Certificate { return v.trusted[0] }
 func (v *caView) rolls() bool { return v.spec.Generation == v.trust.Current().Number+1 }
 
 func caInterrupted(v *caView) []finding {
-	if !v.Interrupted {
-		return nil
+	var out []finding
+	add := func(message string) {
+		out = append(out, one(plan.Repair, plan.Reason{Message: message}, plan.KindDB)...)
 	}
-	return one(plan.Repair, plan.Reason{Message: "a run is at work, or was interrupted: what it has begun counts as done here, and apply finishes it first"}, plan.KindDB)
+	if v.Interrupted {
+		add("a run is at work, or was interrupted: what it has begun counts as done here, and apply finishes it first")
+	}
+	if v.owed > 0 {
+		add("an interrupted run has asked for " + plural(v.owed, "certificate") + ": what was issued is recorded")
+	}
+	return out
 }
 
 // caAdopted says what was found of the CA.

@@ -7,8 +7,7 @@ import (
 	"mtlsplan/internal/plan"
 )
 
-// ahead reports whether a date lies further ahead than clocks differ: what bears
-// it was made while the clock was wrong.
+// ahead reports whether a date is further in the future than clocks may differ.
 func ahead(now, date time.Time) bool { return now.Before(date.Add(-pki.Backdate)) }
 
 // judgeClock finds that now lies before what the directory records as its own
@@ -18,8 +17,8 @@ func (j *judgement) judgeClock() {
 	if !ahead(j.Now, late) || j.Ask.AcceptClock {
 		return
 	}
-	j.verdict.Clock = plan.Errorf(plan.ClockBehind, "the clock says %s, but %s is of %s: set the clock right, or say --accept-clock after a mishap", day(j.Now), what, day(late))
-	j.warn("", plan.ClockBehind, "%v; apply goes no further than that", j.verdict.Clock)
+	j.verdict.Clock = plan.Errorf(plan.ClockBehind, "the clock says %s, but %s is dated %s: correct the clock, or say --accept-clock if that date is wrong", day(j.Now), what, day(late))
+	j.warn("", plan.ClockBehind, "%v; apply would stop here", j.verdict.Clock)
 }
 
 // newestPast is the newest date that the directory records as its own past.

@@ -40,7 +40,7 @@ func errWrongPassphrase(k *facts.Key, p *facts.Passphrase, source, previous conf
 	case !previous.IsZero():
 		return plan.Errorf(plan.PassphraseWrong, "neither passphrase nor previous_passphrase opens %s; nothing was touched: name the one that it was made with as previous_passphrase", k.Name())
 	case !generated && !p.Missing:
-		return plan.Errorf(plan.PassphraseWrong, "the passphrase does not open %s; nothing was touched: a generated one lies in %s; to go over from it, say previous_passphrase = { generate = true }", k.Name(), p.Name())
+		return plan.Errorf(plan.PassphraseWrong, "the passphrase does not open %s; nothing was touched: %s holds a generated one: to change from it, set previous_passphrase = { generate = true }", k.Name(), p.Name())
 	}
 	return plan.Errorf(plan.PassphraseWrong, "the passphrase does not open %s; nothing was touched: correct it, or name the one that the key was made with as previous_passphrase", k.Name())
 }

@@ -57,10 +57,10 @@ func (j *judgement) learnt() []finding {
 		out = append(out, one(plan.Repair, plan.Reason{Code: code, Message: message}, plan.KindDB)...)
 	}
 	if n := j.found.learnt; n > 0 {
-		add(plan.Revoked, fmt.Sprintf("the CRL tells of %s of which %s does not: taken over", plural(n, "revocation"), ledger.IndexName))
+		add(plan.Revoked, fmt.Sprintf("the CRL lists %s that %s lacks, now recorded", plural(n, "revocation"), ledger.IndexName))
 	}
 	if j.found.behind {
-		add(plan.Damaged, fmt.Sprintf("%s does not come after the CRL in place: it is set to %s", ledger.NumberName, strings.TrimSpace(string(ledger.FormatNumber(j.Ledger.Number())))))
+		add(plan.Damaged, fmt.Sprintf("the number in %s is not above that of the CRL in place; it is set to %s", ledger.NumberName, strings.TrimSpace(string(ledger.FormatNumber(j.Ledger.Number())))))
 	}
 	return out
 }

@@ -91,7 +91,7 @@ func (j *judgement) judgeOneDeparted(d *departed, have *facts.Departed) {
 		}
 	}
 	if len(f.revokes) == 0 && len(f.removes) == 0 {
-		j.warn(have.Owner, plan.SharedSerial, "holds serial %s, which %s needs too: it is revoked when everybody has moved to a certificate of their own, or at once with --replace",
+		j.warn(have.Owner, plan.SharedSerial, "shares serial %s with %s: it is revoked once they have certificates of their own, or at once with --replace",
 			strings.Join(Serials(d.rows), " "), others(d.rows, have.Owner))
 		j.add(nil)
 		return

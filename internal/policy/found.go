@@ -37,6 +37,7 @@ type adopted struct {
 func find(q Question) *found {
 	f := &found{Question: &q, ledger: q.Ledger, taken: map[ledger.Sum]bool{}, users: map[plan.Owner]adopted{}}
 	f.trust = newTrust(q.Config, f.ledger, q.Now)
+	f.record(f.settle())
 	if q.Ask.Adopt {
 		f.record(f.adoptCA())
 		f.record(f.adoptUsers())
@@ -57,6 +58,35 @@ func (f *found) record(changes []ledger.Change) {
 	f.changes = append(f.changes, changes...)
 	f.ledger = f.ledger.With(changes...)
 	f.trust = newTrust(f.Config, f.ledger, f.Now)
+}
+
+// settle records what an authority has issued for a run that was killed. The key of
+// a user was lost with that run, unless the user has made it: such a certificate is
+// revoked at once.
+func (f *found) settle() []ledger.Change {
+	var out []ledger.Change
+	for _, o := range f.Have.Owed {
+		if o.Cert == nil || f.ledger.Row(o.ID) != nil {
+			continue
+		}
+		out = append(out, ledger.Issue{Owner: string(o.Owner), Cert: o.Cert})
+		if !f.hasOwnKey(o.Owner) {
+			when := f.Now.Add(-pki.Backdate).Truncate(time.Second).UTC()
+			out = append(out, ledger.Revoke{Serial: o.ID, When: when, Reason: ledger.Superseded})
+		}
+	}
+	return out
+}
+
+// hasOwnKey reports whether a user has made the key.
+func (f *found) hasOwnKey(owner plan.Owner) bool {
+	name, _ := owner.UserName()
+	for i := range f.Config.Users {
+		if u := &f.Config.Users[i]; u.Name == name {
+			return u.CSR != ""
+		}
+	}
+	return false
 }
 
 // Adoption takes files over that were made by hand: what the CA has issued goes

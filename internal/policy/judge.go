@@ -45,8 +45,12 @@ type Verdict struct {
 	// first batch of a run records it.
 	Found []ledger.Change
 
-	Clock error // why apply must not go on, nil for no reason
-	Trust Trust // of the ledger with Found
+	Clock  error          // why apply must not go on, nil for no reason
+	Ledger *ledger.Ledger // as it is with Found
+	Trust  Trust          // of that ledger
+
+	// Dropped: a rollover in this run leaves nobody on the CA that is current now.
+	Dropped bool
 }
 
 // Judge decides what has to be done. Every owner is judged by the ledger as it
@@ -57,6 +61,7 @@ func Judge(q Question) *Verdict {
 	}
 	j := newJudgement(q, find(q))
 	j.judgeCA()
+	j.judgeOwed()
 	j.judgeUsers()
 	j.judgeDeparted()
 	j.guard()
@@ -93,7 +98,7 @@ type judgement struct {
 func newJudgement(q Question, f *found) *judgement {
 	j := &judgement{Question: q, found: f, trust: f.trust, replace: map[plan.Owner]bool{}, leaving: map[string]bool{}}
 	j.Ledger, j.user.needed = f.ledger, j.needed
-	j.verdict = &Verdict{Plan: &plan.Plan{At: q.Now, Steps: []plan.Step{}}, Found: f.all(), Trust: f.trust}
+	j.verdict = &Verdict{Plan: &plan.Plan{At: q.Now, Steps: []plan.Step{}}, Found: f.all(), Ledger: f.ledger, Trust: f.trust}
 	for _, owner := range q.Ask.Replace {
 		j.replace[owner] = true
 	}

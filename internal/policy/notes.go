@@ -45,10 +45,10 @@ func (j *judgement) validityNote(owner plan.Owner, from, to time.Time, want time
 func (j *judgement) closingNotes() {
 	j.reasonNotes()
 	for _, name := range j.Have.CA.Odd {
-		j.note("", plan.CacheUnusable, "%s is no file of its own (a directory, a link, a file with a second name): it is neither read nor written, so runs take longer; remove it", name)
+		j.note("", plan.CacheUnusable, "%s is not a plain file with one link, so the cache is not used and runs take longer: remove it", name)
 	}
 	for _, name := range j.Have.Orphans {
-		j.warn("", plan.Orphaned, "%s was written by mtlsplan, and the spec has no such site any more: a proxy that still reads it does not hear of revocations; remove it", name)
+		j.warn("", plan.Orphaned, "%s was written by mtlsplan, and no site of the spec has it now: a proxy that still reads it misses revocations; remove it", name)
 	}
 	if j.cut > 0 {
 		j.warn(j.Have.CA.Owner, plan.CutToCA, "certificates of %s are cut to the CA's end, %s: renew the CA before then (its renew_before decides when)",

@@ -11,6 +11,7 @@ import (
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/plan"
 	"mtlsplan/render"
 )
@@ -77,10 +78,14 @@ func (j *judgement) examineRendered(site config.Site, have *facts.Rendered, want
 	switch {
 	case have.Missing:
 		return found(plan.Missing, plan.Create, " is not there")
-	case have.Sum == sha256.Sum256(want.Data):
+	case have.Sum == sha256.Sum256(want.Data) && recorded:
 		return nil
-	case !recorded && !j.Ask.Adopt && j.Ledger.Blank():
+	case have.Sum == sha256.Sum256(want.Data):
+		return one(plan.Repair, plan.Reason{Code: plan.Damaged, Message: ledger.RenderedName + " does not have the checksum of " + want.Name + "; it is recorded"}, plan.KindDB)
+	case !recorded && !j.Ask.Adopt && (j.Ledger.Blank() || len(j.Ledger.RenderedPaths()) > 0):
 		return refuse(plan.Unrecorded, want.Name+" is there, and mtlsplan has not written it: move it away, or say --adopt to have it written over")
+	case !recorded && !j.Ask.Adopt:
+		return found(plan.Damaged, plan.Repair, " is not what the spec asks for, and "+ledger.RenderedName+", which would tell by whom it was changed, is lost")
 	case !recorded || have.Sum != written:
 		return found(plan.Damaged, plan.Repair, " was edited by somebody else; the spec is the place for settings")
 	}

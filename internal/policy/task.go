@@ -33,6 +33,7 @@ type Task struct {
 	Removes []facts.File
 	Revokes []ledger.Row
 	Reason  string     // of the revocations: a name from RFC 5280 section 5.3.1
+	Key     string     // SPKI of the key that was judged; "" where one is generated
 	Keep    ledger.Sum // the user's certificate that stays, unless NewCert; zero for none
 }
 

@@ -97,7 +97,7 @@ func (j *judgement) judgeUser(i int) {
 	replace := j.replace[u.Owner]
 	findings, err := j.examineUser(v)
 	if err == nil && replace && u.Asked != nil && v.issued.EverFor(u.Key.SPKI) {
-		err = plan.Errorf(plan.KeyReused, "the key is the user's own, and the request still holds the one to be replaced: give a request with a new key first")
+		err = plan.Errorf(plan.KeyReused, "the key is the user's own, and the request still holds the old key: supply a request with a new key first")
 	}
 	if err != nil {
 		if replace {
@@ -123,6 +123,9 @@ func (j *judgement) judgeUser(i int) {
 	}
 	if v.cert != nil {
 		t.Keep = v.cert.Sum
+	}
+	if !t.NewKey || u.Asked != nil {
+		t.Key = u.Key.SPKI
 	}
 	if t.NewCert && t.Step.Action != plan.Refuse {
 		if j.issuer.refused {

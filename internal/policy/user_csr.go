@@ -32,7 +32,7 @@ func weak(key crypto.PublicKey) error {
 			return fmt.Errorf("holds a key of %d bits, which TLS libraries refuse today: make one of 2048 bits or more", k.N.BitLen())
 		}
 		if rocacheck.IsWeak(k) {
-			return errors.New("holds a key that its public part gives away (ROCA, CVE-2017-15361): make one elsewhere than in the chip that made it")
+			return errors.New("holds a key whose private part can be computed (ROCA, CVE-2017-15361): make a new one on another device")
 		}
 	case *ecdsa.PublicKey:
 		if k.Curve != elliptic.P256() && k.Curve != elliptic.P384() && k.Curve != elliptic.P521() {
@@ -49,7 +49,7 @@ func weak(key crypto.PublicKey) error {
 func (j *judgement) examineCSR(v *userView) ([]finding, error) {
 	spki := v.Key.SPKI
 	if i := slices.IndexFunc(j.holders[spki], func(o plan.Owner) bool { return o != v.Owner }); i >= 0 {
-		return nil, plan.Errorf(plan.KeyReused, "the request holds the same key as that of %s: whoever has one could be taken for the other; make a key for each", j.holders[spki][i])
+		return nil, plan.Errorf(plan.KeyReused, "the request holds the same key as that of %s: each could pass for the other: make one key per user", j.holders[spki][i])
 	}
 	if slices.ContainsFunc(j.trust.Generations, func(g ledger.Generation) bool { return g.SPKI == spki }) {
 		return nil, plan.Errorf(plan.KeyReused, "the request holds the key of the CA: make a key for the user")

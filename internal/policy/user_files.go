@@ -49,7 +49,7 @@ func csrUpstream(v *userView) []finding {
 	if v.Asked == nil || c == nil || c.Sum == v.Asked.Sum {
 		return nil
 	}
-	return one(plan.Rebuild, plan.Reason{Message: v.CSR.Name() + " is a copy of another request than the user's now", Field: "csr"}, plan.KindCSR)
+	return one(plan.Rebuild, plan.Reason{Message: v.CSR.Name() + " is not a copy of the user's current request", Field: "csr"}, plan.KindCSR)
 }
 
 func challengeDiffers(v *userView) []finding {
