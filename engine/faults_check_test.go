@@ -132,7 +132,7 @@ func (s *scene) mend(w *world, raw tree) tree {
 		w.t.Fatalf("the next run: %v %+v", err, report)
 	}
 	mended := readTree(w.t.(*pointT).TB, w.out(""))
-	for name, n := range raw { // I3: what was visible was whole, the old or the new
+	for name, n := range raw { // I3: every visible file was whole, the old one or the new one
 		old, kept := s.start["pki/"+name], mended[name]
 		if n.mode.IsRegular() && !strings.HasPrefix(name, "db/") && n.data != kept.data && n.data != old.data {
 			w.t.Fatalf("%s was neither the old file nor that of the next run: %d bytes, %d and %d", name, len(n.data), len(old.data), len(kept.data))

@@ -128,7 +128,7 @@ type series struct {
 type command struct {
 	prog   string
 	argv   []string
-	env    []string     // beside the environment
+	env    []string     // added to the environment
 	dir    string       // its working directory
 	before func() error // prepares the directory; not measured
 	code   int          // its exit code

@@ -45,7 +45,7 @@ type Dir struct {
 	opened  string   // of a reader: the moment at which it was opened
 }
 
-// File is what was found at a path. A missing file is data, not an error.
+// File is the file at a path. A missing file is data, not an error.
 type File struct {
 	Name    string
 	Missing bool
@@ -315,14 +315,14 @@ var remedies = []struct {
 	remedy string
 }{
 	{syscall.EROFS, "make it writable, or name another directory with --output"},
-	{syscall.ENOSPC, "make room (df and df -i tell whether bytes or inodes are short) and run again; what was there before is whole"},
+	{syscall.ENOSPC, "make room (df and df -i tell whether bytes or inodes are short) and run again; no file is damaged"},
 	{syscall.EXDEV, "another file system is mounted in the output directory, so no file can be renamed into it: mount it elsewhere"},
-	{syscall.EDQUOT, "the quota is used up: make room and run again; what was there before is whole"},
+	{syscall.EDQUOT, "the quota is used up: make room and run again; no file is damaged"},
 	{syscall.EACCES, "run as the owner of the directory"},
 	{syscall.EPERM, "run as the owner of the directory; if the owner may not either, see with lsattr whether the directory is immutable"},
 	{syscall.ENOTDIR, "a file lies where a directory has to be: move it away"},
 	{syscall.EMFILE, "raise the limit of open files (ulimit -n) and run again"},
-	{syscall.EFBIG, "raise the limit of file sizes (ulimit -f) and run again; what was there before is whole"},
+	{syscall.EFBIG, "raise the limit of file sizes (ulimit -f) and run again; no file is damaged"},
 	{syscall.EIO, "the disk fails: look at the kernel's log before you run again"},
 }
 
