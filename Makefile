@@ -7,14 +7,14 @@ BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4d
 FUZZTIME    := 20s
 PREFIX      ?= /usr/local
 
-# nginx is in /usr/sbin, which is not on everybody's path.
+# nginx is in /usr/sbin, which is not on every user's path.
 export PATH := $(PATH):/usr/sbin:/sbin
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' Makefile | expand -t 15
 
 # Without cgo and GOFLAGS the same commit gives the same bytes on every machine
-# with this Go: no C compiler, path or setting of the builder gets in.
+# with the same Go: no C compiler, path or setting of the builder has an effect.
 build: ## build ./mtlsplan
 	CGO_ENABLED=0 GOFLAGS= go build -trimpath -buildvcs=auto -o mtlsplan ./cmd/mtlsplan
 
@@ -22,24 +22,24 @@ install: build ## install the program and its manual page under PREFIX (/usr/loc
 	install -D -m 0755 mtlsplan $(DESTDIR)$(PREFIX)/bin/mtlsplan
 	install -D -m 0644 docs/mtlsplan.1 $(DESTDIR)$(PREFIX)/share/man/man1/mtlsplan.1
 
-test: ## install what the tests need, then run all of them
+test: ## install the programs that the tests need, then run all tests
 	@.ci/tools
 	go test ./...
 
-test-fast: ## for every save, under two minutes: all but disks, sweeps, races and judges of other programs
+test-fast: ## run the quick tests, for every save, in two minutes: no disks, sweeps, races and judges
 	go test -short ./...
 
-race: ## run the tests of the packages under the race detector
+race: ## run the packages' tests under the race detector
 	CGO_ENABLED=1 go test -race ./engine ./render/... ./spec ./internal/...
 
-golden: ## write all golden files and generated pages anew, to be read with git diff
+golden: ## write all golden files and generated pages; read the change with git diff
 	@.ci/tools
 	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan ./render/nginx -run "TestScripts|TestDocs|TestReadmeSession|TestGolden"
 
-docs: ## write the generated pages of docs/ and the README's session anew
+docs: ## write the generated pages of docs/ and the session in the README
 	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan -run "TestDocs|TestReadmeSession"
 
-lint: ## gofmt, vet, staticcheck and govulncheck
+lint: ## run gofmt, vet, staticcheck and govulncheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
@@ -47,7 +47,7 @@ lint: ## gofmt, vet, staticcheck and govulncheck
 	found=$$(go run $(GOVULNCHECK) ./... 2>&1); code=$$?; echo "$$found"; \
 	case $$code,$$found in \
 	0,*) ;; \
-	*'fetching vulnerabilities'*) echo 'NOT CHECKED for known vulnerabilities: their database cannot be reached from here.' ;; \
+	*'fetching vulnerabilities'*) echo 'NOT CHECKED for known vulnerabilities: cannot reach their database.' ;; \
 	*) exit 1 ;; \
 	esac
 
@@ -58,19 +58,19 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 		go test "$$dir" -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=5x </dev/null || exit 1; \
 	done
 
-# The rows whose RUN/users=N matches RUN, in so many turns.
+# The rows whose ROW/users=N matches RUN, in TURNS turns.
 BENCH = go test ./internal/bench -run='^$$' -bench='^BenchmarkProcess$$/$(value RUN)' -benchtime=1x -count=$(or $(TURNS),6) -timeout=0
 
 bench bench-compare: SHELL := bash
 bench bench-compare: .SHELLFLAGS := -euo pipefail -c
 
-bench: ## measure against the floor: LARGE=1 PEERS=1 RUN=REGEXP TURNS=6, RECORD=1 writes docs/performance.*
+bench: ## compare with the floor: LARGE=1 PEERS=1 RUN=REGEXP TURNS=6; RECORD=1 writes docs/performance.*
 	mkdir -p build
 	$(BENCH) | tee build/bench.txt
 	go run $(BENCHSTAT) -row /run,/users -col '/prog@(floor mtlsplan)' build/bench.txt
 	$(if $(RECORD),go run ./internal/bench/record docs build/bench.txt)
 
-bench-compare: ## measure against another commit, turn by turn: BASE=REV, and as bench
+bench-compare: ## compare with another commit, in turns: BASE=REV, and the variables of bench
 	rm -rf build/base && mkdir -p build/base
 	git archive '$(BASE)' | tar -x -C build/base
 	cd build/base && go build -trimpath -buildvcs=false -o ../mtlsplan-base ./cmd/mtlsplan

@@ -15,19 +15,18 @@ import (
 	"mtlsplan/spec"
 )
 
-// A mutation gives one attribute another value, alone, after runs with the
-// value before it. Steps say all that follows: whatever no step names keeps
-// its bytes.
+// A mutation gives one attribute another value, alone, after runs with the old value. steps
+// lists everything that follows: a file that no step names keeps its bytes.
 type mutation struct {
 	block, attribute string
-	before, after    string              // HCL; "" for not said
-	with             map[string][]string // other attributes, by block: "attribute = value", before and after alike
-	also             map[string][]string // other attributes that change together with it
-	gone             string              // a user who leaves with it
-	history          []int               // days on which the spec before was applied; none: on the first
-	day              int                 // when the spec after it is applied
+	before, after    string              // HCL; "" for a missing attribute
+	with             map[string][]string // other attributes, by block: "attribute = value", the same before and after
+	also             map[string][]string // other attributes that change with it
+	gone             string              // a user who departs with it
+	history          []int               // days on which the old spec was applied; none: on the first
+	day              int                 // on which the new spec is applied
 	steps            []string            // OWNER ACTION ARTEFACTS: CODE(FIELD)…; "OWNER failed"
-	note             string              // that the plan must hold
+	note             string              // must be in the plan
 }
 
 var mutations = []mutation{
@@ -125,7 +124,7 @@ var mutations = []mutation{
 	deploy("probe", "", `"127.0.0.1:443"`),
 }
 
-// both is a step of the two users who say nothing themselves.
+// both are the steps of the two users without own values.
 func both(step string) []string { return []string{"user.ann " + step, "user.bob " + step} }
 
 func site(attribute, before, after string, with ...string) mutation {
@@ -138,7 +137,7 @@ func deploy(attribute, before, after string, steps ...string) mutation {
 }
 
 func init() {
-	// A name that users inherit is theirs, too; cyd has said all of it.
+	// A name that users inherit is theirs, too; cyd has own values for all of it.
 	for _, field := range []string{"country", "province", "locality", "organization", "organizational_unit"} {
 		value := map[string]string{"country": `"DE"`}[field]
 		if value == "" {
@@ -155,7 +154,7 @@ func init() {
 		mutation{block: "user.subject", attribute: "email", after: `"ann@example.org"`, steps: []string{"user.ann rekey key csr crt p12: subject-changed(subject.email) san-changed(email)"}})
 }
 
-// refusedInDefaults are the attributes that a subject block takes, but not in
+// refusedInDefaults are attributes that a subject block takes, but not in the
 // the defaults.
 var refusedInDefaults = []string{"common_name", "email"}
 
@@ -226,8 +225,8 @@ func (m mutation) hcl(after bool) string {
 	return b.String()
 }
 
-// TestEveryAttribute changes every attribute of the language alone and sees
-// what follows.
+// TestEveryAttribute changes every attribute of the language alone and compares the steps
+// that follow.
 func TestEveryAttribute(t *testing.T) {
 	supported := attributesOfTheLanguage()
 	have := map[string]bool{}
@@ -246,7 +245,7 @@ func TestEveryAttribute(t *testing.T) {
 	}
 	for name := range supported {
 		if !have[name] {
-			t.Errorf("no row changes %s: say in the table what follows when it changes", name)
+			t.Errorf("no row changes %s: add a row with the steps that follow", name)
 		}
 	}
 }
@@ -327,7 +326,7 @@ func (m mutation) ran(t *testing.T) {
 		notes += n.Message + "\n"
 	}
 	if !strings.Contains(notes, m.note) {
-		t.Errorf("the plan does not say %q, but: %s", m.note, notes)
+		t.Errorf("the plan lacks %q; it says: %s", m.note, notes)
 	}
 	if cfg.Output == filepath.Join(dir, "pki") {
 		w.checkEffects(ran{cfg: cfg, report: r, before: before, after: w.snapshot()})
@@ -336,7 +335,7 @@ func (m mutation) ran(t *testing.T) {
 	}
 }
 
-// stepLines are a plan's steps, one line each, as the table has them.
+// stepLines are a plan's steps, one line each, in the form of the table.
 func stepLines(p *plan.Plan) []string {
 	var out []string
 	for _, s := range p.Steps {

@@ -11,7 +11,7 @@ import (
 	"mtlsplan/internal/policy"
 )
 
-// A batch of users who cost little is full; one of users who cost much is soon done.
+// A batch of cheap users is full; one of expensive users ends early.
 func TestBatchesAreBounded(t *testing.T) {
 	for name, test := range map[string]struct {
 		key    pki.KeyType
@@ -40,7 +40,7 @@ func TestBatchesAreBounded(t *testing.T) {
 			all = append(all, part...)
 		}
 		if !slices.Equal(all, tasks) {
-			t.Errorf("%s: the batches hold %d of %d tasks, or in another order", name, len(all), len(tasks))
+			t.Errorf("%s: the batches hold %d of %d tasks, or hold them in another order", name, len(all), len(tasks))
 		}
 	}
 }

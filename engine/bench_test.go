@@ -22,8 +22,8 @@ import (
 	"mtlsplan/spec"
 )
 
-// The benchmarks print ratios: what an apply costs over the bare cryptography
-// and durable writes of the same files, in one run on one machine.
+// The benchmarks print ratios: the cost of an apply over that of the bare cryptography and
+// durable writes for the same files, in one run on one machine.
 
 func team(b testing.TB, n int) *spec.Config {
 	var text strings.Builder
@@ -53,8 +53,8 @@ func measure(b *testing.B, f func()) cost {
 
 func (c *cost) add(d cost) { c.cpu, c.wall = c.cpu+d.cpu, c.wall+d.wall }
 
-// BenchmarkFreshApply is the whole job for new ECDSA users, from a loaded spec
-// to durable files, against the bare work on the same number of cores.
+// BenchmarkFreshApply is the whole work for new ECDSA users, from a loaded spec to durable
+// files, compared with the bare work on the same number of cores.
 func BenchmarkFreshApply(b *testing.B) {
 	for _, n := range []int{100, 1000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -77,8 +77,8 @@ func BenchmarkFreshApply(b *testing.B) {
 	}
 }
 
-// bareWork makes the same keys, requests, certificates, .p12 and passphrase
-// files with nothing around them, and makes them durable in one batch.
+// bareWork makes the same keys, requests, certificates, .p12 and passphrase files with
+// nothing else around, and makes them durable in one batch.
 func bareWork(b *testing.B, cfg *spec.Config, path string) {
 	must := func(err error) {
 		if err != nil {

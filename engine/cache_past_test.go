@@ -14,7 +14,7 @@ import (
 	"mtlsplan/internal/plan"
 )
 
-// A challenge that the spec asks for no more is seen, whatever is remembered.
+// A challenge password that is no longer in the spec is noticed, whatever the cache holds.
 func TestCacheSeesAChallengeLeave(t *testing.T) {
 	c := afresh(t, strings.Replace(generated, `user "ann" { email = "ann@example.com" }`, `user "ann" {
   email              = "ann@example.com"
@@ -29,8 +29,8 @@ func TestCacheSeesAChallengeLeave(t *testing.T) {
 	}
 }
 
-// What --adopt has taken into the database in memory, and did not write, is not
-// remembered as if issued.pem held it.
+// Certificates that --adopt has added to the database in memory, but has not written, are
+// not remembered as if issued.pem held them.
 func TestCacheOfWhatWasNotAdopted(t *testing.T) {
 	c := afresh(t, generated)
 	for name, cut := range map[string]func(string) string{
@@ -59,8 +59,8 @@ func TestCacheOfWhatWasNotAdopted(t *testing.T) {
 	}
 }
 
-// The file system's clock is waited for to remember more; a disk that is full by
-// then costs that, and no exit code.
+// A run waits for the file system's clock in order to remember more. If the disk is full by
+// then, that is lost, but the exit code stays.
 func TestCacheWithoutATick(t *testing.T) {
 	c := afresh(t, generated)
 	c.must(os.Remove(c.path("ann-m.p12")))
@@ -78,8 +78,7 @@ func TestCacheWithoutATick(t *testing.T) {
 	}
 }
 
-// Where no passphrase is generated there is no secrets/, and users are known all
-// the same.
+// Without generated passphrases there is no secrets/, and users are known all the same.
 func TestCacheWithoutSecrets(t *testing.T) {
 	text := strings.Replace(two, `{ email = "ann@example.com" }`, `{
   email      = "ann@example.com"
@@ -89,11 +88,11 @@ func TestCacheWithoutSecrets(t *testing.T) {
   passphrase = { file = "bob.pass" }`, 1)
 	c := newCached(t, text)
 	if _, err := os.Stat(c.path("secrets")); err == nil {
-		t.Error("there is a secrets/")
+		t.Error("there is a directory secrets")
 	}
 }
 
-// A run for one user, which writes the cache anew, forgets nobody else.
+// A run for one user, which writes the cache again, keeps all other users in it.
 func TestCacheOfARunForOne(t *testing.T) {
 	c := newCached(t, generated)
 	c.must(os.Remove(c.path("bob-m.csr")))
@@ -107,8 +106,8 @@ func TestCacheOfARunForOne(t *testing.T) {
 	}
 }
 
-// An apply with nothing to do leaves the cache as it is; one that finds it gone
-// writes it again.
+// An apply with nothing to do leaves the cache as it is; if the cache is missing or damaged,
+// it writes the cache again.
 func TestCacheIsWrittenOnce(t *testing.T) {
 	c := newCached(t, two)
 	first, err := os.ReadFile(c.path(cacheName))
@@ -145,10 +144,10 @@ func TestCacheIsWrittenOnce(t *testing.T) {
 		r, err := Apply(context.Background(), c.cfg, c.opt, quiet{})
 		c.must(err)
 		if !r.Plan.Empty() || !strings.Contains(before, `"steps":[]`) {
-			t.Errorf("%s: there is something to do: %s", name, before)
+			t.Errorf("%s: expected nothing to do: %s", name, before)
 		}
 		if n := c.read(); n != 0 {
-			t.Errorf("%s: the next apply has not written it again: %d users are read", name, n)
+			t.Errorf("%s: the next apply has not written the cache again: %d users are read", name, n)
 		}
 	}
 }

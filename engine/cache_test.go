@@ -36,12 +36,12 @@ user "bob" {
 }
 `
 
-// generated is two without a file elsewhere, on whose clock one has to wait.
+// generated is the spec without a file elsewhere: no test has to wait for that file's clock.
 var generated = strings.Replace(two, `{ file = "bob.pass" }`, "{ generate = true }", 1)
 
 func newCached(t *testing.T, text string) cached {
 	t.Helper()
-	// A file elsewhere is believed to be the same from two seconds on.
+	// A file elsewhere is trusted to be the same only after two seconds.
 	c := named(t, text, time.Now().Add(-time.Hour))
 	if strings.Contains(text, "file") {
 		time.Sleep(2100 * time.Millisecond)
@@ -53,8 +53,8 @@ func newCached(t *testing.T, text string) cached {
 	return c
 }
 
-// afresh is a directory in which everybody was just made, without waiting for the
-// cache to know.
+// afresh is a directory in which all users were just made, without waiting until the cache
+// knows them.
 func afresh(t *testing.T, text string) cached {
 	t.Helper()
 	c := named(t, text, time.Now())
@@ -62,7 +62,7 @@ func afresh(t *testing.T, text string) cached {
 	return c
 }
 
-// named loads a spec beside the passphrase that it names, last changed at a time.
+// named loads a spec beside the passphrase file that it names, with its time of change.
 func named(t *testing.T, text string, changed time.Time) cached {
 	t.Helper()
 	c := cached{t, load(t, text), Options{Now: time.Now(), LookupEnv: os.LookupEnv}}
@@ -72,7 +72,7 @@ func named(t *testing.T, text string, changed time.Time) cached {
 	return c
 }
 
-// apply is one that has to come off.
+// apply is an apply that must succeed.
 func (c cached) apply() *Report {
 	c.Helper()
 	r, err := Apply(context.Background(), c.cfg, c.opt, quiet{})
@@ -113,7 +113,7 @@ func (c cached) planned() string {
 	return string(text)
 }
 
-// cacheName is what may be deleted at any time without changing a result.
+// cacheName is the file that may be deleted at any time without changing a result.
 const cacheName = "db/cache"
 
 // alike checks that the plan is the same without the cache, and returns it.
@@ -136,7 +136,7 @@ func (c cached) times(name string) time.Time {
 	return info.ModTime()
 }
 
-// alter changes a byte in the place, so that the size stays.
+// alter changes a byte in place, so that the size stays.
 func (c cached) alter(name string) {
 	c.Helper()
 	data, err := os.ReadFile(c.path(name))
@@ -149,8 +149,8 @@ func (c cached) alter(name string) {
 	c.must(f.Close())
 }
 
-// Every way to change a file that keeps some of what it is known by is seen,
-// down to an edit in the tick of the clock in which it was written.
+// An edit is seen even if it keeps some of the stat by which the file is known, and even in
+// the same tick of the clock as the write before it.
 func TestCacheSeesEveryEdit(t *testing.T) {
 	edits := map[string]func(cached, string){
 		"another size": func(c cached, name string) {
@@ -203,9 +203,9 @@ func TestCacheSeesEveryEdit(t *testing.T) {
 				c := newCached(t, generated)
 				edit(c, name)
 				if c.read() == 0 {
-					t.Error("the cache has not seen it")
+					t.Error("the cache has missed it")
 				}
-				// What stands behind PEM is nobody's business.
+				// Text after a PEM block does not matter.
 				if planned := c.alike(); kind != "another size" && strings.Contains(planned, `"steps":[]`) && strings.Contains(planned, `"failures":[]`) {
 					t.Errorf("the plan has nothing to say of it: %s", planned)
 				}
@@ -214,7 +214,7 @@ func TestCacheSeesEveryEdit(t *testing.T) {
 	}
 }
 
-// What lies beside the files, and where the passphrase comes from.
+// Changes of other files, and of the passphrase's source.
 func TestCacheSeesWhatIsBeside(t *testing.T) {
 	for kind, edit := range map[string]func(cached){
 		"another passphrase of the same size and time": func(c cached) {

@@ -14,7 +14,7 @@ import (
 	"mtlsplan/internal/outdir"
 )
 
-// makeAll carries out a first run task by task and gives what was made.
+// makeAll carries out a first run task by task and returns the results.
 func makeAll(t *testing.T, text string) []put {
 	t.Helper()
 	cfg := load(t, text)
@@ -53,8 +53,8 @@ user "bea" {
 }
 `
 
-// TestSelfCheck: whatever byte of an artefact is another than was meant, its
-// proof notices before it is released.
+// TestSelfCheck: a change of any byte of an artefact is noticed by its proof before the
+// artefact is released.
 func TestSelfCheck(t *testing.T) {
 	puts := makeAll(t, everyKind)
 	kinds := map[string]bool{}
@@ -71,7 +71,7 @@ func TestSelfCheck(t *testing.T) {
 				t.Errorf("%s: byte %d goes unnoticed, %q for %q", p.name, i, altered[i], p.data[i])
 			}
 			if p.proof(p.data[:i]) == nil {
-				t.Errorf("%s: an end after %d bytes goes unnoticed", p.name, i)
+				t.Errorf("%s: a cut after %d bytes goes unnoticed", p.name, i)
 			}
 		}
 	}
@@ -80,8 +80,8 @@ func TestSelfCheck(t *testing.T) {
 	}
 }
 
-// TestSelfCheckOfAnother: an artefact of the same kind that belongs to
-// somebody else is noticed.
+// TestSelfCheckOfAnother: an artefact of the same kind that belongs to another user is
+// noticed.
 func TestSelfCheckOfAnother(t *testing.T) {
 	puts, others := makeAll(t, everyKind), makeAll(t, everyKind)
 	for i, p := range puts {

@@ -13,14 +13,13 @@ import (
 	"mtlsplan/internal/outdir"
 )
 
-// powered is a file system that remembers what a power cut may take back. What
-// it knows of one: an entry of a directory (create, rename, unlink) is durable
-// once the directory or the whole file system was synced; until then it may be
-// lost, but not without those behind it in the same directory; a rename between
-// two directories is one of both. Data and modes of a file are durable once the
-// file was synced; until then any part of the data may be there, or zeros in
-// its place, whatever its name is by then. That is less than ext4, XFS and
-// btrfs promise: they keep the order of entries of all directories.
+// powered is a file system that remembers the changes that a power cut may take back. Its
+// rules are these. An entry of a directory (create, rename, unlink) is durable once the
+// directory or the whole file system was synced. Until then it may be lost, but only together
+// with all later ones in the same directory; a rename between two directories is an entry of
+// both. Data and modes of a file are durable once the file was synced. Until then any part of
+// the data may be there, or zeros in its place, whatever its name is by then. ext4, XFS and
+// btrfs promise more than that: they keep the order of entries of all directories.
 type powered struct {
 	root    *inode
 	pending []entry
@@ -61,7 +60,7 @@ func newInode(mode fs.FileMode, data string) *inode {
 	return i
 }
 
-// newPowered begins with a tree that is durable.
+// newPowered begins with a durable tree.
 func newPowered(start tree) *powered {
 	p := &powered{root: newInode(fs.ModeDir|0o755, "")}
 	for _, name := range slices.Sorted(maps.Keys(start)) {
@@ -84,7 +83,7 @@ func (p *powered) at(name string) *inode {
 	return i
 }
 
-// change does what a run has done, in the directory pki.
+// change makes a change of a run, in the directory pki.
 func (p *powered) change(n int, c outdir.Change) {
 	name := path.Join("pki", c.Name)
 	dir, base, there := p.at(path.Dir(name)), path.Base(name), p.at(name)
@@ -125,7 +124,7 @@ func (p *powered) change(n int, c outdir.Change) {
 	}
 }
 
-// needed are the pending entries that cannot be durable later than those asked for.
+// needed are the pending entries that become durable no later than the given ones.
 func (p *powered) needed(asked func(entry) bool) []entry {
 	var out []entry
 	dirs := map[*inode]bool{}
@@ -141,7 +140,7 @@ func (p *powered) needed(asked func(entry) bool) []entry {
 	return out
 }
 
-// without are the pending entries that can be durable though one is not.
+// without are the pending entries that can be durable without a given one.
 func (p *powered) without(lost int) []entry {
 	var out []entry
 	dirs := map[*inode]bool{}
@@ -190,7 +189,7 @@ func (p *powered) each(f func(*inode)) {
 	}
 }
 
-// loss says what of an inode a power cut leaves.
+// loss describes the remains of an inode after a power cut.
 type loss struct {
 	name string
 	of   func(*inode) (string, fs.FileMode)
@@ -214,8 +213,7 @@ var losses = []loss{
 	}},
 }
 
-// after is the tree that a power cut leaves when these entries have got to the
-// disk.
+// after is the tree after a power cut, when these entries have reached the disk.
 func (p *powered) after(entries []entry, l loss) tree {
 	changed := map[*inode]map[string]*inode{}
 	of := func(i *inode) map[string]*inode {
@@ -253,8 +251,8 @@ type crashState struct {
 
 var hashSeed = maphash.MakeSeed()
 
-// key is the same for states that differ in nothing that anybody looks at: what
-// was staged and not committed is swept unread.
+// key is the same for states that differ in nothing that a run reads: files that were staged
+// and not committed are swept unread.
 func (tr tree) key() (sum uint64) {
 	for name, n := range tr {
 		if rest, staged := strings.CutPrefix(name, "pki/db/stage/"); staged {
@@ -270,10 +268,9 @@ func (tr tree) key() (sum uint64) {
 	return sum
 }
 
-// eachCut calls f for every state that a power cut may leave behind the change
-// last made: with any first part of the pending entries, with all but one and
-// what hangs on it, and with one alone and what it hangs on; each with losses of
-// data.
+// eachCut calls f for every state that a power cut may leave after the last change: with any
+// first part of the pending entries; with all but one and those that depend on it; and with
+// one alone and those on which it depends; each with losses of data.
 func (p *powered) eachCut(f func(about string, tr tree)) {
 	try := func(about string, entries []entry) {
 		for _, l := range losses {
@@ -299,8 +296,8 @@ func (p *powered) eachCut(f func(about string, tr tree)) {
 	})
 }
 
-// TestPowerCutModel holds the model against what is known of a rename without
-// an fsync, and of a run without an fsync of the directory.
+// TestPowerCutModel compares the model with known effects: of a rename without an fsync, and
+// of a run without an fsync of the directory.
 func TestPowerCutModel(t *testing.T) {
 	play := func(changes ...outdir.Change) map[string]bool {
 		p := newPowered(tree{".": {fs.ModeDir | 0o755, ""}, "pki": {fs.ModeDir | 0o755, ""}, "pki/a": {0o600, "old"}})

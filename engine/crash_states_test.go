@@ -15,7 +15,7 @@ import (
 	"mtlsplan/internal/plan"
 )
 
-// marks remembers after how many changes a step was reported done.
+// marks remembers the number of changes after which a step was reported done.
 type marks struct {
 	quiet
 	n    *int
@@ -24,9 +24,9 @@ type marks struct {
 
 func (m marks) Done([]plan.Step) { m.done[*m.n] = true }
 
-// states are the directories that a power cut may leave of a run, each once.
-// What was reported done must be in all of them, if done says so. drop takes
-// changes out of the run, to see what they are good for.
+// states are the directories that a power cut during a run may leave, each once. Steps that
+// were reported done must be in all of them, if done says so. drop removes changes from the
+// run, to see their purpose.
 func (s *scene) states(t testing.TB, done bool, drop func(outdir.Change) bool) []crashState {
 	t.Helper()
 	w := s.open(t, "recorded")
@@ -69,7 +69,7 @@ func (s *scene) states(t testing.TB, done bool, drop func(outdir.Change) bool) [
 		p.eachCut(func(about string, tr tree) {
 			about = fmt.Sprintf("power cut after change %d, %s %s%s; %s", i+1, c.Do, c.Name, strings.TrimSuffix(" to "+c.To, " to "), about)
 			if now != nil && now.key() != tr.visible().key() {
-				t.Fatalf("%s, %s: what was reported done is lost", s.name, about)
+				t.Fatalf("%s, %s: a step that was reported done is lost", s.name, about)
 			}
 			if key := tr.key(); !seen[key] {
 				seen[key] = true
@@ -80,7 +80,7 @@ func (s *scene) states(t testing.TB, done bool, drop func(outdir.Change) bool) [
 	return out
 }
 
-// visible is what a run makes, without what is for its own use.
+// visible is the result of a run, without the files for its own use.
 func (tr tree) visible() tree {
 	out := tree{}
 	for name, n := range tr {
@@ -91,7 +91,7 @@ func (tr tree) visible() tree {
 	return out
 }
 
-// survive has the next run find a state, where the run was: sites name the
+// survive lets the next run start from a state, in the place of the run: sites name the
 // directory that they are in.
 func (s *scene) survive(t testing.TB, c crashState) {
 	w := s.open(t, c.about)
@@ -103,9 +103,9 @@ func (s *scene) survive(t testing.TB, c crashState) {
 	s.mend(w, s.inspect(w))
 }
 
-// TestPowerCutAnywhere cuts the power after each change that a run makes, in
-// every way that the model knows: the next plan accuses nobody, the next run
-// mends, and what was reported done is there.
+// TestPowerCutAnywhere cuts the power after each change of a run, in every way that the model
+// knows. The next plan must report no fault, the next run must repair the directory, and
+// steps that were reported done must still be done.
 func TestPowerCutAnywhere(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(800))
 	t.Run("scenes", func(t *testing.T) {
@@ -125,8 +125,8 @@ func TestPowerCutAnywhere(t *testing.T) {
 			if i > 0 {
 				continue
 			}
-			// A run that was killed, so that nothing of it need be on the disk yet,
-			// and one that finishes its work.
+			// The first run is killed, so that none of its work need be on the disk yet. The second
+			// run finishes its work.
 			for _, stop := range []outdir.Change{{Do: "write", Name: "db/index.txt"}, {Do: "sync", Name: "db/retired"}} {
 				again := *s
 				again.stop = s.find(t, stop)
@@ -136,7 +136,7 @@ func TestPowerCutAnywhere(t *testing.T) {
 	})
 }
 
-// brokenT ends a check, and not the test.
+// brokenT ends a check, but not the test.
 type brokenT struct {
 	testing.TB
 	how string
@@ -159,8 +159,8 @@ func breaks(t testing.TB, check func(t testing.TB)) (how string) {
 	return ""
 }
 
-// phases follow a batch: its files are staged, its journal is made durable, what
-// concerns db/ is released, then the rest, and the journal goes.
+// phases are those of a batch: its files are staged, its journal is made durable, changes in
+// db/ are released, then all others, and the journal is removed.
 type phases struct{ at string }
 
 func (p *phases) see(c outdir.Change) string {
@@ -182,9 +182,8 @@ func (p *phases) see(c outdir.Change) string {
 	return p.at
 }
 
-// TestEverySyncIsNeeded takes the syncs of one phase at a time out of a run:
-// there is a power cut that such a run does not survive, or the check above is
-// blind.
+// TestEverySyncIsNeeded removes the syncs of one phase at a time from a run. There must be a
+// power cut that such a run does not survive; otherwise the check above overlooks faults.
 func TestEverySyncIsNeeded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("make test runs it")
@@ -207,9 +206,9 @@ func TestEverySyncIsNeeded(t *testing.T) {
 				how = breaks(t, func(t testing.TB) { s.survive(t, states[i]) })
 			}
 			if how == "" || dropped == 0 {
-				t.Fatalf("%d were taken out, and all is well in %d states", dropped, len(states))
+				t.Fatalf("%d syncs were removed, and no check fails in %d states", dropped, len(states))
 			}
-			t.Logf("%d taken out, and then: %s", dropped, how)
+			t.Logf("%d syncs were removed, and then: %s", dropped, how)
 		})
 	}
 }

@@ -19,8 +19,8 @@ import (
 	"mtlsplan/internal/secret"
 )
 
-// inspect checks a directory in which a run has ended in whatever way: what
-// lies there raw, and what a plan says of it.
+// inspect checks a directory after the end of a run, in whatever way it ended: the files, and
+// a plan for them.
 func (s *scene) inspect(w *world) tree {
 	w.t.Helper()
 	raw := readTree(w.t.(*pointT).TB, w.out(""))
@@ -33,7 +33,7 @@ func (s *scene) inspect(w *world) tree {
 	planned, err := NewPlan(context.Background(), w.load(), s.options(w))
 	w.check(err)
 	if planned.Refused() || len(planned.Failures) > 0 {
-		w.t.Fatalf("the next plan accuses: %+v", planned)
+		w.t.Fatalf("the next plan has a refusal or a failure: %+v", planned)
 	}
 	for _, step := range planned.Steps {
 		for _, r := range step.Reasons {
@@ -45,9 +45,8 @@ func (s *scene) inspect(w *world) tree {
 	return raw
 }
 
-// checkRecorded is I1: a certificate that is visible is in the database. A
-// certificate that the scene began with and that nobody has adopted yet is not
-// ours.
+// checkRecorded is I1: a visible certificate is in the database. A certificate from before the
+// scene that no run has adopted yet does not count.
 func (s *scene) checkRecorded(w *world, raw tree, name string, n node) {
 	w.t.Helper()
 	for block, rest := pem.Decode([]byte(n.data)); block != nil; block, rest = pem.Decode(rest) {
@@ -59,13 +58,13 @@ func (s *scene) checkRecorded(w *world, raw tree, name string, n node) {
 			continue
 		}
 		if !s.adopt || s.start["pki/"+name].data != n.data {
-			w.t.Fatalf("%s holds %s, which is not on record", name, pki.SerialHex(cert.SerialNumber))
+			w.t.Fatalf("%s holds %s, which is not recorded", name, pki.SerialHex(cert.SerialNumber))
 		}
 	}
 }
 
-// identities remembers whose keys files hold: the same ones come again and again.
-var identities sync.Map // sha256 of the file: public identity, and the certificate of a .p12
+// identities remembers the keys in files, most of which occur many times.
+var identities sync.Map // by the SHA-256 of the file: the SPKI, and the certificate of a .p12
 
 type identity struct{ public, cert string }
 
@@ -91,10 +90,10 @@ func identify(data string, passes []string) identity {
 	return found
 }
 
-// checkTogether is I5: the files that are there for a user belong together.
+// checkTogether is I5: the files of a user belong together.
 func (s *scene) checkTogether(w *world, raw tree) {
 	w.t.Helper()
-	var staged []string // what may be a passphrase among what waits to be put into place
+	var staged []string // possible passphrases among staged files
 	for name, n := range raw {
 		if strings.HasPrefix(name, "db/stage/") && n.mode.IsRegular() && 0 < len(n.data) && len(n.data) < 100 {
 			staged = append(staged, strings.TrimSuffix(n.data, "\n"))
@@ -124,8 +123,7 @@ func (s *scene) checkTogether(w *world, raw tree) {
 	}
 }
 
-// mend runs once more without a fault, and once more: all is as if nothing had
-// happened.
+// mend runs twice more without a fault. The result must be that of an undisturbed run.
 func (s *scene) mend(w *world, raw tree) tree {
 	w.t.Helper()
 	opt := s.options(w)
@@ -134,33 +132,33 @@ func (s *scene) mend(w *world, raw tree) tree {
 		w.t.Fatalf("the next run: %v %+v", err, report)
 	}
 	mended := readTree(w.t.(*pointT).TB, w.out(""))
-	for name, n := range raw { // I3: what was visible was whole, the old or the new
+	for name, n := range raw { // I3: every visible file was whole, the old one or the new one
 		old, kept := s.start["pki/"+name], mended[name]
 		if n.mode.IsRegular() && !strings.HasPrefix(name, "db/") && n.data != kept.data && n.data != old.data {
-			w.t.Fatalf("%s was neither as before the run nor as after the next: %d bytes, %d and %d", name, len(n.data), len(old.data), len(kept.data))
+			w.t.Fatalf("%s was neither the old file nor that of the next run: %d bytes, %d and %d", name, len(n.data), len(old.data), len(kept.data))
 		}
 	}
 	r := ran{cfg: w.load(), opt: opt, report: report, after: w.snapshot()}
 	w.checkRecords(r, s.was)
 	w.checkAll(r)
 	w.checkRepeat(r)
-	// I2: what was on record was put into place, and not issued again.
+	// I2: recorded certificates were put into place, and not issued again.
 	if issued := s.newOwners(w); !slices.Equal(issued, s.issued) {
 		w.t.Fatalf("certificates were issued for %v, and an undisturbed run issues for %v", issued, s.issued)
 	}
 	if shape := s.shapeOf(w); shape != s.shape {
-		w.t.Fatalf("the next run comes to\n%s\nan undisturbed one to\n%s", shape, s.shape)
+		w.t.Fatalf("the next run gives\n%s\nan undisturbed one gives\n%s", shape, s.shape)
 	}
 	for name := range mended {
 		if strings.HasPrefix(name, "db/stage/") {
-			w.t.Fatalf("%s is left", name)
+			w.t.Fatalf("%s was not removed", name)
 		}
 	}
 	return mended
 }
 
-// checkDone holds a report against the directory: what it says is done is there
-// as it stays.
+// checkDone compares a report with the directory: the files of a step that it reports done
+// are in their final state.
 func (s *scene) checkDone(w *world, report *Report, raw, mended tree) {
 	w.t.Helper()
 	if report == nil {
@@ -177,7 +175,7 @@ func (s *scene) checkDone(w *world, report *Report, raw, mended tree) {
 			continue
 		}
 		if raw[name] != n {
-			w.t.Fatalf("%s was reported done, and %s is not there as it stays", owner, name)
+			w.t.Fatalf("%s was reported done, but %s is not in its final state", owner, name)
 		}
 	}
 	for _, step := range report.Done {
@@ -187,7 +185,7 @@ func (s *scene) checkDone(w *world, report *Report, raw, mended tree) {
 		entries, _, err := ledger.ParseRecords([]byte(raw["db/issued.pem"].data))
 		w.check(err)
 		if !slices.ContainsFunc(entries[min(len(entries), len(s.was.issued)):], func(e ledger.Record) bool { return e.Owner == string(step.Owner) }) {
-			w.t.Fatalf("%s was reported done and is not on record", step.Owner)
+			w.t.Fatalf("%s was reported done but is not recorded", step.Owner)
 		}
 	}
 }

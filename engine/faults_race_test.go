@@ -2,6 +2,6 @@
 
 package engine
 
-// thin is how many points there are to one that is tried: the race detector
-// looks at the same code at each.
+// thin is the number of points for each one that is tried: the race detector sees the same
+// code at each.
 const thin = 12

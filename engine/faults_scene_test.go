@@ -15,7 +15,7 @@ import (
 	"mtlsplan/internal/outdir"
 )
 
-// tree is a directory in memory: what lies at each path.
+// tree is a directory in memory, by path.
 type tree map[string]node
 
 type node struct {
@@ -71,18 +71,17 @@ func (tr tree) write(t testing.TB, root string) {
 	}
 }
 
-// spares reports whether a path is of what only spares a run time, and may be
-// lost at any moment.
+// spares reports whether a path only saves a run time, and may be lost at any moment.
 func spares(name string) bool {
 	return slices.Contains([]string{cacheName, "db/stage/cache"}, name)
 }
 
-// transient reports whether a path is no part of what a run makes for good.
+// transient reports whether a path is not a part of a run's lasting result.
 func transient(name string) bool {
 	return name == "db/lock" || spares(name) || name == "db/stage" || strings.HasPrefix(name, "db/stage/")
 }
 
-// begin makes what a scene begins with.
+// begin makes the directory in which a scene begins.
 func (w *world) begin() {
 	w.t.Helper()
 	r := ran{cfg: w.load(), opt: w.options()}
@@ -93,7 +92,7 @@ func (w *world) begin() {
 	w.checkRecords(r, records{})
 }
 
-// scene is a directory, and a run over it that does much at once.
+// scene is a directory, and a run over it with many changes at once.
 type scene struct {
 	name  string
 	start tree
@@ -103,24 +102,24 @@ type scene struct {
 	stop int // the change at which a first run is killed, 0 for none
 
 	was     records
-	reasons map[string]bool // "owner code", of the plan before anything was done
-	issued  []string        // whose certificates an undisturbed run issues, in order
-	shape   string          // what an undisturbed run comes to
-	changes []outdir.Change // what an undisturbed run does
+	reasons map[string]bool // "owner code", of the first plan
+	issued  []string        // owners for whom an undisturbed run issues certificates, in order
+	shape   string          // the result of an undisturbed run
+	changes []outdir.Change // the changes of an undisturbed run
 }
 
-// sceneMaker brings a directory, a spec and a clock to where the run begins.
+// sceneMaker prepares a directory, a spec and a clock for the run.
 type sceneMaker struct {
 	name  string
 	adopt bool
 	make  func(w *world)
 }
 
-// scenes are what is tried with faults and with power cuts.
+// scenes are tried with faults and with power cuts.
 var scenes = []sceneMaker{
-	// A user is renewed, one joins, one leaves, one is revoked, one gets another
-	// passphrase, one brings a request; a mode is mended, the CA's key is encrypted
-	// anew, the CRL signed and the site written.
+	// A user is renewed, one joins, one departs, one is revoked, one gets another
+	// passphrase, one brings a request; a mode is narrowed, the CA's key is encrypted
+	// again, the CRL is signed and the site is written.
 	{"everything", false, func(w *world) {
 		w.spec.users[0].attributes = set(w.spec.users[0].attributes, "validity", `"90d"`)
 		w.spec.users = append(w.spec.users, userModel{name: "fay"}, userModel{name: "gus"})
@@ -163,7 +162,7 @@ var scenes = []sceneMaker{
 	}},
 }
 
-// pointT says at which point a check has failed.
+// pointT names the point at which a check has failed.
 type pointT struct {
 	testing.TB
 	point string
@@ -237,7 +236,7 @@ func tempDir(t testing.TB) string {
 	return dir
 }
 
-// open makes a copy of a scene to play in.
+// open makes a copy of a scene for a run.
 func (s *scene) open(t testing.TB, point string) *world {
 	t.Helper()
 	w := s.world
@@ -254,7 +253,7 @@ func (s *scene) options(w *world) Options {
 	return opt
 }
 
-// shapeOf is what a directory holds, but for what chance and time have chosen.
+// shapeOf is the content of a directory without the results of chance and time.
 func (s *scene) shapeOf(w *world) string {
 	var lines []string
 	for name, f := range w.snapshot() {
@@ -269,7 +268,7 @@ func (s *scene) shapeOf(w *world) string {
 	return strings.Join(lines, "\n")
 }
 
-// newOwners are the owners of what issued.pem has got since the scene began.
+// newOwners are the owners of certificates in issued.pem since the beginning of the scene.
 func (s *scene) newOwners(w *world) []string {
 	var out []string
 	for _, e := range w.records().issued[len(s.was.issued):] {

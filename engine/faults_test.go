@@ -17,16 +17,16 @@ import (
 	"mtlsplan/internal/outdir"
 )
 
-// errStopped is what a process that dies panics with here.
+// errStopped is the value with which a dying process panics here.
 var errStopped = errors.New("the process has died")
 
-// fault is what happens to one change of the disk.
+// fault is the fate of one change of the disk.
 type fault struct {
 	name  string
 	errno syscall.Errno // 0: the process dies
-	done  bool          // the change is made all the same
-	torn  bool          // half of what is written gets there
-	on    bool          // from then on everything fails
+	done  bool          // the change is made nevertheless
+	torn  bool          // half of the data is written
+	on    bool          // all later changes fail, too
 }
 
 var faults = []fault{
@@ -41,17 +41,17 @@ var faults = []fault{
 	{name: "stopped"},
 }
 
-// ways is the number of faults, the first ones, that any change may have and
-// that the process outlives.
+// ways is the number of faults, the first in the list, that any change may have and that the
+// process survives.
 const ways = 6
 
-// remedies are a part of what the error must say, beside the file.
+// remedies are texts that the error must contain, besides the file.
 var remedies = map[syscall.Errno]string{
 	syscall.ENOSPC: "make room", syscall.EIO: "kernel's log", syscall.EROFS: "make it writable", syscall.EMFILE: "ulimit -n",
 }
 
-// at lets the fault happen to the k-th change, counted from 1. The number that
-// comes back counts all changes.
+// at lets the fault happen to the k-th change, counted from 1. It returns a count of all
+// changes.
 func (f fault) at(w *world, k int) (outdir.Trace, *int) {
 	n := 0
 	return func(c outdir.Change, do func() error) error {
@@ -87,17 +87,17 @@ func (s *scene) attempt(w *world, trace outdir.Trace) (report *Report, err error
 	return Apply(outdir.WithTrace(context.Background(), trace), w.load(), s.options(w), quiet{})
 }
 
-// try has one fault at the k-th change, and checks all.
+// try lets one fault happen to the k-th change, and checks everything.
 func (s *scene) try(t testing.TB, f fault, k int) {
 	w := s.open(t, fmt.Sprintf("%s at change %d, %s %s", f.name, k, s.changes[k-1].Do, s.changes[k-1].Name))
 	defer os.RemoveAll(w.dir)
 	trace, n := f.at(w, k)
 	report, err := s.attempt(w, trace)
 	if *n < k {
-		w.t.Fatalf("the run makes %d changes only", *n)
+		w.t.Fatalf("the run makes only %d changes", *n)
 	}
 	if c := s.changes[k-1]; err == nil && !spares(c.Name) && !(c.Name == "db/lock" && string(c.Data) == "\n") {
-		w.t.Fatal("a change has failed, and the run says nothing of it")
+		w.t.Fatal("a change has failed, but the run reports no error")
 	}
 	if err != errStopped && err != nil && !strings.Contains(err.Error(), remedies[f.errno]) {
 		w.t.Fatalf("the error names no remedy: %v", err)
@@ -107,10 +107,9 @@ func (s *scene) try(t testing.TB, f fault, k int) {
 	s.checkDone(w, report, raw, mended)
 }
 
-// points are the changes at which a fault is tried. A plain run leaves out what
-// is the same as its neighbours, files of one batch being staged one like the
-// other, and has each change fail in one of the ways, in turn. For all of them:
-// MTLSPLAN_FAULTS=all.
+// points are the changes at which a fault is tried. A plain run leaves out changes that are
+// like their neighbours, such as the staged files of one batch, and lets each change fail in
+// one of the ways, in turn. MTLSPLAN_FAULTS=all tries all of them.
 func (s *scene) points(fault int) []int {
 	f, all := faults[fault], os.Getenv("MTLSPLAN_FAULTS") == "all"
 	groups := map[string][]int{}
@@ -124,7 +123,7 @@ func (s *scene) points(fault int) []int {
 				group = batch + c.Do
 			}
 		}
-		if !f.torn || c.Do == "write" { // there is no half of anything else
+		if !f.torn || c.Do == "write" { // only a write can be done by half
 			groups[group] = append(groups[group], i+1)
 		}
 	}
@@ -144,7 +143,7 @@ func (s *scene) points(fault int) []int {
 
 // eachOf calls try for each of the points, on all cores.
 func eachOf(t *testing.T, points []int, try func(t testing.TB, k int)) {
-	// Small heaps that live shortly: the collector would be most of the work.
+	// The heaps are small and short-lived: the collector would do most of the work.
 	defer debug.SetGCPercent(debug.SetGCPercent(800))
 	var next atomic.Int64
 	t.Run("points", func(t *testing.T) {
@@ -167,9 +166,9 @@ func step() int64 {
 	return thin
 }
 
-// TestFaultAnywhere has each fault at each change of the disk that a run makes:
-// the old state or the new, never between; the report and the error tell the
-// truth; the next run mends and the one after changes nothing.
+// TestFaultAnywhere tries each fault at each change of the disk in a run. The result is the
+// old state or the new one, never a mixture; the report and the error tell the truth; the
+// next run repairs the directory, and the run after that changes nothing.
 func TestFaultAnywhere(t *testing.T) {
 	for _, m := range scenes {
 		t.Run(m.name, func(t *testing.T) {
@@ -185,8 +184,8 @@ func TestFaultAnywhere(t *testing.T) {
 	}
 }
 
-// stopped is the scene that a run leaves which dies at its k-th change. Its
-// changes are those of the recovery.
+// stopped is the scene after a run that dies at its k-th change. Its changes are those of the
+// recovery.
 func (s *scene) stopped(t testing.TB, k int) *scene {
 	w := s.open(t, "stopped")
 	trace, _ := fault{}.at(w, k)
@@ -198,7 +197,7 @@ func (s *scene) stopped(t testing.TB, k int) *scene {
 	after.start = readTree(t, w.dir)
 	after.play(t, w)
 	if after.shape != s.shape || !slices.Equal(after.issued, s.issued) {
-		t.Fatalf("%s: comes to\n%s\nand not to\n%s", after.name, after.shape, s.shape)
+		t.Fatalf("%s: gives\n%s\nexpected\n%s", after.name, after.shape, s.shape)
 	}
 	next := slices.IndexFunc(after.changes, func(c outdir.Change) bool {
 		return c.Do == "mkdir" && strings.HasPrefix(c.Name, "db/stage/")
@@ -207,7 +206,7 @@ func (s *scene) stopped(t testing.TB, k int) *scene {
 	return &after
 }
 
-// find returns the number of the first change like one that is given.
+// find returns the number of the first change that matches.
 func (s *scene) find(t testing.TB, like outdir.Change) int {
 	t.Helper()
 	i := slices.IndexFunc(s.changes, func(c outdir.Change) bool {
@@ -220,12 +219,12 @@ func (s *scene) find(t testing.TB, like outdir.Change) int {
 	return i + 1
 }
 
-// TestFaultInRecovery has a fault at each change of the run that finishes what
-// one before it has left: the third mends.
+// TestFaultInRecovery tries a fault at each change of the run that finishes an interrupted
+// one: the third run repairs the directory.
 func TestFaultInRecovery(t *testing.T) {
 	s := newScene(t, scenes[0])
 	for _, first := range []outdir.Change{
-		{Do: "write", Name: "db/index.txt"},        // recorded by half
+		{Do: "write", Name: "db/index.txt"},        // half of the record is written
 		{Do: "rename", To: "eve-m.key"},            // some users' files are in place
 		{Do: "rename", To: "db/retired/gus-m.key"}, // some files are retired
 		{Do: "rename", Name: "db/stage/*/journal"}, // all is in place

@@ -19,7 +19,7 @@ import (
 	"mtlsplan/internal/secret"
 )
 
-// service signs with the CA's key and outlives the runs that ask it.
+// service signs with the CA's key and outlives the runs that use it.
 type service struct {
 	t   *testing.T
 	out string
@@ -39,7 +39,7 @@ func (s *service) read(name string) []byte {
 	return data
 }
 
-// client is the service as one run sees it.
+// client is the service in the view of one run.
 type client struct {
 	authority.Authority
 	*service
@@ -53,7 +53,7 @@ func (s *service) client(ca *x509.Certificate) authority.Authority {
 
 func (c client) Issue(ctx context.Context, r authority.Request) (*x509.Certificate, error) {
 	if !strings.Contains(string(c.read(ledger.RequestsName)), r.ID) {
-		c.t.Errorf("%s is asked for before that is recorded", r.ID)
+		c.t.Errorf("%s is requested before the request is recorded", r.ID)
 	}
 	cert, err := c.Authority.Issue(ctx, r)
 	c.mu.Lock()
@@ -77,9 +77,9 @@ func (c client) Issued(_ context.Context, id string) (*x509.Certificate, error) 
 	return c.issued[id], nil
 }
 
-// TestNothingThatAServiceIssuedIsLost kills a run at each of its changes while a
-// signer that outlives it has issued for it: the next run records every
-// certificate, revokes those whose keys were lost with the run, and owes nothing.
+// TestNothingThatAServiceIssuedIsLost kills a run at each of its changes while a signer that
+// outlives it has issued certificates. The next run records each of them, revokes those whose
+// keys were lost with the run, and leaves no request open.
 func TestNothingThatAServiceIssuedIsLost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a sweep")
@@ -122,17 +122,17 @@ user "bea" {`, 1)
 		for id := range s.issued {
 			row, ok := recorded[id]
 			if !ok {
-				t.Fatalf("after a strike at change %d %s was issued and is not recorded", strike, id)
+				t.Fatalf("after a strike at change %d, %s was issued but is not recorded", strike, id)
 			}
 			if row.State == ledger.Valid {
 				valid[row.Owner]++
 			}
 		}
 		if valid["user.mmuser"] != 1 || valid["user.bea"] != 1 || valid["user.dan"] != 1 {
-			t.Fatalf("after a strike at change %d valid are %v", strike, valid)
+			t.Fatalf("after a strike at change %d, the valid certificates are %v", strike, valid)
 		}
 		if _, err := os.Stat(s.path(ledger.RequestsName)); !errors.Is(err, os.ErrNotExist) {
-			t.Fatalf("after a strike at change %d something is owed still: %v", strike, err)
+			t.Fatalf("after a strike at change %d, db/owed.json still exists: %v", strike, err)
 		}
 		if undisturbed {
 			if strike < 20 {

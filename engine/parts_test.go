@@ -15,8 +15,8 @@ import (
 	"mtlsplan/spec"
 )
 
-// BenchmarkParts is what one user is made of, one part at a time and on one
-// core: the sum is what an apply has to pay at least.
+// BenchmarkParts measures the parts of one user's work, one at a time and on one core. Their
+// sum is the least cost of an apply.
 func BenchmarkParts(b *testing.B) {
 	must := func(err error) {
 		if err != nil {

@@ -9,8 +9,7 @@ import (
 	"mtlsplan/spec"
 )
 
-// checkWithoutCache makes a plan once more with the cache out of the way: it must
-// be the same, to the byte.
+// checkWithoutCache makes a plan again without the cache: it must be the same, to the byte.
 func (w *world) checkWithoutCache(cfg *spec.Config, opt Options, with string) {
 	w.t.Helper()
 	name, away := w.out(cacheName), w.out("db")+".cache"
@@ -27,8 +26,7 @@ func (w *world) checkWithoutCache(cfg *spec.Config, opt Options, with string) {
 	}
 }
 
-// cache does to the cache what may happen to them; no later
-// run may care.
+// cache damages the cache in every way that may happen; no later run may have another result.
 func (w *world) cache(t *rapid.T) {
 	w.settle()
 	name := w.out(cacheName)

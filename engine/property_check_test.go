@@ -18,7 +18,7 @@ import (
 	"mtlsplan/spec"
 )
 
-// memory is what must never be forgotten, whatever happens to the directory.
+// memory is knowledge that a run must never lose, whatever happens to the directory.
 type memory struct {
 	serials map[string]string     // ever issued, with the certificate
 	revoked map[string]revocation // by serial
@@ -81,8 +81,8 @@ func (r records) newest(owner string) *x509.Certificate {
 	return nil
 }
 
-// lives reports whether a row is a certificate that gets its owner in. An older
-// copy of the database may say so of one that the CRL lists.
+// lives reports whether a row is a certificate with which its owner gets in. An older copy of
+// the database may say so of one that is on the CRL.
 func (w *world) lives(r ledger.Row) bool {
 	_, revoked := w.memory.revoked[r.Serial]
 	return !revoked && r.State != ledger.Revoked && w.now.Before(r.NotAfter)
@@ -98,7 +98,7 @@ func (w *world) active(r records) map[string]bool {
 	return users
 }
 
-// wouldLose counts the active users that the spec gives nothing.
+// wouldLose counts the active users without a certificate in the spec.
 func (w *world) wouldLose(cfg *spec.Config) int {
 	lost := w.active(w.records())
 	for _, u := range cfg.Users {
@@ -109,7 +109,7 @@ func (w *world) wouldLose(cfg *spec.Config) int {
 	return len(lost)
 }
 
-// guardLimit is how many users a run may leave without a certificate.
+// guardLimit is the number of users that a run may leave without a certificate.
 func guardLimit(cfg *spec.Config, opt Options, active int) int {
 	limit := max(1, active/10)
 	if m := cfg.Guard.MaxRevocations; m != nil {
@@ -118,7 +118,7 @@ func guardLimit(cfg *spec.Config, opt Options, active int) int {
 	return max(limit, opt.Allow)
 }
 
-// ownerOf says whose a file is, and of which kind; "" when nobody's.
+// ownerOf returns the owner and the kind of a file; "" when it has none.
 func (w *world) ownerOf(cfg *spec.Config, name string) (plan.Owner, string) {
 	for _, kind := range []string{plan.KindKey, plan.KindCrt, plan.KindPass} {
 		if name == facts.CAPath(cfg.CA.Name, kind).String() {
@@ -141,8 +141,8 @@ func (w *world) ownerOf(cfg *spec.Config, name string) (plan.Owner, string) {
 	return "", ""
 }
 
-// checkEffects compares what has changed with what the plan has announced:
-// nothing else, and nothing less.
+// checkEffects compares the changes with the plan: there must be no others, and none may be
+// missing.
 func (w *world) checkEffects(r ran) {
 	w.t.Helper()
 	announced := map[plan.Owner][]string{}
@@ -158,17 +158,17 @@ func (w *world) checkEffects(r ran) {
 			if r.after[name].mode.IsDir() {
 				continue
 			}
-			w.t.Fatalf("%s is nobody's and has changed", name)
+			w.t.Fatalf("%s has no owner, but has changed", name)
 		}
 		i := slices.Index(announced[owner], kind)
 		if i < 0 {
-			w.t.Fatalf("%s has changed, and no step says so: %s", name, summary(r.report))
+			w.t.Fatalf("%s has changed, but no step announces it: %s", name, summary(r.report))
 		}
 		announced[owner] = slices.Delete(announced[owner], i, i+1)
 	}
 	for owner, kinds := range announced {
 		if kinds = slices.DeleteFunc(kinds, func(k string) bool { return k == plan.KindDB }); len(kinds) > 0 {
-			w.t.Fatalf("%s: %v was announced and has not changed: %s", owner, kinds, summary(r.report))
+			w.t.Fatalf("%s: %v was announced, but has not changed: %s", owner, kinds, summary(r.report))
 		}
 	}
 }
@@ -178,7 +178,7 @@ func (w *world) checkRecords(r ran, was records) {
 	w.t.Helper()
 	is := w.records()
 	if !bytes.HasPrefix(is.raw, was.raw) {
-		w.t.Fatal("issued.pem was not appended to")
+		w.t.Fatal("issued.pem was changed, not only appended to")
 	}
 	for i, row := range was.rows {
 		now := is.rows[i]
@@ -189,7 +189,7 @@ func (w *world) checkRecords(r ran, was records) {
 	seen := map[string]bool{}
 	for _, row := range is.rows {
 		if seen[row.Serial] {
-			w.t.Fatalf("serial %s stands in index.txt twice", row.Serial)
+			w.t.Fatalf("serial %s occurs twice in index.txt", row.Serial)
 		}
 		seen[row.Serial] = true
 	}
@@ -202,10 +202,10 @@ func (w *world) checkRecords(r ran, was records) {
 		}
 		w.memory.serials[serial] = string(e.DER)
 		if row := is.row(serial); row == nil || !slices.Contains(row.Owners(), e.Owner) || !row.NotAfter.Equal(cert.NotAfter) {
-			w.t.Fatalf("%s %s is in issued.pem, and in index.txt there is %+v", e.Owner, serial, row)
+			w.t.Fatalf("%s %s is in issued.pem, but index.txt has %+v", e.Owner, serial, row)
 		}
 	}
-	active := w.active(was) // as it was known before this run
+	active := w.active(was) // as known before this run
 	w.remember(is)
 	w.checkRevocations(was, is)
 	lost := 0
@@ -215,11 +215,11 @@ func (w *world) checkRecords(r ran, was records) {
 		}
 	}
 	if limit := guardLimit(r.cfg, r.opt, len(active)); lost > limit {
-		w.t.Fatalf("%d users have lost access, and the guard lets %d", lost, limit)
+		w.t.Fatalf("%d users have lost access, but the guard allows %d", lost, limit)
 	}
 }
 
-// remember takes every revocation into the memory, with whose CRL it is on.
+// remember adds every revocation to the memory, with the issuer of its CRL.
 func (w *world) remember(is records) {
 	issuers := map[string]string{}
 	for _, e := range is.issued {
@@ -234,8 +234,8 @@ func (w *world) remember(is records) {
 	}
 }
 
-// checkRevocations: what was revoked stays so in the database, and on the CRL
-// for as long as its CA is trusted and it would be valid; and numbers rise.
+// checkRevocations: a revocation stays in the database, and on the CRL for as long as its CA is
+// trusted and the certificate would be valid; and CRL numbers rise.
 func (w *world) checkRevocations(was, is records) {
 	w.t.Helper()
 	for serial, m := range w.memory.revoked {
@@ -243,7 +243,7 @@ func (w *world) checkRevocations(was, is records) {
 			continue
 		}
 		if row := is.row(serial); row == nil || row.State != ledger.Revoked {
-			w.t.Fatalf("%s was revoked, and index.txt says %+v", serial, row)
+			w.t.Fatalf("%s was revoked, but index.txt has %+v", serial, row)
 		}
 	}
 	for ca, list := range is.crls {
@@ -252,7 +252,7 @@ func (w *world) checkRevocations(was, is records) {
 			continue
 		}
 		if last := w.memory.numbers[ca]; last != nil && list.Number.Cmp(last) <= 0 {
-			w.t.Fatalf("a CRL has number %d after %d", list.Number, last)
+			w.t.Fatalf("CRL number %d follows %d", list.Number, last)
 		}
 		w.memory.numbers[ca] = list.Number
 		if before == nil {
@@ -261,7 +261,7 @@ func (w *world) checkRevocations(was, is records) {
 		for _, e := range before.RevokedCertificateEntries {
 			serial := pki.SerialHex(e.SerialNumber)
 			if m := w.memory.revoked[serial]; w.now.Before(m.end) && !lists(list, e.SerialNumber) {
-				w.t.Fatalf("%s has left the CRL before its end", serial)
+				w.t.Fatalf("%s is missing from the CRL before its end", serial)
 			}
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// damages are what happens to a file, but for what needs another one.
+// damages are the ways to damage a file, except those that need another file.
 var damages = map[string]func(w *world, path string, data []byte) error{
 	"delete":   func(_ *world, path string, _ []byte) error { return os.Remove(path) },
 	"empty":    func(_ *world, path string, _ []byte) error { return os.Truncate(path, 0) },
@@ -88,7 +88,7 @@ func (w *world) keepBackup(*rapid.T) {
 	w.backup = w.database()
 }
 
-// database is every file below db/ but the lock.
+// database is every file below db/ except the lock.
 func (w *world) database() map[string]original {
 	out := map[string]original{}
 	for name, f := range w.snapshot() {
@@ -101,8 +101,8 @@ func (w *world) database() map[string]original {
 	return out
 }
 
-// restore puts an older copy of db/ back. The run either complains, and then the
-// newer one is found after all, or goes on without forgetting a revocation.
+// restore puts an older copy of db/ back. The run either refuses or fails, and then the newer copy is
+// put back, or goes on without losing a revocation.
 func (w *world) restore(t *rapid.T) {
 	if w.backup == nil {
 		t.Skip("no backup")

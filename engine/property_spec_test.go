@@ -9,18 +9,18 @@ import (
 	"pgregory.net/rapid"
 )
 
-// specModel is a spec as the property test edits it. Copies share nothing that
-// an edit changes in place.
+// specModel is a spec as the property test edits it. Copies share nothing that an edit changes
+// in place.
 type specModel struct {
 	ca    caModel
 	users []userModel
 	site  map[string]string // attributes of the nginx block, as HCL
-	guard string            // max_revocations, "" for not said
+	guard string            // max_revocations, "" for none
 }
 
 type caModel struct {
 	generation           int
-	passphrase, previous string            // HCL of a source, "" for not said
+	passphrase, previous string            // HCL of a source, "" for none
 	attributes           map[string]string // validity, renew_before, …
 	crl                  map[string]string
 	subject              map[string]string
@@ -37,7 +37,7 @@ func env(name string) string { return fmt.Sprintf("{ env = %q }", name) }
 
 const generate = "{ generate = true }"
 
-// set returns a copy of a map with one entry changed, or taken out by "".
+// set returns a copy of a map with one entry changed, or removed by "".
 func set(m map[string]string, key, value string) map[string]string {
 	out := map[string]string{}
 	for k, v := range m {
@@ -70,11 +70,11 @@ func (s specModel) hcl() string {
 		block("subject", s.ca.subject, nil)
 		block("crl", s.ca.crl, nil)
 	})
-	// The fewest rounds that are allowed: runs are many, and each opens every file.
+	// The smallest number of iterations: there are many runs, and each opens every file.
 	block("defaults", map[string]string{"p12": `["modern"]`, "kdf_iterations": "1000"}, nil)
 	for _, u := range s.users {
 		if u.attributes["csr"] != "" {
-			// What is said of a key of ours goes with it.
+			// Attributes of a generated key go with it.
 			for _, name := range []string{"key", "reuse_key", "p12", "kdf_iterations", "challenge_password"} {
 				u.attributes = set(u.attributes, name, "")
 			}
@@ -106,7 +106,7 @@ func keysOf(m map[string]string) func(func(string) bool) {
 	}
 }
 
-// firstSpec is where histories begin: with what takes long to come about.
+// firstSpec is the beginning of histories, with parts that rarely arise by edits.
 func firstSpec() specModel {
 	return specModel{
 		ca: caModel{
@@ -126,8 +126,7 @@ func firstSpec() specModel {
 
 var names = []string{"ann", "bob", "cyd", "dan", "eve"}
 
-// choice is an attribute with the values that an edit may give it; "" takes it
-// out.
+// choice is an attribute with the values that an edit may give it; "" removes it.
 type choice struct {
 	name   string
 	values []string
@@ -145,8 +144,7 @@ var crlChoices = []choice{
 	{"renew_before", []string{"", `"1d"`, `"6d"`}},
 }
 
-// An e-mail address or a common name is held by one user at a time, so each
-// has its own.
+// Only one user may have an e-mail address or a common name, so each has its own.
 func userChoices(name string) []choice {
 	return []choice{
 		{"email", []string{"", fmt.Sprintf("%q", name+"@mattermost.com"), fmt.Sprintf("%q", name+"@example.com")}},
@@ -182,8 +180,8 @@ func draw(t *rapid.T, m map[string]string, choices []choice) map[string]string {
 	return set(m, c.name, rapid.SampledFrom(c.values).Draw(t, c.name))
 }
 
-// edits are what people do to a spec. What applied has is what a passphrase
-// that changes must name as the previous one.
+// edits are people's edits of a spec. applied is the spec of the last run: a changed passphrase
+// must name the one there as the previous one.
 var edits = map[string]func(t *rapid.T, s, applied *specModel){
 	"a user joins": func(t *rapid.T, s, applied *specModel) {
 		var free []string
@@ -193,11 +191,11 @@ var edits = map[string]func(t *rapid.T, s, applied *specModel){
 			}
 		}
 		if len(free) == 0 {
-			t.Skip("everybody is there")
+			t.Skip("all users are in the spec")
 		}
 		u := userModel{name: rapid.SampledFrom(free).Draw(t, "user")}
 		if was := applied.user(u.name); was != nil {
-			u.passphrase = was.passphrase // taken out and put back before a run: the key is still there
+			u.passphrase = was.passphrase // removed and put back between two runs: the key is still there
 		}
 		s.users = append(slices.Clone(s.users), u)
 	},
@@ -247,8 +245,7 @@ var edits = map[string]func(t *rapid.T, s, applied *specModel){
 	},
 }
 
-// newSource draws a passphrase's source and says what the previous one is: the
-// one that is in use.
+// newSource draws a passphrase's source, and returns the one in use as the previous one.
 func newSource(t *rapid.T, old string, sources []string) (now, previous string) {
 	now = rapid.SampledFrom(sources).Draw(t, "passphrase")
 	if now == old {
@@ -271,7 +268,7 @@ func (s *specModel) user(name string) *userModel {
 
 func (s *specModel) someone(t *rapid.T) userModel {
 	if len(s.users) == 0 {
-		t.Skip("there is nobody")
+		t.Skip("there are no users")
 	}
 	return rapid.SampledFrom(s.users).Draw(t, "user")
 }
@@ -281,7 +278,7 @@ func (s *specModel) put(u userModel) {
 	*s.user(u.name) = u
 }
 
-// steps are how much time passes.
+// steps are distances of time.
 var timeSteps = []time.Duration{
 	time.Second, time.Hour, 23 * time.Hour, 9 * 24 * time.Hour, 20 * 24 * time.Hour, 60 * 24 * time.Hour, 340 * 24 * time.Hour, 1200 * 24 * time.Hour,
 }

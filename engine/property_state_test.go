@@ -23,7 +23,7 @@ import (
 	"mtlsplan/spec"
 )
 
-// checkRepeat plans and applies the same once more.
+// checkRepeat plans and applies the same spec again.
 func (w *world) checkRepeat(r ran) {
 	w.t.Helper()
 	opt := r.opt
@@ -46,8 +46,7 @@ func (w *world) checkRepeat(r ran) {
 	}
 }
 
-// checkAll is what must be true of a directory after a run of the whole spec
-// without a failure.
+// checkAll checks a directory after a run of the whole spec without a failure.
 func (w *world) checkAll(r ran) {
 	w.t.Helper()
 	is := w.records()
@@ -65,13 +64,13 @@ func (w *world) checkAll(r ran) {
 	}
 	for _, row := range is.rows {
 		if strings.HasPrefix(row.Owner, "user.") && !listed[row.Owner] && w.lives(row) {
-			w.t.Fatalf("%s has no place in the spec and a valid certificate: %s", row.Owner, row.Serial)
+			w.t.Fatalf("%s is not in the spec, but has a valid certificate: %s", row.Owner, row.Serial)
 		}
 	}
 	for name, f := range r.after {
 		owner, kind := w.ownerOf(r.cfg, name)
 		if strings.HasPrefix(string(owner), "user.") && !listed[string(owner)] && f.mode.IsRegular() {
-			w.t.Fatalf("%s has no place in the spec, and %s is there", owner, name)
+			w.t.Fatalf("%s is not in the spec, but %s exists", owner, name)
 		}
 		if owner != "" && f.mode.IsRegular() {
 			w.remind(name)
@@ -82,7 +81,7 @@ func (w *world) checkAll(r ran) {
 	}
 }
 
-// remind keeps what a file holds, to be put back in its place later.
+// remind keeps the content of a file, to be put back later.
 func (w *world) remind(name string) {
 	data, err := os.ReadFile(w.out(name))
 	w.check(err)
@@ -100,7 +99,7 @@ func (w *world) certificates(name string) []*x509.Certificate {
 	return certs
 }
 
-// generations counts the keys that the CA has had.
+// generations counts the keys of the CA so far.
 func (w *world) generations() int {
 	keys := map[string]bool{}
 	for _, e := range w.records().issued {
@@ -120,7 +119,7 @@ func (w *world) checkCA(cfg *spec.Config, is records, trusted []*x509.Certificat
 		w.t.Fatalf("ca.m.crt begins with %s, and the newest is %s", pki.SerialHex(current.SerialNumber), pki.SerialHex(newest.SerialNumber))
 	}
 	if w.now.After(current.NotAfter) {
-		w.t.Fatalf("the CA has ended on %s", current.NotAfter)
+		w.t.Fatalf("the CA expired on %s", current.NotAfter)
 	}
 	key := w.key("ca.m.key", cfg.CA.Passphrase, "secrets/ca.m.pass", cfg.CA.KDFIterations)
 	if pki.PublicID(current.PublicKey) != key {
@@ -137,7 +136,7 @@ func (w *world) checkCA(cfg *spec.Config, is records, trusted []*x509.Certificat
 		}
 	}
 	if len(trusted) != len(needed) || len(is.crls) != len(needed) {
-		w.t.Fatalf("%d CAs are trusted and %d have a CRL, and %d are needed", len(trusted), len(is.crls), len(needed))
+		w.t.Fatalf("%d CAs are trusted and %d have a CRL, expected %d", len(trusted), len(is.crls), len(needed))
 	}
 	site, err := os.ReadFile(w.out(cfg.Sites[0].Settings.File))
 	w.check(err)
@@ -155,15 +154,15 @@ func (w *world) checkCA(cfg *spec.Config, is records, trusted []*x509.Certificat
 			continue
 		}
 		if !lists(list, cert.SerialNumber) {
-			w.t.Fatalf("%s %s is revoked and not on the CRL", e.Owner, row.Serial)
+			w.t.Fatalf("%s %s is revoked, but not on the CRL", e.Owner, row.Serial)
 		}
 		if cfg.Sites[0].Settings.Revocation != "crl" && !bytes.Contains(site, []byte(row.Serial)) {
-			w.t.Fatalf("%s %s is revoked and not in the site", e.Owner, row.Serial)
+			w.t.Fatalf("%s %s is revoked, but not in the site", e.Owner, row.Serial)
 		}
 	}
 }
 
-// key opens a key and returns whose it is.
+// key opens a key and returns its SPKI.
 func (w *world) key(name string, ref config.Source, generated string, iterations int) string {
 	w.t.Helper()
 	data, err := os.ReadFile(w.out(name))
@@ -171,7 +170,7 @@ func (w *world) key(name string, ref config.Source, generated string, iterations
 	info, err := pki.InspectKey(data)
 	w.check(err)
 	if info.Iterations != iterations || info.Encoding != pki.KeyEncoding {
-		w.t.Fatalf("%s is %v, and should have %d iterations", name, info, iterations)
+		w.t.Fatalf("%s is %v, expected %d iterations", name, info, iterations)
 	}
 	key, err := pki.OpenKey(data, secret.New([]byte(w.passphrase(ref, generated))))
 	w.check(err)
@@ -187,7 +186,7 @@ func (w *world) passphrase(ref config.Source, generated string) string {
 	return strings.TrimSuffix(string(data), "\n")
 }
 
-// checkUser is what holds of a user who should get in.
+// checkUser checks a user who should get in.
 func (w *world) checkUser(u spec.User, is records, trusted []*x509.Certificate) {
 	w.t.Helper()
 	owner, base := "user."+u.Name, u.Name+"-m"
@@ -274,7 +273,7 @@ func (w *world) checkP12(u spec.User, base string, cert *x509.Certificate) {
 		}
 		key, inside, chain, err := pkcs12.DecodeChain(data, w.passphrase(u.Passphrase, "secrets/"+base+".pass"))
 		if err != nil || !inside.Equal(cert) || len(chain) != 1 || inside.CheckSignatureFrom(chain[0]) != nil {
-			w.t.Fatalf("%s: %v, its certificate and chain are not those beside it", name, err)
+			w.t.Fatalf("%s: %v, its certificate and chain differ from the files beside it", name, err)
 		}
 		if public, ok := key.(interface{ Public() any }); ok && pki.PublicID(public.Public()) != pki.PublicID(cert.PublicKey) {
 			w.t.Fatalf("%s holds another key", name)
@@ -283,12 +282,12 @@ func (w *world) checkP12(u spec.User, base string, cert *x509.Certificate) {
 	found, _ := filepath.Glob(w.out(base + ".*p12"))
 	for _, path := range found {
 		if !want[filepath.Base(path)] {
-			w.t.Fatalf("%s is left", path)
+			w.t.Fatalf("%s was not removed", path)
 		}
 	}
 }
 
-// checkOverlap: what was issued before the certificate ends overlap after it.
+// checkOverlap: a superseded certificate ends overlap after the issue of its successor.
 func (w *world) checkOverlap(u spec.User, cert *x509.Certificate, is records) {
 	w.t.Helper()
 	if u.Overlap == nil || w.now.Before(cert.NotBefore.Add(pki.Backdate+*u.Overlap)) {
@@ -299,13 +298,13 @@ func (w *world) checkOverlap(u spec.User, cert *x509.Certificate, is records) {
 			return
 		}
 		if row.Owner == "user."+u.Name && w.lives(row) {
-			w.t.Fatalf("%s: %s was superseded on %s and still lives", row.Owner, row.Serial, cert.NotBefore)
+			w.t.Fatalf("%s: %s was superseded on %s, but is still valid", row.Owner, row.Serial, cert.NotBefore)
 		}
 	}
 }
 
-// burnt reports whether a certificate for the key was revoked for more than
-// being superseded.
+// burnt reports whether a certificate for the key was revoked for a reason other than
+// superseded.
 func (w *world) burnt(public string) bool {
 	is := w.records()
 	return slices.ContainsFunc(is.issued, func(e ledger.Record) bool {
@@ -315,7 +314,7 @@ func (w *world) burnt(public string) bool {
 	})
 }
 
-// requestKey is the key of the request that an attribute csr names.
+// requestKey is the key of the request in the attribute csr.
 func requestKey(user, attribute string) string {
 	csr, err := pki.ParseCSR(requests()[user+strings.Split(attribute, ".")[1]])
 	if err != nil {

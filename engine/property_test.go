@@ -24,16 +24,16 @@ import (
 	"mtlsplan/internal/plan"
 )
 
-// A plain run plays a few histories, always the same ones, so that a red run is
-// the change's and not the dice's. For others: RAPID_SEED=0, and more of them
-// with RAPID_CHECKS=300.
+// A plain run plays a few histories, always the same ones, so that a failure comes from the
+// change and not from chance. RAPID_SEED=0 gives other histories, and RAPID_CHECKS=300 more of
+// them.
 const (
 	defaultChecks = "15"
 	defaultSeed   = "20261123"
 )
 
-// TestAnyHistory plays histories of edits, time, damage and runs, and checks
-// after every run what must hold whatever happened before.
+// TestAnyHistory plays histories of edits, time, damage and runs, and checks the invariants
+// after every run.
 func TestAnyHistory(t *testing.T) {
 	configure(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -62,7 +62,7 @@ func TestAnyHistory(t *testing.T) {
 	})
 }
 
-// configure sets how much rapid does, unless the caller has said it.
+// configure sets rapid's limits, unless they were given.
 func configure(t *testing.T) {
 	said := map[string]bool{}
 	flag.Visit(func(f *flag.Flag) { said[f.Name] = true })
@@ -77,7 +77,7 @@ func configure(t *testing.T) {
 	}
 }
 
-// fastDir is where files are not on a disk, "" where there is no such place.
+// fastDir is a directory in memory, "" where there is none.
 func fastDir() string {
 	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
 		return "/dev/shm"
@@ -85,7 +85,7 @@ func fastDir() string {
 	return ""
 }
 
-// acts runs an action with the draws of its own call.
+// acts runs an action with draws of its own.
 func (w *world) acts(f func(*rapid.T)) func(*rapid.T) {
 	return func(t *rapid.T) {
 		w.t = t
@@ -117,7 +117,7 @@ func (w *world) only(t *rapid.T) {
 	touched := slices.Clone(opt.Only)
 	for _, s := range r.report.Plan.Steps {
 		if s.Action == plan.Revoke || s.Action == plan.Retire {
-			touched = append(touched, "crl.m", "nginx.m") // a revocation is for everybody to know
+			touched = append(touched, "crl.m", "nginx.m") // a revocation must reach the CRL and the site
 		}
 	}
 	for _, name := range visible(changes(r.before, r.after)) {
@@ -142,7 +142,7 @@ func (w *world) only(t *rapid.T) {
 	}
 }
 
-// stopper ends a run after some of its steps, as a signal does.
+// stopper interrupts a run after some of its steps, as a signal does.
 type stopper struct {
 	quiet
 	left int
@@ -155,8 +155,8 @@ func (s *stopper) Done([]plan.Step) {
 	}
 }
 
-// interrupt stops a run. What it has put into place is on record, and the next
-// run does the rest.
+// interrupt interrupts a run. A certificate that is in place is recorded, and the next run
+// does the rest.
 func (w *world) interrupt(t *rapid.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -174,13 +174,13 @@ func (w *world) interrupt(t *rapid.T) {
 			continue
 		}
 		if !slices.ContainsFunc(is.issued, func(e ledger.Record) bool { return bytes.Equal(e.DER, block.Bytes) }) {
-			t.Fatalf("the certificate of %s is in place and not on record", u.Name)
+			t.Fatalf("the certificate of %s is in place, but not recorded", u.Name)
 		}
 	}
 	w.settle()
 }
 
-// replace gives some users new keys; what they had is revoked for the reason.
+// replace gives some users new keys; their old certificates are revoked for the reason.
 func (w *world) replace(t *rapid.T) {
 	w.settle()
 	u := w.spec.someone(t)
@@ -205,7 +205,7 @@ func (w *world) replace(t *rapid.T) {
 			continue
 		}
 		if now := after.row(row.Serial); now.State != ledger.Revoked || now.Reason != opt.Reason {
-			t.Fatalf("--replace %s --reason %s leaves %s %c %s", owner, opt.Reason, now.Serial, now.State, now.Reason)
+			t.Fatalf("after --replace %s --reason %s, %s is %c %s", owner, opt.Reason, now.Serial, now.State, now.Reason)
 		}
 	}
 	if u.attributes["csr"] == "" && before.newest(string(owner)) != nil && after.newest(string(owner)) != nil &&
@@ -214,8 +214,8 @@ func (w *world) replace(t *rapid.T) {
 	}
 }
 
-// wrongPassphrase takes a passphrase away from a directory that has settled:
-// whoever needs it fails, and nothing is touched.
+// wrongPassphrase gives a wrong passphrase in a directory without pending steps: each owner
+// that needs it fails, and no file changes.
 func (w *world) wrongPassphrase(t *rapid.T) {
 	w.settle()
 	name := rapid.SampledFrom([]string{"ONE", "TWO", "CA1", "CA2"}).Draw(t, "variable")
@@ -241,14 +241,14 @@ func (w *world) wrongPassphrase(t *rapid.T) {
 	slices.Sort(have)
 	slices.Sort(want)
 	if !slices.Equal(have, want) {
-		t.Fatalf("without the right %s fail %v, not %v", name, have, want)
+		t.Fatalf("without the right %s the failures are %v, expected %v", name, have, want)
 	}
 	if diff := changes(r.before, r.after); len(diff) > 0 {
-		t.Fatalf("without the right %s, %v was touched", name, diff)
+		t.Fatalf("without the right %s, %v has changed", name, diff)
 	}
 }
 
-// requests are two requests of each user, who keeps the keys.
+// requests are two requests for each user, who has the keys.
 var requests = sync.OnceValue(func() map[string][]byte {
 	out := map[string][]byte{}
 	for _, name := range names {

@@ -18,25 +18,25 @@ import (
 	"mtlsplan/spec"
 )
 
-// world is a directory with its spec, a clock, and what is known of the past.
+// world is a directory with its spec, a clock, and knowledge of the past.
 type world struct {
 	t       rapid.TB
 	dir     string
 	now     time.Time
 	spec    specModel
-	applied specModel // what the last run has made
+	applied specModel // the spec of the last run
 	env     map[string]string
 
 	damaged map[string]original // files that were damaged since the last clean run
-	old     map[string][][]byte // what files held before
+	old     map[string][][]byte // earlier contents of files
 	backup  map[string]original // an older copy of db/
 	memory  memory
 	runs    int
 
-	kept []byte // what the cache held before
+	kept []byte // an earlier content of the cache
 }
 
-// original is what lay at a path before it was damaged, and what the damage was.
+// original is the file at a path before its damage, and the kind of the damage.
 type original struct {
 	data []byte
 	mode fs.FileMode
@@ -98,7 +98,8 @@ type file struct {
 	sum   [32]byte
 }
 
-// snapshot is everything below the output directory but the lock and what spares time.
+// snapshot is everything below the output directory except the lock and files that only save
+// time.
 func (w *world) snapshot() map[string]file {
 	out := map[string]file{}
 	root := w.out("")
@@ -128,8 +129,8 @@ func (w *world) snapshot() map[string]file {
 	return out
 }
 
-// changes are the names that differ; of directories only those outside db/
-// that came or went or changed their mode.
+// changes are the names that differ. Of directories it lists only those outside db/ that were
+// made or removed or have another mode.
 func changes(before, after map[string]file) []string {
 	var out []string
 	for name, f := range after {
@@ -146,7 +147,7 @@ func changes(before, after map[string]file) []string {
 	return out
 }
 
-// run is one apply with what must hold of every apply.
+// run is one apply, with the checks for every apply.
 type ran struct {
 	cfg    *spec.Config
 	opt    Options
@@ -160,7 +161,7 @@ func (w *world) apply(opt Options) ran {
 	r := ran{cfg: w.load(), opt: opt, before: w.snapshot()}
 	ctx := context.Background()
 	var planned *plan.Plan
-	if w.runs++; w.runs%4 == 0 { // it costs as much as a run
+	if w.runs++; w.runs%4 == 0 { // not always: it costs as much as a run
 		var err error
 		planned, err = NewPlan(ctx, r.cfg, opt)
 		w.check(err)
@@ -192,12 +193,12 @@ func (w *world) apply(opt Options) ran {
 	return r
 }
 
-// visible leaves out what a first run makes to have its lock in.
+// visible leaves out the directory and the lock that a first run makes.
 func visible(names []string) []string {
 	return slices.DeleteFunc(names, func(n string) bool { return n == "." || n == "db" })
 }
 
-// text is a plan as JSON, in which no secret may stand.
+// text is a plan as JSON, which must not hold a secret.
 func (w *world) text(p *plan.Plan) string {
 	data, err := json.Marshal(plan.NewPlanDocument(p))
 	w.check(err)
@@ -234,8 +235,8 @@ func summary(r *Report) string {
 	return b.String()
 }
 
-// settle applies the spec until a run has nothing to complain of. What stands
-// in the way must be what this test has done, and is undone.
+// settle applies the spec until a run has no failure and no refusal. An obstacle must be a
+// damage by this test, and is undone.
 func (w *world) settle() {
 	w.t.Helper()
 	for range 8 {
@@ -249,7 +250,7 @@ func (w *world) settle() {
 			w.checkAll(r)
 			for name := range w.damaged {
 				if info, err := os.Lstat(w.out(name)); err == nil && !info.Mode().IsRegular() {
-					w.check(os.RemoveAll(w.out(name))) // in the place of somebody who has left
+					w.check(os.RemoveAll(w.out(name))) // in the place of a departed user's file
 				}
 			}
 			w.applied, w.damaged = w.spec, map[string]original{}
@@ -272,7 +273,7 @@ func refusals(p *plan.Plan) *plan.Step {
 	return nil
 }
 
-// relent removes the reason of a refusal, if it is a good one.
+// relent removes the reason of a refusal, if the refusal is right.
 func (w *world) relent(r ran, s plan.Step) {
 	w.t.Helper()
 	reason := s.Reasons[0]
@@ -280,7 +281,7 @@ func (w *world) relent(r ran, s plan.Step) {
 	case s.Owner == "ca.m" && reason.Code == plan.Removed:
 		lost := w.wouldLose(r.cfg)
 		if lost <= guardLimit(r.cfg, r.opt, len(w.active(w.records()))) {
-			w.t.Fatalf("the guard refuses what loses %d users: %s", lost, reason.Message)
+			w.t.Fatalf("the guard refuses a run in which %d users lose access: %s", lost, reason.Message)
 		}
 		opt := w.options()
 		opt.Allow = lost
@@ -299,8 +300,8 @@ func (w *world) relent(r ran, s plan.Step) {
 	}
 }
 
-// excuse accepts an owner's failure that comes of damage, or of a key that must
-// not be used again.
+// excuse accepts an owner's failure that follows from damage, or from a key that must not be
+// used again.
 func (w *world) excuse(r ran, f plan.Failure) {
 	w.t.Helper()
 	name, isUser := strings.CutPrefix(string(f.Owner), "user.")
@@ -321,7 +322,7 @@ func (w *world) excuse(r ran, f plan.Failure) {
 	w.t.Fatalf("%s fails without a reason: %s", f.Owner, f.Message)
 }
 
-// undo puts back what was damaged and is so still.
+// undo repairs damage that is still there.
 func (w *world) undo() {
 	now := w.snapshot()
 	for name, o := range w.damaged {

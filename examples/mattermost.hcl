@@ -3,8 +3,8 @@
 #   mtlsplan plan  examples/mattermost.hcl    shows what would be done
 #   mtlsplan apply examples/mattermost.hcl    does it; a second run changes nothing
 #
-# All passphrases are generated, so nothing is asked for: they are in secrets/
-# of the output directory, one a file. Send a person the .p12 one way and its
+# All passphrases are generated, so there is no prompt. They are in secrets/ of
+# the output directory, one in each file. Send a person the .p12 one way and its
 # passphrase another.
 
 # Where everything goes, relative to this file.
@@ -23,14 +23,14 @@ ca "mattermost" {
     email               = "admin@mattermost.com"
   }
 
-  # What is left out here has a default: an RSA key of 4096 bits, ten years, a
-  # generated passphrase, and a revocation list (CRL) of 30 days.
+  # The defaults: an RSA key of 4096 bits, ten years, a generated passphrase,
+  # and a revocation list (CRL) of 30 days.
 }
 
 # One block for each person or device. The file names and the certificate's
 # common name come from the label, the rest of the subject from the CA. The
-# address goes into the subject, where Mattermost looked for it, and into the
-# subject's alternative names, where everything else does.
+# address goes into the subject, where Mattermost looks for it, and into the
+# subject's alternative names, where other programs do.
 user "mmuser" {
   email = "mmuser@mattermost.com"
 }
@@ -42,7 +42,7 @@ nginx "mattermost" {
   certificate     = "/etc/letsencrypt/live/example.mattermost.com/fullchain.pem"
   certificate_key = "/etc/letsencrypt/live/example.mattermost.com/privkey.pem"
 
-  # Where the proxy's host has the CA certificate. Without this the site names
-  # the file in the output directory.
+  # The path of the CA certificate on the proxy's host. Without this the site
+  # names the file in the output directory.
   client_ca = "/opt/mattermost/config/ca.mattermost.crt"
 }

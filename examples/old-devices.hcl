@@ -15,8 +15,8 @@ ca "fleet" {
   key      = "rsa-3072"
   validity = "20y"
 
-  # The proxy refuses everybody once its CRL is out of date. This one lives
-  # long enough for a cron job that fails over a holiday.
+  # The proxy refuses everybody once its CRL has expired. This one lasts long
+  # enough for a cron job that fails over a holiday.
   crl {
     validity     = "60d"
     renew_before = "30d"
@@ -26,9 +26,9 @@ ca "fleet" {
 defaults {
   key = "rsa-2048"
 
-  # NAME.p12 is "compat" (3DES, SHA-1: opens everywhere), NAME.modern.p12 is
-  # AES-256 and SHA-256. The passphrase is generated, so the old encryption
-  # has nothing weak to protect.
+  # NAME.p12 is "compat" (3DES and SHA-1: opens everywhere), NAME.modern.p12 is
+  # AES-256 and SHA-256. The passphrases are generated and too long to guess, so
+  # the old encryption is no weakness.
   p12 = ["compat", "modern"]
 }
 
@@ -37,7 +37,8 @@ user "tablet-01" {}
 user "tablet-02" {}
 
 # An enrolment service asks for a challenge password in the request. A request
-# is not encrypted: it must be another one than the key's, and is used once.
+# is not encrypted, so the password must differ from the key's passphrase. It is
+# used once.
 user "kiosk-01" {
   challenge_password = { env = "KIOSK_CHALLENGE" }
 }

@@ -1,6 +1,6 @@
-# The ways to say where a passphrase is. A spec never holds one itself, so it
-# can be committed. This one suits a CI job: the runner's own secret store
-# gives the CA's passphrase, everything else follows from it.
+# The sources of passphrases. A spec never holds a passphrase itself, so it can
+# be committed. This one suits a CI job: the CA's passphrase comes from the
+# secret store of the runner.
 
 output = "../build/passphrases"
 
@@ -16,29 +16,29 @@ ca "ci" {
   passphrase = { env = "MTLSPLAN_CA_PASSPHRASE" }
 }
 
-# A passphrase that a person chose can be guessed at, so its .p12 gets the modern
+# A passphrase that a person chose can be guessed, so its .p12 gets the modern
 # encoding. Programs, Firefox, and recent Windows and Android read it; macOS and
 # iOS often do not.
 defaults {
   p12 = ["modern"]
 }
 
-# From a file, relative to this one; one line end at its end is dropped.
+# From a file, relative to this one. One newline at its end is ignored.
 user "deploy-bot" {
   email      = "deploy-bot@example.com"
   passphrase = { file = "secrets/deploy-bot.pass" }
 }
 
-# From a password manager: any program that prints the passphrase. It is run
-# without a shell, in this file's directory.
+# From a password manager, or any other program that prints the passphrase. It is
+# run without a shell, in this file's directory.
 user "ada" {
   email      = "ada@example.com"
   passphrase = { command = ["pass", "show", "mtls/ada"] }
 }
 
-# Generated once and kept in secrets/ of the output directory, which is what
-# happens when nothing is said. Nobody can guess it, so the encoding that every
-# device opens is good enough.
+# Generated once and kept in secrets/ of the output directory. This is the
+# default. Nobody can guess it, so the encoding that every device opens is good
+# enough.
 user "grace" {
   email      = "grace@example.com"
   passphrase = { generate = true }

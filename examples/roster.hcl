@@ -1,5 +1,5 @@
-# A company whose people are in a list that another system writes, and whose
-# devices are in one that is kept by hand.
+# A company. Another system writes the list of its people; the list of its
+# devices is kept by hand.
 
 output = "../build/roster"
 
@@ -14,23 +14,23 @@ ca "company" {
   key = "ecdsa-p384"
 }
 
-# What the lists do not say of somebody holds for all alike.
+# Defaults for attributes that a list does not have.
 defaults {
   validity = "180d"
 }
 
 # Each row is a user, each column an attribute of a user block. An empty cell
-# says nothing. Who is no longer in the list is revoked by the next apply.
+# leaves the default. When a row is removed, the next apply revokes the user.
 roster "staff" {
   file = "staff.csv"
 }
 
-# The same as YAML. JSON can be read, too.
+# A list in YAML. JSON can be read, too.
 roster "devices" {
   file = "devices.yaml"
 }
 
-# Whoever is in neither list can still have a block.
+# A user in neither list can have a block.
 user "auditor" {
   email    = "auditor@example.org"
   validity = "14d"
@@ -40,9 +40,9 @@ user "auditor" {
   }
 }
 
-# An export that was cut short must not lock everybody out: a run that would
-# leave more users than this without a certificate is refused whole. A list that
-# is missing, empty or malformed is an error in any case.
+# An export that was cut short must not lock everybody out. A run that would
+# leave more users than this without a certificate is refused as a whole. A list
+# that is missing, empty or malformed is an error in any case.
 guard {
   max_revocations = 2
 }

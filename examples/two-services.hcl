@@ -1,5 +1,5 @@
-# One team, one CA, two services behind it: Grafana and a wiki. Neither has to
-# know about certificates; NGINX lets only the team in.
+# One team, one CA, two services: Grafana and a wiki. Neither needs to know about
+# certificates; NGINX lets only the team in.
 
 output = "../build/two-services"
 
@@ -18,7 +18,7 @@ ca "team" {
   validity = "5y"
 }
 
-# What every user has unless the user's own block says otherwise.
+# Defaults for every user. A user's own block overrides them.
 defaults {
   validity     = "180d"
   renew_before = "30d"
@@ -31,14 +31,14 @@ user "ada" {
 user "grace" {
   email = "grace@example.com"
 
-  # Only what differs from the CA's subject has to be named.
+  # Only attributes that differ from the CA's subject are needed.
   subject {
     locality = "Hamburg"
   }
 }
 
-# A device can have a certificate, too, and needs no address. It is hard to
-# reach, so it keeps its key when its certificate is renewed.
+# A device can have a certificate, too, and needs no e-mail address. It is hard
+# to reach, so it keeps its key when its certificate is renewed.
 user "wallboard" {
   validity     = "2y"
   renew_before = "60d"
@@ -60,6 +60,6 @@ nginx "wiki" {
   certificate     = "/etc/letsencrypt/live/wiki.example.com/fullchain.pem"
   certificate_key = "/etc/letsencrypt/live/wiki.example.com/privkey.pem"
 
-  # The wiki trusts what the proxy does not say: send it no identity.
+  # The wiki need not know the client: no identity headers are sent.
   identity_headers = false
 }

@@ -1,5 +1,5 @@
-# Mattermost, with doors for those who cannot have a certificate: programs that
-# post to incoming webhooks, and Mattermost's mobile apps.
+# Mattermost, with access for clients that cannot have a certificate: programs
+# that post to incoming webhooks, and Mattermost's mobile apps.
 
 output = "../build/webhooks-and-mobile"
 
@@ -25,14 +25,14 @@ nginx "chat" {
   certificate_key = "/etc/letsencrypt/live/chat.example.com/privkey.pem"
 
   # Incoming webhooks: the address holds a secret of its own. With an exempt
-  # path NGINX no longer insists on a certificate in the handshake, but turns
-  # away every request without one that is not for these paths.
+  # path NGINX accepts a handshake without a certificate, and then refuses every
+  # request without one that is for another path.
   exempt = ["/hooks/"]
 }
 
 # The mobile apps cannot show a client certificate, and they need the whole API.
 # So they get a site of their own, on a port that the firewall opens to the VPN
-# only. Its paths are open to whoever reaches that port.
+# only. Its exempt paths are open to everybody who can reach that port.
 nginx "chat-mobile" {
   server_name     = ["chat.example.com"]
   listen          = ["8443"]

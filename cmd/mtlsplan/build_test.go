@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// TestBuildIsReproducible lets `make build` build one commit in two places,
-// with what two people may have in their environments.
+// TestBuildIsReproducible runs `make build` for one commit in two places, with the
+// environments of two different people.
 func TestBuildIsReproducible(t *testing.T) {
 	if testing.Short() {
 		t.Skip("make test runs it")
@@ -41,7 +41,7 @@ func TestBuildIsReproducible(t *testing.T) {
 		}
 		version := string(command(t, dir, nil, "./mtlsplan", "version"))
 		if !regexp.MustCompile(`\ncommit [0-9a-f]{40} of 2026-03-01T12:00:00Z\n`).MatchString(version) {
-			t.Errorf("it does not say which commit it is: %s", version)
+			t.Errorf("the version does not name its commit: %s", version)
 		}
 	}
 	if sums[0] != sums[1] {
@@ -49,8 +49,8 @@ func TestBuildIsReproducible(t *testing.T) {
 	}
 }
 
-// checkout makes a commit of the source as it is now, also where it is no
-// checkout itself.
+// checkout makes a commit of the source as it is now, also where the source is not
+// a checkout itself.
 func checkout(t *testing.T, dir string) {
 	t.Helper()
 	root := filepath.Join("..", "..")
@@ -98,9 +98,9 @@ func command(t *testing.T, dir string, env []string, program string, args ...str
 	return out
 }
 
-// TestModulesAreKnownAndPinned: each module that go.mod asks for is in
-// ARCHITECTURE.md's table, or serves tests only; each is one version whose
-// content go.sum fixes, and none is put in the place of another.
+// TestModulesAreKnownAndPinned: each module in go.mod is in ARCHITECTURE.md's table,
+// or serves tests only. Each has one version whose content go.sum fixes, and none is
+// replaced.
 func TestModulesAreKnownAndPinned(t *testing.T) {
 	read := func(name string) string {
 		data, err := os.ReadFile(filepath.Join("..", "..", name))
@@ -124,10 +124,10 @@ func TestModulesAreKnownAndPinned(t *testing.T) {
 	built := slices.Compact(slices.Sorted(strings.SplitSeq(strings.TrimSpace(out), "\n")))
 	for _, path := range built {
 		if direct[path] && !strings.Contains(table, "`"+path+"`") {
-			t.Errorf("%s is built in and has no place in ARCHITECTURE.md's table", path)
+			t.Errorf("%s is built in and has no row in ARCHITECTURE.md's table", path)
 		}
 	}
 	if len(built) < 10 || len(built) > 25 {
-		t.Errorf("%d modules are built in: few are meant to be needed", len(built))
+		t.Errorf("%d modules are built in, expected few", len(built))
 	}
 }

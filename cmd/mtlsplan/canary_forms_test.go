@@ -22,13 +22,13 @@ import (
 	"unicode/utf16"
 )
 
-// A canary is a secret that may be nowhere but in its own place.
+// A canary is a secret that may only be in its own place.
 type canary struct {
 	name  string
 	forms map[string][]byte
 }
 
-// newCanary is a secret in every form in which it could get out.
+// newCanary makes a secret in every form in which it could leak.
 func newCanary(name string, secret []byte) canary {
 	forms := map[string][]byte{"plain": secret}
 	add := func(form, text string) { forms[form] = []byte(text) }
@@ -49,7 +49,7 @@ func newCanary(name string, secret []byte) canary {
 	}
 	forms["BMPString"], forms["UTF-16LE"] = big, little
 	for form, b := range map[string][]byte{"base64": secret, "base64 of BMPString": big} {
-		for skip := range 3 { // what lies before it shifts base64
+		for skip := range 3 { // the bytes before it shift base64
 			whole := base64.RawStdEncoding.EncodeToString(append(make([]byte, skip), b...))
 			cut := whole[(skip*8+5)/6 : (skip+len(b))*8/6]
 			add(fmt.Sprint(form, ", shifted by ", skip), cut)
@@ -59,8 +59,8 @@ func newCanary(name string, secret []byte) canary {
 	return canary{name, forms}
 }
 
-// in tells the form in which a canary is in data, "" when it is not. Data in
-// PEM is looked through, too, as what it encodes.
+// in names the form in which a canary is in data, "" when it is not there. PEM in the
+// data is decoded and searched, too.
 func (c canary) in(data []byte) string {
 	if form := c.inPlain(data); form != "" {
 		return form
@@ -85,8 +85,8 @@ func (c canary) inPlain(data []byte) string {
 	return ""
 }
 
-// digests are what a file could hold to tell in a moment whether a guess is
-// right: hashes of a passphrase alone, and with what is beside it.
+// digests are fast hashes on which a guess could be checked: of a passphrase alone,
+// and together with data beside it.
 func digests(name, secret string, beside [][]byte) canary {
 	c := canary{name, map[string][]byte{}}
 	hashes := map[string]func() hash.Hash{"MD5": md5.New, "SHA-1": sha1.New, "SHA-224": sha256.New224, "SHA-256": sha256.New,
@@ -132,7 +132,7 @@ func digests(name, secret string, beside [][]byte) canary {
 }
 
 // searchFiles looks for canaries in every file below dir, and in its path.
-// allowed are the files that must hold one.
+// allowed are the files that may hold one.
 func searchFiles(t testing.TB, dir string, canaries []canary, allowed func(file, canary string) bool) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -177,7 +177,7 @@ func TestCanariesAreFound(t *testing.T) {
 		}
 	}
 	if form := c.in([]byte(secret[1:] + secret[:len(secret)-1])); form != "" {
-		t.Errorf("found as %s where it is not", form)
+		t.Errorf("found as %s, but it is not there", form)
 	}
 	sum := sha256.Sum256([]byte(secret))
 	if digests("it", secret, nil).in(append([]byte("x"), sum[:]...)) == "" {

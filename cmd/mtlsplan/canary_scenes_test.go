@@ -11,8 +11,8 @@ import (
 	"mtlsplan/internal/outdir"
 )
 
-// misfortunes are what makes a run talk of secrets. Each has an output
-// directory that an apply has made before.
+// misfortunes are failures in which a run talks about secrets. Each has an output
+// directory from an earlier apply.
 var misfortunes = map[string]func(*cage){
 	"the CA's passphrase is another": func(c *cage) { c.edit(`{ env = "CA" }`, `{ env = "ANN" }`) },
 	"a user's passphrase is another": func(c *cage) { c.edit(`env = "ANN"`, `file = "src/dan"`) },
@@ -91,15 +91,15 @@ func (c *cage) damage(name string) {
 	c.write(name, string(data))
 }
 
-// lock keeps every writer out until the test ends.
+// lock excludes every other writer until the test ends.
 func (c *cage) lock() {
 	d, err := outdir.Lock(c.t.Context(), filepath.Join(c.dir, "out"), "the test", 0)
 	c.must(err)
 	c.t.Cleanup(func() { d.Close() })
 }
 
-// TestSecretsAreNotSaidInMisfortune lets everything go wrong that makes a run
-// speak of keys and passphrases.
+// TestSecretsAreNotSaidInMisfortune lets every failure happen in which a run talks about
+// keys and passphrases.
 func TestSecretsAreNotSaidInMisfortune(t *testing.T) {
 	if testing.Short() {
 		t.Skip("make test runs it")
@@ -118,14 +118,14 @@ func TestSecretsAreNotSaidInMisfortune(t *testing.T) {
 			}
 			c.search()
 			if said := c.said.String()[before:]; len(strings.TrimSpace(said)) < 400 {
-				t.Errorf("hardly anything was said: %s", said)
+				t.Errorf("the output is too short to prove anything: %s", said)
 			}
 		})
 	}
 }
 
-// literals are the ways in which a person writes a passphrase into a spec or a
-// roster, where it must be refused without being shown.
+// literals are the ways of writing a passphrase into a spec or a roster, where it must
+// be refused without being shown.
 func literals(secret string) map[string]string {
 	q := fmt.Sprintf("%q", secret)
 	user := func(lines string) string { return "user \"eve\" {\n  " + lines + "\n}\n" }
@@ -139,7 +139,7 @@ func literals(secret string) map[string]string {
 		"block": user("passphrase {\n    value = " + q + "\n  }"), "label": "passphrase " + q + " {\n}\n", "in the file": "passphrase = " + q + "\n", "in the site": "nginx \"n\" {\n  passphrase = " + q + "\n}\n",
 		"generate": user("passphrase = { generate = " + q + " }"), "program": user("passphrase = { command = " + q + " }"), "in a defaults block": "defaults {\n  passphrase = " + q + "\n}\n",
 	}
-	if strings.Contains(secret, " ") { // else it is a good name
+	if strings.Contains(secret, " ") { // otherwise it is a good name
 		places["name of a variable"] = user("passphrase = { env = " + q + " }")
 	}
 	return places
@@ -154,14 +154,14 @@ func rosters(secret string) map[string]string {
 		"a.json": `[{"name": "eve", "passphrase": ` + q + `}]`, "b.json": `[{"name": "eve", "passphrase": ` + q, "c.json": `[{"name": "eve", "passphrase": {"value": ` + q + `}}]`,
 		"a.yaml": "- name: eve\n  passphrase: " + q + "\n", "b.yaml": "- name: eve\n  passphrase: '" + secret + "\n", "c.yaml": "- name: eve\n  passphrase: |\n    " + secret + "\n   x: [\n",
 	}
-	if strings.Contains(secret, " ") { // else it is a good name of a variable
+	if strings.Contains(secret, " ") { // otherwise it is a good name of a variable
 		lists["b.csv"] = "name,passphrase.env\neve," + csv + "\n"
 		lists["d.yaml"] = "- name: eve\n  passphrase: {env: " + q + "}\n"
 	}
 	return lists
 }
 
-// TestLiteralSecretsAreNotShown writes secrets where none may stand.
+// TestLiteralSecretsAreNotShown writes secrets where no secret may be.
 func TestLiteralSecretsAreNotShown(t *testing.T) {
 	for _, secret := range []string{"tweetliteral77", "tweetliteral, 77 songs!"} {
 		c := newCage(t)
@@ -172,7 +172,7 @@ func TestLiteralSecretsAreNotShown(t *testing.T) {
 			c.write("m.hcl", text)
 			for _, line := range []string{"validate SPEC", "validate SPEC --format json", "validate SPEC --format yaml", "apply SPEC --format json", "plan SPEC", "show SPEC ann", "render SPEC", "__complete show SPEC user.", "fmt SPEC --check --diff"} {
 				if code := c.run(strings.Fields(line)...); code == exitDone && strings.HasPrefix(line, "validate") {
-					t.Errorf("%s: valid", name)
+					t.Errorf("%s: the spec is valid", name)
 				}
 			}
 			for _, part := range []string{secret, strings.Fields(secret)[0]} {
@@ -191,7 +191,7 @@ func TestLiteralSecretsAreNotShown(t *testing.T) {
 			c.remove(name)
 		}
 		if len(sources) < 35 {
-			t.Errorf("%d places only", len(sources))
+			t.Errorf("only %d places", len(sources))
 		}
 		c.write("m.hcl", "")
 		searchFiles(t, c.dir, []canary{newCanary("the literal", []byte(secret))}, func(string, string) bool { return false })

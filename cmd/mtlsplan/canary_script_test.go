@@ -13,10 +13,9 @@ func init() {
 	scriptCommands["leaks"] = cmdLeaks
 }
 
-// leaks SECRETS PATH... succeeds when a line of the file SECRETS is, in
-// whatever form, in one of the files or below one of the directories. "stdout"
-// and "stderr" are what the last command said. A path that is not there holds
-// nothing.
+// leaks SECRETS PATH... succeeds when a line of the file SECRETS is, in any form, in one
+// of the files or below one of the directories. "stdout" and "stderr" are the output of
+// the last command. A path that does not exist holds nothing.
 func cmdLeaks(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: [!] leaks SECRETS PATH...")

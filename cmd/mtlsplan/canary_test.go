@@ -24,7 +24,7 @@ type cage struct {
 	t       *testing.T
 	dir     string
 	env     map[string]string
-	secrets map[string]string // what the sources gave at first, by name
+	secrets map[string]string // the first secrets of the sources, by name
 	said    bytes.Buffer
 }
 
@@ -94,7 +94,7 @@ func (c *cage) write(name, text string) {
 	}
 }
 
-// set gives a source something to tell.
+// set gives a source its secret.
 func (c *cage) set(source, text string) {
 	if strings.Contains(source, "/") {
 		c.write(source, text)
@@ -124,8 +124,8 @@ func (c *cage) run(words ...string) int {
 		func(name string) (string, bool) { s, ok := c.env[name]; return s, ok }, time.Now})
 }
 
-// canaries are all secrets there are by now: those of the sources, those that
-// were generated, and the private keys.
+// canaries are all secrets that exist by now: those of the sources, generated ones, and
+// the private keys.
 func (c *cage) canaries() []canary {
 	var out []canary
 	passphrases := maps.Clone(c.secrets)
@@ -144,7 +144,7 @@ func (c *cage) canaries() []canary {
 	for _, file := range keys {
 		data, err := os.ReadFile(file)
 		if err != nil {
-			continue // a misfortune
+			continue // a misfortune has made it unreadable
 		}
 		for _, text := range passphrases {
 			if key, err := pki.OpenKey(data, secret.New([]byte(text))); err == nil {
@@ -160,8 +160,8 @@ func (c *cage) canaries() []canary {
 	return out
 }
 
-// allowed are the files that hold a secret by design: its source, and for a
-// challenge password the CSR.
+// allowed are the files that hold a secret by design: its source, and for a challenge
+// password the CSR.
 func allowed(file, name string) bool {
 	user, challenge := strings.CutSuffix(strings.ReplaceAll(strings.TrimPrefix(strings.ToLower(name), "src/"), "_", "-"), "-challenge")
 	return file == name || challenge && strings.HasSuffix(file, user+"-m.csr") ||
@@ -174,14 +174,14 @@ func (c *cage) search() {
 	for _, canary := range all {
 		if form := canary.in(c.said.Bytes()); form != "" {
 			at := bytes.Index(c.said.Bytes(), canary.forms[form])
-			c.t.Errorf("%s (%s) was said:\n…%s", canary.name, form, c.said.Bytes()[max(0, at-600):])
+			c.t.Errorf("%s (%s) is in the output:\n…%s", canary.name, form, c.said.Bytes()[max(0, at-600):])
 		}
 	}
 	searchFiles(c.t, c.dir, all, allowed)
 }
 
-// spoken are the command lines of every command: each of its flags is in one
-// of them. Formats are tried beside them.
+// spoken are command lines of every command: each flag is in one of them. Formats are
+// tried separately.
 var spoken = map[string][]string{
 	"plan": {"plan SPEC", "plan SPEC --detailed-exitcode", "plan SPEC --at 2027-06-01 --accept-clock", "plan SPEC --only user.ann", "plan SPEC --only nobody",
 		"plan SPEC --replace user.bob --reason keyCompromise", "plan SPEC --reason x", "plan SPEC --allow-revocations 3 --adopt --lock-timeout 1ms --parallel 1", "plan SPEC --output OUT"},
@@ -197,7 +197,7 @@ var spoken = map[string][]string{
 	"help":       {"help", "help apply", "--help"},
 }
 
-// TestEveryCommandSpeaks keeps the table above complete.
+// TestEveryCommandSpeaks checks that the table above is complete.
 func TestEveryCommandSpeaks(t *testing.T) {
 	a := &app{process: process{lookupEnv: os.LookupEnv}}
 	root := a.rootCmd()
@@ -205,7 +205,7 @@ func TestEveryCommandSpeaks(t *testing.T) {
 	for _, cmd := range root.Commands() {
 		lines := strings.Join(spoken[cmd.Name()], "\n")
 		if lines == "" {
-			t.Errorf("mtlsplan %s has no row in the table spoken: give it one with all that makes it say more", cmd.Name())
+			t.Errorf("mtlsplan %s has no row in the table spoken: add one with every flag that adds output", cmd.Name())
 		}
 		var visit func(*cobra.Command)
 		visit = func(c *cobra.Command) {
@@ -236,8 +236,8 @@ func (c *cage) speakOut() {
 	}
 }
 
-// TestSecretsAreNeverSaid runs every command with every flag in every format,
-// where all goes well and where the spec holds what it must not.
+// TestSecretsAreNeverSaid runs every command with every flag in every format, with a good
+// spec and with one that holds a forbidden secret.
 func TestSecretsAreNeverSaid(t *testing.T) {
 	c := newCage(t)
 	if code := c.run("apply", "SPEC"); code != exitDone {
@@ -246,12 +246,12 @@ func TestSecretsAreNeverSaid(t *testing.T) {
 	c.speakOut()
 	c.search()
 	if n := len(c.canaries()); n < len(c.secrets)+6 {
-		t.Errorf("%d canaries only: neither generated passphrases nor keys were looked for", n)
+		t.Errorf("only %d canaries: generated passphrases and keys are missing", n)
 	}
 }
 
-// TestNothingOnDiskTellsAGuess: to try a guess at a passphrase takes the key
-// derivation of the key or the .p12, and no file left by runs spares it.
+// TestNothingOnDiskTellsAGuess: checking a guess at a passphrase costs the key derivation
+// of the key or the .p12. No file that a run leaves behind makes it cheaper.
 func TestNothingOnDiskTellsAGuess(t *testing.T) {
 	c := newCage(t)
 	for _, line := range []string{"apply SPEC", "plan SPEC", "show SPEC ann", "apply SPEC --replace user.ann", "apply SPEC"} {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// page is a document in one of the two forms. Text may hold `code` in
+// page is a document in one of two formats. Text may hold `code` in
 // backquotes.
 type page interface {
 	heading(level int, text string)

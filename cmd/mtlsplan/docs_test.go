@@ -19,8 +19,8 @@ import (
 
 const refresh = "MTLSPLAN_UPDATE=1 go test ./cmd/mtlsplan -run TestDocs"
 
-// TestDocs holds the reference and the manual page against the program's own
-// tables, from which it writes them anew when MTLSPLAN_UPDATE is set.
+// TestDocs compares the reference and the manual page with the program's own tables. With
+// MTLSPLAN_UPDATE it writes them from these tables.
 func TestDocs(t *testing.T) {
 	root := documentedRoot()
 	md := &markdown{}
@@ -56,7 +56,7 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// documentedRoot is the command tree with what cobra adds to it at a run.
+// documentedRoot is the command tree with the commands and flags that cobra adds in a run.
 func documentedRoot() *cobra.Command {
 	root := (&app{}).rootCmd()
 	root.InitDefaultHelpCmd()
@@ -193,7 +193,7 @@ func settingTable(p page, settings []render.Attribute) {
 	p.table([]string{"attribute", "default", "meaning"}, rows)
 }
 
-// hclText writes a default as a spec would.
+// hclText writes a default in the syntax of a spec.
 func hclText(v any) string {
 	switch v := v.(type) {
 	case string:

@@ -18,13 +18,12 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// violationsVar names the file in which a run of mtlsplan says what is wrong
-// with its document; the script that ran it then fails, whatever exit status it
-// wanted.
+// violationsVar names the file to which a run of mtlsplan writes the faults of its
+// document. The script then fails, whatever exit code it expects.
 const violationsVar = "MTLSPLAN_TEST_VIOLATIONS"
 
-// checkedMain is the program as scripts run it: each document that it prints is
-// held against its schema.
+// checkedMain is the program for scripts: each document that it prints is checked against
+// its schema.
 func checkedMain() {
 	out := &answerCopy{to: os.Stdout}
 	var stdout io.Writer = os.Stdout
@@ -42,11 +41,11 @@ func checkedMain() {
 	os.Exit(code)
 }
 
-// answerCopy keeps what went to standard output.
+// answerCopy keeps the text that went to standard output.
 type answerCopy struct {
 	to     io.Writer
 	text   bytes.Buffer
-	broken bool // standard output did not take all of it
+	broken bool // standard output did not accept all of it
 }
 
 func (c *answerCopy) Write(p []byte) (int, error) {
@@ -69,7 +68,7 @@ func reportViolation(args []string, err error) {
 	}
 }
 
-// watchDocuments fails a script in which a document did not keep to its schema.
+// watchDocuments fails a script in which a document does not match its schema.
 func watchDocuments(env *testscript.Env) {
 	file := filepath.Join(filepath.Dir(env.WorkDir), filepath.Base(env.WorkDir)+".violations")
 	env.Setenv(violationsVar, file)
@@ -91,8 +90,8 @@ func answersWithDocument(args []string) bool {
 	})
 }
 
-// checkDocument holds the standard output of a run against the schema of its
-// command, or that of errors.
+// checkDocument checks the standard output of a run against the schema of its command, or
+// that of errors.
 func checkDocument(args []string, text []byte) error {
 	if len(text) == 0 {
 		if slices.Contains(args, "-q") || slices.Contains(args, "--quiet") {
@@ -167,8 +166,8 @@ var (
 	codeForm = regexp.MustCompile(`^[a-z0-9-]+$`)
 )
 
-// checkWords holds keys, codes and the names of facts against their forms: none
-// is an English sentence.
+// checkWords checks the form of keys, codes and names of facts: none is an English
+// sentence.
 func checkWords(at string, v any) error {
 	switch v := v.(type) {
 	case []any:
@@ -195,7 +194,7 @@ func checkWords(at string, v any) error {
 	return nil
 }
 
-// TestSchemasRefuse shows documents to the check that it must not let through.
+// TestSchemasRefuse gives bad documents to the check, which must refuse them.
 func TestSchemasRefuse(t *testing.T) {
 	const plan = `{"format_version":1,"at":"2027-01-02T02:04:05Z","steps":[],"summary":{"reimports":0,"unchanged":0},"notes":[],"failures":[]`
 	for _, c := range []struct {

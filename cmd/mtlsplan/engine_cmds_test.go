@@ -21,7 +21,7 @@ func init() {
 	scriptCommands["same-file"] = cmdSameFile
 }
 
-// steps prints the last command's JSON plan as one line a step:
+// steps prints the last command's JSON plan, one step in each line:
 // OWNER ACTION ARTEFACTS: CODES.
 func cmdSteps(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
@@ -36,7 +36,7 @@ func cmdSteps(ts *testscript.TestScript, neg bool, args []string) {
 		Failures []struct{ Owner string }
 	}
 	if err := json.Unmarshal([]byte(ts.ReadFile("stdout")), &plan); err != nil {
-		ts.Fatalf("standard output is no plan: %v", err)
+		ts.Fatalf("standard output is not a plan: %v", err)
 	}
 	for _, s := range plan.Steps {
 		var codes []string
@@ -53,9 +53,9 @@ func cmdSteps(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// snapshot DIR FILE writes name, mode, size, mtime and digest of everything in
-// DIR to FILE, but for the lock, what only spares time and the directory times that
-// they cause.
+// snapshot DIR FILE writes name, mode, size, mtime and digest of everything in DIR to
+// FILE, except the lock, the files that only save time, and the times of directories that
+// these change.
 func cmdSnapshot(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: snapshot DIR FILE")

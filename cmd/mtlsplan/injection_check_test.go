@@ -19,7 +19,7 @@ import (
 	"mtlsplan/spec"
 )
 
-// apply makes the output directory and looks through all that is in it.
+// apply makes the output directory and examines everything in it.
 func (tr *trial) apply(h hole, shape string) {
 	tr.t.Helper()
 	cfg, _, diags := spec.Load(filepath.Join(tr.dir, "m.hcl"))
@@ -29,7 +29,7 @@ func (tr *trial) apply(h hole, shape string) {
 	for _, format := range []string{"json", "yaml"} {
 		tr.run("plan", "--format", format)
 	}
-	if !h.free { // a setting or the place of something: nothing is made of the text
+	if !h.free { // the place takes only certain words, and no artefact holds the text
 		tr.checkFiles()
 		return
 	}
@@ -40,7 +40,7 @@ func (tr *trial) apply(h hole, shape string) {
 	for _, u := range cfg.Users {
 		tr.run("show", "user."+u.Name)
 		if tr.run("show", "user."+u.Name, "--format", "json") == exitDone && !json.Valid(tr.out.Bytes()) {
-			tr.t.Errorf("no JSON: %s", &tr.out)
+			tr.t.Errorf("not JSON: %s", &tr.out)
 		}
 	}
 	tr.checkFiles()
@@ -59,8 +59,8 @@ func (tr *trial) apply(h hole, shape string) {
 
 var injectedFile = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+/-]*$|^_[A-Za-z0-9._@+-]*$`)
 
-// checkFiles: nothing lies outside the output directory but what was there, and
-// within it no name that a shell or another program could take for more.
+// checkFiles: outside the output directory only the files from before exist, and inside no
+// name means more to a shell or another program than a name.
 func (tr *trial) checkFiles() {
 	tr.t.Helper()
 	err := filepath.WalkDir(tr.root, func(path string, d fs.DirEntry, err error) error {
@@ -70,7 +70,7 @@ func (tr *trial) checkFiles() {
 		name, _ := filepath.Rel(tr.dir, path)
 		if name, within := strings.CutPrefix(filepath.ToSlash(name), "out/"); within {
 			if !injectedFile.MatchString(name) || strings.Contains(name, "..") || strings.Contains(name, inside) {
-				tr.t.Errorf("a file %q", name)
+				tr.t.Errorf("unexpected file %q", name)
 			}
 		} else if _, ours := tr.files[name]; !ours && !slices.Contains([]string{".", "..", "../..", "out"}, name) {
 			tr.t.Errorf("outside the output directory: %q", name)
@@ -82,8 +82,8 @@ func (tr *trial) checkFiles() {
 	}
 }
 
-// checkNames reads a DN with the standard library and wants one attribute for
-// each field that was meant, of that very text.
+// checkNames reads a DN with the standard library and expects one attribute for each
+// field of the subject, with exactly that text.
 func (tr *trial) checkNames(file string, subject pki.Subject) {
 	tr.t.Helper()
 	data, err := os.ReadFile(filepath.Join(tr.dir, "out", file))
@@ -118,7 +118,7 @@ func (tr *trial) checkNames(file string, subject pki.Subject) {
 			if strings.ContainsFunc(text, func(r rune) bool {
 				return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == utf8.RuneError
 			}) {
-				tr.t.Errorf("the DN holds %q, which other programs need not escape", text)
+				tr.t.Errorf("the DN holds %q, which some programs do not escape", text)
 			}
 			got = append(got, a.Type.String()+"="+text)
 		}
@@ -135,8 +135,8 @@ func (tr *trial) checkNames(file string, subject pki.Subject) {
 	}
 }
 
-// checkIndex: six columns a row, whose owner is one of those meant. Of all that
-// is written it alone is a table, and no cell of it is a spreadsheet's formula.
+// checkIndex: each row has six columns and an expected owner. The file is the only table
+// that mtlsplan writes, and no cell of it is a spreadsheet's formula.
 func (tr *trial) checkIndex(owners []string) {
 	tr.t.Helper()
 	data, err := os.ReadFile(filepath.Join(tr.dir, "out", "db", "index.txt"))
@@ -149,14 +149,14 @@ func (tr *trial) checkIndex(owners []string) {
 	}
 	for _, row := range rows {
 		if !slices.Contains(owners, row.Owner) || !strings.HasPrefix(row.Subject, "/") {
-			tr.t.Errorf("a row of %q, %q", row.Owner, row.Subject)
+			tr.t.Errorf("unexpected row of %q, %q", row.Owner, row.Subject)
 		}
 	}
 	for line := range strings.Lines(string(data)) {
 		cells := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		for _, cell := range cells {
 			if strings.IndexAny(cell, "=+-@\t\r|") == 0 || strings.ContainsFunc(cell, unicode.IsControl) {
-				tr.t.Errorf("a cell %q in %q", cell, line)
+				tr.t.Errorf("dangerous cell %q in %q", cell, line)
 			}
 		}
 		if len(cells) != 6 {
@@ -165,27 +165,27 @@ func (tr *trial) checkIndex(owners []string) {
 	}
 }
 
-// checkSaid: no text reaches a terminal as anything but itself.
+// checkSaid: the output has no character that a terminal would interpret.
 func (tr *trial) checkSaid() {
 	tr.t.Helper()
 	text := tr.said.String()
 	if !utf8.ValidString(text) {
-		tr.t.Error("what was said is no UTF-8")
+		tr.t.Error("the output is not UTF-8")
 	}
 	for _, r := range text {
 		if r != '\n' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\ufeff' {
-			tr.t.Errorf("what was said holds %U: %.2000q", r, text)
+			tr.t.Errorf("the output holds %U: %.2000q", r, text)
 			break
 		}
 	}
 	if strings.Contains(text, "\n"+inside) {
-		tr.t.Errorf("a line was put in: %.2000s", text)
+		tr.t.Errorf("the text has added a line: %.2000s", text)
 	}
 }
 
-// shape is a site's directives without their values: name, number of
-// arguments, depth. It reads them by the rules of NGINX's own tokens: blanks
-// part them, quotes and backslashes bind, "#" at the begin of one is a comment.
+// shape is a site's directives without their values: name, number of arguments, depth. It
+// reads them by NGINX's rules for tokens: blanks separate them, quotes and backslashes
+// bind, and a token that begins with "#" is a comment.
 func (tr *trial) shape() string {
 	tr.t.Helper()
 	sites, _ := filepath.Glob(filepath.Join(tr.dir, "out", "nginx", "*"))

@@ -17,8 +17,7 @@ import (
 	"mtlsplan/spec"
 )
 
-// inside is what a text must not get to begin a line, a directive or a file
-// name with.
+// inside is a text that must not begin a line, a directive or the name of a file.
 const inside = "zzinside"
 
 // hostileTexts are texts that mean something to a shell, a terminal, a path, a
@@ -30,7 +29,7 @@ var hostileTexts = append([]string{
 
 const forEveryPlace = 22
 
-// moreHostileTexts are for the places that take any text, or make names of it.
+// moreHostileTexts are for places that take any text, or make names of it.
 var moreHostileTexts = []string{
 	"a\r" + inside, "\x1b]0;" + inside + "\x07", "\u2066x\u2069", "\u200bx", "\u2028" + inside, "\ufeffx", "\ufffd", "\U000e0041", "a'b", "a`b", "a;b", "a{b}", "$host", "a#b", "# b", `\`, `a\b`, "a\\\n",
 	"${x}", "%{x}", "$(id)", "`id`", "<script>alert(1)</script>", "&amp;", "../x", "/" + inside, "a/../../" + inside, ".", "..", "~/x", "con", "a:b", "*", "a b", " a", "a ", "", "--help",
@@ -38,14 +37,14 @@ var moreHostileTexts = []string{
 	"null", "true", "1e999", "[]", "!!python/object:x", "&a", "*a", "<<",
 }
 
-// hole is a place of the language that a text can be put into.
+// hole is a place in the language for a text.
 type hole struct {
 	name string
 	free bool                                // it takes nearly any text, or names files
 	fill func(text string) map[string]string // the files, m.hcl among them
 }
 
-// blank is a small spec: its blocks, in order, and what they say.
+// blank is a small spec: its blocks, in order, with their attributes.
 type blank struct {
 	labels map[string]string
 	says   map[string]map[string]string
@@ -58,7 +57,7 @@ func newBlank() blank {
 	}}
 }
 
-// required are what a block needs before anything else is looked at.
+// required are the attributes that a block needs before others are checked.
 var required = map[string]map[string]string{"nginx/deploy": {"site": `"/etc/nginx/sites-available/m"`}, "roster": {"file": `"r.csv"`}}
 
 func (b blank) set(block, attribute, expr string) {
@@ -101,7 +100,7 @@ func (b blank) String() string {
 	return out.String()
 }
 
-// quote writes a text as HCL has it.
+// quote writes a text in HCL's syntax.
 func quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
@@ -120,8 +119,8 @@ func quote(s string) string {
 	return b.String() + `"`
 }
 
-// holes are all places of the language, from the tables that the spec itself is
-// read by, so that an attribute that is added is tried, too.
+// holes are all places of the language. They come from the tables by which the spec itself
+// is read, so that a new attribute is tried, too.
 func holes() []hole {
 	var all []hole
 	add := func(block, attribute, form string) {
@@ -219,9 +218,9 @@ func cellHole(column, kind string) hole {
 	}}
 }
 
-// TestNoTextLeavesItsPlace puts every hostile text into every place of a spec.
-// Either a problem with a place is reported, or what is issued, rendered,
-// recorded and said means that text and nothing else.
+// TestNoTextLeavesItsPlace puts every hostile text into every place of a spec. Either a
+// problem is reported at that place, or the text stays plain text in everything that is
+// issued, rendered, recorded and printed.
 func TestNoTextLeavesItsPlace(t *testing.T) {
 	if testing.Short() {
 		t.Skip("make test runs it")
@@ -252,26 +251,26 @@ func TestNoTextLeavesItsPlace(t *testing.T) {
 			}
 			trial.remove()
 			if trial.wrongKind {
-				break // and so it would be with every other text
+				break // every other text would give the same result
 			}
 		}
 	}
 	t.Logf("%d texts tried, %d taken", tried, taken)
 	if taken < 300 || tried < 3_000 {
-		t.Errorf("%d texts tried, %d taken: hardly anything was tested", tried, taken)
+		t.Errorf("only %d texts tried and %d accepted", tried, taken)
 	}
 }
 
 // trial is a spec in a directory of its own.
 type trial struct {
 	t     *testing.T
-	root  string // what lies beside dir must stay alone
+	root  string // holds dir; files beside dir must not change
 	dir   string
 	files map[string]string
 	said  bytes.Buffer
-	out   bytes.Buffer // of the last command, without what it said beside
+	out   bytes.Buffer // standard output of the last command
 
-	wrongKind bool // no text belongs there
+	wrongKind bool // the place takes no text
 }
 
 func newTrial(t *testing.T, files map[string]string) *trial {
@@ -292,8 +291,8 @@ func newTrial(t *testing.T, files map[string]string) *trial {
 	return tr
 }
 
-// trialRoot is in memory where that can be had: thousands of runs, each of
-// which waits for the disk, would take minutes.
+// trialRoot is in memory if possible: thousands of runs that wait for the disk would take
+// minutes.
 func trialRoot(t *testing.T) string {
 	if dir, err := os.MkdirTemp("/dev/shm", "mtlsplan-test-"); err == nil {
 		t.Cleanup(func() { os.RemoveAll(dir) })
@@ -311,8 +310,8 @@ func (tr *trial) run(command string, args ...string) int {
 	return run(tr.t.Context(), words, process{strings.NewReader(""), &tr.out, &tr.said, func(name string) (string, bool) { return "pass phrase", name == "P" }, time.Now})
 }
 
-// valid tells whether the spec is; of one that is not, every problem has its
-// place.
+// valid reports whether the spec is valid. If it is not, every problem must have a
+// position.
 func (tr *trial) valid() bool {
 	tr.t.Helper()
 	code := tr.run("validate", "--format", "json")
@@ -322,16 +321,16 @@ func (tr *trial) valid() bool {
 	}
 	var document struct{ Diagnostics []problem }
 	if err := json.Unmarshal(tr.out.Bytes(), &document); err != nil {
-		tr.t.Errorf("no document: %v: %s", err, &tr.said)
+		tr.t.Errorf("not a document: %v: %s", err, &tr.said)
 	}
 	for _, d := range document.Diagnostics {
 		tr.wrongKind = tr.wrongKind || d.Summary == "Wrong kind of value"
 		if !strings.HasPrefix(d.File, tr.dir) || d.Line < 1 || d.Column < 1 || d.Summary == "" || d.Detail == "" {
-			tr.t.Errorf("a problem without a place: %+v", d)
+			tr.t.Errorf("a problem without a position: %+v", d)
 		}
 	}
 	if code == exitInvalid && !slices.ContainsFunc(document.Diagnostics, func(d problem) bool { return d.Severity == "error" }) {
-		tr.t.Error("invalid without an error")
+		tr.t.Error("the spec is invalid, but no error is listed")
 	}
 	tr.run("validate")
 	return code == exitDone

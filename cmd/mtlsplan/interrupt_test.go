@@ -41,8 +41,8 @@ user "bob" {
 }
 `
 
-// TestInterruptedApplyIsFinishedByTheNext stops an apply as soon as the first
-// step is in place, as a signal does.
+// TestInterruptedApplyIsFinishedByTheNext interrupts an apply as soon as the first step is
+// in place, as a signal does.
 func TestInterruptedApplyIsFinishedByTheNext(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "mtlsplan.hcl")
 	if err := os.WriteFile(file, []byte(interruptedSpec), 0o600); err != nil {
@@ -99,8 +99,8 @@ user "cid" {
 }
 `
 
-// TestInterruptedApplyIsOneDocument stops an apply when the CA is in place and
-// the users' keys are not.
+// TestInterruptedApplyIsOneDocument interrupts an apply after the CA is in place and before
+// the users' keys are.
 func TestInterruptedApplyIsOneDocument(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "mtlsplan.hcl")
@@ -130,7 +130,7 @@ func TestInterruptedApplyIsOneDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(doc.Steps) != 5 || len(doc.Applied) == 0 || len(doc.Applied) == len(doc.Steps) || doc.Error == nil || doc.Error.Code != plan.Interrupted {
-		t.Errorf("the document does not say how far the run came:\n%s", &out)
+		t.Errorf("the document does not show the finished steps:\n%s", &out)
 	}
 	if want := "mtlsplan: " + doc.Error.Message + "\n"; talk.String() != want {
 		t.Errorf("standard error: %q, want %q", &talk, want)

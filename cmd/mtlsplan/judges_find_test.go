@@ -36,7 +36,7 @@ func outputsIn(work string) (dirs []string, err error) {
 
 var notJudged = regexp.MustCompile(`(?m)^# judges: not (\S+), because \S.*$`)
 
-// exemptIn are the directories that a script says are not to be judged:
+// exemptIn are the directories that a script exempts from judgement:
 // "# judges: not DIR, because WHY".
 func exemptIn(script string) (dirs []string) {
 	for _, m := range notJudged.FindAllStringSubmatch(script, -1) {
@@ -45,7 +45,7 @@ func exemptIn(script string) (dirs []string) {
 	return dirs
 }
 
-// holding is what lies in an output directory.
+// holding is the content of an output directory.
 type holding struct {
 	dir, where string // where names it to a person: "SCRIPT/DIR"
 	issued     []ledger.Record
@@ -68,7 +68,7 @@ func readHolding(dir, where string) (*holding, error) {
 		if err != nil && ownKeyID(i.DER) {
 			return nil, fmt.Errorf("%s: %w", i.Owner, err)
 		}
-		h.certs = append(h.certs, cert) // nil for what Go cannot read and is not ours
+		h.certs = append(h.certs, cert) // nil for one that Go cannot read and that is not ours
 	}
 	index, err := os.ReadFile(filepath.Join(dir, "db", "index.txt"))
 	if err != nil {
@@ -93,8 +93,8 @@ func readHolding(dir, where string) (*holding, error) {
 	return h, nil
 }
 
-// files are the regular files of a pattern: a script may put a link or a
-// device into the place of one.
+// files are the regular files of a pattern: a script may have replaced one by a link or a
+// device.
 func (h *holding) files(pattern string) (names []string) {
 	all, _ := filepath.Glob(filepath.Join(h.dir, pattern))
 	for _, name := range all {
@@ -117,10 +117,10 @@ func (h *holding) blocks(name, kind string) (found [][]byte) {
 
 func (h *holding) isCA(i int) bool { return strings.HasPrefix(h.issued[i].Owner, "ca.") }
 
-// ours reports whether mtlsplan issued a certificate of the record: it names
-// keys in its own way, but for a CA that it took over, whose later certificates
-// keep the key identifier of the first. Adopted certificates and those of
-// `openssl ca` are not ours.
+// ours reports whether mtlsplan issued a recorded certificate. It is recognised by the way
+// in which it names its key. A CA that was adopted is an exception: its later certificates
+// keep the key identifier of the first. Adopted certificates and those of `openssl ca` are
+// not ours.
 func (h *holding) ours(i int) bool {
 	if h.certs[i] == nil {
 		return false
@@ -133,8 +133,8 @@ func (h *holding) ours(i int) bool {
 	})
 }
 
-// ownKeyID reports whether a certificate names its key as mtlsplan does. zlint's
-// reader takes what Go's does not, so that an own one which is spoiled is found.
+// ownKeyID reports whether a certificate names its key in mtlsplan's way. zlint's parser
+// accepts more than Go's, so that a spoiled certificate of our own is found, too.
 func ownKeyID(der []byte) bool {
 	cert, err := zx509.ParseCertificate(der)
 	return err == nil && profile.OwnKeyID(cert.RawSubjectPublicKeyInfo, cert.SubjectKeyId)
@@ -145,8 +145,8 @@ func (h *holding) adopted(ca *x509.Certificate) bool {
 	return !h.ours(slices.Index(h.certs, ca))
 }
 
-// signersOf are the CA certificates with the key that signed something, in the
-// order in which they were issued.
+// signersOf are the CA certificates with the key of a signature, in the order in which they
+// were issued.
 func (h *holding) signersOf(issuer []byte, signed func(ca *x509.Certificate) error) (found []*x509.Certificate) {
 	for i, ca := range h.certs {
 		if ca != nil && h.isCA(i) && string(ca.RawSubject) == string(issuer) && signed(ca) == nil {
@@ -166,7 +166,7 @@ func (h *holding) signersOfCRL(list *x509.RevocationList) []*x509.Certificate {
 	return h.signersOf(list.RawIssuer, list.CheckSignatureFrom)
 }
 
-// currentAt is the CA certificate that was the newest when something began.
+// currentAt is the newest CA certificate at the time at which something began.
 func currentAt(cas []*x509.Certificate, begin time.Time) *x509.Certificate {
 	current := cas[0]
 	for _, ca := range cas {
@@ -192,14 +192,13 @@ func (w window) and(from, to time.Time) window {
 
 func (w window) open() bool { return w.from.Add(2 * time.Second).Before(w.to) }
 
-// hearing is a certificate with the window in which it is asked about.
+// hearing is a certificate with the window of time for its judgement.
 type hearing struct {
 	exhibit
 	window
 }
 
-// schedule sets the times: as few as possible, each a second before a window
-// closes.
+// schedule chooses the times: as few as possible, each a second before the end of a window.
 func schedule(all []hearing) {
 	slices.SortFunc(all, func(a, b hearing) int { return a.to.Compare(b.to) })
 	at := map[[2]string]time.Time{}

@@ -16,8 +16,8 @@ import (
 	"mtlsplan/internal/testing/profile"
 )
 
-// bench judges one output directory in process and puts what it holds on the
-// docket for the others.
+// bench judges one output directory in process and puts its artefacts on the docket for the
+// other judges.
 type bench struct {
 	*holding
 	docket *docket
@@ -104,8 +104,8 @@ func (b *bench) judgeCertificates() {
 	}
 }
 
-// hear chooses the CA certificate and the CRL with which a certificate is valid
-// at one time, and knows from the record what the answer must be.
+// hear chooses a CA certificate and a CRL that are valid at one time together with a
+// certificate, and takes the expected verdict from the record.
 func (b *bench) hear(what string, cert *x509.Certificate, cas []*x509.Certificate) hearing {
 	e := exhibit{kind: "chain", want: "good", algorithms: cert.PublicKeyAlgorithm.String() + " " + cas[0].PublicKeyAlgorithm.String()}
 	e.file = b.docket.keep(pemOf("CERTIFICATE", cert.Raw))
@@ -163,8 +163,7 @@ func (b *bench) judgeCRLs() {
 	}
 }
 
-// judgeUserFiles judges what lies beside a user's certificate, if that is one
-// that mtlsplan issued.
+// judgeUserFiles judges the files beside a user's certificate, if mtlsplan issued that.
 func (b *bench) judgeUserFiles(name string) {
 	base := strings.TrimSuffix(name, ".crt")
 	what := filepath.Base(base)

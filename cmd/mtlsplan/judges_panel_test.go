@@ -12,19 +12,19 @@ import (
 	"time"
 )
 
-// judge is a program that is not ours. Its verdict on an exhibit is "good",
-// "revoked" or words of its own.
+// judge is another program. Its verdict on an exhibit is "good", "revoked" or words of its
+// own.
 type judge struct {
 	name string
 	ask  func(dir string, exhibits []exhibit) (verdicts []string, err error)
 	// not are exhibits that it cannot read by design, with the reason.
 	not map[string]func(exhibit) bool
-	// kinds are those that it knows.
+	// kinds are the kinds of exhibits that it can judge.
 	kinds string
 }
 
-// panel are the judges. Keys and requests are left to pyca, which takes them in
-// one process, and to the interop_ scripts.
+// panel are the judges. Keys and requests are left to pyca, which judges all of them in one
+// process, and to the interop_ scripts.
 var panel = []judge{
 	{name: "OpenSSL", ask: askOpenSSL, kinds: "chain crl p12"},
 	{name: "GnuTLS", ask: eachAlone(askGnuTLS), kinds: "chain crl p12"},
@@ -36,8 +36,8 @@ var panel = []judge{
 	{name: "pyca", ask: askOnce("python3", "../../testdata/judges/judge.py"), kinds: "chain crl p12 key csr"},
 }
 
-// judge asks about what the judge knows; complaints are the verdicts that were
-// not wanted.
+// judge asks about every exhibit that the judge can judge; complaints are the unexpected
+// verdicts.
 func (j judge) judge(dir string, exhibits []exhibit) (heard map[string]int, complaints map[exhibit]string) {
 	heard, complaints = map[string]int{}, map[exhibit]string{}
 	var asked []exhibit
@@ -70,12 +70,12 @@ next:
 	return heard, complaints
 }
 
-// consult runs a program whose words count.
+// consult runs a program and returns its output, whatever its exit code.
 func consult(name string, args ...string) (words string, err error) {
 	return consultAt(time.Time{}, name, args...)
 }
 
-// consultAt runs a program for which the clock stands still at this time.
+// consultAt runs a program with its clock stopped at this time.
 func consultAt(at time.Time, name string, args ...string) (words string, err error) {
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), "TZ=UTC", "LC_ALL=C", "NSS_DEFAULT_DB_TYPE=sql")
@@ -90,9 +90,9 @@ func consultAt(at time.Time, name string, args ...string) (words string, err err
 	return string(out), err
 }
 
-// clockLibrary is where faketime keeps its library. Its own program is called
-// only once: each call makes a semaphore that is named after its process, and
-// one that was left behind fails a later call.
+// clockLibrary is the path of faketime's library. The program faketime itself is called
+// only once: each call makes a semaphore that is named after its process, and a leftover
+// one makes a later call fail.
 var clockLibrary = sync.OnceValues(func() (string, error) {
 	var out []byte
 	var err error
@@ -130,7 +130,7 @@ func askOnce(name string, args ...string) func(string, []exhibit) ([]string, err
 	}
 }
 
-// eachAlone asks about one exhibit after the other.
+// eachAlone asks about the exhibits one by one.
 func eachAlone(ask func(exhibit) string) func(string, []exhibit) ([]string, error) {
 	return func(_ string, exhibits []exhibit) ([]string, error) {
 		verdicts := make([]string, len(exhibits))
@@ -141,7 +141,7 @@ func eachAlone(ask func(exhibit) string) func(string, []exhibit) ([]string, erro
 	}
 }
 
-// good is the verdict where a program must end with 0 and say some words too.
+// good is the verdict if a program ends with 0 and prints certain words.
 func good(words string, err error, needed ...string) string {
 	for _, n := range needed {
 		if !strings.Contains(words, n) {
@@ -182,7 +182,7 @@ func askOpenSSL(_ string, exhibits []exhibit) ([]string, error) {
 		for _, i := range session {
 			args = append(args, exhibits[i].file)
 		}
-		words, _ := consult("openssl", args...) // the words are of each, the code is of all
+		words, _ := consult("openssl", args...) // the output is about each file, the exit code about all
 		for _, i := range session {
 			verdicts[i] = opensslVerdict(words, exhibits[i].file)
 		}
@@ -190,8 +190,8 @@ func askOpenSSL(_ string, exhibits []exhibit) ([]string, error) {
 	return verdicts, nil
 }
 
-// opensslVerdict finds the lines about one file: "FILE: OK", or an error in
-// front of "error FILE: verification failed".
+// opensslVerdict finds the lines about one file: "FILE: OK", or an error before
+// "error FILE: verification failed".
 func opensslVerdict(words, file string) string {
 	if strings.Contains("\n"+words, "\n"+file+": OK\n") {
 		return "good"
@@ -214,7 +214,7 @@ func askOpenSSLAlone(e exhibit) string {
 	return good(words, err, "Shrouded Keybag", "MAC")
 }
 
-// askGnuTLS has no way to say a time, so the clock is set for it.
+// askGnuTLS changes the clock, since certtool has no option for the time.
 func askGnuTLS(e exhibit) string {
 	args := []string{"--load-ca-certificate", e.ca, "--infile", e.file}
 	switch e.kind {
@@ -240,8 +240,8 @@ func askGnuTLS(e exhibit) string {
 	return good(words, err, "The certificate is trusted.")
 }
 
-// askNSS makes a database for each CA and CRL. Its programs end with 0 whatever
-// they find: the words count.
+// askNSS makes a database for each CA and CRL. The exit code of NSS's programs is always 0,
+// so their output decides.
 func askNSS(dir string, exhibits []exhibit) ([]string, error) {
 	verdicts := make([]string, len(exhibits))
 	sessions := map[[2]string][]int{}
@@ -283,7 +283,7 @@ func nssSession(db, ca, crl string, session []int, exhibits []exhibit, verdicts 
 		if words, err := consult("openssl", "crl", "-in", crl, "-outform", "DER", "-out", der); err != nil {
 			return fmt.Errorf("%w: %s", err, words)
 		}
-		// It asks whether the CA's certificate is valid now.
+		// It checks whether the CA's certificate is valid now.
 		if words, err := consultAt(exhibits[session[0]].at, "crlutil", "-I", "-d", "sql:"+db, "-i", der); err != nil {
 			return fmt.Errorf("%w: %s", err, words)
 		}
@@ -298,8 +298,8 @@ func nssSession(db, ca, crl string, session []int, exhibits []exhibit, verdicts 
 	return nil
 }
 
-// nssBatch asks until the first certificate that is not valid: there certutil
-// ends its batch.
+// nssBatch asks up to the first certificate that is not valid, at which certutil ends its
+// batch.
 func nssBatch(db string, session []int, exhibits []exhibit, verdicts []string) (answered int, err error) {
 	var ask strings.Builder
 	for _, i := range session {

@@ -13,13 +13,12 @@ import (
 	"time"
 )
 
-// exhibit is one thing that a judge who is not ours is asked about. Files lie
-// in the pool.
+// exhibit is one artefact for the judges. Its files are in the pool.
 type exhibit struct {
 	kind string // "chain" (a certificate), "crl", "p12", "key", "csr"
 	file string
 	ca   string    // of a chain and a CRL: the certificate of the CA
-	crl  string    // of a chain: the CA's CRL, "" for one that no CRL is valid with at the same time
+	crl  string    // of a chain: the CA's CRL, "" if no CRL is valid at the same time
 	pass string    // of a .p12 and a key: the passphrase, a line
 	cert string    // of a .p12, a key and a request: the certificate
 	at   time.Time // of a chain and a CRL
@@ -29,13 +28,13 @@ type exhibit struct {
 	adopted    bool   // of a chain: the certificate of its CA was made by hand
 }
 
-// docket is all that was found in the directories of all scripts.
+// docket is everything that was found in the directories of all scripts.
 type docket struct {
 	pool string // directory
 
 	sync.Mutex
-	exhibits map[exhibit]string // to where it was found first
-	counts   map[string]int     // of what was judged and what was not
+	exhibits map[exhibit]string // to the place where it was found first
+	counts   map[string]int     // of judged and exempted artefacts
 	scripts  int
 }
 
@@ -49,7 +48,7 @@ func (d *docket) keep(content []byte) string {
 	if _, err := os.Lstat(name); err == nil {
 		return name
 	}
-	// Scripts run beside one another: the whole file or none.
+	// Scripts run side by side: write the whole file or none.
 	temporary, err := os.CreateTemp(d.pool, "new")
 	if err == nil {
 		_, err = temporary.Write(content)
@@ -78,8 +77,8 @@ func (d *docket) add(where string, e exhibit) {
 	}
 }
 
-// least is what the scripts give the judges when all of them run. Less means
-// that something is not found any more, and that is no success.
+// least are the numbers of exhibits when all scripts run. Fewer mean that some are no longer
+// found, which is a failure.
 var least = map[string]int{
 	"directories":            135,
 	"CA certificates":        135,
@@ -105,7 +104,7 @@ var least = map[string]int{
 	"csr asked of pyca":      300,
 }
 
-// judge asks everybody about everything, all judges beside one another.
+// judge asks all judges about everything, at the same time.
 func (d *docket) judge(t *testing.T, all int) {
 	exhibits := slices.SortedFunc(maps.Keys(d.exhibits), func(a, b exhibit) int { return strings.Compare(d.exhibits[a]+a.kind, d.exhibits[b]+b.kind) })
 	var asked sync.WaitGroup
@@ -127,11 +126,11 @@ func (d *docket) judge(t *testing.T, all int) {
 		t.Logf("%5d %s", d.counts[what], what)
 	}
 	if d.scripts < all {
-		return // some were left out by -run, or failed
+		return // -run left some out, or they failed
 	}
 	for what, n := range least {
 		if d.counts[what] < n {
-			t.Errorf("%d %s were judged, fewer than %d: is everything found?", d.counts[what], what, n)
+			t.Errorf("%d %s were judged, expected at least %d: some are no longer found", d.counts[what], what, n)
 		}
 	}
 }

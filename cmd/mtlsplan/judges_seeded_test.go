@@ -17,8 +17,7 @@ import (
 	"mtlsplan/internal/secret"
 )
 
-// trialWorld is a CA with two users, of whom one is revoked, and another CA of
-// the same name.
+// trialWorld is a CA with two users, one of them revoked, and another CA of the same name.
 type trialWorld struct {
 	t                   *testing.T
 	d                   *docket
@@ -85,7 +84,7 @@ func (w *trialWorld) user(name string) *x509.Certificate {
 		Serial: pki.NewSerial(), NotBefore: w.now, NotAfter: w.now.AddDate(1, 0, 0)}, w.ca, w.caKey))
 }
 
-// server is a certificate that may not be a client's.
+// server is a certificate for a server, which no client may have.
 func (w *trialWorld) server() *x509.Certificate {
 	template := *w.good
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
@@ -98,8 +97,8 @@ func altered(der []byte) []byte {
 	return der
 }
 
-// TestJudgesRefuse shows that no judge says good to everything: what is wrong
-// gets another verdict, and what is right does not.
+// TestJudgesRefuse shows that no judge accepts everything: a faulty exhibit gets another
+// verdict, and a good one does not.
 func TestJudgesRefuse(t *testing.T) {
 	if testing.Short() {
 		t.Skip("make test runs it")
@@ -110,7 +109,7 @@ func TestJudgesRefuse(t *testing.T) {
 	good, bad := kept("CERTIFICATE", w.good.Raw), kept("CERTIFICATE", w.bad.Raw)
 	at, after := w.now.AddDate(0, 0, 9), w.good.NotAfter.Add(time.Hour)
 	const refused = "refused"
-	// NSS lets a day pass before it takes a certificate for not valid yet.
+	// NSS tolerates a day before it finds a certificate not yet valid.
 	trials := []struct {
 		name string
 		exhibit
@@ -157,8 +156,8 @@ func TestJudgesRefuse(t *testing.T) {
 	}
 }
 
-// TestJudgesOfDirectories shows that what is judged in process is, in a
-// directory in which one thing is wrong.
+// TestJudgesOfDirectories spoils one thing in a directory at a time, and expects the judges
+// in process to find it.
 func TestJudgesOfDirectories(t *testing.T) {
 	w := newTrialWorld(t)
 	record := func(certs ...*x509.Certificate) []byte {

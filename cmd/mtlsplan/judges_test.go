@@ -26,10 +26,10 @@ func init() {
 	scriptCommands["unprivileged"] = cmdUnprivileged
 }
 
-// lints are those of zlint that apply to a private authority for clients. Left
-// out are the rules of browsers and mail programs for public ones; they want a
-// CRL of ten days, for instance. Left out by name is one that looks for a
-// public CA that was broken into, which takes longer than all others together.
+// lints are zlint's lints for a private authority for clients. The rules of browsers and mail
+// programs for public authorities are left out; they demand a CRL of ten days, for instance.
+// One lint is left out by name: it looks for a public CA that was broken into, and takes
+// longer than all others together.
 var lints = sync.OnceValues(func() (lint.Registry, error) {
 	return lint.GlobalRegistry().Filter(lint.FilterOptions{IncludeSources: lint.SourceList{
 		lint.RFC3279, lint.RFC5280, lint.RFC5480, lint.RFC5891, lint.RFC8813, lint.Community,
@@ -37,7 +37,7 @@ var lints = sync.OnceValues(func() (lint.Registry, error) {
 })
 
 // cmdZlint implements "zlint FILE...": no certificate and no CRL in the PEM
-// files may have a finding. "! zlint" wants one in each of them.
+// files may have a finding. "! zlint" expects one in each of them.
 func cmdZlint(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 0 {
 		ts.Fatalf("usage: [!] zlint FILE...")
@@ -64,7 +64,7 @@ func cmdZlint(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 		if blocks == 0 {
-			ts.Fatalf("%s: holds no PEM block", name)
+			ts.Fatalf("%s: no PEM block in it", name)
 		}
 	}
 }
@@ -84,10 +84,10 @@ func lintBlock(block *pem.Block, registry lint.Registry) (*zlint.ResultSet, erro
 		}
 		return zlint.LintRevocationListEx(list, registry), nil
 	}
-	return nil, fmt.Errorf("a PEM block of type %q is nothing for zlint", block.Type)
+	return nil, fmt.Errorf("zlint cannot judge a PEM block of type %q", block.Type)
 }
 
-// weigh counts the lints that apply and lists those that found something.
+// weigh counts the lints that apply, and lists those with findings.
 func weigh(results *zlint.ResultSet) (applied int, findings []string) {
 	for name, result := range results.Results {
 		switch result.Status {
@@ -113,9 +113,9 @@ func cmdFilevar(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], line)
 }
 
-// cmdNoise implements "noise FILE BYTES KIND": writes what is no spec, the same
-// at every run. KIND is bytes, text (printable characters) or blocks (HCL that
-// parses and means nothing).
+// cmdNoise implements "noise FILE BYTES KIND": writes noise that is not a spec, the same in
+// every run. KIND is bytes, text (printable characters) or blocks (HCL that parses, of
+// unknown blocks).
 func cmdNoise(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: noise FILE BYTES bytes|text|blocks")
@@ -139,7 +139,7 @@ func cmdNoise(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(out.String()), 0o644))
 }
 
-// cmdExits implements "exits CODE PROGRAM ARG...": exec that wants this exit code.
+// cmdExits implements "exits CODE PROGRAM ARG...": exec that expects this exit code.
 func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE PROGRAM ARG...")
@@ -157,8 +157,8 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdUnprivileged implements "unprivileged PROGRAM ARG...": exec, but modes of
-// files count, also for root.
+// cmdUnprivileged implements "unprivileged PROGRAM ARG...": exec without root's privileges, so
+// that the modes of files count.
 func cmdUnprivileged(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 0 {
 		ts.Fatalf("usage: [!] unprivileged PROGRAM ARG...")

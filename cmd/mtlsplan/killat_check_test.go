@@ -19,10 +19,10 @@ import (
 	"mtlsplan/internal/secret"
 )
 
-// checkState holds an output directory, at any instant of a run, against what
-// always holds: what is visible is recorded (I1), what is recorded can be put in
-// place again (I2), every file is whole (I3), and what is there for a user
-// belongs together (I5). Nobody else can read a secret.
+// checkState checks an output directory, at any instant of a run, against the invariants:
+// every visible certificate is recorded (I1), every recorded one can be restored (I2), every
+// file is whole (I3), and the files of a user belong together (I5). Nobody else can read a
+// secret.
 func checkState(dir string) error {
 	db, err := readRecord(dir)
 	if err != nil {
@@ -70,14 +70,14 @@ func checkMode(name string, mode fs.FileMode) error {
 	case !mode.IsRegular():
 		return fmt.Errorf("%s is a %s", name, mode.Type())
 	case strings.HasPrefix(name, "db/retired/") && (ext == ".csr" || ext == ".crt"):
-		widest = 0o644 // they were public in the place from which they are moved
+		widest = 0o644 // they were public before they were moved
 	case strings.Contains(name, "/") && !strings.HasPrefix(name, "nginx/"), ext == ".key", ext == ".p12":
 		widest = 0o600
 	default:
 		widest = 0o644
 	}
 	if name == "db/stage" || strings.HasPrefix(name, "db/stage/") {
-		widest |= 0o044 // nobody else gets past db
+		widest |= 0o044 // db admits nobody else
 	}
 	if wider := mode.Perm() &^ widest; wider != 0 {
 		return fmt.Errorf("%s has mode %04o", name, mode.Perm())
@@ -115,7 +115,7 @@ func readRecord(dir string) (*record, error) {
 		}
 		serial := pki.SerialHex(cert.SerialNumber)
 		if db.issued[serial] != nil {
-			return nil, fmt.Errorf("issued.pem: serial %s is there twice", serial)
+			return nil, fmt.Errorf("issued.pem: serial %s occurs twice", serial)
 		}
 		db.issued[serial] = e.DER
 	}
@@ -132,7 +132,7 @@ func readRecord(dir string) (*record, error) {
 	}
 	for _, r := range rows {
 		if _, twice := db.rows[r.Serial]; twice {
-			return nil, fmt.Errorf("index.txt: serial %s is there twice", r.Serial)
+			return nil, fmt.Errorf("index.txt: serial %s occurs twice", r.Serial)
 		}
 		if db.issued[r.Serial] == nil {
 			return nil, fmt.Errorf("I2: serial %s of %s is in index.txt and not in issued.pem", r.Serial, r.Owner)
@@ -142,7 +142,7 @@ func readRecord(dir string) (*record, error) {
 	return db, nil
 }
 
-// checkFile looks at one visible file for itself (I1, I3).
+// checkFile checks one visible file alone (I1, I3).
 func (db *record) checkFile(dir, name string) error {
 	data, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil {
@@ -190,12 +190,12 @@ func (db *record) checkFile(dir, name string) error {
 		}
 		return lists[0].CheckSignatureFrom(ca[0])
 	default:
-		return fmt.Errorf("%s is none of our files", name)
+		return fmt.Errorf("mtlsplan writes no file %s", name)
 	}
 	return nil
 }
 
-// checkTogether compares what lies beside a key that is there (I5).
+// checkTogether compares the other files of a user with the key, if there is one (I5).
 func checkTogether(dir, base string) error {
 	key, err := openKey(dir, base)
 	if err != nil {
@@ -227,8 +227,8 @@ func checkTogether(dir, base string) error {
 	return nil
 }
 
-// opened remembers what a file holds: most files are the same at every point of
-// a sweep, and key derivation is slow by design.
+// opened remembers the contents of files: most files are the same at every point of a
+// sweep, and key derivation is slow by design.
 var opened sync.Map
 
 func openOnce[T any](dir, base, ext string, open func([]byte, pki.Passphrase) (T, error)) (value T, err error) {
@@ -255,9 +255,8 @@ func openKey(dir, base string) (crypto.Signer, error) {
 }
 func openP12(dir, base string) (*pki.P12, error) { return openOnce(dir, base, ".p12", pki.OpenP12) }
 
-// shape is what two directories have in common that differ only in keys,
-// serials and the instants of a run: files and modes, the rows of the database,
-// and whom the CRL shuts out.
+// shape is equal for two directories that differ only in keys, serials and the instants of a
+// run: files and modes, the rows of the database, and the users whom the CRL excludes.
 func shape(dir string) (string, error) {
 	var lines []string
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -309,8 +308,8 @@ func shape(dir string) (string, error) {
 // timeSavers are the files that may be lost at any moment.
 var timeSavers = []string{"db/cache"}
 
-// snapshot is name, mode, size, mtime and digest of every file but the lock and
-// what only spares time.
+// snapshot is name, mode, size, mtime and digest of every file except the lock and
+// timeSavers.
 func snapshot(dir string) (string, error) {
 	var b strings.Builder
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {

@@ -36,21 +36,21 @@ func cmdCountCalls(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // strike CODE ERRNO CALL PROGRAM ARG... runs a program in which every call of
-// this name fails, and wants the exit code.
+// this name fails, and expects the exit code.
 func cmdStrike(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 4 {
 		ts.Fatalf("usage: strike CODE ERRNO CALL PROGRAM ARG...")
 	}
 	errno, ok := errnos[args[1]]
 	if !ok {
-		ts.Fatalf("no such errno here: %s", args[1])
+		ts.Fatalf("there is no errno %s", args[1])
 	}
 	r := struck(ts, ts.Stdout(), killat.Strike{
 		At: 1, Errno: errno, Onwards: true,
 		Match: func(c killat.Call) bool { return c.Name == args[2] },
 	}, args[3:])
 	if !r.Fired {
-		ts.Fatalf("the program makes no such call: %s", args[2])
+		ts.Fatalf("the program makes no call %s", args[2])
 	}
 	if strconv.Itoa(r.Code) != args[0] {
 		ts.Fatalf("exit code %d, want %s", r.Code, args[0])
@@ -59,7 +59,7 @@ func cmdStrike(ts *testscript.TestScript, neg bool, args []string) {
 
 var errnos = map[string]syscall.Errno{"ENOLCK": syscall.ENOLCK, "EOPNOTSUPP": syscall.EOPNOTSUPP, "ENOSYS": syscall.ENOSYS, "EIO": syscall.EIO}
 
-// struck runs a program of the script under a strike.
+// struck runs a program of the script with a strike.
 func struck(ts *testscript.TestScript, stdout io.Writer, strike killat.Strike, args []string) killat.Result {
 	program := args[0]
 	if program == "mtlsplan" {
@@ -75,8 +75,8 @@ func struck(ts *testscript.TestScript, stdout io.Writer, strike killat.Strike, a
 	return r
 }
 
-// buildProgram builds the real program in the script's directory, once for the
-// same flags.
+// buildProgram builds the real program in the script's directory, once for each set of
+// flags.
 func buildProgram(ts *testscript.TestScript, flags ...string) string {
 	program := ts.MkAbs(filepath.Join(ts.Getenv("WORK"), ".program", "mtlsplan"+strings.Join(flags, "")))
 	if _, err := os.Stat(program); err == nil {
@@ -89,8 +89,8 @@ func buildProgram(ts *testscript.TestScript, flags ...string) string {
 	return program
 }
 
-// memoryDir is a directory on which fsync costs nothing, if there is one: what
-// a killed process leaves behind is the same everywhere.
+// memoryDir is a directory on which fsync costs nothing, if there is one: the remains of a
+// killed process are the same everywhere.
 func memoryDir(ts *testscript.TestScript) string {
 	dir, err := os.MkdirTemp("/dev/shm", "mtlsplan-")
 	if err != nil {
@@ -101,8 +101,7 @@ func memoryDir(ts *testscript.TestScript) string {
 	return dir
 }
 
-// copyTree copies directories and plain files with their modes, to a place that
-// is made anew.
+// copyTree copies directories and plain files with their modes to a new place.
 func copyTree(from, to string) error {
 	if err := os.RemoveAll(to); err != nil {
 		return err

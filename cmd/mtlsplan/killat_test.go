@@ -29,7 +29,7 @@ func init() {
 type harm struct {
 	errno   syscall.Errno // 0: the program is killed
 	onwards bool
-	calls   string // "" for all; else those for which the manual lists the errno
+	calls   string // "" for all; otherwise the calls for which the manual lists the errno
 }
 
 var harms = map[string]harm{
@@ -48,11 +48,10 @@ func (h harm) at(k int) killat.Strike {
 	return s
 }
 
-// sweep SPEC DIR DATE HARM... copies DIR and applies SPEC to the copy as if it
-// were DATE, once for every file-changing system call of such a run, and does
-// harm at that call. Then it looks at what is left, lets the next run mend it,
-// and lets another one find nothing to do. It prints how many calls and points
-// there were.
+// sweep SPEC DIR DATE HARM... copies DIR and applies SPEC to the copy as if it were DATE,
+// once for every file-changing system call of such a run, and does harm at that call. Then
+// it checks the directory, lets the next run repair it, and expects the run after that to
+// find nothing to do. It prints the number of calls and of points.
 func cmdSweep(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 4 {
 		ts.Fatalf("usage: sweep SPEC DIR DATE HARM...")
@@ -68,7 +67,7 @@ func cmdSweep(ts *testscript.TestScript, neg bool, args []string) {
 		r, stdout, stderr, err := s.run(reference, killat.Strike{})
 		ts.Check(err)
 		if r.Code != 0 {
-			ts.Fatalf("the run fails without any harm: exit %d\n%s%s", r.Code, stdout, stderr)
+			ts.Fatalf("the run fails even without harm: exit %d\n%s%s", r.Code, stdout, stderr)
 		}
 		if s.calls != nil && len(s.calls) != len(r.Calls) {
 			ts.Fatalf("one run made %d calls and another %d", len(s.calls), len(r.Calls))
@@ -82,7 +81,7 @@ func cmdSweep(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range args[3:] {
 		h, ok := harms[name]
 		if !ok {
-			ts.Fatalf("no such harm: %s", name)
+			ts.Fatalf("there is no harm %s", name)
 		}
 		codes, err := s.sweep(name, h)
 		ts.Check(err)
@@ -159,7 +158,7 @@ func (s *sweeper) next(dir, command string, more ...string) (int, string) {
 	return code, out.String()
 }
 
-// point does harm at one call and looks at everything that follows.
+// point does harm at one call and checks everything that follows.
 func (s *sweeper) point(name string, h harm, k int) (code int, err error) {
 	dir := filepath.Join(s.work, fmt.Sprintf("%s.%d", name, k))
 	if err := copyTree(s.base, dir); err != nil {
@@ -193,7 +192,7 @@ func (s *sweeper) point(name string, h harm, k int) (code int, err error) {
 	}
 	have, err := shape(dir)
 	if err == nil && have != s.want {
-		err = fmt.Errorf("the next run has led to\n%s\nwhere an undisturbed one leads to\n%s", have, s.want)
+		err = fmt.Errorf("the next run gives\n%s\nwhere an undisturbed one gives\n%s", have, s.want)
 	}
 	if err != nil {
 		return r.Code, err
@@ -217,8 +216,8 @@ var (
 	message  = regexp.MustCompile(`(?m)^(mtlsplan|[a-z]+\.\S+): .+`)
 )
 
-// honest holds exit code and messages against what is there: a reader must find
-// nothing left of what was reported as done.
+// honest compares exit code and messages with the directory: a plan must not have any step
+// that was reported as done.
 func (s *sweeper) honest(h harm, r killat.Result, dir, stdout, stderr string) error {
 	code, out := s.next(dir, "plan", "--format", "json")
 	var plan struct {

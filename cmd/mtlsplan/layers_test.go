@@ -20,8 +20,7 @@ const (
 	repo   = "../.."
 )
 
-// TestLayers holds ARCHITECTURE.md's table of packages against the imports
-// that the source has.
+// TestLayers compares ARCHITECTURE.md's table of packages with the imports in the source.
 func TestLayers(t *testing.T) {
 	table := layersTable(t)
 	source := parsePackages(t)
@@ -69,8 +68,8 @@ func TestArchitectureNames(t *testing.T) {
 	}
 }
 
-// worldRules keep clock, disk, terminal, other programs and open secrets in
-// the packages that are there for them.
+// worldRules restrict the use of clock, disk, terminal, other programs and revealed secrets
+// to the packages for them.
 var worldRules = []struct {
 	what    string
 	pkg     string // import path, "" for a method of any type
@@ -91,11 +90,11 @@ var worldRules = []struct {
 	{"opens a secret", "", "Reveal", "internal/pki internal/secret internal/inventory engine"},
 }
 
-// TestWorldAtTheEdge holds the source against worldRules.
+// TestWorldAtTheEdge checks the source against worldRules.
 func TestWorldAtTheEdge(t *testing.T) {
 	for dir, files := range parsePackages(t) {
 		if strings.HasPrefix(dir, "internal/bench/") || strings.HasPrefix(dir, "internal/testing/") {
-			continue // no part of mtlsplan: they are the outside world
+			continue // not a part of mtlsplan, but the outside world
 		}
 		for _, file := range files {
 			ast.Inspect(file.ast, func(n ast.Node) bool {
@@ -121,8 +120,8 @@ type sourceFile struct {
 	ast  *ast.File
 }
 
-// packageOf is the import path that an expression names, "" when it is not the
-// name of an imported package.
+// packageOf is the import path of the package that an expression names, "" when it does not
+// name an imported package.
 func (f sourceFile) packageOf(x ast.Expr) string {
 	id, ok := x.(*ast.Ident)
 	if !ok {

@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-// The more users, the more memory, and nowhere less by one user more.
+// The memory grows with the number of users, and never falls for one user more.
 func TestGarbageHasNoCliff(t *testing.T) {
 	last := 0
 	for users := 1; users < 1_000_000; users += 1 + users/50 {

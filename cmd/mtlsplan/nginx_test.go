@@ -52,9 +52,8 @@ func cmdFreePort(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdServerCert implements "servercert DIR NAME...": writes fullchain.pem and
-// privkey.pem for a server of these names to DIR, and root.pem, which issued
-// it.
+// cmdServerCert implements "servercert DIR NAME...": writes fullchain.pem and privkey.pem for
+// a server of these names to DIR, and root.pem, their issuer.
 func cmdServerCert(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: servercert DIR NAME...")
@@ -87,9 +86,8 @@ func cmdServerCert(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdNginxStart implements "nginx-start SITE...": an NGINX that includes the
-// sites as they are, and that has nothing to say about them, runs until the
-// script ends.
+// cmdNginxStart implements "nginx-start SITE...": runs an NGINX with the unchanged sites until
+// the script ends. It must print no warning about them.
 func cmdNginxStart(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: nginx-start SITE...")
@@ -128,8 +126,7 @@ http {
 	waitForLog(ts, "start worker process ", 1)
 }
 
-// cmdNginxReload implements "nginx-reload": the running NGINX reads its sites
-// anew.
+// cmdNginxReload implements "nginx-reload": the running NGINX reads its sites again.
 func cmdNginxReload(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: nginx-reload")
@@ -149,7 +146,7 @@ func nginxCommand(dir string, args ...string) *exec.Cmd {
 	return exec.Command("nginx", append([]string{"-p", dir + "/", "-c", "nginx.conf", "-e", "start.log"}, args...)...)
 }
 
-// testNginx runs nginx -t and wants its two lines of praise and no other.
+// testNginx runs nginx -t and expects its two lines of success and no other.
 func testNginx(ts *testscript.TestScript) {
 	out, err := nginxCommand(nginxDir(ts), "-t").CombinedOutput()
 	if err != nil || bytes.Count(out, []byte("\n")) != 2 || !bytes.Contains(out, []byte("test is successful")) {
@@ -162,7 +159,7 @@ func countInLog(ts *testscript.TestScript, text string) int {
 	return strings.Count(string(data), text)
 }
 
-// waitForLog returns when a text is in the error log so many times.
+// waitForLog returns when a text is in the error log this number of times.
 func waitForLog(ts *testscript.TestScript, text string, times int) {
 	for range 1000 {
 		if countInLog(ts, text) >= times {

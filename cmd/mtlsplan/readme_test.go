@@ -13,8 +13,8 @@ import (
 
 var consoleBlock = regexp.MustCompile("(?s)```console\n(.*?)```")
 
-// TestReadmeSession types the commands of the README's terminal session and
-// wants the output that stands below each. MTLSPLAN_UPDATE=1 writes it.
+// TestReadmeSession runs the commands of the README's terminal session and expects the output
+// below each. MTLSPLAN_UPDATE=1 writes it.
 func TestReadmeSession(t *testing.T) {
 	file, err := filepath.Abs(filepath.Join(repo, "README.md"))
 	if err != nil {
@@ -60,7 +60,7 @@ func TestReadmeSession(t *testing.T) {
 		return
 	}
 	if os.Getenv("MTLSPLAN_UPDATE") == "" {
-		t.Fatalf("the README's session is not what the program says; make golden writes this:\n%s", got.String())
+		t.Fatalf("the README's session differs from the program's output; make golden writes this:\n%s", got.String())
 	}
 	updated := append(bytes.Clone(readme[:at[2]]), got.Bytes()...)
 	updated = append(updated, readme[at[3]:]...)
@@ -69,8 +69,7 @@ func TestReadmeSession(t *testing.T) {
 	}
 }
 
-// TestScriptCommandsAreDocumented wants a row for every command in the scripts'
-// README.
+// TestScriptCommandsAreDocumented expects a row for every command in the scripts' README.
 func TestScriptCommandsAreDocumented(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(repo, "testdata", "scripts", "README.md"))
 	if err != nil {

@@ -18,10 +18,10 @@ import (
 	"mtlsplan/internal/plan"
 )
 
-// documents are all that commands print with --format json or yaml. The schema
-// of each is docs/schema/NAME.json.
+// documents are all documents that commands print with --format json or yaml. The schema of
+// each is docs/schema/NAME.json.
 var documents = []struct {
-	name  string // of the command, but for "error"
+	name  string // of the command, except for "error"
 	value any
 }{
 	{"plan", plan.PlanDocument{}},
@@ -35,8 +35,8 @@ var documents = []struct {
 	{"error", plan.ErrorDocument{}},
 }
 
-// enums are the words that a key may have, where a table of the program has
-// them, by type and key.
+// enums are the values that a key may have, by type and key, if the program has a table of
+// them.
 var enums = map[string]map[string][]string{
 	"Step":        {"action": texts(plan.Actions)},
 	"Reason":      {"code": codesIn(plan.Codes())},
@@ -68,8 +68,8 @@ func wordsIn(table []plan.Word) (out []string) {
 	return out
 }
 
-// schemaOf makes a document's schema from its type. Its descriptions are the
-// comments in the source, and absent where the source is not at hand.
+// schemaOf makes a document's schema from its type. The descriptions are the comments in the
+// source; they are absent where the source is missing.
 func schemaOf(name string, value any) *jsonschema.Schema {
 	r := &jsonschema.Reflector{Anonymous: true, ExpandedStruct: true, Mapper: mappedSchema}
 	if source := filepath.Join(repo, "internal", "plan"); isDir(source) {
@@ -86,7 +86,7 @@ func schemaOf(name string, value any) *jsonschema.Schema {
 	version.Const = plan.FormatVersion
 	version.Description = "Version of the format. It rises when a key is removed or changes its meaning, not when one is added."
 	for _, property := range s.Properties.FromOldest() {
-		if len(property.OneOf) == 2 { // nullable: the library describes the first of both
+		if len(property.OneOf) == 2 { // nullable: the library describes the first of the two
 			property.Description, property.OneOf[0].Description = property.OneOf[0].Description, ""
 		}
 	}
@@ -110,7 +110,7 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// mappedSchema knows the types that say more than their kind does.
+// mappedSchema has the schemas of types that say more than their kinds.
 func mappedSchema(t reflect.Type) *jsonschema.Schema {
 	switch t {
 	case reflect.TypeFor[plan.Owner]():
@@ -126,16 +126,16 @@ func mappedSchema(t reflect.Type) *jsonschema.Schema {
 	return nil
 }
 
-// described is a Go comment as a description: on one line, and without the
-// name of its type, with which it begins.
+// described makes a description of a Go comment: on one line, and without the name of the
+// type, with which it begins.
 func described(key, comment string) string {
 	text := strings.TrimPrefix(strings.Join(strings.Fields(comment), " "), key[strings.LastIndex(key, ".")+1:]+" is ")
 	first, n := utf8.DecodeRuneInString(text)
 	return string(unicode.ToUpper(first)) + text[n:]
 }
 
-// TestDocsSchemas holds docs/schema against the types of the documents, from
-// which it writes the schemas anew when MTLSPLAN_UPDATE is set.
+// TestDocsSchemas compares docs/schema with the types of the documents. With MTLSPLAN_UPDATE
+// it writes the schemas from the types.
 func TestDocsSchemas(t *testing.T) {
 	dir := filepath.Join(repo, "docs", "schema")
 	update := os.Getenv("MTLSPLAN_UPDATE") != ""
@@ -174,7 +174,7 @@ func TestDocsSchemas(t *testing.T) {
 	}
 	for _, f := range files {
 		if !slices.Contains(names, f.Name()) {
-			t.Errorf("docs/schema/%s is no document's", f.Name())
+			t.Errorf("docs/schema/%s belongs to no document", f.Name())
 		}
 	}
 }
@@ -213,7 +213,7 @@ func documentDocs(p page) {
 			defs[name] = def
 		}
 	}
-	for i := 0; i < len(types); i++ { // what is in a type comes after it
+	for i := 0; i < len(types); i++ { // a type comes before the types that it names
 		p.heading(3, "Type: "+types[i])
 		schemaTable(p, defs[types[i]], &types)
 		switch types[i] {
@@ -231,7 +231,7 @@ func schemaTable(p page, s *jsonschema.Schema, types *[]string) {
 	var rows [][]string
 	for key, property := range s.Properties.FromOldest() {
 		if key == "format_version" {
-			continue // said once, for all documents
+			continue // described once, for all documents
 		}
 		form, doc := formOf(property, types), property.Description
 		if !slices.Contains(s.Required, key) {
@@ -242,7 +242,7 @@ func schemaTable(p page, s *jsonschema.Schema, types *[]string) {
 	p.table([]string{"key", "form", "meaning"}, rows)
 }
 
-// formOf says in a word or two what a value is.
+// formOf describes a value's form in a word or two.
 func formOf(s *jsonschema.Schema, types *[]string) string {
 	switch {
 	case s.Ref != "":

@@ -11,18 +11,18 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets scripts run this very code as the command mtlsplan; the
-// documents that it prints there are held against their schemas.
+// TestMain lets scripts run this binary as the command mtlsplan; the documents that it prints
+// there are checked against their schemas.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"mtlsplan": checkedMain})
 }
 
 var scriptsDir = filepath.Join("..", "..", "testdata", "scripts")
 
-// TestScripts runs testdata/scripts: one file, one behaviour. When a script is
-// through, everything that mtlsplan issued in it is judged; programs that are
-// not ours judge it when all are. MTLSPLAN_UPDATE=1 rewrites the golden files,
-// and leaves out the scripts that have none.
+// TestScripts runs testdata/scripts: one file, one behaviour. After each script, everything
+// that mtlsplan issued in it is judged in process; other programs judge it after all
+// scripts. MTLSPLAN_UPDATE=1 rewrites the golden files, and leaves out the scripts that
+// have none.
 func TestScripts(t *testing.T) {
 	all, err := filepath.Glob(filepath.Join(scriptsDir, "*.txtar"))
 	if err != nil {
@@ -56,7 +56,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// scriptCommands are the commands that scripts have beside testscript's own.
+// scriptCommands are the commands of scripts besides testscript's own.
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){}
 
 // setupScript gives every script the repository's root as $REPO.
@@ -69,7 +69,7 @@ func setupScript(env *testscript.Env) error {
 	return nil
 }
 
-// judgeScript judges the output directories of a script that went well.
+// judgeScript judges the output directories of a script that succeeded.
 func (d *docket) judgeScript(env *testscript.Env) {
 	if t, ok := env.T().(interface{ Failed() bool }); ok && t.Failed() {
 		return

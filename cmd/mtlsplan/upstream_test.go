@@ -24,9 +24,8 @@ func init() {
 	scriptCommands["websocket"] = cmdWebSocket
 }
 
-// cmdUpstream implements "upstream NAME ADDR": an application that answers
-// until the script ends with the request as it got it, and echoes what comes
-// over a WebSocket.
+// cmdUpstream implements "upstream NAME ADDR": runs an application until the script ends. It
+// answers with the request as received, and echoes messages on a WebSocket.
 func cmdUpstream(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: upstream NAME ADDR")
@@ -65,15 +64,15 @@ func (name upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "identity: %s\nserial: %s\nbody: %d bytes\n", who.email, who.serial, len(body))
 }
 
-// identity is what an application learns about a client from its proxy.
+// identity is an application's knowledge of a client, from its proxy.
 type identity struct {
-	email  string // by the rule that Mattermost had until version 10
+	email  string // by Mattermost's rule until version 10
 	serial string // of the certificate in the other header
 }
 
-// readIdentity takes the subject apart as Mattermost did: at every "/", then at
-// every "="; a part with exactly two pieces of which the first is
-// "emailAddress" counts, and the last such part wins.
+// readIdentity splits the subject as Mattermost did: at every "/", then at every "="; a part
+// with exactly two pieces of which the first is "emailAddress" counts, and the last such part
+// wins.
 func readIdentity(h http.Header) identity {
 	var who identity
 	for part := range strings.SplitSeq(h.Get("X-SSL-Client-Cert-Subject-DN"), "/") {
@@ -94,8 +93,8 @@ func readIdentity(h http.Header) identity {
 }
 
 // cmdWebSocket implements "websocket ADDR HOST PATH TEXT [P12 PASSPHRASE]":
-// opens a WebSocket over TLS, sends the text and prints what comes back.
-// "! websocket" wants the handshake refused.
+// opens a WebSocket over TLS, sends the text and prints the answer.
+// "! websocket" expects a refused handshake.
 func cmdWebSocket(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 4 && len(args) != 6 {
 		ts.Fatalf("usage: [!] websocket ADDR HOST PATH TEXT [P12 PASSPHRASE]")

@@ -21,10 +21,9 @@ import (
 
 func init() { scriptCommands["crowd"] = cmdCrowd }
 
-// crowd SPEC PROCESSES ROUNDS [FLAG...] lets processes of the real program, built
-// with these flags, work on one directory at once. In every round each applies SPEC
-// with two users of its own, so that the one takes away whom the other has
-// added. Readers look on all the time.
+// crowd SPEC PROCESSES ROUNDS [FLAG...] lets processes of the real program, built with these
+// flags, work on one directory at once. In every round each applies SPEC with two users of
+// its own, so that each removes the users that another has added. Readers run all the time.
 func cmdCrowd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: crowd SPEC PROCESSES ROUNDS [FLAG...]")
@@ -81,8 +80,8 @@ func (c *crowd) specFile(process int) string {
 	return filepath.Join(c.work, fmt.Sprintf("%d.hcl", process))
 }
 
-// spec writes what a process wants in a round: one user of its own who is new,
-// and one who comes and goes.
+// spec writes the spec of a process for a round: one new user of its own, and one who comes
+// and goes.
 func (c *crowd) spec(process, round int) error {
 	text := c.head
 	if round > 0 {
@@ -119,20 +118,19 @@ func (c *crowd) round(r, processes int) {
 	wg.Wait()
 }
 
-// check looks at the directory between two rounds. known are the rows of the
-// database so far.
+// check checks the directory between two rounds. known are the rows of the database so far.
 func (c *crowd) check(round, processes int, known map[string]ledger.Row) error {
 	if err := checkState(c.dir); err != nil {
 		return fmt.Errorf("round %d: %w", round, err)
 	}
-	db, err := readRecord(c.dir) // which refuses a serial that is there twice
+	db, err := readRecord(c.dir) // it refuses a serial that occurs twice
 	if err != nil {
 		return err
 	}
 	for serial, was := range known {
 		row, there := db.rows[serial]
 		if !there || was.State == ledger.Revoked && row != was {
-			return fmt.Errorf("round %d: what was recorded of %s is lost", round, serial)
+			return fmt.Errorf("round %d: the record of %s is lost", round, serial)
 		}
 	}
 	if len(db.issued) != len(db.rows) {
@@ -144,15 +142,15 @@ func (c *crowd) check(round, processes int, known map[string]ledger.Row) error {
 	}
 	for p := 1; p <= processes; p++ {
 		if owner := fmt.Sprintf("user.r%dp%d", round, p); !issued[owner] {
-			return fmt.Errorf("round %d: process %d ended well, and %s has no record", round, p, owner)
+			return fmt.Errorf("round %d: process %d succeeded, but %s has no record", round, p, owner)
 		}
 	}
 	maps.Copy(known, db.rows)
 	return nil
 }
 
-// look reads beside the writers: it must never fail, and accuse nobody of what a
-// live run has not finished yet.
+// look reads beside the writers. It must never fail, and must not report as a fault the
+// unfinished work of a live run.
 func (c *crowd) look(stop chan bool, args []string) {
 	for {
 		select {
@@ -160,7 +158,7 @@ func (c *crowd) look(stop chan bool, args []string) {
 			return
 		default:
 		}
-		time.Sleep(30 * time.Millisecond) // most of the machine is for the writers
+		time.Sleep(30 * time.Millisecond) // leave most of the machine to the writers
 		out, err := c.run(args[0], 0, args[1:]...)
 		c.looks.Add(1)
 		if err != nil {

@@ -20,12 +20,11 @@ func init() { scriptCommands["power-cut"] = cmdPowerCut }
 
 // power-cut SPEC DIR DATE MOMENTS PAUSE TYPE [OPTION...] puts a copy of DIR on a
 // file system of this type on a disk image, mounted with the options, and
-// applies SPEC to it as if it were DATE. At so many moments, evenly over all
-// file-changing calls, the power is cut: the image is copied while it is
-// mounted, PAUSE seconds after the call, with what the kernel has written to it
-// until then. What the copy holds once it is mounted must be sound, and the next
-// run leads to where an undisturbed one leads. Of a run that has ended with 0
-// nothing is lost.
+// applies SPEC to it as if it were DATE. At this number of moments, evenly over all
+// file-changing calls, the power is cut: the image is copied while it is mounted, PAUSE
+// seconds after the call, with everything that the kernel has written to it by then. The
+// copy is mounted and must be sound, and the next run must give the result of an undisturbed
+// one. If the run had ended with 0, nothing may be lost.
 func cmdPowerCut(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 6 {
 		ts.Fatalf("usage: power-cut SPEC DIR DATE MOMENTS PAUSE TYPE [OPTION...]")
@@ -44,12 +43,12 @@ func cmdPowerCut(ts *testscript.TestScript, neg bool, args []string) {
 	r, _, stderr, err := p.run(reference, killat.Strike{})
 	ts.Check(err)
 	if r.Code != 0 {
-		ts.Fatalf("the run fails without any harm: exit %d: %s", r.Code, stderr)
+		ts.Fatalf("the run fails even without harm: exit %d: %s", r.Code, stderr)
 	}
 	p.want, err = shape(reference)
 	ts.Check(err)
 	ts.Defer(func() {
-		for exec.Command("umount", "-l", p.disk).Run() == nil { // a copy may lie over the first one
+		for exec.Command("umount", "-l", p.disk).Run() == nil { // a copy may be mounted over the first one
 		}
 	})
 	ts.Check(p.makeDisk())
@@ -73,7 +72,7 @@ func (p *powerCut) makeDisk() error {
 	if err != nil {
 		return err
 	}
-	// The smallest that mkfs.xfs makes; the file has holes.
+	// The smallest size for mkfs.xfs; the file is sparse.
 	if err := f.Truncate(320 << 20); err != nil {
 		return err
 	}
@@ -89,7 +88,7 @@ func (p *powerCut) makeDisk() error {
 	return mount(p.disk, "-o", p.options, p.image)
 }
 
-// cut runs until a strike and looks at what is on the disk then.
+// cut runs up to a strike and examines the disk.
 func (p *powerCut) cut(strike killat.Strike) (err error) {
 	dir := filepath.Join(p.disk, "out")
 	if err := copyTree(p.base, dir); err != nil {
@@ -103,8 +102,8 @@ func (p *powerCut) cut(strike killat.Strike) (err error) {
 		return err
 	}
 	time.Sleep(p.pause)
-	// cp reads what has got to the image. The program's pages that are still in
-	// memory are lost, as they are when the power goes.
+	// cp reads the data that has reached the image. The program's pages that are still in
+	// memory are lost, as in a power cut.
 	after := filepath.Join(p.work, "after")
 	if out, err := exec.Command("cp", "--sparse=always", p.image, after).CombinedOutput(); err != nil {
 		return fmt.Errorf("cp: %w: %s", err, out)
@@ -113,7 +112,7 @@ func (p *powerCut) cut(strike killat.Strike) (err error) {
 	if p.kind == "xfs" {
 		options += ",nouuid" // the image's twin is mounted
 	}
-	// Over the first one, since a site holds the paths of its directory.
+	// Over the first one, since a site names the paths of its directory.
 	if err := mount(p.disk, "-o", options, after); err != nil {
 		return err
 	}
@@ -126,7 +125,7 @@ func (p *powerCut) cut(strike killat.Strike) (err error) {
 	return p.survived(dir, r)
 }
 
-// survived looks at what is left behind a power cut.
+// survived checks the directory after a power cut.
 func (p *powerCut) survived(dir string, r killat.Result) error {
 	if err := checkState(dir); err != nil {
 		return err
@@ -136,17 +135,17 @@ func (p *powerCut) survived(dir string, r killat.Result) error {
 		return fmt.Errorf("the next run ends with %d: %s", code, out)
 	}
 	if !r.Fired && !bytes.Contains([]byte(out), []byte("Nothing to do")) {
-		return fmt.Errorf("the run had ended with %d, and the next one had something to do: %s", r.Code, out)
+		return fmt.Errorf("the run had ended with %d, but the next one had something to do: %s", r.Code, out)
 	}
 	have, err := shape(dir)
 	if err == nil && have != p.want {
-		err = fmt.Errorf("the next run has led to\n%s\nwhere an undisturbed one leads to\n%s", have, p.want)
+		err = fmt.Errorf("the next run gives\n%s\nwhere an undisturbed one gives\n%s", have, p.want)
 	}
 	return err
 }
 
-// unmount waits for the children of other tests that hold on to the file system
-// between their fork and their exec.
+// unmount waits for children of other tests that still use the file system between their fork
+// and their exec.
 func unmount(dir string) error {
 	for tries := 1; ; tries++ {
 		out, err := exec.Command("umount", dir).CombinedOutput()

@@ -26,9 +26,9 @@ func init() {
 	scriptCommands["hostile"] = cmdHostile
 }
 
-// scriptCondition knows what the world may forbid. [mounts]: file systems can be
-// mounted. The continuous integration is a place where they can: there it is an
-// error if not, so that no script is left out without a word.
+// scriptCondition evaluates conditions of the environment. [mounts]: file systems can be
+// mounted. In continuous integration they must be: there it is an error if they cannot, so
+// that no script is skipped silently.
 func scriptCondition(name string) (bool, error) {
 	if name != "mounts" {
 		return false, fmt.Errorf("unknown condition %q", name)
@@ -48,8 +48,8 @@ func scriptCondition(name string) (bool, error) {
 	return false, nil
 }
 
-// mounted DIR ARG... makes a directory and mounts on it what the arguments of
-// mount say, until the script ends.
+// mounted DIR ARG... makes a directory and mounts a file system on it until the script ends;
+// the arguments are mount's.
 func cmdMounted(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: mounted DIR ARG...")
@@ -69,8 +69,8 @@ func mount(dir string, args ...string) error {
 	return nil
 }
 
-// immutable DIR makes a directory unchangeable, also for root; ! immutable takes
-// that back, which the end of the script does as well.
+// immutable DIR makes a directory unchangeable, also for root; ! immutable undoes that, as
+// does the end of the script.
 func cmdImmutable(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: [!] immutable DIR")
@@ -86,8 +86,8 @@ func cmdImmutable(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { _ = exec.Command("chattr", "-i", dir).Run() })
 }
 
-// fill DIR WHAT LEFT uses up a file system but for LEFT kilobytes ("bytes") or
-// files ("files"), with files named fill.
+// fill DIR WHAT LEFT fills a file system until LEFT kilobytes ("bytes") or files ("files") are
+// free, with files named fill.
 func cmdFill(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: fill DIR bytes|files LEFT")
@@ -108,7 +108,7 @@ func cmdFill(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// sound DIR... holds output directories against what holds at every instant.
+// sound DIR... checks the invariants of output directories.
 func cmdSound(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: sound DIR...")
@@ -120,8 +120,8 @@ func cmdSound(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// intruders put something else in the place of a file. Each may use a victim, a
-// file or directory outside of the output directory.
+// intruders put another kind of file in the place of a file. Each may use a victim, a file or
+// directory outside the output directory.
 var intruders = []struct {
 	kind string
 	put  func(path, victim string) error
@@ -132,14 +132,13 @@ var intruders = []struct {
 	{"fifo", func(path, _ string) error { return syscall.Mkfifo(path, 0o600) }},
 	{"directory", func(path, _ string) error { return os.Mkdir(path, 0o700) }},
 	{"socket", func(path, _ string) error { return syscall.Mknod(path, syscall.S_IFSOCK|0o600, 0) }},
-	{"device", func(path, _ string) error { return syscall.Mknod(path, syscall.S_IFCHR|0o600, 1<<8|3) }}, // null
+	{"device", func(path, _ string) error { return syscall.Mknod(path, syscall.S_IFCHR|0o600, 1<<8|3) }}, // /dev/null
 }
 
-// hostile SPEC LEAVER DIR ARG... applies SPEC, in which the user LEAVER is
-// missing, to copies of DIR, in each of which
-// something else lies in the place of one file or directory that mtlsplan owns.
-// Each run must refuse it in a sentence, within ten seconds, and change nothing
-// outside; when it is gone, the next run goes through.
+// hostile SPEC LEAVER DIR ARG... applies SPEC, which lacks the user LEAVER, to copies of DIR.
+// In each copy one file or directory of mtlsplan is replaced by another kind of file. Each
+// run must refuse it with a message, within ten seconds, and change nothing outside. Once
+// the intruder is removed, the next run must succeed.
 func cmdHostile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: hostile SPEC LEAVER DIR ARG...")
@@ -187,7 +186,7 @@ type hostile struct {
 	refused, passed     int
 }
 
-// sentence is how a refusal looks: who, which file, what, and what to do.
+// sentence is the form of a refusal: owner, file, fault and remedy.
 var sentence = regexp.MustCompile(`(?m)^(mtlsplan|[a-z]+\.[^ :]+): .+: .+`)
 
 func (h *hostile) try(name string, intruder int) error {
@@ -233,10 +232,10 @@ func (h *hostile) try(name string, intruder int) error {
 	}
 	switch {
 	case after != before:
-		return fmt.Errorf("it changed what is outside\n%s\nto\n%s", before, after)
+		return fmt.Errorf("it changed the files outside from\n%s\nto\n%s", before, after)
 	case code == exitDone:
-		// What is not ours in the place of a file that was to be taken away stays
-		// where it is. What only spares time is done without.
+		// An intruder in the place of a file to be removed stays there. A file that only saves
+		// time is not needed.
 		h.passed++
 		if !slices.Contains(timeSavers, name) && !strings.HasPrefix(name, "db/retired/") && !strings.Contains(name, h.leaver+"-m.") {
 			return fmt.Errorf("it ended with 0: %s", said)
@@ -250,7 +249,7 @@ func (h *hostile) try(name string, intruder int) error {
 		return err
 	}
 	if code, said, err := h.apply(dir); err != nil || code != exitDone {
-		return fmt.Errorf("when it was gone, the next run ended with %d: %v: %s", code, err, said)
+		return fmt.Errorf("after the intruder was removed, the next run ended with %d: %v: %s", code, err, said)
 	}
 	return checkState(dir)
 }

@@ -18,14 +18,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// yearsProxy is one NGINX that every team's sites are put before, one after
-// the other. $FRESH and $RESUMED are the ports of the sites of these names.
+// yearsProxy is one NGINX for the sites of every team, one after the other. $FRESH and
+// $RESUMED are the ports of the sites of these names.
 type yearsProxy struct {
 	ts      *testscript.TestScript
 	running bool
 }
 
-// deploy puts a team's sites, and what they read, where NGINX reads them.
+// deploy puts a team's sites, and the files that they name, where NGINX reads them.
 func (p *yearsProxy) deploy(t *team) {
 	live := p.ts.MkAbs("live")
 	p.ts.Check(os.MkdirAll(live, 0o755))
@@ -42,8 +42,8 @@ func (p *yearsProxy) deploy(t *team) {
 	p.running = true
 }
 
-// visit is a user's program, which keeps its TLS session. With TLS 1.2 that is
-// openssl s_client, because Go resumes no session by its identifier.
+// visit is a user's client, which keeps its TLS session. With TLS 1.2 that is openssl
+// s_client, because Go resumes no session by its identifier.
 type visit struct {
 	client  *client
 	site    string
@@ -56,8 +56,8 @@ func (v visit) String() string {
 	return fmt.Sprintf("%s at %s with %s", filepath.Base(v.client.file), v.site, tls.VersionName(v.version))
 }
 
-// agrees plays the month on which NGINX looks, which is the real one: everybody
-// comes in before its run, and comes back after it.
+// agrees plays the month of the comparison with NGINX, which is the real one: every user
+// visits before the run, and again after it.
 func (p *yearsProxy) agrees(t *team, m int) {
 	p.deploy(t)
 	var visits []visit
@@ -81,7 +81,7 @@ func (p *yearsProxy) agrees(t *team, m int) {
 		}
 	}
 	if in == 0 || kept != in/2 {
-		p.ts.Fatalf("month %d: %d come in, and %d resume a session, which one of the two sites lets", m, in, kept)
+		p.ts.Fatalf("month %d: %d come in and %d resume a session, which one of the two sites allows", m, in, kept)
 	}
 	t.live(m)
 	p.deploy(t)
@@ -93,7 +93,7 @@ func (p *yearsProxy) agrees(t *team, m int) {
 	fmt.Fprintf(p.ts.Stdout(), "month %d: %d of %d visits came in, %d sessions could be resumed\n", m, in, len(visits), kept)
 }
 
-// ask lets everybody come, wants those in who may, and counts them.
+// ask lets every user visit, expects success for those who may come in, and counts them.
 func (p *yearsProxy) ask(visits []visit, m int, when string) (in int) {
 	for _, v := range visits {
 		a := p.come(v)

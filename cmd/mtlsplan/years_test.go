@@ -21,20 +21,18 @@ import (
 
 func init() { scriptCommands["years"] = cmdYears }
 
-// month is what passes between two runs of the years.
+// month is the time between two runs.
 const month = 730 * time.Hour
 
-// cmdYears implements "years SPEC TIMELINE": plays a team's years, a run a
-// month, the last of them today. The spec is that of the CA and the sites; the
-// timeline says who comes and goes, a line a month: MONTH EVENT [NAME...]; the
-// events are join, leave, lose (a laptop), reissue (which must happen by
-// itself), rollover, skip (no run) and proxy.
+// cmdYears implements "years SPEC TIMELINE": plays the years of a team, a run a month, the
+// last of them today. The spec has the CA and the sites. The timeline lists the events, a
+// line for each: MONTH EVENT [NAME...]. The events are join, leave, lose (a laptop), reissue
+// (which must happen by itself), rollover, skip (no run) and proxy.
 //
-// After every month openssl verify must let everybody in who may come in, and
-// nobody else, and a second run must have nothing to do. What happens in a
-// month with proxy is asked of a real NGINX as well, before and after the run.
-// NGINX goes by the real clock, so those months are played as the last ones of
-// a team of their own, which has the same past.
+// After every month openssl verify must let in every user who may come in, and nobody else,
+// and a second run must have nothing to do. In a month with proxy a real NGINX must agree,
+// before and after the run. NGINX goes by the real clock, so each of those months is played
+// as the last one of a team of its own, which has the same past.
 func cmdYears(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: years SPEC TIMELINE")
@@ -128,7 +126,7 @@ func (t *team) run(m int, args ...string) string {
 	return out.String()
 }
 
-// live is one month: what has happened, and then the run from cron.
+// live is one month: the events, and then the run from cron.
 func (t *team) live(m int) {
 	events := t.timeline[m]
 	if events["skip"] != nil {
@@ -159,7 +157,7 @@ func (t *team) live(m int) {
 	}
 }
 
-// receive gives users what is new for them.
+// receive gives users their new files.
 func (t *team) receive(m int) {
 	for _, u := range t.users {
 		file := t.out(u + "-team.crt")
@@ -199,7 +197,7 @@ func (t *team) takeCA() bool {
 	return true
 }
 
-// check asks OpenSSL who may come in, and mtlsplan whether there is more to do.
+// check asks OpenSSL who may come in, and mtlsplan for further steps.
 func (t *team) check(m int) {
 	now := t.at(m)
 	var good, bad []string
@@ -226,7 +224,7 @@ func (t *team) check(m int) {
 	if len(bad) > 0 {
 		said, _ := exec.Command("openssl", append(args, bad...)...).CombinedOutput()
 		if bytes.Count(said, []byte(": verification failed\n")) != len(bad) {
-			t.ts.Fatalf("month %d: OpenSSL lets somebody in who has left:\n%s", m, said)
+			t.ts.Fatalf("month %d: OpenSSL lets a departed user in:\n%s", m, said)
 		}
 	}
 	if t.timeline[m]["skip"] != nil {
@@ -234,7 +232,7 @@ func (t *team) check(m int) {
 	}
 	before := t.snapshot()
 	if said := t.run(m, "apply"); !strings.HasPrefix(said, "Nothing to do") || t.snapshot() != before {
-		t.ts.Fatalf("month %d: the second run has done something:\n%s", m, said)
+		t.ts.Fatalf("month %d: the second run found something to do:\n%s", m, said)
 	}
 }
 

@@ -1,7 +1,6 @@
-// Package bench measures mtlsplan as whole processes: what it costs against the
-// floor, a program that does the same work with nothing around it, and against
-// other programs that do the job. docs/performance.md says what each row is and
-// how to repeat it.
+// Package bench measures mtlsplan as whole processes. Its cost is compared with the
+// floor, a program that does only the bare work, and with other programs for the
+// same job. docs/performance.md describes each row and how to repeat it.
 package bench
 
 import (
@@ -18,18 +17,18 @@ import (
 	"time"
 )
 
-// What the environment may say, beside the variables of the peers:
+// Variables of the environment, besides those of the peers:
 //
 //	LARGE=1      also measure 100,000 users
 //	PEERS=1      also measure the other programs that this machine has
 //	COMPARE=BIN  measure this build of mtlsplan instead of floor and peers
-//	WORK=DIR     where to measure
+//	WORK=DIR     measure in this directory
 var compared = os.Getenv("COMPARE")
 
 // BenchmarkProcess measures every row: run=ROW/users=N/prog=PROGRAM. The
-// programs of a row take turns, A B A B, so that what happens to the machine
-// happens to all of them; -count says how many. Then each program is a
-// benchmark of its own, which gives one turn's figures each time that it is run.
+// programs of a row take turns, A B A B, so that a disturbance of the machine affects
+// all of them; -count is the number of turns. Then each program is a benchmark of
+// its own, which reports the figures of one turn each time that it is run.
 func BenchmarkProcess(b *testing.B) {
 	l := newLab(b)
 	describeMachine(l)
@@ -64,7 +63,7 @@ func report(b *testing.B, all []series) {
 	}
 }
 
-// TestRows runs every row once with a few users. No time is judged.
+// TestRows runs every row once with a few users. It judges no time.
 func TestRows(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it makes some hundred users")
@@ -83,23 +82,23 @@ func TestRows(t *testing.T) {
 				}
 			}
 			if name, _, _ := strings.Cut(r.name, " beside "); !strings.Contains(string(page), "`"+name) {
-				t.Errorf("docs/performance.md does not say what `%s` is", name)
+				t.Errorf("docs/performance.md does not describe `%s`", name)
 			}
 		})
 	}
 }
 
-// row is one thing that is measured.
+// row is one scenario.
 type row struct {
 	name  string
-	users []int // nil for those whose cost per user is compared
-	turns int   // at most, 0 for as many as are asked for
-	// begin makes what the row needs, and returns what makes the commands of
+	users []int // nil for the usual numbers, whose costs per user are compared
+	turns int   // at most; 0 for -count
+	// begin prepares the row, and returns a function that prepares the commands of
 	// each turn. Neither is measured.
 	begin func(l *lab, n int) func() []command
 }
 
-// sizes are how many users a row is measured with, where these are the usual
+// sizes are the numbers of users that a row is measured with, given the usual
 // numbers.
 func (r row) sizes(most int, usual ...int) []int {
 	if r.users == nil {
@@ -115,7 +114,7 @@ func usual() []int {
 	return []int{1000, 10_000}
 }
 
-// sample is what one process cost, by unit.
+// sample is the cost of one process, by unit.
 type sample map[string]float64
 
 // series is the samples of one program in one row.
@@ -128,15 +127,15 @@ type series struct {
 type command struct {
 	prog   string
 	argv   []string
-	env    []string     // beside the environment
+	env    []string     // added to the environment
 	dir    string       // its working directory
-	before func() error // what it finds; not measured
+	before func() error // prepares the directory; not measured
 	code   int          // its exit code
-	says   string       // what the end of its output must hold
-	writes string       // directory in which the files that it writes are counted; "" for none
+	says   string       // must be in its output
+	writes string       // directory in which written files are counted; "" for none
 }
 
-// lab is where everything is measured, and with what.
+// lab is the place of all measurements, and the programs for them.
 type lab struct {
 	testing.TB
 	dir      string // nothing in it is deleted before the end
@@ -144,15 +143,15 @@ type lab struct {
 	programs []program
 	floor    program
 	worlds   map[string]*world
-	certyaml map[int]string // directories that it has filled, by number of users
+	certyaml map[int]string // directories that certyaml has filled, by number of users
 }
 
 type program struct{ name, path string }
 
-// newLab makes a work directory: below WORK if that is set, else, where that is
-// allowed, on a file system of its own, else in the temporary directory. ext4
-// makes files many times slower for an hour after a big tree was deleted, so
-// that a file system of its own keeps both the measurement and the machine clean.
+// newLab makes a work directory: below WORK if that is set, else as root on a file
+// system of its own, else in the temporary directory. ext4 makes files many times
+// slower for an hour after a big tree was deleted, so a file system of its own
+// protects both the measurement and the machine.
 func newLab(tb testing.TB) *lab {
 	l := &lab{TB: tb, worlds: map[string]*world{}, certyaml: map[int]string{}}
 	var err error
@@ -183,8 +182,8 @@ func (l *lab) check(err error, words ...string) {
 	}
 }
 
-// mountImage makes an ext4 file system in a sparse file and mounts it until a
-// test has ended.
+// mountImage makes an ext4 file system in a sparse file and mounts it until the end
+// of a test.
 func (l *lab) mountImage(until testing.TB, name, size, options string) string {
 	point := filepath.Join(l.base, name)
 	out, err := exec.Command("sh", "-ec", `mkdir "$0"; truncate -s "$1" "$0.img"; mkfs.ext4 -q -F "$0.img"; mount -o "$2" "$0.img" "$0"`,
@@ -221,14 +220,14 @@ func (l *lab) turns(r row, n, count int) (all []series) {
 	return all
 }
 
-// measure runs one command and reads its cost, and that of all processes that
-// it waited for, from the kernel.
+// measure runs one command. The kernel gives its cost, with that of all processes
+// that it waited for.
 func (l *lab) measure(c command) sample {
 	l.Helper()
 	if c.before != nil {
 		l.check(c.before())
 	}
-	// A run must not pay for what others have left to be written.
+	// A run must not pay for dirty pages of earlier ones.
 	_ = exec.Command("sync", "-f", l.dir).Run()
 	// The output is kept off the measured file system.
 	output, err := os.CreateTemp("", "bench-output-")
@@ -243,11 +242,11 @@ func (l *lab) measure(c command) sample {
 	wall := time.Since(begin)
 	text, _ := os.ReadFile(output.Name())
 	if state := cmd.ProcessState; state == nil || state.ExitCode() != c.code || !strings.Contains(string(text), c.says) {
-		l.Fatalf("%s %q ended with %v, expected %d and %q; its last words:\n%s", c.prog, c.argv[1:], err, c.code, c.says, text[max(0, len(text)-2000):])
+		l.Fatalf("%s %q ended with %v, expected %d and %q; the end of its output:\n%s", c.prog, c.argv[1:], err, c.code, c.says, text[max(0, len(text)-2000):])
 	}
 	s := sample{"ns/op": float64(wall), "cpu-ns/op": float64(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime())}
-	// A process that was started begins with the peak of the one that started
-	// it, so this program must stay small itself.
+	// The peak of a new process begins with the peak of its parent, so this program
+	// must stay small itself.
 	s["rss-B"] = float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) * 1024
 	if c.writes != "" {
 		s["files"] = float64(l.countWritten(c.writes, begin))
@@ -264,7 +263,7 @@ func (l *lab) countWritten(dir string, since time.Time) int {
 	return len(out)
 }
 
-// describeMachine prints lines of the benchmark format beside testing's own.
+// describeMachine adds lines in the benchmark format to those of package testing.
 func describeMachine(l *lab) {
 	out, err := exec.Command("sh", "-c", `echo "machine: $(nproc) cores, $(awk '/^MemTotal/ { printf "%.0f GiB", $2/1048576 }' /proc/meminfo),"\
 		"$(stat -f -c %T "$0" | sed 's,ext2/ext3,ext4,') on $(uname -sr), $(go env GOVERSION), $(openssl version | sed 's/ (.*//')"; date '+date: %F'`, l.dir).Output()
@@ -272,13 +271,13 @@ func describeMachine(l *lab) {
 	fmt.Print(string(out))
 }
 
-// peers are other programs that do the job, or a part of it. Each is driven by a
-// shell script, as its users would: bash -c SCRIPT NAME SCENARIO N ALG, in the
-// directory to work in, with PEER as the program. A variable, OPENSSL for
-// openssl, names the program that is not on PATH.
+// peers are other programs for the job or a part of it. A shell script drives each
+// of them as its users would: bash -c SCRIPT NAME SCENARIO N ALG, in the directory
+// to work in, with the program in PEER. For a program that is not on PATH, a variable
+// names it: OPENSSL for openssl.
 var peers = []string{"openssl", "certyaml", "easyrsa", "step"}
 
-// peer is a peer's command, if the machine has it and it is asked for.
+// peer is a peer's command; ok is false if the machine lacks it or COMPARE is set.
 func (l *lab) peer(name, scenario string, n int, dir, alg string) (c command, ok bool) {
 	path, err := exec.LookPath(cmp.Or(os.Getenv(strings.ToUpper(name)), name))
 	if err != nil || compared != "" {
@@ -295,7 +294,7 @@ func peerRows() (all []row) {
 	for _, p := range peers {
 		all = append(all, row{"fresh EC beside " + p, []int{100}, 5, func(l *lab, n int) func() []command {
 			if _, ok := l.peer(p, "fresh", n, "", "ec"); !ok {
-				l.Skipf("%s is not here: put it on PATH, or name it in %s", p, strings.ToUpper(p))
+				l.Skipf("%s is not installed: put it on PATH, or name it in %s", p, strings.ToUpper(p))
 			}
 			return func() []command {
 				c, _ := l.peer(p, "fresh", n, l.fresh("peer"), "ec")

@@ -12,9 +12,9 @@ import (
 )
 
 // A world is a directory in which one program works: a spec with the users as
-// blocks, one with the same users as a roster, and what the program makes of
-// them. Its users are a window over user000000, user000001, …: people are added
-// at its end and leave at its beginning.
+// blocks, one with the same users as a roster, and the program's files. Its users
+// are a window over user000000, user000001, …: users join at its end and depart at
+// its beginning.
 type world struct {
 	program
 	dir        string
@@ -25,19 +25,19 @@ type world struct {
 
 const blocksSpec, rosterSpec, rosterFile = "users.hcl", "roster.hcl", "users.csv"
 
-// One certificate of shortEvery is good for shortDays only, so that 1 % are due
+// One certificate of shortEvery is valid for shortDays only, so that 1 % are due
 // after renewDays and again after each further renewDays.
 const shortEvery, shortDays, renewDays = 100, 35, 30
 
-// What mtlsplan says at the end of an apply, and of a run without work.
+// The output at the end of an apply, and of a run with nothing to do.
 const applied, nothing = "Applied: ", "Nothing to do: "
 
-// workers is how many users the floor makes at the same time: the cores that
-// targets are given for.
+// workers is the number of users that the floor makes at the same time: the number
+// of cores for which the targets hold.
 const workers = 2
 
-// head is the same for all: the floor's algorithms, and a CRL that is not due
-// while users are renewed.
+// head begins every spec: the floor's algorithms, and a CRL that is not due while
+// users are renewed.
 func head(alg string) string {
 	caKey, userKey := "ecdsa-p256", "ecdsa-p256"
 	if alg == "rsa" {
@@ -64,9 +64,9 @@ defaults {
 `, caKey, userKey)
 }
 
-// write writes the specs and the roster as they are now, by another program:
-// this one must stay small. Of few users one has a short validity nevertheless,
-// whoever has left.
+// write writes the specs and the roster as they are now. Another program does it:
+// this one must stay small. Even among few users, one always has a short validity,
+// whichever users have departed.
 func (w *world) write(alg string) error {
 	cmd := exec.Command("awk", `BEGIN {
 	split(ARGV[1], n, " ")
@@ -91,7 +91,7 @@ func (l *lab) newWorld(p program, n int, alg string) *world {
 	return w
 }
 
-// command is mtlsplan's, about a spec of the world.
+// command is one of mtlsplan for a spec of the world.
 func (w *world) command(verb, spec, says string, flags ...string) command {
 	argv := append([]string{w.path, verb}, flags...)
 	if !w.now.IsZero() {
@@ -100,14 +100,14 @@ func (w *world) command(verb, spec, says string, flags ...string) command {
 	return command{prog: w.name, argv: append(argv, spec), dir: w.dir, says: says, writes: filepath.Join(w.dir, "pki")}
 }
 
-// floorCommand is the floor's.
+// floorCommand is one of the floor.
 func (w *world) floorCommand(scenario, list string, flags ...string) command {
 	argv := append([]string{w.path, scenario, "-dir", w.dir, "-list", list}, flags...)
 	return command{prog: w.name, argv: argv, dir: w.dir, writes: w.dir}
 }
 
-// world is the one of n elliptic-curve users and a program, made now if no row
-// has made it, in which nothing is left to do.
+// world is the world of a program and n elliptic-curve users, in which nothing is left
+// to do. It is made for the first row that needs it.
 func (l *lab) world(p program, n int) *world {
 	key := fmt.Sprint(p.name, n)
 	w := l.worlds[key]
@@ -125,7 +125,7 @@ func (l *lab) world(p program, n int) *world {
 	return w
 }
 
-// products are the worlds of mtlsplan, and of what it is compared with.
+// products are the worlds of mtlsplan and of the build that it is compared with.
 func (l *lab) products(n int) (all []*world) {
 	for _, p := range l.programs {
 		all = append(all, l.world(p, n))
@@ -148,9 +148,8 @@ func eachTurn(all []*world, ours func(*world) []command, floor ...func() command
 	}
 }
 
-// rows are in the order in which they must run: those that move a world's clock
-// on come last for that world. Each name has its sentence in
-// docs/performance.md.
+// rows are in the order in which they must run: a row that advances the clock of a
+// world comes last for that world. docs/performance.md describes each name.
 var rows = []row{
 	{"start-up: version", []int{0}, 0, func(l *lab, _ int) func() []command {
 		return func() (all []command) {
@@ -183,7 +182,7 @@ var rows = []row{
 	}},
 	{"fresh EC, slow disk", []int{100}, 5, func(l *lab, n int) func() []command {
 		if _, measured := l.TB.(*testing.B); os.Geteuid() != 0 || !measured {
-			l.Skip("a mount takes the rights of root")
+			l.Skip("only root can mount")
 		}
 		slow := *l
 		slow.dir = l.mountImage(l.TB, "slow", "1G", "loop,sync")
@@ -251,8 +250,8 @@ var rows = []row{
 
 func allow(n int) string { return fmt.Sprintf("--allow-revocations=%d", n) }
 
-// listOf is how fresh users are written down, for mtlsplan and for the floor: as
-// a roster where the list of blocks alone would take all the memory.
+// listOf names the list of fresh users, for mtlsplan and for the floor: a roster where
+// a list of blocks alone would take all the memory.
 func listOf(n int) (spec, list string) {
 	if n >= 100_000 {
 		return rosterSpec, rosterFile
@@ -260,7 +259,7 @@ func listOf(n int) (spec, list string) {
 	return blocksSpec, blocksSpec
 }
 
-// freshWorlds is a new directory for each program, and their commands.
+// freshWorlds makes a new directory for each program, and returns their commands.
 func (l *lab) freshWorlds(n int, alg string, workers int) (all []command) {
 	spec, list := listOf(n)
 	for _, p := range l.programs {
@@ -272,8 +271,8 @@ func (l *lab) freshWorlds(n int, alg string, workers int) (all []command) {
 	return all
 }
 
-// noop is a run with nothing to do against the floor, told where the users are,
-// and, where it is there, the quickest peer.
+// noop compares a run with nothing to do with the floor, which reads the users from
+// list, and with the quickest peer, if it is installed.
 func noop(verb, spec, list string) func(*lab, int) func() []command {
 	return func(l *lab, n int) func() []command {
 		floor := l.world(l.floor, n)
@@ -293,8 +292,7 @@ func noop(verb, spec, list string) func(*lab, int) func() []command {
 	}
 }
 
-// noopAfter is a run with nothing to do after something was done to the output
-// directory.
+// noopAfter is a run with nothing to do after a change of the output directory.
 func noopAfter(do func(pki string) error) func(*lab, int) func() []command {
 	return func(l *lab, n int) func() []command {
 		return eachTurn(l.products(n), func(w *world) []command {
@@ -305,8 +303,8 @@ func noopAfter(do func(pki string) error) func(*lab, int) func() []command {
 	}
 }
 
-// restore puts all files of a directory into a new one, as a backup would: each
-// has another change time then, and the directory another inode.
+// restore copies all files of a directory into a new one, as from a backup: each then
+// has another change time, and the directory another inode.
 func restore(pki string) error {
 	if err := os.Rename(pki, pki+".backup"); err != nil {
 		return err
@@ -327,7 +325,7 @@ func change(edit func(*world), flags ...string) func(*world) []command {
 	}
 }
 
-// validate reads a spec with n users as blocks and more behind them.
+// validate reads a spec with n users as blocks and more text after them.
 func validate(code int, says, more string) func(*lab, int) func() []command {
 	return func(l *lab, n int) func() []command {
 		path := filepath.Join(l.newWorld(program{name: "validate"}, n, "ec").dir, blocksSpec)

@@ -15,12 +15,12 @@ import (
 )
 
 // Batch is a set of changes that happens as a whole: after a crash the next
-// writer finds either none of them or finishes all of them.
+// writer finds none of them, or finishes all of them.
 //
-// The order is: stage every new content below db/stage, make it durable,
-// write the journal, make that durable (the point of no return), then release:
-// first what concerns db/, made durable, then everything else in the order of
-// the calls. Release repeats without harm, and recovery is the same code.
+// The order is: stage every new content below db/stage, make it durable, write the
+// journal, make that durable (the point of no return), then release. Changes in
+// db/ are released first and made durable, then all others in the order of the
+// calls. A release can be repeated without harm, and recovery is the same code.
 type Batch struct {
 	d     *Dir
 	stage string // the batch's own directory below db/stage, "" until something is staged
@@ -32,7 +32,7 @@ type Batch struct {
 // op is one line of the journal.
 type op struct {
 	Do   string      `json:"do"`             // append, put, remove, move, chmod
-	Name string      `json:"name"`           // what is changed, relative to the output directory
+	Name string      `json:"name"`           // of the changed file, relative to the output directory
 	From string      `json:"from,omitempty"` // append, put: the staged file; move: the old name
 	At   int64       `json:"at,omitempty"`   // append: the size before
 	Mode fs.FileMode `json:"mode,omitempty"`
@@ -50,9 +50,9 @@ func (b *Batch) Put(name string, data []byte, mode fs.FileMode) {
 	}
 }
 
-// Append adds to the end of a file of the given size, which is created when
-// the size is 0. A file that has grown meanwhile by anything but a part of the
-// same data is an error, and left alone.
+// Append adds to the end of a file of the given size in bytes, which is created
+// when the size is 0. A file that has grown meanwhile by anything but a part of
+// the same data is an error, and is left alone.
 func (b *Batch) Append(name string, size int64, data []byte, mode fs.FileMode) {
 	if from := b.stageFile(data, mode); b.err == nil {
 		b.ops = append(b.ops, op{Do: "append", Name: name, From: from, At: size, Mode: mode})
@@ -77,7 +77,7 @@ func (b *Batch) stageFile(data []byte, mode fs.FileMode) string {
 		return ""
 	}
 	if b.stage == "" {
-		// A random name: what a killed run left can never be in the way. A crash
+		// A random name cannot collide with the remains of a killed run. A crash
 		// from here to the journal's rename leaves a directory without a journal,
 		// which the next writer sweeps: nothing has happened.
 		stage := stageDir + "/" + rand.Text()
@@ -93,9 +93,9 @@ func (b *Batch) stageFile(data []byte, mode fs.FileMode) string {
 }
 
 // Commit makes the batch happen. After an error before the point of no return
-// nothing has changed; after one behind it the next writer finishes the batch.
-// The writer itself must not go on after an error: what it believes of the
-// directory may not be so.
+// nothing has changed; after a later error the next writer finishes the batch.
+// The writer itself must not go on after an error: the directory may differ from
+// its view of it.
 func (b *Batch) Commit() error {
 	if b.err == nil && len(b.ops) == 0 {
 		return nil
@@ -116,8 +116,8 @@ func (b *Batch) Commit() error {
 	return b.d.release(b.stage, b.ops)
 }
 
-// clear finds what would be in the way of a batch while it can still be given
-// up: behind the point of no return it would stop this run and every later one.
+// clear finds obstacles to a batch while it can still be given up. After the point
+// of no return they would stop this run and every later one.
 func (d *Dir) clear(ops []op) error {
 	for _, o := range ops {
 		for dir := path.Dir(o.Name); dir != "."; dir = path.Dir(dir) {
@@ -135,7 +135,7 @@ func (d *Dir) clear(ops []op) error {
 			return fmt.Errorf("%s: %w", d.join(o.Name), bare(syscall.EXDEV))
 		}
 		if _, exists := d.FileMode(o.Name); exists && o.Do == "move" {
-			return fmt.Errorf("%s is there already, and is not written over: move it away", d.join(o.Name))
+			return fmt.Errorf("%s exists already and is not overwritten: move it away", d.join(o.Name))
 		}
 	}
 	return nil
@@ -157,8 +157,8 @@ func (d *Dir) sameDevice(dir string) bool {
 	return !isA || !isB || a.Dev == b.Dev
 }
 
-// discard forgets a batch that was not committed. Whatever of it fails is left
-// to the next writer: without a journal it sweeps, with one it finishes.
+// discard drops a batch that was not committed. If that fails, the next writer
+// sweeps a batch without a journal, and finishes one with a journal.
 func (b *Batch) discard() {
 	if b.stage != "" {
 		_ = b.d.drop(b.stage)
@@ -178,24 +178,25 @@ func (b *Batch) writeJournal() error {
 	if err := b.d.write(tmp, append(text, '\n'), ModeSecret); err != nil {
 		return err
 	}
-	// A journal must never be there without all that it names.
+	// A journal must never exist without every file that it names.
 	if err := b.d.syncTree(b.stage); err != nil {
 		return err
 	}
-	// The point of no return. A crash before it: swept. A crash behind it: the
-	// next writer releases the batch, and a reader sees it as released.
+	// The point of no return. After a crash before it the batch is swept. After a
+	// crash behind it the next writer releases the batch, and a reader sees it as
+	// released.
 	if err := b.d.disk.rename(tmp, b.stage+"/"+journalName); err != nil {
 		return fmt.Errorf("%s: %w", b.d.join(b.stage), bare(err))
 	}
-	// Until these return, power that fails may take the journal away again, and
-	// with it all of the batch. Only then may anything be released.
+	// Until these return, a power cut may take the journal away again, and with it
+	// the whole batch. Nothing may be released before.
 	return b.d.sync(append(above, b.stage, stageDir, DB, ".")...)
 }
 
-// makeDirs makes the directories that files are to come to, and returns those
-// above them. They have to be durable first: a power cut may keep a file's move
-// and not the directory that it went to, and it may be the only copy of a key.
-// A crash leaves them empty.
+// makeDirs makes the directories of new files, and returns their parents. They
+// have to be durable first: a power cut may keep a file's move and lose the
+// directory that it moved to, and the file may be the only copy of a key. A crash
+// leaves them empty.
 func (b *Batch) makeDirs() (above []string, err error) {
 	seen := map[string]bool{".": true}
 	for _, o := range b.ops {
@@ -209,9 +210,9 @@ func (b *Batch) makeDirs() (above []string, err error) {
 	return above, nil
 }
 
-// write creates a file that must not exist, with its mode from the first
-// moment on, whatever the umask. A crash leaves it empty, in part or whole, and
-// in a directory without a journal.
+// write creates a file that must not exist. Its mode is never wider than mode, and
+// is mode in the end, whatever the umask. A crash leaves it empty, in part or
+// whole, in a directory without a journal.
 func (d *Dir) write(name string, data []byte, mode fs.FileMode) error {
 	f, err := d.disk.create(name, os.O_WRONLY|os.O_EXCL, mode&ModeSecret)
 	if err == nil {
@@ -238,8 +239,8 @@ func dirMode(dir string) fs.FileMode {
 }
 
 // mkdir makes a directory, and those above it, unless it is there. A crash
-// between its two changes leaves a directory with less than its mode, which the
-// plan of the next run mends.
+// between its two changes leaves a directory with a narrower mode, which the plan
+// of the next run repairs.
 func (d *Dir) mkdir(dir string, mode fs.FileMode) error {
 	if _, exists, err := d.DirMode(dir); err != nil || exists {
 		return err
@@ -263,7 +264,7 @@ func (d *Dir) mkdir(dir string, mode fs.FileMode) error {
 	return nil
 }
 
-// chmod works on a descriptor: Root.Chmod would follow a link swapped in.
+// chmod works on a descriptor: Root.Chmod would follow a link that was swapped in.
 func (d *Dir) chmod(name string, mode fs.FileMode) error {
 	there, err := d.disk.root.Lstat(name)
 	if err != nil {
@@ -283,7 +284,7 @@ func (d *Dir) chmod(name string, mode fs.FileMode) error {
 	}
 	defer f.f.Close()
 	if info, err := f.f.Stat(); err != nil || !os.SameFile(there, info) {
-		return errors.Join(err, errors.New("somebody has replaced it while its mode was changed: run again"))
+		return errors.Join(err, errors.New("another program replaced it while its mode was changed: run again"))
 	}
 	return f.chmod(mode)
 }

@@ -1,12 +1,11 @@
 // Package outdir owns one output directory: it reads files, locks the
 // directory for a writer, and changes files in batches that happen as a whole.
 //
-// It promises that a file is never partly written, that a batch which was
-// committed is finished by the next writer, and that nothing outside the
-// directory is reached, whatever links lie in it: every path goes through
-// os.Root. It refuses symbolic links, hard links, fifos, devices and
-// directories in the place of a file. It does not promise exclusion on file
-// systems that have no flock, and says so by failing there.
+// It makes three promises. A file is never partly written. A committed batch is
+// finished by the next writer. Nothing outside the directory is reached, whatever
+// links are in it: every path goes through os.Root. The package refuses symbolic
+// links, hard links, fifos, devices and directories in the place of a file. On
+// file systems without flock it cannot exclude other writers, and fails.
 package outdir
 
 import (
@@ -42,17 +41,17 @@ type Dir struct {
 	path    string
 	disk    disk
 	lock    *os.File // nil for a reader
-	pending view     // a committed batch that nobody has finished yet
-	opened  string   // a reader: the moment at which it was opened
+	pending view     // a committed batch that no writer has finished yet
+	opened  string   // of a reader: the moment at which it was opened
 }
 
-// File is what was found at a path. A missing file is data, not an error.
+// File is the file at a path. A missing file is data, not an error.
 type File struct {
 	Name    string
 	Missing bool
 	Mode    fs.FileMode // permission bits
 	Data    []byte
-	Stat    Stat // of before Data was read; the zero Stat where it says nothing
+	Stat    Stat // from before Data was read; the zero Stat where it is unknown
 }
 
 // Open opens a directory for reading. Readers take no lock: every file they see
@@ -85,8 +84,8 @@ func (d *Dir) Path() string { return d.path }
 // Writable reports whether the directory is locked for writing.
 func (d *Dir) Writable() bool { return d.lock != nil }
 
-// Interrupted reports whether a committed batch of an earlier run is waiting to
-// be finished. A reader sees the directory as if it were.
+// Interrupted reports whether a committed batch of an earlier run is still to be
+// finished. A reader sees the directory as if it were finished.
 func (d *Dir) Interrupted() bool { return len(d.pending) > 0 }
 
 // Close releases the lock, if there is one.
@@ -94,7 +93,7 @@ func (d *Dir) Close() error {
 	var errs []error
 	if d.lock != nil {
 		// Closing alone would leave the lock to a child that another goroutine has
-		// forked and that has not come to its exec yet.
+		// just forked and that has not reached its exec.
 		errs = append(errs, unix.Flock(int(d.lock.Fd()), unix.LOCK_UN), d.lock.Close())
 	}
 	if d.disk.root != nil {
@@ -103,8 +102,8 @@ func (d *Dir) Close() error {
 	return errors.Join(errs...)
 }
 
-// checkOwner refuses a directory in which others could swap files between two
-// system calls of ours.
+// checkOwner refuses a directory in which others could swap files between two of
+// our system calls.
 func (d *Dir) checkOwner() error {
 	info, err := d.disk.root.Stat(".")
 	if err != nil {
@@ -128,7 +127,7 @@ func (d *Dir) Read(name string) (File, error) {
 	}
 	staged, err := d.readPlain(name, entry.staged)
 	if err != nil || staged.Missing {
-		// The writer has released the batch since: what was staged is in place.
+		// The writer has released the batch since: the staged file is in place.
 		return d.readPlain(name, name)
 	}
 	if entry.tail {
@@ -141,7 +140,7 @@ func (d *Dir) Read(name string) (File, error) {
 	return staged, nil
 }
 
-// readPlain reads the file from and calls it name.
+// readPlain reads the file at the path from, and calls it name.
 func (d *Dir) readPlain(name, from string) (File, error) {
 	file := File{Name: name}
 	if d.disk.root == nil {
@@ -159,7 +158,7 @@ func (d *Dir) readPlain(name, from string) (File, error) {
 	defer f.Close()
 	file.Mode = info.Mode().Perm()
 	if most := largest(name); info.Size() > most {
-		return file, fmt.Errorf("%s: it has %d bytes, and nothing that mtlsplan keeps there has more than %d: move it away", d.join(name), info.Size(), most)
+		return file, fmt.Errorf("%s: this file has %d bytes, and none that mtlsplan writes here has more than %d: move it away", d.join(name), info.Size(), most)
 	}
 	if name == from {
 		file.Stat = StatOf(info)
@@ -173,20 +172,20 @@ func (d *Dir) readPlain(name, from string) (File, error) {
 	return file, nil
 }
 
-// largest is how many bytes of a file are read into memory at most. A site or a
-// CRL that lists 100,000 serials has less than a tenth of it; the database of
-// as many users grows by 130 MB a year.
+// largest is the limit in bytes for reading a file into memory. A site or a CRL
+// with 100,000 serials has less than a tenth of it; the database of as many users
+// grows by 130 MB a year.
 func largest(name string) int64 {
-	if strings.HasPrefix(name, DB+"/") { // what is staged for it, too
+	if strings.HasPrefix(name, DB+"/") { // staged files, too
 		return 8 << 30
 	}
 	return 64 << 20
 }
 
 // openRegular opens a plain file with one link. os.Root follows links that stay
-// within it, whatever the flags say, so that what was opened is compared with
-// what lies there. A writer beside a reader may put a new file there between the
-// two looks, so that a reader looks again; a link is never taken for a file.
+// within it, whatever the flags say, so the opened file is compared with the
+// entry at its path. A writer may put a new file there between the two calls. A
+// reader then tries again; a link is never taken for a file.
 func (d *Dir) openRegular(name string) (*os.File, fs.FileInfo, error) {
 	for looks := 1; ; looks++ {
 		f, info, err := d.openOnce(name)
@@ -196,7 +195,7 @@ func (d *Dir) openRegular(name string) (*os.File, fs.FileInfo, error) {
 	}
 }
 
-var errReplaced = errors.New("somebody replaces this file again and again while it is read: run again")
+var errReplaced = errors.New("another program keeps replacing this file while it is read: run again")
 
 func (d *Dir) openOnce(name string) (*os.File, fs.FileInfo, error) {
 	there, err := d.disk.root.Lstat(filepath.FromSlash(name))
@@ -222,7 +221,7 @@ func (d *Dir) openOnce(name string) (*os.File, fs.FileInfo, error) {
 	return f, info, nil
 }
 
-// isFile reports whether an open file is what lies at a path.
+// isFile reports whether an open file is still the one at its path.
 func isFile(f *os.File, there fs.FileInfo) bool {
 	info, err := f.Stat()
 	return err == nil && os.SameFile(there, info)
@@ -295,8 +294,8 @@ func (d *Dir) List(name string) ([]string, error) {
 
 func (d *Dir) join(name string) string { return path.Join(filepath.ToSlash(d.path), name) }
 
-// bare takes the operation and the path off an error, which our message names
-// in its own way, and says what can be done about it.
+// bare takes the operation and the path off an error, since the message around it
+// names them, and adds the remedy.
 func bare(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pe.Err
@@ -316,14 +315,14 @@ var remedies = []struct {
 	remedy string
 }{
 	{syscall.EROFS, "make it writable, or name another directory with --output"},
-	{syscall.ENOSPC, "make room (df and df -i tell whether bytes or inodes are short) and run again; what was there before is whole"},
-	{syscall.EXDEV, "another file system is mounted in the output directory, so that no file can be put there as a whole: mount it elsewhere"},
-	{syscall.EDQUOT, "the quota is used up: make room and run again; what was there before is whole"},
+	{syscall.ENOSPC, "make room (df and df -i tell whether bytes or inodes are short) and run again; no file is damaged"},
+	{syscall.EXDEV, "another file system is mounted in the output directory, so no file can be renamed into it: mount it elsewhere"},
+	{syscall.EDQUOT, "the quota is used up: make room and run again; no file is damaged"},
 	{syscall.EACCES, "run as the owner of the directory"},
-	{syscall.EPERM, "run as the owner of the directory; for whom it is forbidden as well, lsattr tells whether it was made immutable"},
+	{syscall.EPERM, "run as the owner of the directory; if the owner may not either, see with lsattr whether the directory is immutable"},
 	{syscall.ENOTDIR, "a file lies where a directory has to be: move it away"},
 	{syscall.EMFILE, "raise the limit of open files (ulimit -n) and run again"},
-	{syscall.EFBIG, "raise the limit of file sizes (ulimit -f) and run again; what was there before is whole"},
+	{syscall.EFBIG, "raise the limit of file sizes (ulimit -f) and run again; no file is damaged"},
 	{syscall.EIO, "the disk fails: look at the kernel's log before you run again"},
 }
 

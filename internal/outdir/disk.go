@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// disk is all that the package does to the file system: no other file of it
-// calls what changes anything there.
+// disk makes all changes of the file system for this package: no other file of it
+// calls a function that changes anything there.
 type disk struct {
 	root  *os.Root // nil while the directory does not exist
 	trace Trace
@@ -20,16 +20,16 @@ type disk struct {
 // Change is one change of the file system.
 type Change struct {
 	Do   string      // mkdir, create, write, truncate, chmod, sync, syncfs, rename, remove
-	Name string      // relative to the output directory; that is "." and what holds it ".."
+	Name string      // relative to the output directory; that is ".", and its parent is ".."
 	To   string      // rename: the new name
 	At   int64       // write: offset in bytes; truncate: the new size
 	Data []byte      // write
 	Mode fs.FileMode // mkdir, create: before the umask; chmod
 }
 
-// Trace stands between a writer and the file system: it is asked for each
-// change, in their order, and do makes the change. What it returns is what the
-// file system is taken to have answered.
+// Trace stands between a writer and the file system. It is called for each change,
+// in order, and do makes the change. Its result is taken for the answer of the file
+// system.
 type Trace func(c Change, do func() error) error
 
 type traceKey struct{}
@@ -51,7 +51,7 @@ func (k *disk) change(c Change, do func() error) error {
 	return k.trace(c, do)
 }
 
-// makeRoot makes the output directory and what is missing above it, and opens
+// makeRoot makes the output directory and missing directories above it, and opens
 // it. A crash in here leaves empty directories, which the next run uses.
 func (k *disk) makeRoot(dir string) error {
 	if err := k.makeAbove(dir, dir, ModeDir); err != nil {
@@ -78,18 +78,18 @@ func (k *disk) makeAbove(root, dir string, mode fs.FileMode) error {
 	}
 	err := k.change(Change{Do: "mkdir", Name: name(dir), Mode: mode}, func() error { return os.Mkdir(dir, mode) })
 	if errors.Is(err, fs.ErrExist) {
-		return nil // another run was faster, or OpenRoot says what it is instead
+		return nil // another run was faster; for anything but a directory OpenRoot fails
 	}
 	if err != nil {
 		return err
 	}
 	if dir == root {
-		// Whoever could swap it now holds the directory above, and so all of it.
+		// Only an owner of the directory above could swap it now, who controls it anyway.
 		if err := k.change(Change{Do: "chmod", Name: ".", Mode: mode}, func() error { return os.Chmod(dir, mode) }); err != nil {
 			return err
 		}
 	}
-	// A finished run must not vanish with its directory.
+	// A power cut must not remove the directory of a finished run.
 	above, err := os.Open(parent)
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func (k *disk) open(name string) (*file, error) {
 	return &file{f, k, name}, nil
 }
 
-// create opens for writing what flag says beside O_CREATE.
+// create opens for writing, with the flags and O_CREATE.
 func (k *disk) create(name string, flag int, mode fs.FileMode) (*file, error) {
 	var f *os.File
 	err := k.change(Change{Do: "create", Name: name, Mode: mode}, func() (err error) {
@@ -161,8 +161,8 @@ func (f *file) sync() error {
 	return f.disk.change(Change{Do: "sync", Name: f.name}, f.f.Sync)
 }
 
-// tick writes the same data again until the file's time has left the tick in which
-// it was written first, or it takes too long.
+// tick writes the same data again until the file's time is past the tick of the
+// first write, or tickPatience is over.
 func (f *file) tick(at int64, data []byte) error {
 	return f.disk.change(Change{Do: "write", Name: f.name, At: at, Data: data}, func() error {
 		var first time.Time

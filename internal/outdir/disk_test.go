@@ -39,7 +39,7 @@ func calls(t *testing.T, file string) map[string]bool {
 	return out
 }
 
-// Every change goes through disk, or a fault there would not be tried.
+// Every change goes through disk: the fault tests try no other.
 func TestOnlyDiskChangesFiles(t *testing.T) {
 	changing := strings.Fields("os.MkdirTemp os.CreateTemp os.CopyFS os.Chdir os.Truncate unix.Fsync unix.Ftruncate unix.Unlink unix.Rename")
 	for _, typ := range []reflect.Type{reflect.TypeFor[*os.Root](), reflect.TypeFor[*os.File]()} {
@@ -60,18 +60,18 @@ func TestOnlyDiskChangesFiles(t *testing.T) {
 		has := calls(t, file)
 		for _, name := range changing {
 			if has[name] {
-				t.Errorf("%s: %s changes files beside disk.go", file, name)
+				t.Errorf("%s: %s changes files; only disk.go may", file, name)
 			}
 		}
 	}
 	for _, name := range []string{".Mkdir", ".OpenFile", ".Rename", ".Remove", ".WriteAt", ".Truncate", ".Chmod", ".Sync"} {
 		if !calls(t, "disk.go")[name] || !slices.Contains(changing, name) {
-			t.Errorf("%s is not looked for, or not used", name)
+			t.Errorf("%s is not in the list, or disk.go does not call it", name)
 		}
 	}
 }
 
-// A trace sees every change, in order, and its answer is believed.
+// A trace sees every change, in order, and its answer counts.
 func TestTrace(t *testing.T) {
 	var seen []string
 	lose := ""
@@ -96,15 +96,15 @@ func TestTrace(t *testing.T) {
 	b.Put("a.crt", []byte("x"), ModePublic)
 	lose = "sync " + b.stage
 	if err := b.Commit(); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "make room") {
-		t.Errorf("the fault was not told: %v", err)
+		t.Errorf("expected the fault and its remedy: %v", err)
 	}
 	if got := readText(t, d, "a.crt"); got != "(missing)" {
 		t.Errorf("a.crt: %s", got)
 	}
 }
 
-// A batch whose journal could not be made durable is given up as a whole: a
-// journal beside half of what it names would be carried out in part.
+// A batch whose journal could not be made durable is given up as a whole: a journal
+// that has lost some of its files would be carried out in part.
 func TestJournalGoesBeforeWhatItNames(t *testing.T) {
 	failing, dead := "", false
 	ctx := WithTrace(context.Background(), func(c Change, do func() error) error {
@@ -143,7 +143,7 @@ func TestJournalGoesBeforeWhatItNames(t *testing.T) {
 	}
 }
 
-// A move whose mode was lost with the power is finished by the next pass.
+// A power cut keeps a move and loses its mode: the next pass sets it.
 func TestMoveKeepsItsMode(t *testing.T) {
 	d := lockTemp(t)
 	b := d.Begin()

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// FuzzJournal lets a reader and a writer find any journal: they end with or
-// without an error, and nothing beside the directory is touched.
+// FuzzJournal gives a reader and a writer any journal: they end, with or without an
+// error, and nothing outside the directory is touched.
 func FuzzJournal(f *testing.F) {
 	for _, s := range []string{
 		`[]`, `null`, `[null]`, `{}`, `[{"do":"put"`, `[{"do":"put","name":"ann.key","from":"db/stage/x/0","mode":384}]`,
@@ -54,11 +54,11 @@ func FuzzJournal(f *testing.F) {
 		}
 		entries, err := os.ReadDir(root)
 		if err != nil || len(entries) != 2 {
-			t.Errorf("beside the directory: %v, %v", entries, err)
+			t.Errorf("outside the directory: %v, %v", entries, err)
 		}
 		info, err := os.Stat(filepath.Join(root, "beside"))
 		if data, _ := os.ReadFile(filepath.Join(root, "beside")); err != nil || string(data) != "mine" || info.Mode() != 0o600 {
-			t.Errorf("the file beside the directory: %q, %v, %v", data, info, err)
+			t.Errorf("the file outside the directory: %q, %v, %v", data, info, err)
 		}
 		if info, err := os.Stat(dir); err != nil || info.Mode().Perm()&0o022 != 0 {
 			t.Errorf("the directory itself: %v, %v", info, err)

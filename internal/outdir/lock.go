@@ -19,12 +19,13 @@ type ErrLocked struct{ Holder string }
 
 func (e *ErrLocked) Error() string { return "another run holds the lock: " + e.Holder }
 
-// Lock opens a directory for writing, makes it if need be, waits for another
-// writer at most as long as timeout, and finishes what an interrupted run had
-// committed. The holder is one line for the message that others get.
+// Lock opens a directory for writing. It makes the directory if it is missing,
+// waits for another writer at most as long as timeout, and finishes the committed
+// batch of an interrupted run. The holder is one line for the message to others.
+// The error is an [ErrLocked] when another writer keeps the lock.
 //
-// The lock is the kernel's, on a file that is never deleted: it cannot be
-// stale, and a pid that was reused cannot keep it.
+// The lock is the kernel's, on a file that is never deleted: it cannot be stale,
+// and a reused pid cannot keep it.
 func Lock(ctx context.Context, dir, holder string, timeout time.Duration) (*Dir, error) {
 	d := &Dir{path: dir, disk: disk{trace: traceOf(ctx)}}
 	if err := d.disk.makeRoot(dir); err != nil {
@@ -46,8 +47,8 @@ func Lock(ctx context.Context, dir, holder string, timeout time.Duration) (*Dir,
 	return d, nil
 }
 
-// acquire takes the lock. A crash before it leaves at most an empty db/ and an
-// empty db/lock; one after it frees the lock.
+// acquire takes the lock. A crash before that leaves at most an empty db/ and an
+// empty db/lock; a later crash frees the lock.
 func (d *Dir) acquire(ctx context.Context, holder string, timeout time.Duration) error {
 	if err := d.checkOwner(); err != nil {
 		return err
@@ -72,7 +73,7 @@ func (d *Dir) acquire(ctx context.Context, holder string, timeout time.Duration)
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) {
 			f.Close()
-			return fmt.Errorf("%s: this file system has no locks (%w): put the output directory on one that has", d.join(lockName), err)
+			return fmt.Errorf("%s: this file system has no locks (%w): put the output directory on another file system", d.join(lockName), err)
 		}
 		select {
 		case <-deadline.C:
@@ -86,10 +87,10 @@ func (d *Dir) acquire(ctx context.Context, holder string, timeout time.Duration)
 	}
 	d.lock = f
 	if here, err := d.disk.root.Lstat(lockName); err != nil || !isFile(f, here) {
-		return fmt.Errorf("%s: somebody has replaced this file, so that its lock keeps nobody out: run again", d.join(lockName))
+		return fmt.Errorf("%s: another program replaced this file, so its lock excludes no other run: run again", d.join(lockName))
 	}
-	// What the file says is for people; the lock itself is the kernel's. So
-	// a crash between these two calls costs a name in a message.
+	// The text in the file is for people only; the lock itself is the kernel's. So
+	// a crash between these two calls loses no more than a name in a message.
 	if err := lock.truncate(0); err != nil {
 		return fmt.Errorf("%s: %w", d.join(lockName), bare(err))
 	}

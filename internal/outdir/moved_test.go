@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// At every step of a writer, whoever began to read before it and would see
-// something else now is told that the writer has moved on.
+// Readers begin at every step of a writer. At every later step, each of them that
+// would now read something else is told so by Moved.
 func TestReadersHearOfEveryMove(t *testing.T) {
 	type reader struct {
 		*Dir
@@ -30,7 +30,7 @@ func TestReadersHearOfEveryMove(t *testing.T) {
 				continue
 			}
 			if differed++; !r.Moved() {
-				t.Errorf("who has read from step %d on does not hear at step %d that %q is %q", r.step, step, r.saw, saw)
+				t.Errorf("a reader from step %d is not told at step %d that %q has become %q", r.step, step, r.saw, saw)
 			}
 		}
 		readers = append(readers, reader{d, step, saw})

@@ -61,12 +61,12 @@ func TestBatchChangesTogether(t *testing.T) {
 		}
 	}
 	if names, _ := d.List(stageDir); len(names) != 0 {
-		t.Errorf("left in %s: %v", stageDir, names)
+		t.Errorf("not swept from %s: %v", stageDir, names)
 	}
 }
 
-// A batch whose journal is durable is finished by the next writer, and seen as
-// finished by a reader before that, at whatever operation the run died.
+// A batch whose journal is durable is finished by the next writer, and a reader sees
+// it as finished before that, whatever the operation at which the run died.
 func TestCommittedBatchIsFinished(t *testing.T) {
 	for died := 0; died <= 4; died++ {
 		d := lockTemp(t)
@@ -116,9 +116,9 @@ func TestCommittedBatchIsFinished(t *testing.T) {
 	}
 }
 
-// A run may die after the last operation too, and the next may die again: any
-// number of passes over a journal ends where one does. What a put has brought
-// is not taken away by the remove or move before it.
+// A run may die after the last operation too, and the next may die again: any number
+// of passes over a journal gives the same result as one. A remove or move does not
+// take away the file of a later put.
 func TestReplayIsHarmless(t *testing.T) {
 	for first := 0; first <= 5; first++ {
 		for _, second := range []int{0, 5} {
@@ -160,7 +160,7 @@ func TestReplayIsHarmless(t *testing.T) {
 	}
 }
 
-// What is in the way is found while nothing has changed yet.
+// An obstacle is found before anything has changed.
 func TestObstacleIsFoundBeforehand(t *testing.T) {
 	d := lockTemp(t)
 	b := d.Begin()
@@ -175,7 +175,7 @@ func TestObstacleIsFoundBeforehand(t *testing.T) {
 	b.Put("y.key", []byte("new"), ModeSecret)
 	b.Move("x.key", "db/retired/x.key", ModeSecret)
 	if err := b.Commit(); err == nil {
-		t.Fatal("a file in the place of a directory was not noticed")
+		t.Fatal("a file in the place of a directory was overlooked")
 	}
 	if got := readText(t, d, "y.key"); got != "(missing)" {
 		t.Errorf("y.key: %q", got)
@@ -183,7 +183,7 @@ func TestObstacleIsFoundBeforehand(t *testing.T) {
 	b = d.Begin()
 	b.Put("y.key", []byte("new"), ModeSecret)
 	if err := b.Commit(); err != nil {
-		t.Errorf("the next batch suffers: %v", err)
+		t.Errorf("the next batch fails, too: %v", err)
 	}
 }
 
@@ -201,7 +201,7 @@ func TestUncommittedBatchIsSwept(t *testing.T) {
 		t.Errorf("x.key: %q", got)
 	}
 	if names, _ := w.List(stageDir); len(names) != 0 {
-		t.Errorf("left in %s: %v", stageDir, names)
+		t.Errorf("not swept from %s: %v", stageDir, names)
 	}
 }
 
@@ -227,12 +227,12 @@ func TestOddFilesAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, err := d.Read("a.crt"); err == nil {
-				t.Error("read without a word")
+				t.Error("it was read without an error")
 			}
 			b := d.Begin()
 			b.Put("a.crt", []byte("new"), ModePublic)
 			if err := b.Commit(); err == nil {
-				t.Error("replaced without a word")
+				t.Error("it was replaced without an error")
 			}
 		})
 	}
@@ -253,7 +253,7 @@ func TestStrayInStageIsSwept(t *testing.T) {
 	}
 	defer w.Close()
 	if names, _ := w.List(stageDir); len(names) != 0 {
-		t.Errorf("left in %s: %v", stageDir, names)
+		t.Errorf("not swept from %s: %v", stageDir, names)
 	}
 }
 
@@ -267,9 +267,9 @@ func TestOthersMayWrite(t *testing.T) {
 	}
 }
 
-// A torn append is completed. What is whole already is not taken away, for
-// certificates may be visible that it records; what somebody else has written
-// is neither cut off nor written over.
+// A torn append is completed. One that is whole already stays, since certificates
+// that it records may be visible. Text of another program is neither cut off nor
+// overwritten.
 func TestAppendAgain(t *testing.T) {
 	for _, c := range []struct{ there, want string }{
 		{"old\n", "old\nnew\n"},
@@ -310,8 +310,8 @@ func TestAppendAgain(t *testing.T) {
 	}
 }
 
-// Directories are there and durable before the journal is, and made again when
-// somebody takes them away.
+// Directories exist and are durable before the journal is, and are made again when
+// they have been removed.
 func TestDirectoriesComeFirst(t *testing.T) {
 	var seen []string
 	ctx := WithTrace(context.Background(), func(c Change, do func() error) error {
@@ -348,8 +348,8 @@ func TestDirectoriesComeFirst(t *testing.T) {
 	}
 }
 
-// TestLargeDatabase: what is added to the database at once may be larger than
-// any artefact, as when a large directory is taken over.
+// TestLargeDatabase: one append to the database may be larger than any artefact, as
+// when a large directory is taken over.
 func TestLargeDatabase(t *testing.T) {
 	w, err := Lock(context.Background(), filepath.Join(t.TempDir(), "out"), "test", 0)
 	if err != nil {
@@ -363,8 +363,8 @@ func TestLargeDatabase(t *testing.T) {
 	}
 }
 
-// TestNarrowedAndRemoved: a batch may set the mode of a file that it then takes
-// away or moves.
+// TestNarrowedAndRemoved: a batch may set the mode of a file that it then removes or
+// moves.
 func TestNarrowedAndRemoved(t *testing.T) {
 	w, err := Lock(context.Background(), filepath.Join(t.TempDir(), "out"), "test", 0)
 	if err != nil {

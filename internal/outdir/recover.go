@@ -7,19 +7,18 @@ import (
 	"slices"
 )
 
-// view says how a committed batch changes what a reader sees.
+// view is the effect of a committed batch for a reader, by name.
 type view map[string]viewEntry
 
 type viewEntry struct {
 	staged  string
 	removed bool
-	tail    bool  // staged is to be written behind the first at bytes
+	tail    bool  // staged comes after the first at bytes
 	at      int64 // size before the append
 }
 
-// recover finishes the batches that were committed and sweeps those that were
-// not. It is called under the lock. A crash in it is like the one before it: the
-// next writer starts over, with less to do.
+// recover finishes committed batches and sweeps all others. It is called under the
+// lock. After a crash in it the next writer starts over, with less to do.
 func (d *Dir) recover() error {
 	return d.eachStage(func(stage string, ops []op) error {
 		if ops == nil {
@@ -32,8 +31,8 @@ func (d *Dir) recover() error {
 	})
 }
 
-// readPending is recover for a reader: it changes nothing and remembers what
-// a writer would do first.
+// readPending is recover for a reader: it changes nothing and returns the changes
+// that the next writer will make first.
 func (d *Dir) readPending() (view, error) {
 	pending := view{}
 	err := d.eachStage(func(stage string, ops []op) error {
@@ -58,14 +57,14 @@ func (d *Dir) readPending() (view, error) {
 	return pending, err
 }
 
-// odd reports whether no writer can have asked for an operation.
+// odd reports whether an operation is one that no writer asks for.
 func (o op) odd() bool {
 	known := slices.Contains([]string{"append", "put", "remove", "move", "chmod"}, o.Do)
 	return !known || o.Name == lockName || o.From == lockName || o.At < 0 || o.Mode&^ModeDir != 0 || o.Name == "." || !fs.ValidPath(o.Name) || o.From != "" && !fs.ValidPath(o.From)
 }
 
-// eachStage calls f for each batch below db/stage with its journal, nil when it
-// was not committed.
+// eachStage calls f for each batch below db/stage with its journal, nil for a batch
+// that was not committed.
 func (d *Dir) eachStage(f func(stage string, ops []op) error) error {
 	names, err := d.List(stageDir)
 	if err != nil {
@@ -74,7 +73,7 @@ func (d *Dir) eachStage(f func(stage string, ops []op) error) error {
 	for _, name := range names {
 		stage := stageDir + "/" + name
 		if _, isDir, err := d.DirMode(stage); err != nil || !isDir {
-			// Finished by a live writer, or something else that nobody needs here.
+			// A writer has just finished it, or it does not belong here.
 			if err := f(stage, nil); err != nil {
 				return err
 			}
@@ -87,7 +86,7 @@ func (d *Dir) eachStage(f func(stage string, ops []op) error) error {
 		var ops []op
 		if !file.Missing {
 			if err := json.Unmarshal(file.Data, &ops); err != nil || ops == nil || slices.ContainsFunc(ops, op.odd) {
-				return fmt.Errorf("%s: the journal of an interrupted run cannot be read; move the directory away and run apply again", d.join(stage))
+				return fmt.Errorf("%s: the journal of an interrupted run cannot be read; move this directory away and run apply again", d.join(stage))
 			}
 		}
 		if err := f(stage, ops); err != nil {

@@ -11,8 +11,8 @@ import (
 	"slices"
 )
 
-// release carries out a journal. A crash at any line of it leaves the journal
-// in place, so that the next writer starts over.
+// release carries out a journal. A crash anywhere in it leaves the journal in
+// place, so that the next writer starts over.
 func (d *Dir) release(stage string, ops []op) error {
 	for _, db := range []bool{true, false} {
 		changed := map[string]bool{}
@@ -20,37 +20,37 @@ func (d *Dir) release(stage string, ops []op) error {
 			if isDB(o) != db {
 				continue
 			}
-			// A crash between two operations: some are done. The files of an owner are
-			// released in an order in which those present belong together.
+			// After a crash between two operations some are done. The files of an owner
+			// are released in an order in which those present always belong together.
 			if err := d.do(o, ops[i+1:], changed); err != nil {
 				return fmt.Errorf("%s: %w", d.join(o.Name), bare(err))
 			}
 		}
-		// What concerns db/ is durable before anything else becomes visible: a
-		// certificate at its final path is in the database (I1). A crash between the
-		// two passes: recorded and not visible, and the journal makes it so.
+		// Changes in db/ are durable before anything else becomes visible: a
+		// certificate at its final path is in the database (I1). After a crash between
+		// the two passes it is recorded but not visible; the journal makes it visible.
 		if err := d.sync(keys(changed)...); err != nil {
 			return err
 		}
 	}
-	// All is in place and durable. A crash from here on: the journal is carried
-	// out again and changes nothing, or it is gone and the rest is swept.
+	// All is in place and durable. After a crash from here on the journal is carried
+	// out again and changes nothing, or it is gone and the remains are swept.
 	return d.drop(stage)
 }
 
-// drop removes a batch's directory. The journal goes first: a rest without it is
-// swept, not replayed; one with it, but without all that it names, would be
-// carried out in part.
+// drop removes a batch's directory. The journal goes first: remains without a
+// journal are swept, not replayed. A journal that has lost some of its files would
+// be carried out in part.
 func (d *Dir) drop(stage string) error {
-	// It goes to db/stage itself, so that there is no instant at which a reader sees
-	// neither the journal nor that it has gone: see moment.
+	// It moves to db/stage itself, so that a reader sees the journal or its end at
+	// every instant: see moment.
 	end := stage + endSuffix
 	if err := ignoreMissing(d.disk.rename(stage+"/"+journalName, end)); err != nil {
 		return fmt.Errorf("%s: %w", d.join(stage), bare(err))
 	}
-	// Durably, for file systems that do not keep the order in which a directory's
-	// entries go; also if the journal was missing, since the run that removed it
-	// may have died before this line.
+	// Make that durable, for file systems that do not keep the order of removals in
+	// a directory; also if the journal was missing, since the run that removed it may
+	// have died before this line.
 	if err := d.sync(stage); err != nil {
 		return err
 	}
@@ -60,10 +60,10 @@ func (d *Dir) drop(stage string) error {
 	return d.sweep(end)
 }
 
-// endSuffix is that of the journal of a batch that is all in place.
+// endSuffix ends the name of the journal of a batch that is completely in place.
 const endSuffix = ".end"
 
-// sweep removes what lies below db/stage, whatever it is. A crash leaves less.
+// sweep removes anything below db/stage, whatever it is. A crash leaves a part of it.
 func (d *Dir) sweep(name string) error {
 	info, err := d.disk.root.Lstat(name)
 	if err == nil && info.IsDir() {
@@ -89,7 +89,7 @@ func (d *Dir) sweep(name string) error {
 func isDB(o op) bool { return path.Dir(o.Name) == DB }
 
 // superseded reports whether a later operation has already put a new file where
-// o would take one away: on a second pass that file must stay.
+// o would remove one: on a second pass that file must stay.
 func (d *Dir) superseded(o op, later []op) bool {
 	name := o.Name
 	switch o.Do {
@@ -108,15 +108,15 @@ func (d *Dir) superseded(o op, later []op) bool {
 	})
 }
 
-// do carries out one operation and notes what has to be made durable. Doing the
-// operations of a journal again, all of them or any first part, ends where doing
-// them once does; what an earlier pass has done is noted all the same, since it
-// may have died before it was durable.
+// do carries out one operation and notes the names to be made durable. Repeating
+// the operations of a journal, all of them or any first part, gives the same result
+// as doing them once. Work of an earlier pass is noted all the same, since that
+// pass may have died before the work was durable.
 func (d *Dir) do(o op, later []op, changed map[string]bool) error {
 	dir := path.Dir(o.Name)
 	if o.Do == "put" || o.Do == "move" || o.Do == "append" {
-		// It was made before the journal, but somebody may have taken an empty
-		// directory away: a rename would fail as if there were nothing to rename.
+		// It was made before the journal, but an empty directory may have been removed
+		// since: a rename would fail as if there were nothing to rename.
 		if err := d.mkdir(dir, dirMode(dir)); err != nil {
 			return err
 		}
@@ -140,8 +140,8 @@ func (d *Dir) do(o op, later []op, changed map[string]bool) error {
 		return ignoreMissing(d.disk.remove(o.Name))
 	case "move":
 		changed[dir], changed[path.Dir(o.From)] = true, true
-		// A crash in between: what is about to go is private already. A power cut
-		// may keep the second without the first, so that the next pass asks again.
+		// After a crash between the two changes the old file is private already. A
+		// power cut may keep the second without the first, so the next pass repeats it.
 		err := fs.ErrNotExist
 		if !d.superseded(o, later) {
 			if err = d.chmod(o.From, o.Mode); err == nil {
@@ -154,7 +154,7 @@ func (d *Dir) do(o op, later []op, changed map[string]bool) error {
 		delete(changed, o.From)
 		changed[o.Name] = true
 		return err
-	default: // chmod; a journal with other words was not accepted as one
+	default: // chmod: a journal with any other word was refused
 		return d.setMode(o, changed)
 	}
 }
@@ -167,7 +167,7 @@ func (d *Dir) setMode(o op, changed map[string]bool) error {
 	return ignoreMissing(err)
 }
 
-// refuseOdd keeps a rename from replacing what is no file of ours.
+// refuseOdd keeps a rename from replacing anything but a plain file with one link.
 func (d *Dir) refuseOdd(name string) error {
 	info, err := d.disk.root.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -179,14 +179,14 @@ func (d *Dir) refuseOdd(name string) error {
 	return plain(info)
 }
 
-// append writes behind the size that the file had before. A crash leaves a tail
-// that is cut or missing; the staged file stays until the journal is gone, so
-// that the next pass has it all. What an earlier pass has got there is never
-// taken away again: certificates may be visible that it records (I1).
+// append writes at the size that the file had before. A crash leaves a tail that
+// is cut or missing; the staged file stays until the journal is gone, so the next
+// pass has all of it. Data that an earlier pass has written is never removed:
+// certificates that it records may be visible (I1).
 func (d *Dir) append(o op, changed map[string]bool) error {
 	staged, err := d.readPlain(o.From, o.From)
 	if err == nil && staged.Missing {
-		err = errors.New("what an interrupted run was to add to it is gone: put the database back from a backup")
+		err = errors.New("the data that an interrupted run was to add to this file is lost: restore the database from a backup")
 	}
 	if err != nil {
 		return err
@@ -214,7 +214,7 @@ func (d *Dir) append(o op, changed map[string]bool) error {
 		return err
 	}
 	if info.Size() < o.At || !tornFrom(tail, staged.Data) {
-		return errors.New("was changed by somebody else after a run was interrupted: put back what it was then, from a backup or OpenSSL's copy that ends in .old, and run apply again")
+		return errors.New("another program changed this file after a run was interrupted: restore the earlier file, from a backup or from OpenSSL's copy that ends in .old, and run apply again")
 	}
 	if err := f.write(staged.Data, o.At); err != nil {
 		return err
@@ -225,8 +225,8 @@ func (d *Dir) append(o op, changed map[string]bool) error {
 	return nil
 }
 
-// tornFrom reports whether a tail is what a crash may leave of data: a part of
-// it, and zeros where the disk has not got the rest.
+// tornFrom reports whether a crash may leave this tail of data: a part of it, and
+// zeros where the rest has not reached the disk.
 func tornFrom(tail, data []byte) bool {
 	for i, c := range tail {
 		if c != 0 && (i >= len(data) || c != data[i]) {

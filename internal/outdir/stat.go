@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Stat is what a file system tells of a plain file, and by which it is known
-// again: whoever changes the content, the mode or the owner, or puts another
-// file in its place, changes at least one of them. The change time cannot be
-// set by a program, so that it also tells of an edit that keeps all the others.
+// Stat is the part of a file's inode by which the file is recognised as unchanged:
+// every change of its content, mode or owner, and every other file in its place,
+// changes at least one field. A program cannot set the change time, so this also
+// shows an edit that keeps all other fields.
 type Stat struct {
 	Ino   uint64
 	Size  int64
@@ -23,14 +23,15 @@ type Stat struct {
 	Mode  uint32
 }
 
-// Before reports whether the last change is older than a moment of the same
-// file system's clock. What has been changed in the tick of a clock can be
-// changed once more in it without a trace.
+// Before reports whether the last change is older than a moment of the same file
+// system's clock, in nanoseconds since 1970. A file that was changed in a tick of
+// the clock can be changed again in the same tick without a trace.
 func (s Stat) Before(clock int64) bool { return s.Ctime < clock && s.Mtime < clock }
 
-// Started is the moment at which the lock was taken by the clock of the output
-// directory's file system, which is as coarse as the times of its files; or the
-// last [Dir.NextTick]. The directory must be locked.
+// Started is the moment at which the lock was taken, or of the last [Dir.NextTick],
+// in nanoseconds since 1970. The clock is that of the output directory's file
+// system, which is as coarse as the times of its files. The directory must be
+// locked.
 func (d *Dir) Started() (int64, error) {
 	info, err := d.lock.Stat()
 	if err != nil {
@@ -40,12 +41,12 @@ func (d *Dir) Started() (int64, error) {
 }
 
 // tickPatience is how long NextTick waits: longer than a tick of any kernel, and
-// shorter than what a person notices.
+// too short for a person to notice.
 const tickPatience = 50 * time.Millisecond
 
-// NextTick waits until the clock is past the tick in which the last change was
-// made, and returns the time: every change that is made later shows by it. On a
-// file system that counts whole seconds it gives up.
+// NextTick waits until the clock is past the tick of the last change, and returns
+// the time in nanoseconds since 1970. Every later change has this time or a later
+// one. On a file system that counts whole seconds it gives up after a while.
 func (d *Dir) NextTick() (int64, error) {
 	lock := &file{d.lock, &d.disk, lockName}
 	info, err := lock.f.Stat()
@@ -58,7 +59,7 @@ func (d *Dir) NextTick() (int64, error) {
 	return d.Started()
 }
 
-// Part returns a part of a plain file.
+// Part returns size bytes of a plain file, from the offset at.
 func (d *Dir) Part(name string, at, size int64) ([]byte, error) {
 	if d.disk.root == nil {
 		return nil, fs.ErrNotExist
@@ -75,8 +76,8 @@ func (d *Dir) Part(name string, at, size int64) ([]byte, error) {
 	return data, nil
 }
 
-// Text returns the content of a plain file as a string, without a second copy
-// of it; "" when it cannot be had.
+// Text returns the content of a plain file as a string, without a second copy of
+// it in memory; "" when it cannot be read.
 func (d *Dir) Text(name string) string {
 	if d.disk.root == nil {
 		return ""
@@ -97,9 +98,9 @@ func (d *Dir) Text(name string) string {
 	return b.String()
 }
 
-// Replace puts a file in the place of another, outside of any batch and without
-// making it durable: it is for what may be lost. A crash leaves the file that was
-// there, and in db/stage what the next writer sweeps.
+// Replace replaces a file outside of any batch and without making it durable: it
+// is for files that may be lost. A crash leaves the old file, and remains in
+// db/stage that the next writer sweeps.
 func (d *Dir) Replace(name string, write func(io.Writer) error) error {
 	if err := errors.Join(d.refuseOdd(name), d.mkdir(stageDir, ModePrivate)); err != nil {
 		return err
@@ -118,13 +119,13 @@ func (d *Dir) Replace(name string, write func(io.Writer) error) error {
 		err = d.disk.rename(from, name)
 	}
 	if err != nil {
-		_ = d.disk.remove(from) // and if that fails, the next writer sweeps it
+		_ = d.disk.remove(from) // if that fails, the next writer sweeps it
 		return bare(err)
 	}
 	return nil
 }
 
-// appender writes one part behind the other.
+// appender writes one part after the other.
 type appender struct {
 	*file
 	at int64
@@ -138,15 +139,15 @@ func (a *appender) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// Extend writes behind a plain file of the given size, without making it durable.
-// A crash leaves a part of it there.
+// Extend writes to the end of a plain file of the given size in bytes, without
+// making it durable. A crash leaves a part of the data there.
 func (d *Dir) Extend(name string, at int64, data []byte) error {
 	there, err := d.disk.root.Lstat(name)
 	if err == nil {
 		err = plain(there)
 	}
 	if err == nil && there.Size() != at {
-		err = fmt.Errorf("it has %d bytes and not %d", there.Size(), at)
+		err = fmt.Errorf("the file has %d bytes, expected %d", there.Size(), at)
 	}
 	if err != nil {
 		return bare(err)
@@ -157,12 +158,12 @@ func (d *Dir) Extend(name string, at int64, data []byte) error {
 	}
 	defer f.f.Close()
 	if !isFile(f.f, there) {
-		return errors.New("somebody has replaced it")
+		return errors.New("another program replaced it")
 	}
 	return f.write(data, at)
 }
 
-// StatOfProgram is that of the file from which this program was started.
+// StatOfProgram is the Stat of the executable file of this process.
 func StatOfProgram() (Stat, error) {
 	path, err := os.Executable()
 	if err != nil {

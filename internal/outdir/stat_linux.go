@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// StatOf reads a Stat, the zero one from what cannot be known by it.
+// StatOf reads the Stat of a file; it is zero where the file system gives none.
 func StatOf(info fs.FileInfo) Stat {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -30,7 +30,7 @@ type Stats struct {
 
 	dev  uint64
 	dirs []statsDir
-	none []string // directories that there were not
+	none []string // directories that were missing
 }
 
 type statsDir struct {
@@ -39,9 +39,8 @@ type statsDir struct {
 	file *os.File
 }
 
-// Stats begins to read stats, ok is false where nothing can be known by them:
-// the directory does not exist, or what it shows is a batch that nobody has
-// finished yet.
+// Stats begins to read stats. ok is false where they prove nothing: the directory
+// does not exist, or shows a batch that no writer has finished yet.
 func (d *Dir) Stats() (s *Stats, ok bool) {
 	if d.disk.root == nil || len(d.pending) > 0 {
 		return nil, false
@@ -65,7 +64,7 @@ func (d *Dir) Stats() (s *Stats, ok bool) {
 	return s, true
 }
 
-// Close lets the descriptors go.
+// Close closes the descriptors.
 func (s *Stats) Close() {
 	for _, dir := range s.dirs {
 		dir.file.Close()
@@ -98,7 +97,8 @@ func (s *Stats) Of(name string) (stat Stat, ok bool) {
 	return Stat{}, false
 }
 
-// Top is the stat of the output directory itself: it changes with every name in it.
+// Top is the stat of the output directory itself: it changes whenever a name in the
+// directory does.
 func (s *Stats) Top() (Stat, bool) {
 	var st unix.Stat_t
 	if len(s.dirs) == 0 || s.dirs[0].name != "." || unix.Fstat(s.dirs[0].fd, &st) != nil {
@@ -123,7 +123,7 @@ func (s *Stats) Missing(name string) bool {
 	return slices.Contains(s.none, dir)
 }
 
-// openDir opens a directory that is none by way of a link, nil for none.
+// openDir opens a directory, nil where there is none or a link to one.
 func (d *Dir) openDir(dir string) *os.File {
 	there, err := d.disk.root.Lstat(filepath.FromSlash(dir))
 	if err != nil || !there.IsDir() {
@@ -163,8 +163,9 @@ func (d *Dir) Names(f func(name []byte)) error {
 	}
 }
 
-// eachName reads what getdents64 has written: a number, an offset, the length of
-// the entry in two bytes, a type in one, and the name up to a zero byte.
+// eachName reads entries as getdents64(2) writes them: an inode number, an offset,
+// the length of the entry in two bytes, a type in one, and the name up to a zero
+// byte.
 func eachName(entries []byte, f func([]byte)) {
 	const lengthAt, nameAt = 16, 19
 	for len(entries) > nameAt {

@@ -4,7 +4,7 @@ package outdir
 
 import "io/fs"
 
-// Elsewhere than on Linux nothing is known by its stat, and every file is read.
+// On other systems than Linux no file is known by its stat, and every file is read.
 
 // StatOf is the zero Stat.
 func StatOf(fs.FileInfo) Stat { return Stat{} }
@@ -14,10 +14,10 @@ type Stats struct {
 	Identity uint64 // the number by which the file system knows the output directory
 }
 
-// Stats begins to read stats; ok is false where nothing can be known by them.
+// Stats begins to read stats; ok is false, since they prove nothing here.
 func (d *Dir) Stats() (s *Stats, ok bool) { return nil, false }
 
-// Close lets the descriptors go.
+// Close closes the descriptors.
 func (s *Stats) Close() {}
 
 // Of returns the stat of a plain file.

@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// sync makes files durable, and what was created, renamed and removed in
-// directories. After an error nothing read back can be trusted: the run ends.
+// sync makes files durable, and in directories the names that were created, renamed
+// and removed. After an error nothing that is read back can be trusted: the run
+// ends.
 func (d *Dir) sync(names ...string) error {
 	slices.Sort(names)
 	names = slices.Compact(names)

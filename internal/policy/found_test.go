@@ -133,10 +133,10 @@ func TestLearnedRevocations(t *testing.T) {
 	v := w.judge()
 	w.wantFound(v, "number:9 revoke:"+ann+":unknown.G1:unspecified revoke:BEEF:unknown.G1:unspecified")
 	w.want(v, "user.ann rekey key csr crt p12: revoked(serial)", "crl.m repair db: revoked damaged", "proxy.app rebuild site: settings-changed")
-	if m := v.Plan.Steps[1].Reasons[0].Message; m != "the CRL tells of 2 revocations of which db/index.txt does not: taken over" {
+	if m := v.Plan.Steps[1].Reasons[0].Message; m != "the CRL lists 2 revocations that db/index.txt lacks, now recorded" {
 		t.Error(m)
 	}
-	if m := v.Plan.Steps[1].Reasons[1].Message; m != "db/crlnumber does not come after the CRL in place: it is set to 0A" {
+	if m := v.Plan.Steps[1].Reasons[1].Message; m != "the number in db/crlnumber is not above that of the CRL in place; it is set to 0A" {
 		t.Error(m)
 	}
 	if r := w.ledger.With(v.Found...).Row("BEEF"); r == nil || r.State != ledger.Revoked || v.Trust.Signer(*r) != v.Trust.Current().SPKI {

@@ -13,19 +13,18 @@ import (
 	"time"
 )
 
-// ownPrefix begins the names of the variables that are meant for mtlsplan.
-// No other program has business with them.
+// ownPrefix begins the names of the variables that are meant for mtlsplan alone.
 const ownPrefix = "MTLSPLAN_"
 
-// commandTime is how long a program may take: enough for a person to type a
-// PIN, and an end to a lock that would keep every later run out.
+// commandTime is how long a program may take: enough for a person to type a PIN, but
+// limited, since the run holds the lock meanwhile.
 const commandTime = 5 * time.Minute
 
 func (r Ref) readCommand(ctx context.Context, hide []string, limit time.Duration, terminal bool) ([]byte, error) {
 	if len(r.Command) == 0 || r.Command[0] == "" {
-		return nil, errors.New("command: no program is named: name one")
+		return nil, errors.New("command: the list is empty: name a program")
 	}
-	// A program that ignores the broken pipe is stopped by the overflow.
+	// The overflow also stops a program that ignores the broken pipe.
 	running, stop := context.WithTimeout(ctx, limit)
 	defer stop()
 	out := &bounded{overflow: stop}
@@ -36,24 +35,24 @@ func (r Ref) readCommand(ctx context.Context, hide []string, limit time.Duration
 	if !terminal {
 		stopWithChildren(cmd)
 	}
-	// A child that the program left behind may keep the pipe open.
+	// A child that outlives the program may keep the pipe open.
 	cmd.WaitDelay = 2 * time.Second
 	err := cmd.Run()
 	switch {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%s: %w", r, ctx.Err())
 	case errors.Is(running.Err(), context.DeadlineExceeded):
-		return nil, fmt.Errorf("%s did not end within %s: run it by hand in %s to see what it waits for", r, limit, r.Dir)
+		return nil, fmt.Errorf("%s did not end within %s: run it by hand in %s to find out why", r, limit, r.Dir)
 	case out.full:
 		return nil, errTooLong
 	case err == nil:
 		return dropLineEnd(out.buf.Bytes()), nil
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return nil, fmt.Errorf("%s ended with %s: run it by hand in %s to see why", r, exit.ProcessState, r.Dir)
+		return nil, fmt.Errorf("%s ended with %s: run it by hand in %s to find out why", r, exit.ProcessState, r.Dir)
 	}
 	if errors.Is(err, exec.ErrWaitDelay) {
-		return nil, fmt.Errorf("%s left a process behind that keeps its output open: name a program that ends", r)
+		return nil, fmt.Errorf("%s ended, but a process that it started keeps its output open: name a program whose processes end", r)
 	}
 	if e, ok := errors.AsType[*exec.Error](err); ok {
 		err = e.Err
@@ -61,16 +60,16 @@ func (r Ref) readCommand(ctx context.Context, hide []string, limit time.Duration
 	return nil, fmt.Errorf("%s cannot be started: %w: install it, or name another source", r, cause(err))
 }
 
-// stopWithChildren lets the end of cmd's context end what cmd has started, too:
-// a helper that is left behind may hold the secret. It takes a process group.
+// stopWithChildren makes the end of cmd's context end the children of cmd, too: one
+// that goes on may hold the secret. They get a process group for that.
 func stopWithChildren(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 }
 
-// onTerminal reports whether there is a terminal, at which only its foreground
-// group may ask for a PIN: a program stays in ours then, and the key that
-// interrupts reaches its children without us.
+// onTerminal reports whether there is a terminal. There, only the foreground process
+// group may ask for a PIN, so a program stays in ours; the interrupt key then reaches
+// its children directly.
 func onTerminal() bool {
 	tty, err := os.Open("/dev/tty")
 	if err != nil {
@@ -80,8 +79,8 @@ func onTerminal() bool {
 	return true
 }
 
-// environment is what a program gets: env without the variables named in hide
-// and without mtlsplan's own.
+// environment is env for a program: without the variables named in hide and without
+// mtlsplan's own.
 func environment(env, hide []string) []string {
 	kept := make([]string, 0, len(env))
 	for _, kv := range env {
@@ -93,8 +92,8 @@ func environment(env, hide []string) []string {
 	return kept
 }
 
-// bounded keeps what is written up to readLimit and fails from there on. The
-// buffer is not embedded: io.Copy would find its ReadFrom, which has no bound.
+// bounded keeps up to readLimit bytes and then fails. The buffer is not embedded:
+// io.Copy would find its ReadFrom, which has no bound.
 type bounded struct {
 	buf      bytes.Buffer
 	full     bool

@@ -15,8 +15,8 @@ import (
 	"mtlsplan/internal/config"
 )
 
-// TestCommandGetsOnly names all that a program is given: its words, the
-// environment but for what is hidden, no input, no open file, its directory.
+// TestCommandGetsOnly checks everything that a program is given: its arguments, the
+// environment without hidden variables, no input, no open file, its directory.
 func TestCommandGetsOnly(t *testing.T) {
 	t.Setenv("MTLSPLAN_CA_PASSPHRASE", "mine")
 	t.Setenv("ANN", "another user's")
@@ -58,7 +58,7 @@ func TestCommandGetsOnly(t *testing.T) {
 	}
 }
 
-// TestCommandEndsWithItsChildren stops a program whose child would go on.
+// TestCommandEndsWithItsChildren ends a program whose child would go on.
 func TestCommandEndsWithItsChildren(t *testing.T) {
 	for name, limit := range map[string]time.Duration{"interrupted": time.Minute, "too slow": 300 * time.Millisecond} {
 		pids := filepath.Join(t.TempDir(), "pids")
@@ -104,8 +104,8 @@ func fields(file string) int {
 	return len(strings.Fields(string(data)))
 }
 
-// running is false for one that has ended and was not waited for, as orphans
-// are where init does not.
+// running is false also for a process that has ended but was not waited for: some
+// inits leave orphans like that.
 func running(pid int) bool {
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {

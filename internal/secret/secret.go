@@ -1,10 +1,10 @@
-// Package secret names secrets, reads them from where they are, and holds
-// them so that they cannot be printed by accident.
+// Package secret reads secrets from their sources, and holds them so that they
+// cannot be printed by accident.
 //
-// It promises that no formatting verb, encoder or logger turns a [Value] into
-// its text; only [Value.Reveal] does, and a test in cmd/mtlsplan allows that
-// method in the packages that encrypt or decrypt and nowhere else. It does not
-// promise to wipe memory: Go's garbage collector may copy.
+// It promises that no formatting verb, encoder or logger turns a [Value] into its
+// text. Only [Value.Reveal] does, and a test in cmd/mtlsplan allows that method only
+// in the packages that encrypt or decrypt. It does not promise to wipe memory: Go's
+// garbage collector may copy.
 package secret
 
 import (
@@ -24,19 +24,19 @@ const MaxLen = 1023
 // be printed, compared and logged.
 type Ref config.Source
 
-// String describes the source for people, without what may be private in a
-// program's arguments.
+// String describes the source for people, without the arguments of a program, which
+// may be private.
 func (r Ref) String() string { return config.Source(r).String() }
 
 // Value is a secret in memory. Its zero value is empty and reports IsZero.
 type Value struct {
-	// In a function, because fmt cannot call the methods of a Value that is in
-	// an unexported field and prints what it holds: an address then. It also
-	// keeps == from comparing two of them.
+	// It is a function, because fmt cannot call the methods of a Value in an unexported
+	// field and prints its fields instead: of a function, only an address. It also
+	// keeps == from comparing two Values.
 	get func() []byte
 }
 
-// New takes over b, which the caller must not use afterwards.
+// New makes a Value of b, which the caller must not use afterwards.
 func New(b []byte) Value { return Value{get: func() []byte { return b }} }
 
 func (v Value) bytes() []byte {
@@ -66,6 +66,6 @@ func (Value) MarshalYAML() (any, error)      { return hidden, nil }
 func (Value) LogValue() slog.Value           { return slog.StringValue(hidden) }
 func (Value) MarshalBinary() ([]byte, error) { return nil, fmt.Errorf("a secret is never serialized") }
 
-// Line takes over the content of a passphrase file: one trailing line end is
-// not part of the passphrase.
+// Line makes a Value of the content of a passphrase file, without one newline at its
+// end. The caller must not use b afterwards.
 func Line(b []byte) Value { return New(dropLineEnd(b)) }

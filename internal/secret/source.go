@@ -14,24 +14,26 @@ import (
 	"mtlsplan/internal/config"
 )
 
-// readLimit bounds what a file or a program may give: far above MaxLen, so
-// that a source which holds no passphrase is reported and not read for ever.
+// readLimit is the limit in bytes for a file or the output of a program. It is far
+// above MaxLen: a larger source is a wrong one, and is not read to its end.
 const readLimit = 64 << 10
 
 var errTooLong = errors.New("too long")
 
-// Read fetches the secret from a variable, a file or a program's standard
-// output. Of a file and of a program one trailing line end is dropped, a
-// carriage return with it. A program runs without a shell, in r.Dir, without
-// standard input, for five minutes at most; it gets the environment but for the
-// variables in hide and those that begin with MTLSPLAN_, and nothing beside its
-// own words as arguments; what it says on standard error is discarded, because
-// it may hold the secret. When ctx ends, so do the program and what it started;
-// at a terminal, where it may have to ask for a PIN, the program alone.
+// Read reads the secret from a variable, a file or the standard output of a program.
+// From a file and from a program one newline at the end is dropped, with a carriage
+// return before it.
 //
-// The error names the source and what to do, and never what was read.
-// Generated secrets have nothing to read from and are errors. Whether the
-// secret can serve as a passphrase is told by [Check].
+// A program runs without a shell, in r.Dir, with the arguments in the spec, without
+// standard input, for five minutes at most. It gets the environment without the
+// variables in hide and without those that begin with MTLSPLAN_. Its standard error
+// is discarded, because it may hold the secret. When ctx ends, the program and its
+// children are ended; at a terminal, where it may have to ask for a PIN, only the
+// program.
+//
+// The error names the source and the remedy, and never the text that was read. A
+// generated secret has no source, and reading it is an error. [Check] decides whether
+// the secret can be a passphrase.
 func (r Ref) Read(ctx context.Context, lookupEnv func(string) (string, bool), hide []string) (Value, error) {
 	if err := ctx.Err(); err != nil {
 		return Value{}, fmt.Errorf("%s: %w", r, err)
@@ -46,11 +48,11 @@ func (r Ref) Read(ctx context.Context, lookupEnv func(string) (string, bool), hi
 	case config.FromCommand:
 		b, err = r.readCommand(ctx, hide, commandTime, onTerminal())
 	default:
-		return Value{}, fmt.Errorf("%s: not a source that can be read", r)
+		return Value{}, fmt.Errorf("%s: this source cannot be read", r)
 	}
 	switch {
 	case errors.Is(err, errTooLong):
-		return Value{}, fmt.Errorf("%s gives more than %d bytes, which is no passphrase: name the right source", r, readLimit)
+		return Value{}, fmt.Errorf("%s gives more than %d bytes, too many for a passphrase: name another source", r, readLimit)
 	case err != nil:
 		return Value{}, err
 	case len(b) == 0:
@@ -67,8 +69,8 @@ func (r Ref) readEnv(lookupEnv func(string) (string, bool)) ([]byte, error) {
 	return []byte(s), nil
 }
 
-// readFile gives up waiting when ctx ends: the file may be a named pipe that
-// nobody writes to.
+// readFile stops waiting when ctx ends: the file may be a named pipe without a
+// writer.
 func (r Ref) readFile(ctx context.Context) ([]byte, error) {
 	type result struct {
 		b   []byte
@@ -106,8 +108,8 @@ func readBounded(path string) ([]byte, error) {
 	return b, err
 }
 
-// cause strips the path from an error of the os package, since the source's
-// description has it already.
+// cause strips the path from an error of the os package, since the description of
+// the source has it already.
 func cause(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
@@ -120,7 +122,7 @@ func remedy(err error) string {
 	case errors.Is(err, fs.ErrNotExist):
 		return "write the passphrase into it, or name another source"
 	case errors.Is(err, fs.ErrPermission):
-		return "let the user that runs mtlsplan read it"
+		return "make it readable for the user that runs mtlsplan"
 	}
 	return "name a file that holds the passphrase"
 }
@@ -132,10 +134,10 @@ func dropLineEnd(b []byte) []byte {
 	return b
 }
 
-// Check reports why v cannot serve as a passphrase: it must have 1 to [MaxLen]
-// bytes of printable ASCII, which is what every reader of keys and PKCS #12
-// files opens. The error says what kind of character is wrong and roughly
-// where, never which.
+// Check returns an error if v cannot be a passphrase: it must have 1 to [MaxLen]
+// bytes of printable ASCII, which every reader of keys and PKCS #12 files accepts.
+// The error names the kind of the wrong character and roughly its place, never the
+// character.
 func Check(v Value) error {
 	switch n := len(v.bytes()); {
 	case n == 0:
@@ -161,12 +163,12 @@ func Check(v Value) error {
 		case len(v.bytes()) - 1:
 			verb = "ends with"
 		}
-		return fmt.Errorf("the passphrase %s %s, which not every program reads alike: use letters, digits, blanks and punctuation of ASCII only", verb, kind)
+		return fmt.Errorf("the passphrase %s %s, which programs read in different ways: use only letters, digits, spaces and punctuation of ASCII", verb, kind)
 	}
 	return nil
 }
 
-// alphabet has 32 characters of which no two look alike: no l, o, 0 or 1.
+// alphabet has 32 characters that cannot be confused: no l, o, 0 or 1.
 const alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
 
 const (
@@ -174,7 +176,7 @@ const (
 	groupLen = 4
 )
 
-// IsRandom reports whether a passphrase is one that [Random] may have made.
+// IsRandom reports whether a passphrase has the form of one by [Random].
 func (v Value) IsRandom() bool {
 	s := v.Reveal()
 	if len(s) != groups*(groupLen+1)-1 {
@@ -188,8 +190,8 @@ func (v Value) IsRandom() bool {
 	return true
 }
 
-// Random makes a passphrase of 140 random bits in seven groups of four
-// characters with dashes between them, which a person can type.
+// Random makes a passphrase of 140 random bits that a person can type: seven groups
+// of four characters, with dashes between them.
 func Random() Value {
 	var raw [groups * groupLen]byte
 	_, _ = rand.Read(raw[:]) // never fails: see crypto/rand

@@ -100,14 +100,14 @@ func TestRead(t *testing.T) {
 		{"a program's environment", sh(`echo "$MTLSPLAN_X,$OTHER_SECRET,$VISIBLE"`), ",,shown", ""},
 		{"a program's directory", sh("pwd -P"), realPath(t, dir), ""},
 		{"a program has no input", sh("cat; echo end"), "end", ""},
-		{"a failing program", sh("echo " + text + "; echo " + text + " >&2; exit 3"), "", "command /bin/sh ended with exit status 3: run it by hand in " + dir + " to see why"},
+		{"a failing program", sh("echo " + text + "; echo " + text + " >&2; exit 3"), "", "command /bin/sh ended with exit status 3: run it by hand in " + dir + " to find out why"},
 		{"a silent program", sh(":"), "", "command /bin/sh is empty"},
 		{"an endless program", sh("while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done"), "", "gives more than 65536 bytes"},
 		{"no such program", Ref{Kind: config.FromCommand, Command: []string{"no-such-program-here"}, Dir: dir}, "", "command no-such-program-here cannot be started: executable file not found in $PATH"},
 		{"no such program by path", Ref{Kind: config.FromCommand, Command: []string{"./gone"}, Dir: dir}, "", "command ./gone cannot be started: no such file or directory"},
 		{"an argument is no shell text", Ref{Kind: config.FromCommand, Command: []string{"echo", "$HOME;x"}, Dir: dir}, "$HOME;x", ""},
-		{"generated", Ref{Kind: config.Generated}, "", "generated: not a source that can be read"},
-		{"none", Ref{}, "", "no source: not a source that can be read"},
+		{"generated", Ref{Kind: config.Generated}, "", "generated: this source cannot be read"},
+		{"none", Ref{}, "", "no source: this source cannot be read"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v, err := c.ref.Read(t.Context(), func(n string) (string, bool) { s, ok := env[n]; return s, ok }, []string{"OTHER_SECRET"})
@@ -142,7 +142,7 @@ func TestReadEndsWithItsContext(t *testing.T) {
 		{Kind: config.FromFile, File: "/dev/stdin"},
 	} {
 		if ref.Kind == config.FromFile {
-			// A terminal or a pipe that nobody writes to.
+			// A terminal, or a pipe without a writer.
 			r, w, err := os.Pipe()
 			if err != nil {
 				t.Fatal(err)
@@ -159,7 +159,7 @@ func TestReadEndsWithItsContext(t *testing.T) {
 			t.Errorf("%s: %v", ref, err)
 		}
 		if took := time.Since(begin); took > 10*time.Second {
-			t.Errorf("%s: gave up after %s only", ref, took)
+			t.Errorf("%s: it ended only after %s", ref, took)
 		}
 	}
 }
@@ -224,10 +224,10 @@ func TestRandom(t *testing.T) {
 		v := Random()
 		s := string(v.bytes())
 		if !form.MatchString(s) || Check(v) != nil {
-			t.Fatalf("not a passphrase that can be typed: %q", s)
+			t.Fatalf("%q is not a passphrase in the right form", s)
 		}
 		if !v.IsRandom() || New([]byte(s[1:])).IsRandom() || New([]byte(s[:28]+"-"+s[29:])).IsRandom() || New([]byte(s[:3]+"l"+s[4:])).IsRandom() {
-			t.Fatalf("%q is not told from what a person chose", s)
+			t.Fatalf("IsRandom is wrong about %q or a variant of it", s)
 		}
 		if seen[s] {
 			t.Fatal("the same passphrase twice")

@@ -7,9 +7,8 @@ import (
 	"mtlsplan/internal/config"
 )
 
-// Info tells of the plain file that holds the secret, links followed; ok is
-// false for every other source. A secret whose file is the same in all that its
-// file system tells is the same.
+// Info is the stat of the plain file that holds the secret, with links followed; ok
+// is false for every other source. While the stat is the same, so is the secret.
 func (r Ref) Info() (info fs.FileInfo, ok bool) {
 	if r.Kind != config.FromFile {
 		return nil, false

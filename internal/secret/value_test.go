@@ -22,7 +22,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// forms are the ways in which printed or encoded text could hold a secret.
+// forms are the forms in which a printed or encoded text could hold a secret.
 func forms(s string) []string {
 	hexed := fmt.Sprintf("%x", s)
 	var wide []byte
@@ -45,7 +45,7 @@ func hides(t *testing.T, how, shown string) {
 	}
 }
 
-// holders are a secret alone and in whatever may hold one.
+// holders are a secret alone and in every type of value that may hold one.
 func holders() map[string]any {
 	v := New([]byte(text))
 	type hidden struct{ v Value }
@@ -72,8 +72,8 @@ type failure struct{ v Value }
 
 func (f failure) Error() string { return fmt.Sprint("it is not ", f.v) }
 
-// TestValueStaysHidden prints, encodes and logs a secret in every way that the
-// program or a library could.
+// TestValueStaysHidden prints, encodes and logs a secret in every way that is open to
+// the program or a library.
 func TestValueStaysHidden(t *testing.T) {
 	for name, h := range holders() {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%#x", "%d", "%o", "%c", "%U", "%t", "%e", "%p", "%T", "%w", "%5.1v", "%!", "%[2]v"} {
@@ -112,8 +112,8 @@ func TestValueStaysHidden(t *testing.T) {
 	}
 }
 
-// TestValuesCannotBeCompared: == does not compile, a map cannot have one for
-// its key, and DeepEqual never says yes, so that only Equal compares.
+// TestValuesCannotBeCompared: == does not compile, a Value cannot be the key of a map,
+// and DeepEqual is always false, so that only Equal compares.
 func TestValuesCannotBeCompared(t *testing.T) {
 	if reflect.TypeFor[Value]().Comparable() {
 		t.Error("== compares secrets, in time that depends on them")
@@ -134,8 +134,8 @@ func TestValuesCannotBeCompared(t *testing.T) {
 	_ = any(a) == any(c)
 }
 
-// TestPanicsHideSecrets ends a process in a panic with a secret in its hands,
-// once as the panic's own value.
+// TestPanicsHideSecrets ends a process that holds a secret in a panic, once with the
+// secret as the panic's value.
 func TestPanicsHideSecrets(t *testing.T) {
 	if how := os.Getenv("PANIC"); how != "" {
 		switch v := Line([]byte(strings.Join([]string{"correct", "horse"}, " ") + "\n")); how { // not a constant: it is nowhere else

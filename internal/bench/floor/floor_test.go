@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestLooks proves that a run with nothing to do does look: a file that was
-// touched, a user who is new and a lost file are seen.
+// TestLooks proves that a run with nothing to do checks the files: it notices a
+// touched file, a new user and a lost file.
 func TestLooks(t *testing.T) {
 	j := &job{dir: t.TempDir()}
 	scenario := func(name string, users int) error {

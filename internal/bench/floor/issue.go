@@ -20,8 +20,8 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 )
 
-// iterations is the PBKDF2 count of keys and .p12 files: that of openssl,
-// and of mtlsplan where it has generated the passphrase.
+// iterations is the PBKDF2 count of keys and .p12 files: openssl's, and mtlsplan's
+// for a generated passphrase.
 const iterations = 2048
 
 // passphrase protects files that are measured and deleted.
@@ -120,7 +120,7 @@ func (a authority) issue(user string, withRSA bool) (files [len(kinds)][]byte, e
 	return [...][]byte{encrypted, encode("CERTIFICATE REQUEST", csr), encode("CERTIFICATE", der), p12}, err
 }
 
-// prove opens what issue has made, with the same libraries.
+// prove opens the files that issue has made, with the same libraries.
 func (a authority) prove(files [len(kinds)][]byte) error {
 	var der [3][]byte
 	for i := range der {
@@ -169,7 +169,7 @@ func readPEM(path string) ([]byte, error) {
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, fmt.Errorf("%s: no PEM in it", path)
+		return nil, fmt.Errorf("%s: this file has no PEM block", path)
 	}
 	return block.Bytes, nil
 }

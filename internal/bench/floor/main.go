@@ -1,7 +1,7 @@
-// Command floor is the smallest honest program that does the whole job: the same
-// cryptography with the same libraries and the same durable writes as mtlsplan,
-// and nothing around them: no lock, no plan, no database, no error that names a
-// user. What mtlsplan costs is given as a multiple of it.
+// Command floor is the smallest honest program for the whole job. It has the same
+// cryptography with the same libraries and the same durable writes as mtlsplan, and
+// nothing else: no lock, no plan, no database, no error that names a user. The cost
+// of mtlsplan is given as a multiple of its cost.
 package main
 
 import (
@@ -34,20 +34,20 @@ var kinds = [...]string{"key", "csr", "crt", "p12"}
 // groupSize is the number of users whose files become durable together.
 const groupSize = 1024
 
-// soon is how long before its end a certificate is no longer good enough
-// for a run that finds nothing to do.
+// soon is the time before a certificate's end in which a run with nothing to do no
+// longer accepts it.
 const soon = 30 * 24 * time.Hour
 
 type job struct {
 	dir     string // holds the list, the CA and the state; the users' files are in out/
 	rsa     bool   // RSA-4096 and RSA-2048 instead of P-256
-	prove   bool   // open and check all that was made before it is written
+	prove   bool   // open and check every file before it is written
 	workers int
 	ca      authority
 }
 
-// run does one scenario: fresh makes a CA and everybody; noop looks at every
-// file and makes nothing; add makes who is missing.
+// run does one scenario: fresh makes a CA and all users; noop checks every file and
+// makes nothing; add makes missing users.
 func run(args []string) error {
 	if len(args) == 0 {
 		return errors.New("usage: floor fresh|noop|add -dir DIR")
@@ -201,8 +201,8 @@ func (j *job) makeUser(user string) error {
 	return nil
 }
 
-// look compares every file's size and time with the state and every
-// certificate's end with now. It returns the state's lines and who has none.
+// look compares every file's size and time with the state, and every certificate's
+// end with now. It returns the lines of the state, and the users without one.
 func (j *job) look(users []string) (lines map[string]string, missing []string, err error) {
 	text, err := os.ReadFile(filepath.Join(j.dir, "state"))
 	if err != nil {
@@ -243,8 +243,8 @@ func stamp(info os.FileInfo) (size, modified string) {
 }
 
 // saveState writes a line for each user: name, end of the certificate in Unix
-// seconds, and size and modification time in nanoseconds of each file. Lines
-// that are there already are kept.
+// seconds, and size in bytes and modification time in nanoseconds of each file.
+// Existing lines are kept.
 func (j *job) saveState(users []string, lines map[string]string) error {
 	var state bytes.Buffer
 	for _, user := range users {

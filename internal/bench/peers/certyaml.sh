@@ -1,5 +1,5 @@
-# One YAML file and one process; plain keys and certificates only. $1 fresh or
-# noop, which is the same command again; $2 users; $3 ec.
+# One YAML file and one process; only unencrypted keys and certificates. $1 fresh,
+# or noop for the same command again; $2 users; $3 ec.
 if [ "$1" = fresh ]; then
 	{
 		printf 'subject: CN=bench CA\nfilename: ca\nkey_type: EC\n'

@@ -1,7 +1,7 @@
-// Command record keeps what `make bench` has measured: it puts the rows of new
-// results, in Go's benchmark format, in the place of old ones in
-// docs/performance.txt, and makes tables and picture of docs/performance.md
-// from them. Without new results it only makes them anew.
+// Command record keeps the results of `make bench`, in Go's benchmark format. New
+// rows replace old ones in docs/performance.txt, and the tables and the picture of
+// docs/performance.md are made from that file. Without new results it only makes
+// tables and picture again.
 package main
 
 import (
@@ -26,8 +26,7 @@ func main() {
 	}
 }
 
-// record's first argument is the directory docs, the others are files of new
-// results.
+// record takes the directory docs and files of new results.
 func record(args []string) error {
 	if len(args) == 0 {
 		return errors.New("usage: record DOCS [RESULTS]")
@@ -55,7 +54,7 @@ func record(args []string) error {
 	return err
 }
 
-// cell is what one program cost in one row.
+// cell is the cost of one program in one row.
 type cell struct {
 	run, prog string
 	users     int
@@ -69,11 +68,11 @@ func read(text []byte, name string) (all []cell, err error) {
 	for reader.Scan() {
 		result, ok := reader.Result().(*benchfmt.Result)
 		if !ok {
-			continue // what a benchmark printed beside its results
+			continue // other output of a benchmark
 		}
 		m := cellName.FindStringSubmatch(strings.ReplaceAll(result.Name.String(), "_", " "))
 		if m == nil {
-			return nil, fmt.Errorf("%s: %s is no row of the benchmark", name, result.Name)
+			return nil, fmt.Errorf("%s: %s is not a row of the benchmark", name, result.Name)
 		}
 		users, _ := strconv.Atoi(m[2])
 		i := slices.IndexFunc(all, func(c cell) bool { return c.run == m[1] && c.users == users && c.prog == m[3] })
@@ -86,8 +85,8 @@ func read(text []byte, name string) (all []cell, err error) {
 	return all, reader.Err()
 }
 
-// merge puts new rows in the place of old ones. Old rows of another machine are
-// dropped: figures of two machines do not belong into one table.
+// merge replaces old rows by new ones. Old rows of another machine are dropped:
+// figures of two machines do not belong in one table.
 func merge(old, measured []cell) []cell {
 	var order []string
 	for _, c := range append(slices.Clone(old), measured...) {
@@ -109,7 +108,7 @@ func merge(old, measured []cell) []cell {
 
 func (c cell) machine() string { return c.results[0].GetConfig("machine") }
 
-// values are one figure of all turns, in seconds or bytes.
+// values are the figures of all turns in one unit, in seconds or bytes.
 func (c cell) values(unit string) (all []float64) {
 	for _, r := range c.results {
 		if v, ok := r.Value(unit); ok {
@@ -130,7 +129,7 @@ func median(values []float64) float64 {
 
 const tablesBegin, tablesEnd = "<!-- tables: written by make bench RECORD=1 -->\n", "<!-- end of tables -->\n"
 
-// document is what the files in docs should hold, by name.
+// document is the content of the files in docs, by name.
 func document(page string, all []cell) (map[string][]byte, error) {
 	head, rest, begins := strings.Cut(page, tablesBegin)
 	_, foot, ends := strings.Cut(rest, tablesEnd)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestDocument holds the page and the picture against the kept results.
+// TestDocument compares the page and the picture with the kept results.
 func TestDocument(t *testing.T) {
 	const docs = "../../../docs"
 	text, err := os.ReadFile(filepath.Join(docs, "performance.txt"))
@@ -27,7 +27,7 @@ func TestDocument(t *testing.T) {
 	}
 	for name, want := range files {
 		if have, err := os.ReadFile(filepath.Join(docs, name)); err != nil || !bytes.Equal(have, want) {
-			t.Errorf("docs/%s is not what its results give: go run ./internal/bench/record docs (%v)", name, err)
+			t.Errorf("docs/%s does not match its results: go run ./internal/bench/record docs (%v)", name, err)
 		}
 	}
 }
@@ -47,7 +47,7 @@ func TestVerdicts(t *testing.T) {
 		"run=fresh_EC/users=1000/prog=floor-2 1 2000000000 cpu-ns/op", "run=fresh_EC/users=1000/prog=floor-2 1 9000000000 cpu-ns/op",
 		"run=fresh_EC/users=100000/prog=mtlsplan-2 1 420000000000 cpu-ns/op 99999744 rss-B")
 	table := tables(all)
-	if _, err := plotted(all[:1]); err != nil { // a row alone is no line
+	if _, err := plotted(all[:1]); err != nil { // one row makes no line
 		t.Error(err)
 	}
 	for _, want := range []string{
@@ -57,7 +57,7 @@ func TestVerdicts(t *testing.T) {
 		"| fresh EC | 1,000 | floor | 0.000s | 5.500s | 5.500ms |",
 	} {
 		if !strings.Contains(table, want) {
-			t.Errorf("%q is missing in:\n%s", want, table)
+			t.Errorf("%q is missing from:\n%s", want, table)
 		}
 	}
 }

@@ -16,11 +16,11 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// Units, as the benchmark format has them.
+// Units of the benchmark format.
 const wall, cpu, rss, files = "sec/op", "cpu-sec/op", "rss-B", "files"
 
-// target is what mtlsplan must not exceed: a figure, or its quotient by or its
-// difference from another program's of the same turn.
+// target is a limit for mtlsplan: of a figure, of its ratio to another program's
+// figure of the same turn, or of the difference between the two.
 type target struct {
 	run     string
 	users   []int
@@ -57,14 +57,14 @@ var targets = []target{
 	{"one user added", []int{10_000, 100_000}, files, 0, "", 16},
 	{"1 % revoked", []int{100_000}, cpu, '-', noop, 1},
 	{"1 % revoked", []int{100_000}, wall, '-', noop, 1},
-	// A fifth more than what one user of a hundred costs in a fresh run.
+	// A fifth more than the cost of one user of a hundred in a fresh run.
 	{"1 % renewed", []int{10_000}, cpu, '-', noop, 1.2 * 0.0030 * 100},
 	{"validate", []int{100_000}, cpu, 0, "", 6},
 	{"validate, a mistake", []int{100_000}, cpu, 0, "", 6},
 }
 
-// growthLimit is how much more CPU a user may cost among the most users than
-// among growthFrom: with fewer, starting a process costs more than they do.
+// growthLimit bounds the CPU time of a user in the largest run, as a multiple of that
+// among growthFrom users. With fewer, starting a process costs more than they do.
 const growthFrom, growthLimit = 1000, 1.3
 
 var english = message.NewPrinter(language.English)
@@ -88,7 +88,7 @@ func tables(all []cell) string {
 				continue
 			}
 			have, what, unit := c.values(t.unit), named[t.unit], t.unit
-			// In pairs: a slow turn of the machine is slow for both.
+			// In pairs: when the machine is slow in a turn, it is slow for both.
 			for i := range have {
 				switch t.op {
 				case '/':
@@ -148,8 +148,8 @@ func amount(v float64, unit string) string {
 	return benchunit.Scale(v, benchunit.ClassOf(unit)) + suffix
 }
 
-// lines of the picture, in colours that everybody can tell apart (after Okabe
-// and Ito).
+// lines of the picture, in colours that everybody can tell apart (after Okabe and
+// Ito).
 var lines = []struct {
 	run, prog, label string
 	colour           uint32
@@ -166,8 +166,8 @@ var lines = []struct {
 	{"validate", "mtlsplan", "validate, users as blocks", 0x8a8a8a},
 }
 
-// plotted is the cost of a user by the number of users, both in powers of ten.
-// A level line is a cost that does not depend on how many there are.
+// plotted draws the cost of a user by the number of users, both on logarithmic scales.
+// A level line is a cost that does not depend on the number of users.
 func plotted(all []cell) ([]byte, error) {
 	p := plot.New()
 	p.Title.Text = "What one user costs, by the number of users (dashed: the floor)"

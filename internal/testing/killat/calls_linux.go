@@ -24,11 +24,11 @@ const (
 	path             // the first one is a path
 	atPath           // the second one is a path
 	fd               // the first one is a descriptor
-	dataFD           // as fd; it counts only for a plain file that is not a standard stream
+	dataFD           // as fd; only plain files that are not standard streams count
 )
 
-// kinds are the calls that exist on every architecture, by number. Opens count
-// only where they make or empty a file.
+// kinds are the calls that exist on every architecture, by number. An open counts
+// only if it makes or empties a file.
 var kinds = map[uint32]kind{
 	unix.SYS_OPENAT: {"openat", atPath}, unix.SYS_OPENAT2: {"openat2", atPath},
 	unix.SYS_WRITE: {"write", dataFD}, unix.SYS_WRITEV: {"writev", dataFD},
@@ -54,8 +54,8 @@ const changing = unix.O_CREAT | unix.O_TRUNC
 // openFlags is the argument that holds the flags of an open, by number.
 var openFlags = map[uint32]int{unix.SYS_OPENAT: 2}
 
-// filter makes the kernel ask about the calls of kinds only: an answer costs
-// more than most calls, and a Go program makes thousands.
+// filter makes the kernel ask only about the calls in kinds: an answer costs more
+// than most calls, and a Go program makes thousands.
 func filter() []unix.SockFilter {
 	const (
 		load  = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
@@ -79,7 +79,7 @@ func filter() []unix.SockFilter {
 	return append(program, pass)
 }
 
-// describe looks at a call that a thread is about to make. ok is false for one
+// describe examines a call that a thread is about to make. ok is false for a call
 // that changes nothing.
 func describe(tid, nr uint32, args [6]uint64) (c Call, ok bool) {
 	k := kinds[nr]
@@ -92,25 +92,25 @@ func describe(tid, nr uint32, args [6]uint64) (c Call, ok bool) {
 	case fd, dataFD:
 		link := fmt.Sprintf("/proc/%d/fd/%d", tid, int32(args[0]))
 		c.File, _ = os.Readlink(link)
-		var st unix.Stat_t // an eventfd has no type, which os takes for a plain file
+		var st unix.Stat_t // not os.Stat, which takes an eventfd for a plain file
 		plain := unix.Stat(link, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
 		if k.arg == dataFD && (!plain || args[0] <= 2) {
 			return c, false
 		}
 	}
-	if nr == unix.SYS_OPENAT2 { // the filter cannot look behind a pointer
+	if nr == unix.SYS_OPENAT2 { // the filter cannot follow a pointer
 		return c, binary.NativeEndian.Uint64(append(memory(tid, args[2], 8), make([]byte, 8)...))&changing != 0
 	}
 	return c, true
 }
 
-// text reads a string of the program.
+// text reads a string in the program's memory.
 func text(tid uint32, addr uint64) string {
 	s, _, _ := bytes.Cut(memory(tid, addr, unix.PathMax), []byte{0})
 	return strings.ToValidUTF8(string(s), "?")
 }
 
-// memory reads what is there of n bytes of the program.
+// memory reads at most n bytes of the program's memory.
 func memory(tid uint32, addr uint64, n int) []byte {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/mem", tid))
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The calls that newer architectures do without. Of one package, init runs in
-// the order of the files' names: this is done before the launcher is.
+// These calls do not exist on newer architectures. The init functions of a package
+// run in the order of the files' names, so this one runs before the launcher's.
 func init() {
 	maps.Copy(kinds, map[uint32]kind{
 		unix.SYS_CREAT: {"creat", path}, unix.SYS_OPEN: {"open", path},

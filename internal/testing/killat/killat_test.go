@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestMain lets the tests run a program whose file-changing calls are known:
-// this very binary.
+// TestMain makes this binary also the program of the tests, whose file-changing
+// calls are known.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("KILLAT_PROGRAM"); dir != "" {
 		os.Exit(program(dir))
@@ -28,8 +28,8 @@ func TestMain(m *testing.M) {
 const steps = 12
 
 // program makes directories 1 to 12, one after the other: eight from threads of
-// their own, two in a child, two here. What it writes to its standard streams
-// and to pipes is no change of a file.
+// their own, two in a child, two here. Its output to standard streams and pipes
+// changes no file.
 func program(dir string) int {
 	failed := 0
 	mkdir := func(n int) {
@@ -144,8 +144,7 @@ func TestFailsAtOneCallOrFromThereOn(t *testing.T) {
 	}
 }
 
-// TestKnowsTheCalls runs a shell script, whose calls come from another program
-// than Go's runtime.
+// TestKnowsTheCalls runs a shell script, whose calls do not come from Go's runtime.
 func TestKnowsTheCalls(t *testing.T) {
 	cmd := exec.Command("sh", "-c", `echo a >f; echo b >>f; mv f g; chmod 600 g; ln g h; ln -s g i; rm h; true <g; echo x >/dev/null; echo x | cat; sync g`)
 	cmd.Dir = t.TempDir()

@@ -16,13 +16,13 @@ import (
 // launched names the program that a launcher becomes.
 const launched = "KILLAT_LAUNCHES="
 
-// Run starts a program that has not been started yet, strikes it, and waits
-// until it and all its children have ended. The error says that it could not be
-// started or watched, not how it ended.
+// Run starts a program that has not been started yet, strikes it, and waits until it
+// and all its children have ended. It returns an error if the program could not be
+// started or watched, whatever its end.
 //
-// The kernel asks here about each call of kinds (seccomp's user notification)
-// and lets the thread wait for the answer. Whoever installs such a filter is
-// under it, so that the program is started through a launcher: this binary once
+// The kernel asks here about each call in kinds (seccomp's user notification) and
+// lets the thread wait for the answer. Such a filter also applies to the process
+// that installs it. So the program is started through a launcher: this binary once
 // more, which init turns into the program.
 func Run(cmd *exec.Cmd, s Strike) (Result, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -56,7 +56,7 @@ func Run(cmd *exec.Cmd, s Strike) (Result, error) {
 	return w.result, errors.Join(watched, ended)
 }
 
-// init is the launcher. Tests that call Run have it in their binary.
+// init is the launcher. It is in the binary of every test that calls Run.
 func init() {
 	for _, v := range os.Environ() {
 		if program, ok := strings.CutPrefix(v, launched); ok {
@@ -77,8 +77,8 @@ func launch(program string) error {
 	}
 	code := filter()
 	fprog := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
-	// A thread that waits for an answer hears no signal but SIGKILL, so that no
-	// call is asked about twice.
+	// A thread that waits for an answer receives no signal but SIGKILL, so that the
+	// kernel asks about each call once.
 	listener, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
 		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, uintptr(unsafe.Pointer(&fprog)))
 	if errno != 0 {
@@ -142,13 +142,13 @@ func (w *watch) receive(socket int) error {
 			if done, err := w.one(); done || err != nil {
 				return err
 			}
-		} else if poll[0].Revents != 0 { // nobody is left under the filter
+		} else if poll[0].Revents != 0 { // no process is under the filter any more
 			return nil
 		}
 	}
 }
 
-// one answers one question; done when the program has been killed.
+// one answers one question; done is true when the program has been killed.
 func (w *watch) one() (done bool, err error) {
 	var q question
 	if err := w.ioctl(unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&q)); err != nil {
@@ -176,7 +176,7 @@ func (w *watch) counts(c Call) bool {
 	return w.strike.Match(c)
 }
 
-// ioctl takes it for no error that the thread was killed meanwhile.
+// ioctl does not treat it as an error that the thread was killed meanwhile.
 func (w *watch) ioctl(request uintptr, arg unsafe.Pointer) error {
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(w.listener), request, uintptr(arg))
 	if errno != 0 && errno != unix.ENOENT {

@@ -9,5 +9,5 @@ import (
 
 // Run needs Linux.
 func Run(*exec.Cmd, Strike) (Result, error) {
-	return Result{}, errors.New("programs can be struck at a system call on Linux only")
+	return Result{}, errors.New("killat needs Linux")
 }

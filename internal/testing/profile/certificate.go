@@ -21,7 +21,7 @@ import (
 type certificate struct {
 	*x509.Certificate
 	role Role
-	ca   *x509.Certificate // who issued it
+	ca   *x509.Certificate // its issuer
 }
 
 // certificateRules are the clauses for certificates, in the order of RFC 5280.
@@ -30,7 +30,7 @@ var certificateRules = []rule[certificate]{
 		return algorithmFault(c.Raw)
 	}},
 	{Promised, "the serial number has 128 random bits", func(c certificate) string {
-		// Of 2^32 numbers with 128 random bits, one has fewer than 96.
+		// Of 2^32 random numbers of 128 bits, one has fewer than 97.
 		if bits := c.SerialNumber.BitLen(); bits <= 96 || bits > 128 {
 			return fmt.Sprintf("it has %d bits", bits)
 		}
@@ -43,18 +43,18 @@ var certificateRules = []rule[certificate]{
 		return ""
 	}},
 	{Promised, "the subject is C, ST, L, O, OU, CN, emailAddress, in this order, each once and in its string type", subjectFault},
-	{Promised, "no character of the subject is a control character or cannot be seen", invisibleFault},
+	{Promised, "the subject has no control characters and no invisible characters", invisibleFault},
 	{"RFC 5280 A.1", "a country has exactly two letters", func(c certificate) string {
 		if s := c.attribute(oidCountry); c.role != Reissued && s != "" && len(s) != 2 {
 			return fmt.Sprintf("it is %q", s)
 		}
 		return ""
 	}},
-	{Promised, "RSA from 2048 bits on, P-256 or more, Ed25519", func(c certificate) string { return strengthFault(c.PublicKey) }},
+	{Promised, "the key is RSA with 2048 bits or more, P-256 or a longer curve, or Ed25519", func(c certificate) string { return strengthFault(c.PublicKey) }},
 	{"RFC 5280 4.2.1.6", "an rfc822Name is a mailbox in ASCII", func(c certificate) string {
 		for _, address := range c.EmailAddresses {
 			if local, _, _ := strings.Cut(address, "@"); len(local) > 64 || !mailbox.MatchString(address) {
-				return fmt.Sprintf("%q is none", address)
+				return fmt.Sprintf("%q is not one", address)
 			}
 		}
 		return ""
@@ -64,8 +64,8 @@ var certificateRules = []rule[certificate]{
 	}},
 }
 
-// mailbox is a Mailbox of RFC 2821 section 4.1.2 without quotes, as RFC 5280
-// section 4.2.1.6 wants it.
+// mailbox is a Mailbox of RFC 2821 section 4.1.2 without quotes, as RFC 5280 section
+// 4.2.1.6 requires.
 var mailbox = func() *regexp.Regexp {
 	const atom, label = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+", "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 	return regexp.MustCompile(`^` + atom + `(?:\.` + atom + `)*@` + label + `(?:\.` + label + `)*$`)
@@ -77,8 +77,8 @@ var (
 	oidName    = asn1.ObjectIdentifier{2, 5, 4, 3}
 )
 
-// attributes are those of a subject, with their string types (RFC 5280 section
-// 4.1.2.4), in the order of the name.
+// attributes are the attributes of a subject in their order, with their string types
+// (RFC 5280 section 4.1.2.4).
 var attributes = []struct {
 	oid asn1.ObjectIdentifier
 	tag int
@@ -102,7 +102,7 @@ func (c certificate) attribute(oid asn1.ObjectIdentifier) string {
 	return ""
 }
 
-// subjectFault writes the name anew, as it should be, and compares octets.
+// subjectFault encodes the name as it should be, and compares octets.
 func subjectFault(c certificate) string {
 	if c.role == Reissued {
 		return ""
@@ -123,8 +123,8 @@ func subjectFault(c certificate) string {
 	return ""
 }
 
-// invisibleFault looks for control characters, bidirectional and other format
-// characters, and those that Unicode has not assigned.
+// invisibleFault looks for control characters, for bidirectional and other format
+// characters, and for unassigned ones.
 func invisibleFault(c certificate) string {
 	for _, a := range c.Subject.Names {
 		for _, r := range fmt.Sprint(a.Value) {
@@ -150,9 +150,9 @@ func strengthFault(key any) string {
 	return ""
 }
 
-// algorithms are the AlgorithmIdentifiers that mtlsplan signs with, in DER:
-// RSA with NULL (RFC 4055 section 5), ECDSA and Ed25519 without parameters (RFC
-// 5758 section 3.2, RFC 8410 section 3).
+// algorithms are the AlgorithmIdentifiers of mtlsplan's signatures, in DER: RSA with
+// NULL (RFC 4055 section 5), ECDSA and Ed25519 without parameters (RFC 5758 section
+// 3.2, RFC 8410 section 3).
 var algorithms = func() (all [][]byte) {
 	for last := 11; last <= 13; last++ {
 		all = append(all, marshal(pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, last}, Parameters: asn1.NullRawValue}))
@@ -163,8 +163,8 @@ var algorithms = func() (all [][]byte) {
 	return append(all, marshal(pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 3, 101, 112}}))
 }()
 
-// algorithmFault looks at the algorithm beside the signature. That it is the
-// one that is signed too is what crypto/x509 asks for.
+// algorithmFault examines the algorithm beside the signature. crypto/x509 has already
+// compared it with the signed one.
 func algorithmFault(raw []byte) string {
 	var signed struct {
 		What, Algorithm asn1.RawValue
@@ -177,7 +177,7 @@ func algorithmFault(raw []byte) string {
 	return ""
 }
 
-// marshal encodes what can always be encoded.
+// marshal encodes a value that can always be encoded.
 func marshal(v any) []byte {
 	der, err := asn1.Marshal(v)
 	if err != nil {
@@ -197,8 +197,8 @@ var (
 	oidClientAuth   = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 2}
 )
 
-// wanted are the extensions that the certificate should have. Each value is
-// written as it has to be, so that a comparison of octets is one of DER too.
+// wanted are the extensions that the certificate should have. Each value is in DER,
+// so a comparison of octets also checks the encoding.
 func (c certificate) wanted() []pkix.Extension {
 	all := []pkix.Extension{{Id: oidSubjectKey, Value: marshal(c.keyID())}}
 	if c.role == User {
@@ -224,10 +224,9 @@ func (c certificate) wanted() []pkix.Extension {
 	return all
 }
 
-// keyID is the certificate's own subjectKeyIdentifier if that is a right one:
-// the first 160 bits of SHA-256 of the key (RFC 7093 section 2), or for a user
-// SHA-1 of it (RFC 5280 section 4.2.1.2). A CA that was taken over keeps the
-// one it came with, whatever that is.
+// keyID is the subjectKeyIdentifier that the certificate should have: the first 160
+// bits of SHA-256 of the key (RFC 7093 section 2). A user's may be SHA-1 of the key
+// (RFC 5280 section 4.2.1.2). An adopted CA keeps its own, whatever that is.
 func (c certificate) keyID() []byte {
 	key := keyBits(c.RawSubjectPublicKeyInfo)
 	sha1Sum, sha256Sum := sha1.Sum(key), sha256.Sum256(key)
@@ -237,9 +236,9 @@ func (c certificate) keyID() []byte {
 	return sha256Sum[:20]
 }
 
-// OwnKeyID reports whether a subjectKeyIdentifier names the key in a
-// SubjectPublicKeyInfo as mtlsplan does (RFC 7093 section 2, method 1), which
-// OpenSSL and most others do not.
+// OwnKeyID reports whether a subjectKeyIdentifier is made from a
+// SubjectPublicKeyInfo in mtlsplan's way (RFC 7093 section 2, method 1). OpenSSL and
+// most other programs have another way.
 func OwnKeyID(spki, id []byte) bool {
 	sum := sha256.Sum256(keyBits(spki))
 	return bytes.Equal(id, sum[:20])

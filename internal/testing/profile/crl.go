@@ -34,15 +34,15 @@ var crlRules = []rule[crl]{
 	{"RFC 5280 5.1.1.2", "it is signed with SHA-256 or better, and the algorithm has the parameters of its RFC", func(l crl) string {
 		return algorithmFault(l.Raw)
 	}},
-	{"RFC 5280 5.1.2.4", "times until 2049 are UTCTime, later ones GeneralizedTime, and all else is in DER", canonicalFault},
+	{"RFC 5280 5.1.2.4", "times until 2049 are UTCTime, later ones GeneralizedTime, and the rest is in DER", canonicalFault},
 	entries("RFC 5280 5.1.2.6", "an entry's serial number is one that a certificate can have", func(e x509.RevocationListEntry) string {
-		return numberFault(e.SerialNumber) // a certificate that was adopted may have 0
+		return numberFault(e.SerialNumber) // an adopted certificate may have 0
 	}),
-	{Promised, "only the extensions of a complete CRL that is its CA's own", func(l crl) string {
+	{Promised, "it has the extensions of a complete CRL that its CA signs itself, and no others", func(l crl) string {
 		return extensionsFault(l.Extensions, []pkix.Extension{authorityKey(l.ca), {Id: oidCRLNumber, Value: marshal(l.Number)}})
 	}},
 	{"RFC 5280 5.2.3", "cRLNumber is not negative and has at most 20 octets", func(l crl) string { return numberFault(l.Number) }},
-	entries(Promised, "an entry has only a reason, and what OpenSSL has written about one", func(e x509.RevocationListEntry) string {
+	entries(Promised, "an entry has a reason at most, with the additions of OpenSSL", func(e x509.RevocationListEntry) string {
 		for _, x := range e.Extensions {
 			if !slices.ContainsFunc(entryMayCarry, x.Id.Equal) {
 				return fmt.Sprintf("there is %s", x.Id)
@@ -93,15 +93,15 @@ type tbsCertList struct {
 	Extensions []pkix.Extension `asn1:"tag:0,explicit"`
 }
 
-// canonicalFault reads and writes the list: encoding/asn1 takes more than it
-// writes.
+// canonicalFault decodes and encodes the list, since encoding/asn1 accepts more forms
+// than it writes.
 func canonicalFault(l crl) string {
 	var list tbsCertList
 	if rest, err := asn1.Unmarshal(l.RawTBSRevocationList, &list); err != nil || len(rest) > 0 {
 		return fmt.Sprint("it cannot be read: ", err)
 	}
 	if !bytes.Equal(marshal(list), l.RawTBSRevocationList) {
-		return "it is not what one would write"
+		return "it changes when it is encoded again"
 	}
 	return ""
 }

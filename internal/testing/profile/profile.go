@@ -1,11 +1,11 @@
-// Package profile judges certificates, CRLs and requests by the clauses of
-// RFC 5280 and of what mtlsplan promises to issue that no other judge of the
-// tests sees: zlint, OpenSSL, GnuTLS, NSS, Java and python3-cryptography find
-// the other faults, signatures among them. It knows nothing of internal/pki,
-// which it judges.
+// Package profile judges certificates, CRLs and requests by clauses of RFC 5280 and
+// by mtlsplan's own promises, as far as no other judge of the tests covers them.
+// zlint, OpenSSL, GnuTLS, NSS, Java and python3-cryptography find the other faults,
+// wrong signatures among them. The package does not use internal/pki, which it
+// judges.
 //
-// A clause is one small function and one row in a table. A value is judged by
-// every row, so one run shows all that is wrong.
+// A clause is one small function and one row in a table. A value is judged by every
+// row, so one run shows all its faults.
 package profile
 
 import (
@@ -13,27 +13,27 @@ import (
 	"fmt"
 )
 
-// Role is what a certificate is for.
+// Role is the purpose of a certificate.
 type Role string
 
 const (
 	CA       Role = "CA"
-	Reissued Role = "reissued CA" // of a CA that was taken over: its name stays as others made it
+	Reissued Role = "reissued CA" // of a CA that was adopted: it keeps the name that others gave it
 	User     Role = "user"
 )
 
 // Finding is one clause that a value does not meet.
 type Finding struct {
-	Clause string // "RFC 5280 4.1.1.2", or "profile" for a promise of mtlsplan's own
+	Clause string // "RFC 5280 4.1.1.2", or "profile" for mtlsplan's own promise
 	Fault  string // one line
 }
 
 func (f Finding) String() string { return f.Clause + ": " + f.Fault }
 
-// Promised stands for a clause in what mtlsplan itself promises beyond the RFCs.
+// Promised is the clause of mtlsplan's own promises, which go beyond the RFCs.
 const Promised = "profile"
 
-// rule is one clause. fault says in one line what is wrong, or nothing.
+// rule is one clause. fault describes the fault in one line; "" is none.
 type rule[T any] struct {
 	clause string
 	asks   string
@@ -51,8 +51,8 @@ func judge[T any](rules []rule[T], v T) []Finding {
 	return found
 }
 
-// Certificate judges a certificate (RFC 5280 section 4) for its role. The
-// issuer is the CA's certificate, for a CA its own.
+// Certificate judges a certificate (RFC 5280 section 4) for its role. The issuer is
+// the CA's certificate; for a CA it is c itself.
 func Certificate(role Role, c, issuer *x509.Certificate) []Finding {
 	return judge(certificateRules, certificate{c, role, issuer})
 }
@@ -68,8 +68,8 @@ func Request(r *x509.CertificateRequest, c *x509.Certificate) []Finding {
 	return judge(requestRules, request{r, c})
 }
 
-// Serials judges the serial numbers of the certificates of one CA: each has
-// its own (RFC 5280 section 4.1.2.2).
+// Serials judges the serial numbers of one CA's certificates: no two are the same
+// (RFC 5280 section 4.1.2.2).
 func Serials(certificates []*x509.Certificate) []Finding {
 	var found []Finding
 	seen := map[string]bool{}

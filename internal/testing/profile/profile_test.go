@@ -21,15 +21,15 @@ import (
 	"time"
 )
 
-// trial is what a test puts on trial, good until something is spoiled. All of
-// it is made by crypto/x509; no row looks at signatures.
+// trial is the value that a test puts on trial. It is good until a fault spoils it.
+// crypto/x509 makes all of it; no row examines signatures.
 type trial struct {
 	role     Role
 	template x509.Certificate
 	key      crypto.Signer
 	list     x509.RevocationList
 	request  x509.CertificateRequest
-	rewrite  func(outer, inner []asn1.RawValue) // the fields of all, and of what is signed
+	rewrite  func(outer, inner []asn1.RawValue) // the fields of the whole, and of its signed part
 }
 
 var keys = sync.OnceValue(func() map[string]crypto.Signer {
@@ -111,8 +111,8 @@ func goodUser() *trial {
 	}, request: x509.CertificateRequest{RawSubject: name(us, cn("ada"), mail), EmailAddresses: []string{email}}}
 }
 
-// fault is a thing with one thing wrong, and the clause that has to be cited, ""
-// where nothing is.
+// fault is a change of a good value, and the clause that has to be cited for it, ""
+// where the value stays good.
 type fault struct {
 	name, clause string
 	spoil        func(*trial)
@@ -143,7 +143,7 @@ func aCA(spoil func(*trial)) func(*trial) {
 	}
 }
 
-// rewritten changes what is signed behind its signature.
+// rewritten changes the signed part after it was signed.
 func (t *trial) rewritten(der []byte) []byte {
 	if t.rewrite == nil {
 		return der
@@ -208,7 +208,7 @@ var faultyCertificates = []fault{
 	{"a CA with RSA until 2051", "", aCA(func(t *trial) {
 		t.key, t.template.NotAfter = keys()["rsa2048"], time.Date(2051, 1, 1, 0, 0, 0, 0, time.UTC)
 	})},
-	{"a CA with the name that somebody gave it by hand", "", aCA(func(t *trial) {
+	{"a CA with a name that was made by hand", "", aCA(func(t *trial) {
 		t.role, t.template.SubjectKeyId = Reissued, []byte{7}
 		t.template.RawSubject = name(rdn(oidName, asn1.TagPrintableString, "Hand"), rdn(organization, asn1.TagT61String, "Made"))
 	})},
@@ -329,8 +329,8 @@ func judgeRequest(t *trial, rules []rule[request]) []Finding {
 	return judge(rules, request{must(x509.ParseCertificateRequest(t.rewritten(der))), goodUser().make(goodCA().make(nil))})
 }
 
-// TestFaults shows that each fault is cited, what is good is not, and no row
-// stands in for another: without it a fault goes by without a word.
+// TestFaults shows that each fault is cited, that good values are not, and that every
+// row is needed: without it a fault is not found.
 func TestFaults(t *testing.T) {
 	holdFaults(t, "certificate", certificateRules, faultyCertificates, judgeCertificate)
 	holdFaults(t, "CRL", crlRules, faultyCRLs, judgeCRL)
@@ -347,13 +347,13 @@ func holdFaults[T any](t *testing.T, what string, rules []rule[T], faults []faul
 		found := asked(f, rules)
 		cited := slices.ContainsFunc(found, func(found Finding) bool { return found.Clause == f.clause })
 		if f.clause == "" && found != nil || f.clause != "" && !cited {
-			t.Errorf("%s, %s: %q is not what is cited: %v", what, f.name, f.clause, found)
+			t.Errorf("%s, %s: expected clause %q, have %v", what, f.name, f.clause, found)
 		}
 	}
 	for i, r := range rules {
 		others := slices.Delete(slices.Clone(rules), i, i+1)
 		if !slices.ContainsFunc(faults, func(f fault) bool { return f.clause != "" && asked(f, others) == nil }) {
-			t.Errorf("%s, %s, %s: nothing is found by it alone", what, r.clause, r.asks)
+			t.Errorf("%s, %s, %s: no fault needs this row", what, r.clause, r.asks)
 		}
 	}
 }
@@ -365,9 +365,9 @@ func TestSerialsAndKeyIDs(t *testing.T) {
 		t.Error(found)
 	}
 	if found := Serials([]*x509.Certificate{ca, user, user}); len(found) != 1 {
-		t.Error("a serial number twice is not found")
+		t.Error("a serial number that occurs twice is not found")
 	}
 	if !OwnKeyID(user.RawSubjectPublicKeyInfo, user.SubjectKeyId) || OwnKeyID(user.RawSubjectPublicKeyInfo, ca.SubjectKeyId) {
-		t.Error("mtlsplan's way to name a key is not known, or others are taken for it")
+		t.Error("OwnKeyID does not recognise mtlsplan's own identifier, or takes another for it")
 	}
 }

@@ -35,7 +35,7 @@ var requestRules = []rule[request]{
 	{"RFC 2985 5.4", "the attributes are extensionRequest for the certificate's subjectAltName, and at most a challengePassword", attributesFault},
 }
 
-// attributesFault says nothing of the password itself.
+// attributesFault never shows the password itself.
 func attributesFault(r request) string {
 	var info struct {
 		Version      int
@@ -71,8 +71,8 @@ func attributesFault(r request) string {
 	return ""
 }
 
-// isChallenge asks for a PrintableString (X.680 section 41.4) or UTF8String
-// within its bounds (RFC 2985 section 5.4.1).
+// isChallenge reports whether a value is a PrintableString (X.680 section 41.4) or
+// UTF8String within its bounds (RFC 2985 section 5.4.1).
 func isChallenge(v asn1.RawValue) bool {
 	text := string(v.Bytes)
 	n := utf8.RuneCountInString(text)
