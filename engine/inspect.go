@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"mtlsplan/internal/config"
@@ -185,20 +184,8 @@ func requestFacts(c facts.RequestFile) []plan.FileFact {
 	if c.Request.Challenged {
 		challenge = "set"
 	}
-	return []plan.FileFact{{Name: plan.FactSubject, Value: pki.NameString([]byte(c.Request.Subject))}, {Name: plan.FactEmail, Value: sanText(c.Request.SANs)},
+	return []plan.FileFact{{Name: plan.FactSubject, Value: pki.NameString([]byte(c.Request.Subject))}, {Name: plan.FactEmail, Value: pki.SANText(c.Request.SANs)},
 		{Name: plan.FactChallengePassword, Value: challenge}, {Name: plan.FactSPKISHA256, Value: c.Request.SPKI}}
-}
-
-func sanText(sans []pki.SAN) string {
-	var out []string
-	for _, s := range sans {
-		if s.Type == pki.SANEmail {
-			out = append(out, s.Value)
-		} else {
-			out = append(out, string(s.Type)+":"+s.Value)
-		}
-	}
-	return strings.Join(out, " ")
 }
 
 func certificateFacts(c facts.CertificateFile) []plan.FileFact {

@@ -194,7 +194,7 @@ func TestJudgesOfDirectories(t *testing.T) {
 		{"a revocation that the CRL has and the index has not", "the CRL does not agree", func(f map[string][]byte) {
 			f["db/index.txt"] = ledger.FormatIndex([]ledger.Row{row(w.good, ledger.Valid), row(w.bad, ledger.Valid)})
 		}},
-		{"a damaged record", "neither a line with an owner", func(f map[string][]byte) { f["db/issued.pem"] = append([]byte("\x00\n"), f["db/issued.pem"]...) }},
+		{"a damaged record", "is not an owner's line", func(f map[string][]byte) { f["db/issued.pem"] = append([]byte("\x00\n"), f["db/issued.pem"]...) }},
 		{"another's request", "ada-m.csr: profile: the subject", func(f map[string][]byte) { f["ada-m.crt"] = pemOf("CERTIFICATE", w.bad.Raw) }},
 		{"another's container", "it holds another certificate", func(f map[string][]byte) { f["ada-m.crt"] = pemOf("CERTIFICATE", w.bad.Raw) }},
 		{"a damaged container", "ada-m.p12: ", func(f map[string][]byte) { f["ada-m.p12"] = w.p12[:99] }},

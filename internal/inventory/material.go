@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
 
@@ -12,8 +13,6 @@ import (
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/secret"
 	"mtlsplan/internal/statcache"
-
-	"crypto/sha256"
 )
 
 // Material is what it takes to make a user's files anew: secrets and all, of the

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -60,6 +61,18 @@ func sansIn(extensions []pkix.Extension) []SAN {
 		return sans
 	}
 	return nil
+}
+
+// SANText lists subject alternative names: an e-mail address by itself, others
+// behind their type.
+func SANText(sans []SAN) string {
+	texts := make([]string, len(sans))
+	for i, s := range sans {
+		if texts[i] = s.Value; s.Type != SANEmail {
+			texts[i] = s.String()
+		}
+	}
+	return strings.Join(texts, " ")
 }
 
 // emailsOf are the values of names of type [SANEmail]. Any other type is an

@@ -58,7 +58,7 @@ func caInterrupted(v *caView) []finding {
 		add("a run is at work, or was interrupted: what it has begun counts as done here, and apply finishes it first")
 	}
 	if v.owed > 0 {
-		add("an interrupted run has asked for " + plural(v.owed, "certificate") + ": what was issued is recorded")
+		add("an interrupted run has asked for " + plural(v.owed, "certificate") + ": what was issued is recorded and revoked")
 	}
 	return out
 }

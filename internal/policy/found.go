@@ -60,33 +60,18 @@ func (f *found) record(changes []ledger.Change) {
 	f.trust = newTrust(f.Config, f.ledger, f.Now)
 }
 
-// settle records what an authority has issued for a run that was killed. The key of
-// a user was lost with that run, unless the user has made it: such a certificate is
-// revoked at once.
+// settle records what an authority has issued for a run that was killed, and revokes
+// it: nobody was given it, and the keys were lost with that run.
 func (f *found) settle() []ledger.Change {
 	var out []ledger.Change
 	for _, o := range f.Have.Owed {
 		if o.Cert == nil || f.ledger.Row(o.ID) != nil {
 			continue
 		}
-		out = append(out, ledger.Issue{Owner: string(o.Owner), Cert: o.Cert})
-		if !f.hasOwnKey(o.Owner) {
-			when := f.Now.Add(-pki.Backdate).Truncate(time.Second).UTC()
-			out = append(out, ledger.Revoke{Serial: o.ID, When: when, Reason: ledger.Superseded})
-		}
+		when := f.Now.Add(-pki.Backdate).Truncate(time.Second).UTC()
+		out = append(out, ledger.Issue{Owner: string(o.Owner), Cert: o.Cert}, ledger.Revoke{Serial: o.ID, When: when, Reason: ledger.Superseded})
 	}
 	return out
-}
-
-// hasOwnKey reports whether a user has made the key.
-func (f *found) hasOwnKey(owner plan.Owner) bool {
-	name, _ := owner.UserName()
-	for i := range f.Config.Users {
-		if u := &f.Config.Users[i]; u.Name == name {
-			return u.CSR != ""
-		}
-	}
-	return false
 }
 
 // Adoption takes files over that were made by hand: what the CA has issued goes

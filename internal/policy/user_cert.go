@@ -105,19 +105,7 @@ func sanChanged(v *userView) []finding {
 	if slices.ContainsFunc(v.cert.SANs, func(s pki.SAN) bool { return s.Type != pki.SANEmail }) {
 		message = "the certificate has subject alternative names that a spec cannot ask for"
 	}
-	return v.rekey(plan.Reason{Message: message, Field: "email", Have: sanText(v.cert.SANs), Want: sanText(v.spec.SANs())})
-}
-
-// sanText lists subject alternative names: an e-mail address by itself, others
-// behind their type.
-func sanText(sans []pki.SAN) string {
-	texts := make([]string, len(sans))
-	for i, s := range sans {
-		if texts[i] = s.Value; s.Type != pki.SANEmail {
-			texts[i] = s.String()
-		}
-	}
-	return strings.Join(texts, " ")
+	return v.rekey(plan.Reason{Message: message, Field: "email", Have: pki.SANText(v.cert.SANs), Want: pki.SANText(v.spec.SANs())})
 }
 
 func expired(v *userView) []finding {
