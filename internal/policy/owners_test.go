@@ -230,7 +230,7 @@ func TestRevokedWhileCarryingOut(t *testing.T) {
 	if kept := trust.Kept(w.have, "m"); len(kept.Lists) != 0 {
 		t.Error(kept)
 	}
-	if ca := w.ca.NotAfter; End(w.now, dayLong, ca) != w.now.Add(dayLong) || End(w.now, 9999*dayLong, ca) != ca {
+	if ca := w.ca.NotAfter; endOf(w.now, dayLong, ca) != w.now.Add(dayLong) || endOf(w.now, 9999*dayLong, ca) != ca {
 		t.Error("end")
 	}
 }

@@ -144,9 +144,9 @@ func (j *judgement) judgeUser(i int) {
 	j.add(t)
 }
 
-// End is when a certificate ends that is issued now: a user's never outlives the
+// endOf is when a certificate ends that is issued now: a user's never outlives the
 // CA's, which ends at ca.
-func End(now time.Time, validity time.Duration, ca time.Time) time.Time {
+func endOf(now time.Time, validity time.Duration, ca time.Time) time.Time {
 	end := uncut(now, validity)
 	if end.After(ca) {
 		return ca
@@ -158,4 +158,4 @@ func uncut(now time.Time, validity time.Duration) time.Time {
 	return now.Add(validity).Truncate(time.Second)
 }
 
-func (v *userView) end() time.Time { return End(v.now, v.spec.Validity, v.ca.notAfter) }
+func (v *userView) end() time.Time { return endOf(v.now, v.spec.Validity, v.ca.notAfter) }
