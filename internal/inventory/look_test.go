@@ -250,7 +250,7 @@ func TestTheRest(t *testing.T) {
 	w.write("ca.m.crl", pki.EncodeCRL(der))
 	w.check(os.Mkdir(w.path("nginx"), 0o755))
 	w.write("nginx/gone", []byte("x"))
-	w.commit(ledger.Render{Path: "nginx/gone"}, ledger.Render{Path: "nginx/lost"})
+	w.commit(ledger.Render{Path: "nginx/gone", Sum: sha256.Sum256([]byte("x"))}, ledger.Render{Path: "nginx/lost"})
 	w.check(os.Chmod(w.path("db/crlnumber"), 0o644))
 	w.check(os.Symlink("nowhere", w.path(statcache.Name)))
 	w.cfg.Users[1].Revoked = "superseded"
@@ -401,8 +401,8 @@ func TestFits(t *testing.T) {
 	}
 }
 
-// Of a site every file is read that its proxy renders, and what one proxy does not
-// render any more is an orphan.
+// Of a site every file is read that its proxy renders, and what no proxy renders any
+// more is an orphan, unless it was changed by hand.
 func TestSites(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -411,7 +411,9 @@ func TestSites(t *testing.T) {
 	w.check(os.Mkdir(w.path("proxy"), 0o755))
 	w.write("proxy/one", []byte("one"))
 	w.write("proxy/two", []byte("two"))
-	w.commit(ledger.Render{Path: "proxy/one"}, ledger.Render{Path: "proxy/two"})
+	w.write("proxy/three", []byte("by hand"))
+	w.commit(ledger.Render{Path: "proxy/one"}, ledger.Render{Path: "proxy/two", Sum: sha256.Sum256([]byte("two"))},
+		ledger.Render{Path: "proxy/three", Sum: sha256.Sum256([]byte("three"))})
 	inv := w.taken()
 	s := inv.Sites[0]
 	if s.Owner != "proxy.site" || len(s.Files) != 3 || s.Files[0].Sum != sha256.Sum256([]byte("one")) || !s.Files[1].Missing || s.Files[1].Sum != (ledger.Sum{}) || s.Err == nil {
