@@ -26,8 +26,8 @@ const (
 
 // work is about how long it takes to build what a task asks for, in milliseconds
 // of one core of a usual machine: it is key derivation and the generation of RSA
-// keys. What is encrypted is opened once more by the self-check; a .p12 derives
-// three keys each time.
+// keys. The self-check opens each encrypted file once more; a .p12 derives three keys
+// each time.
 func (c *carryOut) work(t *policy.Task) int {
 	if t.Part != policy.OfUser {
 		return 1

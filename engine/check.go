@@ -158,8 +158,8 @@ func provesP12(profile pki.Profile, cert *x509.Certificate, chain []*x509.Certif
 	}
 }
 
-// provesCA is of the trust file. What was adopted may differ from the profile;
-// what this run has issued may not.
+// provesCA is of the trust file. An adopted certificate may differ from the
+// profile; one that this run has issued may not.
 func provesCA(r *result, trust []*x509.Certificate, key crypto.PublicKey) proof {
 	return asWritten(func(data []byte) error {
 		certs, err := pki.ParseCertificates(data)

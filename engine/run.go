@@ -139,8 +139,8 @@ func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Re
 	if err := checkOnly(ctx, cfg, opt); err != nil {
 		return nil, err
 	}
-	// What an interrupted run had committed is finished in here. A crash: the next
-	// run does so.
+	// This finishes what an interrupted run had committed. A crash: the next run
+	// does so.
 	dir, err := outdir.Lock(ctx, cfg.Output, holder(opt.Command), opt.LockTimeout)
 	if locked, ok := errors.AsType[*outdir.ErrLocked](err); ok {
 		return nil, &LockedError{Dir: cfg.Output, Holder: locked.Holder}
@@ -153,8 +153,8 @@ func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Re
 	defer r.in.Close()
 	report, err := r.apply(w)
 	if begun := report != nil || ctx.Err() != nil; err != nil && begun {
-		// What was opened need not be opened again. A run that could not begin leaves
-		// no trace.
+		// A file that was opened need not be opened again. A run that could not begin
+		// leaves no trace.
 		r.in.KeepOpened()
 	}
 	return report, err

@@ -61,7 +61,7 @@ func (c *carryOut) openCA() (crypto.Signer, error) {
 }
 
 // issue has the current CA issue a user's certificate, for a key that is in no
-// file yet. What was asked is kept in the result, for the check.
+// file yet. The result keeps the request, for the check.
 func (c *carryOut) issue(r *result, public crypto.PublicKey, subject []byte, sans []pki.SAN) (*x509.Certificate, error) {
 	ca := c.trusted[0]
 	notBefore := c.opt.Now.Add(-pki.Backdate)

@@ -26,7 +26,7 @@ type Site struct {
 	Name     string // the block's label
 	Settings        // complete: ClientCA and CRL are set
 
-	// What the run knows beside the spec's block.
+	// Facts of the run, beside the spec's block.
 
 	CA      string   // the CA's name
 	Contact string   // whom a refused person can ask: the CA's e-mail, or "" when it has none

@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// rosterDepth is how deeply lists and objects may be nested. What a roster needs
-// is the list of users, a user, a passphrase and its command.
+// rosterDepth is how deeply lists and objects may be nested. A roster needs
+// four levels: the list of users, a user, a passphrase and its command.
 const rosterDepth = 8
 
 // jsonList is a roster in JSON, RFC 8259: a list of objects, read token by

@@ -247,8 +247,8 @@ func TestRosterManyProblems(t *testing.T) {
 	}
 }
 
-// FuzzRoster reads any text as a roster of each kind. Whatever it is, it gives
-// users or an error, and problems that can be shown.
+// FuzzRoster reads any text as a roster of each kind. It always
+// gives users or an error, and problems that can be shown.
 func FuzzRoster(f *testing.F) {
 	for _, s := range samples {
 		for name, text := range rosterForms(s.column, s.cell) {

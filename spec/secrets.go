@@ -12,8 +12,8 @@ import (
 )
 
 // A secret that somebody wrote into a spec is found by the text alone, so that it
-// is also hidden in a file that cannot be parsed. Whatever follows the name of a
-// secret is hidden, unless all of it is the place of one.
+// is also hidden in a file that cannot be parsed. All that follows the name of
+// a secret is hidden, unless it is the place of one and nothing else.
 
 var (
 	secretWord = regexp.MustCompile(`(?i)(?:pass|secret|pwd|credential|challenge)[\w.-]*(?:"?[ \t]*(?:[=:][ \t]*|[{\[(])|[ \t]+["'])`)

@@ -63,8 +63,7 @@ type Snippet struct {
 }
 
 // Snippet returns the line in which r starts, false where its text is not
-// known. Whatever could be a passphrase that somebody wrote into the file is
-// marked as hidden.
+// known. Any text that could be a passphrase is marked as hidden.
 func (s *Sources) Snippet(r hcl.Range) (Snippet, bool) {
 	f := s.file(r.Filename)
 	if f == nil || r.Start.Byte > len(f.text) {

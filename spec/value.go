@@ -66,7 +66,7 @@ func (v value) as(want kind) value {
 	return v
 }
 
-// literal reads a plain value. Whatever would have to be computed is a problem.
+// literal reads a plain value. An expression that would have to be computed is a problem.
 // No problem quotes the expression, which could be a secret.
 func (l *loader) literal(expr hclsyntax.Expression) (value, bool) {
 	v := value{at: expr.Range()}

@@ -208,7 +208,7 @@ type Owed struct {
 	ID    string // serial in upper-case hex
 	Owner plan.Owner
 
-	// What the authority says of it, for who asks it.
+	// The authority's answer, once it has been asked.
 	Cert *x509.Certificate // nil where none was issued
 	Err  error             // why that cannot be told
 }

@@ -84,7 +84,7 @@ func TestEveryEditIsSeen(t *testing.T) {
 				}
 				after := w.alike()
 				same := equal(before.Users[0], after.Users[0])
-				// What stands behind PEM is nobody's business.
+				// Bytes behind the PEM block do not matter.
 				if same && kind != "another size" {
 					t.Error("the facts are the same")
 				}
@@ -97,7 +97,7 @@ func equal(a, b flatUser) bool {
 	return a.Errors == b.Errors && sprint(a) == sprint(b)
 }
 
-// What lies beside the files, and where the passphrase comes from.
+// A change beside the files is seen, and one of the passphrase's source.
 func TestWhatIsBesideIsSeen(t *testing.T) {
 	for kind, edit := range map[string]func(*world){
 		"another passphrase of the same size and time": func(w *world) {
@@ -359,7 +359,7 @@ func TestStraysUnlisted(t *testing.T) {
 	}
 }
 
-// What has been remembered of issued.pem is believed of the very same file.
+// The memory of issued.pem is believed only of the very same file.
 func TestIssuedIsRecalled(t *testing.T) {
 	t.Parallel()
 	w := warm(t, generated, generated)

@@ -14,9 +14,9 @@ import (
 	"mtlsplan/internal/statcache"
 )
 
-// Only of files that fit together a record is kept: key, request, certificate and
-// .p12 are of one key and one subject, and the passphrase opens what is encrypted.
-// Whatever else a user has is read anew in each run.
+// A record is kept only of files that fit together: key, request, certificate and
+// .p12 are of one key and one subject, and the passphrase opens the encrypted ones.
+// All other files of a user are read anew in each run.
 
 // record is what the cache holds of an owner, nil for nothing.
 func (r *Reader) record(owner string) *statcache.Record {

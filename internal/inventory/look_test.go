@@ -22,7 +22,7 @@ import (
 	"mtlsplan/render"
 )
 
-// What is said of a user of whom nothing is there is what reading would say.
+// A user of whom nothing is there is reported as reading would report them.
 func TestAbsent(t *testing.T) {
 	t.Parallel()
 	env := config.Source{Kind: config.FromEnv, Env: "PASS"}
@@ -132,7 +132,7 @@ func TestAReaderLooksAgain(t *testing.T) {
 	}
 }
 
-// What a run has made and opened itself is not opened when it is read back.
+// A file that a run has made and opened itself is not opened when it is read back.
 func TestMadeIsNotOpened(t *testing.T) {
 	t.Parallel()
 	for _, src := range []config.Source{generated, {Kind: config.FromEnv, Env: "PASS"}} {
@@ -173,7 +173,7 @@ func TestMadeIsNotOpened(t *testing.T) {
 	}
 }
 
-// What was opened is kept of a run that ended early.
+// A run that ended early keeps the memory of the files it opened.
 func TestKeepOpened(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, generated, generated)
@@ -291,7 +291,7 @@ func (w *world) taken() *facts.Inventory {
 	return inv
 }
 
-// What the CA needs to sign with is opened with whichever passphrase does it.
+// The CA's key is opened with whichever passphrase does it.
 func TestCAMaterial(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

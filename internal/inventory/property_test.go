@@ -15,8 +15,8 @@ import (
 	"mtlsplan/internal/statcache"
 )
 
-// Whatever happens to a directory, with a cache of whatever moment, the inventory
-// is what reading and opening every file gives.
+// The inventory is what reading and opening every file gives, whatever happens to
+// the directory and however old the cache is.
 func TestACachedInventoryEqualsAThoroughOne(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a sweep")

@@ -1,7 +1,7 @@
 // Package inventory reads an output directory, and nobody else does: what lies
 // there, parsed, as one value that holds no secret ([facts.Inventory]), and the
-// CA database ([ledger.Ledger]). What is known from an earlier run is not read
-// again; nobody outside can tell.
+// CA database ([ledger.Ledger]). Files that are known from an earlier run are not
+// read again; no caller can tell.
 //
 // It decides nothing and changes nothing but its cache. The secrets that it takes
 // to make an owner's files anew are read when they are asked for ([Material]).
@@ -55,7 +55,7 @@ type Reader struct {
 	issued outdir.Stat // of the issued.pem that ledger tells of, zero where it is not known
 }
 
-// New begins to read a directory. What ends ctx ends the reading, with its error.
+// New begins to read a directory. The end of ctx ends the reading, with its error.
 func New(ctx context.Context, dir *outdir.Dir, opt Options) *Reader {
 	if opt.Parallel < 1 {
 		opt.Parallel = runtime.GOMAXPROCS(0)
@@ -128,8 +128,8 @@ func (r *Reader) Ledger() (*ledger.Ledger, error) {
 	return r.ledger, nil
 }
 
-// Keep writes the cache: what this run has found out, and the next need not. What
-// cannot be written costs the next run time, and changes nothing.
+// Keep writes the cache: what this run has found out, and the next need not. A
+// cache that cannot be written costs the next run time, and changes nothing.
 func (r *Reader) Keep() {
 	r.keepLedger()
 	r.KeepOpened()

@@ -10,9 +10,8 @@ import (
 )
 
 // readCSRUser reads a user who has made the key. Only the request's public key is
-// used: subject and names are the spec's, whatever the request asks for. What is
-// wrong with the request is the owner's failure: the other users do not wait for
-// it.
+// used: subject and names are the spec's, whatever the request asks for. A bad
+// request is the owner's failure: the other users do not wait for it.
 func (r *Reader) readCSRUser(u *config.User) *Material {
 	m := &Material{Facts: &facts.User{Owner: plan.User(u.Name)}}
 	f, base := m.Facts, r.base(u)

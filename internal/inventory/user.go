@@ -31,8 +31,7 @@ const (
 
 func (r *Reader) base(u *config.User) string { return facts.Base(u.Name, r.opt.Config.CA.Name) }
 
-// readUser reads a user's files. What the cache knows may spare opening them, and
-// nothing else.
+// readUser reads a user's files. The cache may spare opening them, and nothing else.
 func (r *Reader) readUser(u *config.User) *Material {
 	if u.CSR != "" {
 		return r.readCSRUser(u)

@@ -15,8 +15,8 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// A file that mtlsplan finds may be anything. What is told of it is bounded in
-// time, and an error that callers know.
+// A file that mtlsplan finds may be anything. Reading it takes a bounded time,
+// and fails with an error that callers know.
 
 // within fails where a file asks for more work than a run can stand.
 func within(t *testing.T, limit time.Duration, f func()) {

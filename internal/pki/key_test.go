@@ -70,7 +70,7 @@ func TestKeyEncryptionRefuses(t *testing.T) {
 	}
 }
 
-// What openssl writes, in all the forms that an administrator may have.
+// Keys as openssl writes them, in all the forms that an administrator may have.
 func TestKeysOfOpenSSL(t *testing.T) {
 	d := dir(t.TempDir())
 	ec := d.put(t, "ec", nil)

@@ -164,7 +164,7 @@ func TestDamagedP12(t *testing.T) {
 	if _, err := OpenP12(many, pass("pw")); !errors.Is(err, ErrDamaged) {
 		t.Errorf("a negative iteration count of the MAC: %v", err)
 	}
-	// Whatever octet is altered, it never opens and never panics.
+	// With any octet altered it never opens and never panics.
 	for i := range der {
 		if p, err := OpenP12(flip(der, i), pass("pw")); err == nil && !p.Cert.Equal(cert) {
 			t.Errorf("octet %d altered: another certificate comes back", i)

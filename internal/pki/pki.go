@@ -2,7 +2,7 @@
 // signing requests, certificates, CRLs and PKCS #12 files. Values go in, bytes
 // come out; it reads no clock and touches no disk.
 //
-// What it issues follows RFC 5280, where crypto/x509 would sign nearly
+// Its certificates follow RFC 5280, where crypto/x509 would sign nearly
 // anything: the DN's order, string types and upper bounds, basicConstraints,
 // key usages and key identifiers are all set here. The cryptography is that of
 // the standard library, go-pkcs12 and youmark/pkcs8; only the opening of

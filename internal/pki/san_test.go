@@ -47,7 +47,7 @@ func TestSANs(t *testing.T) {
 	}
 }
 
-// What nothing here can read is seen, too.
+// A name that nothing here can read is seen, too.
 func TestSANsOverlookNothing(t *testing.T) {
 	key := keyFor(t, ECDSAP256)
 	for value, want := range map[string]SAN{

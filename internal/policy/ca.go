@@ -56,8 +56,8 @@ func (j *judgement) judgeCA() {
 	}
 	switch {
 	case !covered:
-		// What must be refused is refused whatever was asked for: nobody can
-		// be issued anything by such a CA.
+		// A refusal holds whatever was asked for: such a CA can issue nothing to
+		// anybody.
 		if is.refused {
 			j.add(t)
 		}

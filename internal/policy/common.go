@@ -10,7 +10,7 @@ import (
 	"mtlsplan/internal/plan"
 )
 
-// What is asked of the CA and of users alike.
+// Rules that hold for the CA and for users alike.
 
 // fallback gives an error a code unless it has one.
 func fallback(code plan.Code, err error) error {

@@ -9,7 +9,7 @@ import (
 	"mtlsplan/internal/pki"
 )
 
-// What disturbs a world.
+// The disturbances of a world.
 
 var errTest = errors.New("test")
 

@@ -131,8 +131,8 @@ func (f *found) unknown(c *facts.Certificate) bool {
 }
 
 // learn takes over what a CRL of ours lists and the ledger does not say: of an
-// adopted CA, or because the ledger is from an older backup. What was revoked
-// once stays revoked.
+// adopted CA, or because the ledger is from an older backup. A revoked
+// certificate stays revoked.
 func (f *found) learn() []ledger.Change {
 	var out []ledger.Change
 	lists := f.Have.CRL.Lists

@@ -76,7 +76,7 @@ func TestAdoption(t *testing.T) {
 		if v.Trust.Current() == nil || v.Trust.Current().Dependents != 2 {
 			t.Errorf("%+v", v.Trust.Generations)
 		}
-		// What is recorded is found no more.
+		// A finding that is recorded is not found again.
 		w.record(v.Found...)
 		w.wantFound(w.judge(), "")
 	})

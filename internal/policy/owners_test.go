@@ -200,7 +200,7 @@ func TestCSRKeys(t *testing.T) {
 	}
 }
 
-// What is said of a certificate whose files were not read is what its bytes say.
+// A certificate whose file was not read is judged by its bytes all the same.
 func TestAuthorityOfARememberedCertificate(t *testing.T) {
 	w := newWorld(t, "ann", "bob")
 	view := w.viewOf(0)

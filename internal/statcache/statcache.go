@@ -29,8 +29,8 @@ import (
 // Name is that of the file, relative to the output directory: a line that names
 // the format, and then segments, each with its length and its CRC-32C before it.
 // The first says whose cache it is, the others hold records, each with its key, its
-// stats, its digest and its facts. Of two records of a key the later holds. What is
-// not whole, and all behind it, is not there.
+// stats, its digest and its facts. Of two records of a key the later holds. A
+// segment that is not whole is ignored, and so is all behind it.
 const Name = outdir.DB + "/cache"
 
 const format = "mtlsplan cache 2\n"
@@ -192,8 +192,8 @@ func (c *Cache) put(key string, change func(old Record) Record) {
 // of other keys are forgotten in time. It is not durable. An error costs a later run
 // some time, and this one nothing.
 //
-// What is new goes behind the rest, as long as what is outdated is less than a
-// quarter of what is not: all of it is read by every run.
+// New records go behind the rest, as long as the outdated ones are less than a
+// quarter of the others: every run reads all of them.
 func (c *Cache) Save(keys iter.Seq[string]) error {
 	if c.size > 0 && len(c.news) == 0 || len(c.records) == 0 || !c.Works() || !c.dir.Writable() {
 		return nil

@@ -73,7 +73,7 @@ func record(c *Cache, names ...string) *Record {
 
 func keys(list ...string) func(func(string) bool) { return slices.Values(list) }
 
-// What is kept is there the next time, as long as the files are the same.
+// A record is there the next time, as long as its files are the same.
 func TestKept(t *testing.T) {
 	p := newPlace(t)
 	p.with(func(c *Cache) {
@@ -114,8 +114,8 @@ func TestKept(t *testing.T) {
 	}
 }
 
-// What was changed in the tick in which it was read may be changed once more
-// without a trace.
+// A file that was changed in the tick in which it was read may be changed once
+// more without a trace.
 func TestTheTick(t *testing.T) {
 	s := outdir.Stat{Ino: 1, Size: 2, Mtime: 1000, Ctime: 2000}
 	for clock, want := range map[int64]bool{1999: false, 2000: false, 2001: true} {

@@ -11,8 +11,8 @@ type application struct {
 	locations []location
 }
 
-// A location is where requests are passed on. What all locations have in
-// common is in [site.proxy].
+// A location is where requests are passed on. [site.proxy] has what all
+// locations have in common.
 type location struct {
 	match   []string
 	headers [][2]string // request headers, beside those that every location sets

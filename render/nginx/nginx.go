@@ -38,7 +38,7 @@ var Proxy = &render.Proxy{
 		{Name: "upstream", Field: func(s *settings) any { return &s.Upstream }, Required: true, Check: checkUpstream,
 			Doc: "The application's servers, spoken to in plain HTTP: host:port or unix:/path. A name must resolve when NGINX starts."},
 		{Name: "application", Field: func(s *settings) any { return &s.Application }, Default: applications[0].name, Words: applicationNames(),
-			Doc: "What is proxied: " + applicationDocs() + "."},
+			Doc: "The application behind the proxy: " + applicationDocs() + "."},
 		{Name: "nginx_version", Field: func(s *settings) any { return &s.Version }, Check: checkNginxVersion,
 			Doc: "The version that will run the site, such as 1.22 or 1.26.3, at least 1.13.5; when not set, only forms that every version accepts without a warning, which means no HTTP/2."},
 		{Name: "certificate", Field: func(s *settings) any { return &s.Certificate }, Check: checkPath,

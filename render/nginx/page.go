@@ -88,7 +88,7 @@ func (s site) resumedRefusal() refusal {
 
 func (s site) reasonMap(c *conf) {
 	c.gap()
-	c.comment("What a person who is refused reads.")
+	c.comment("The page that a refused person reads.")
 	suffix := strings.NewReplacer("@SUFFIX@", entities("-"+s.CA+".p12"))
 	text := func(title, advice string) string {
 		return "<h1>" + title + "</h1>\n<p>" + suffix.Replace(advice) + "</p>"

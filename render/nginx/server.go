@@ -189,7 +189,7 @@ func (s site) clients(c *conf) {
 	c.set("ssl_client_certificate", s.ClientCA)
 	c.set("ssl_verify_client", verify)
 	c.set("ssl_verify_depth", "1")
-	c.comment("What the http block trusts for other purposes must not let clients in here.")
+	c.comment("CAs that the http block trusts for other purposes must not let clients in here.")
 	c.set("ssl_trusted_certificate", "")
 	crl := "" // nor may a CRL of the http block, which is of other CAs, keep clients out
 	if s.listed {
