@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"time"
@@ -172,7 +173,13 @@ func (f *unpacked) unpack(rec *statcache.Record, spec *config.User, owner plan.O
 
 // packEntries writes the entries of issued.pem.
 func packEntries(list []ledger.Entry) string {
-	var b statcache.Packer
+	const numbers = 8 * binary.MaxVarintLen32
+	size := binary.MaxVarintLen64
+	for i := range list {
+		e := &list[i]
+		size += numbers + len(e.Owner) + len(e.Sum) + len(e.SPKI) + len(e.Serial) + len(e.Issuer) + len(e.Authority)
+	}
+	b := make(statcache.Packer, 0, size) // of 100,000 entries it is long, and growing it would copy it again and again
 	b.Number(int64(len(list)))
 	for i := range list {
 		e := &list[i]

@@ -20,6 +20,7 @@ import (
 	"io"
 	"iter"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 
@@ -212,8 +213,9 @@ func (c *Cache) Save(keys iter.Seq[string]) error {
 	}
 	n, size := 0, int64(0)
 	err := c.dir.Replace(Name, func(to io.Writer) error {
-		w := writer{to: to, out: []byte(format)}
-		w.segment.Text(c.owner())
+		w := writer{to: to, out: Packer(format)}
+		w.begin()
+		w.out.Text(c.owner())
 		w.end()
 		for key := range keys {
 			if rec := c.records[key]; rec != nil {
@@ -233,34 +235,45 @@ func (c *Cache) Save(keys iter.Seq[string]) error {
 	return nil
 }
 
-// writer makes segments.
+// writer makes segments. The last one grows where it stands, behind room for its
+// head: that of many certificates is long.
 type writer struct {
-	segment Packer
-	out     []byte    // segments that are whole
-	to      io.Writer // where they go, nil: they stay
+	out     Packer    // segments
+	begun   bool      // the last one is not ended
+	head    int       // where it begins
+	to      io.Writer // where segments go, nil: they stay
 	written int64
 	err     error
 }
 
+func (w *writer) begin() {
+	if !w.begun {
+		w.begun, w.head = true, len(w.out)
+		w.out = append(w.out, make([]byte, headSize)...)
+	}
+}
+
 func (w *writer) add(key string, rec *Record) {
-	w.segment.Text(key)
-	w.segment.Text(string(rec.Stats))
-	w.segment.Sum(rec.Digest)
-	w.segment.Text(rec.Facts)
-	if len(w.segment) > maxSegment {
+	w.begin()
+	w.out = slices.Grow(w.out, len(key)+len(rec.Stats)+len(rec.Digest)+len(rec.Facts)+3*binary.MaxVarintLen32)
+	w.out.Text(key)
+	w.out.Text(string(rec.Stats))
+	w.out.Sum(rec.Digest)
+	w.out.Text(rec.Facts)
+	if len(w.out)-w.head > maxSegment {
 		w.end()
 	}
 }
 
 // end ends a segment.
 func (w *writer) end() {
-	if len(w.segment) == 0 {
+	if !w.begun {
 		return
 	}
-	w.out = binary.LittleEndian.AppendUint32(w.out, uint32(len(w.segment)))
-	w.out = binary.LittleEndian.AppendUint32(w.out, crc32.Checksum(w.segment, castagnoli))
-	w.out = append(w.out, w.segment...)
-	w.segment = w.segment[:0]
+	w.begun = false
+	head, body := w.out[w.head:], w.out[w.head+headSize:]
+	binary.LittleEndian.PutUint32(head, uint32(len(body)))
+	binary.LittleEndian.PutUint32(head[4:], crc32.Checksum(body, castagnoli))
 	if w.to == nil {
 		return
 	}
