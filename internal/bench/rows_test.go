@@ -182,7 +182,7 @@ var rows = []row{
 	}},
 	{"fresh EC, slow disk", []int{100}, 5, func(l *lab, n int) func() []command {
 		if _, measured := l.TB.(*testing.B); os.Geteuid() != 0 || !measured {
-			l.Skip("only root can mount")
+			l.Skip("it mounts a disk, which takes root, and is measured only")
 		}
 		slow := *l
 		slow.dir = l.mountImage(l.TB, "slow", "1G", "loop,sync")
