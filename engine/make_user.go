@@ -41,7 +41,7 @@ func (c *carryOut) makeUser(r *result) error {
 		}
 		return c.makeFromRequest(r, u, m)
 	}
-	path := func(kind plan.Kind) facts.Path { return facts.UserPath(facts.Base(u.Name, c.cfg.CA.Name), kind) }
+	path := c.pathsOf(u)
 	pass := r.passphrase(m.Passphrase, path(plan.KindPass))
 	var key crypto.Signer
 	if t.NewKey {
@@ -69,11 +69,8 @@ func (c *carryOut) makeUser(r *result) error {
 			return err
 		}
 	}
-	if t.MustMake(plan.KindCrt) {
-		if cert == nil {
-			return errNoCertificate
-		}
-		r.put(plan.KindCrt, path(plan.KindCrt), pki.EncodeCertificate(cert.Raw), provesUserCert(r, cert, key.Public(), c.trusted[0]))
+	if err := c.crt(r, path(plan.KindCrt), cert, key.Public()); err != nil {
+		return err
 	}
 	for i, profile := range u.P12 {
 		kind := facts.P12Kind(i, profile)
@@ -112,12 +109,12 @@ func (c *carryOut) certificate(r *result, u *config.User, m *inventory.Material,
 
 // csr makes the request that the certificate answers.
 func (r *result) csr(path facts.Path, u *config.User, key crypto.Signer, cert *x509.Certificate, m *inventory.Material) error {
-	subject, err := u.Subject.DER()
-	if err != nil {
-		return err
-	}
+	var subject []byte
+	var err error
 	if cert != nil {
 		subject = cert.RawSubject
+	} else if subject, err = u.Subject.DER(); err != nil {
+		return err
 	}
 	der, err := pki.MakeCSR(subject, u.SANs(), m.Challenge, key)
 	if err != nil {
@@ -130,8 +127,7 @@ func (r *result) csr(path facts.Path, u *config.User, key crypto.Signer, cert *x
 // makeFromRequest makes what the task of a csr user asks for: the key is the
 // user's own, and of the request only the public key is used.
 func (c *carryOut) makeFromRequest(r *result, u *config.User, m *inventory.Material) error {
-	path := func(kind plan.Kind) facts.Path { return facts.UserPath(facts.Base(u.Name, c.cfg.CA.Name), kind) }
-	public := m.Request.Public
+	path, public := c.pathsOf(u), m.Request.Public
 	cert, err := c.certificate(r, u, m, public)
 	if err != nil {
 		return err
@@ -139,13 +135,25 @@ func (c *carryOut) makeFromRequest(r *result, u *config.User, m *inventory.Mater
 	if r.task.MustMake(plan.KindCSR) {
 		r.put(plan.KindCSR, path(plan.KindCSR), pki.EncodeCSR(m.Request.Raw), provesCSR(public, nil, nil))
 	}
-	if r.task.MustMake(plan.KindCrt) {
-		if cert == nil {
-			return errNoCertificate
-		}
-		r.put(plan.KindCrt, path(plan.KindCrt), pki.EncodeCertificate(cert.Raw), provesUserCert(r, cert, public, c.trusted[0]))
+	return c.crt(r, path(plan.KindCrt), cert, public)
+}
+
+// crt puts the certificate, if the task asks for its file.
+func (c *carryOut) crt(r *result, path facts.Path, cert *x509.Certificate, public crypto.PublicKey) error {
+	if !r.task.MustMake(plan.KindCrt) {
+		return nil
 	}
+	if cert == nil {
+		return errNoCertificate
+	}
+	r.put(plan.KindCrt, path, pki.EncodeCertificate(cert.Raw), provesUserCert(r, cert, public, c.trusted[0]))
 	return nil
+}
+
+// pathsOf gives the paths of a user's files.
+func (c *carryOut) pathsOf(u *config.User) func(plan.Kind) facts.Path {
+	base := facts.Base(u.Name, c.cfg.CA.Name)
+	return func(kind plan.Kind) facts.Path { return facts.UserPath(base, kind) }
 }
 
 // errChanged says that a file no longer holds the key that was judged.

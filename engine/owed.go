@@ -46,20 +46,27 @@ func stillOwed(have *facts.Inventory) []ledger.Request {
 // stops the run.
 func (c *carryOut) prepare(tasks []*policy.Task) ([]*result, error) {
 	out := make([]*result, len(tasks))
-	var asked []ledger.Request
+	c.mu.Lock()
 	for i, t := range tasks {
 		out[i] = &result{task: t}
 		if t.Part == policy.OfUser && t.NewCert {
-			c.mu.Lock()
 			out[i].serial = c.writer.FreshSerial()
-			c.mu.Unlock()
-			asked = append(asked, ledger.Request{ID: pki.SerialHex(out[i].serial), Owner: string(t.Step.Owner)})
 		}
 	}
-	if len(asked) == 0 || len(c.trusted) == 0 {
+	c.mu.Unlock()
+	if len(c.trusted) == 0 {
 		return out, nil
 	}
 	if _, outlives := c.authority(c.trusted[0]).(authority.Rememberer); !outlives {
+		return out, nil
+	}
+	var asked []ledger.Request
+	for _, r := range out {
+		if r.serial != nil {
+			asked = append(asked, ledger.Request{ID: pki.SerialHex(r.serial), Owner: string(r.task.Step.Owner)})
+		}
+	}
+	if len(asked) == 0 {
 		return out, nil
 	}
 	c.commits.Lock()
@@ -75,13 +82,16 @@ func (c *carryOut) prepare(tasks []*policy.Task) ([]*result, error) {
 // paid takes the requests of certificates that a batch records off the list, in
 // the same batch.
 func (c *carryOut) paid(ok []*result, batch *outdir.Batch) {
-	before := len(c.owed)
-	for _, r := range ok {
-		for _, cert := range r.issued {
-			id := pki.SerialHex(cert.SerialNumber)
-			c.owed = slices.DeleteFunc(c.owed, func(q ledger.Request) bool { return q.ID == id })
+	issued := map[string]bool{}
+	if len(c.owed) > 0 {
+		for _, r := range ok {
+			for _, cert := range r.issued {
+				issued[pki.SerialHex(cert.SerialNumber)] = true
+			}
 		}
 	}
+	before := len(c.owed)
+	c.owed = slices.DeleteFunc(c.owed, func(q ledger.Request) bool { return issued[q.ID] })
 	if len(c.owed) < before || c.settled {
 		c.putOwed(batch)
 		c.settled = false

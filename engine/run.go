@@ -108,6 +108,9 @@ func accuses(p *plan.Plan) bool {
 // checkOnly refuses owners that neither the spec nor the ledger knows: a typing
 // error would otherwise be a plan with nothing to do.
 func checkOnly(ctx context.Context, cfg *config.Config, opt Options) error {
+	if len(opt.Only) == 0 {
+		return nil
+	}
 	known := Owners(cfg)
 	gone := slices.DeleteFunc(slices.Clone(opt.Only), func(o plan.Owner) bool { return slices.Contains(known, o) })
 	if len(gone) == 0 {
