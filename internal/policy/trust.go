@@ -70,9 +70,11 @@ func (t Trust) Signer(r ledger.Row) string {
 	if spki, ok := t.issuers[r.Serial]; ok {
 		return spki
 	}
-	for _, g := range t.Generations {
-		if r.Owner == unknownOwner(g) {
-			return g.SPKI
+	if !ledger.IsUser(r.Owner) {
+		for _, g := range t.Generations {
+			if r.Owner == unknownOwner(g) {
+				return g.SPKI
+			}
 		}
 	}
 	return t.Current().SPKI

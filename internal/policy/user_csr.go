@@ -18,8 +18,8 @@ import (
 )
 
 // A csr user has made the key. Only the request's key is used: subject and names
-// are the spec's, whatever the request wishes. A bad request is the
-// owner's failure: the other users do not wait for it.
+// are the spec's, whatever the request wishes. A bad request is the owner's failure:
+// the other users do not wait for it.
 
 // weak refuses keys that nobody should be let in with: too short, of a curve
 // that TLS libraries do not take, or with the factors that Infineon's chips
