@@ -30,6 +30,21 @@ type Row struct {
 	Subject  string    // as X509_NAME_oneline prints it
 }
 
+// Owners are whose a serial is: more than one only where an adopted CA has used
+// it more than once.
+func (r Row) Owners() []string {
+	if strings.IndexByte(r.Owner, ',') < 0 {
+		return []string{r.Owner}
+	}
+	return strings.Split(r.Owner, ",")
+}
+
+func (r *Row) valid(now time.Time) bool { return r.State != Revoked && now.Before(r.NotAfter) }
+
+// endsKey reports whether a certificate was revoked for more than having been
+// renewed.
+func (r *Row) endsKey() bool { return r.State == Revoked && r.Reason != Superseded }
+
 // Attributes is the content of index.txt.attr: the same subject may have
 // several valid certificates, as it has around every renewal.
 const Attributes = "unique_subject = no\n"
@@ -152,8 +167,14 @@ func formatTime(t time.Time) string {
 
 // FormatIndex writes rows as index.txt has them.
 func FormatIndex(rows []Row) []byte {
-	var b bytes.Buffer
-	for _, r := range rows {
+	const dates = 64 // two of them, a reason and the tabs
+	size := 0
+	for i := range rows {
+		size += dates + len(rows[i].Serial) + len(rows[i].Owner) + len(rows[i].Subject)
+	}
+	b := make([]byte, 0, size)
+	for i := range rows {
+		r := &rows[i]
 		revoked := ""
 		if r.State == Revoked {
 			revoked = formatTime(r.Revoked)
@@ -161,9 +182,9 @@ func FormatIndex(rows []Row) []byte {
 				revoked += "," + reason
 			}
 		}
-		fmt.Fprintf(&b, "%c\t%s\t%s\t%s\t%s\t%s\n", r.State, formatTime(r.NotAfter), revoked, r.Serial, r.Owner, r.Subject)
+		b = fmt.Appendf(b, "%c\t%s\t%s\t%s\t%s\t%s\n", r.State, formatTime(r.NotAfter), revoked, r.Serial, r.Owner, r.Subject)
 	}
-	return b.Bytes()
+	return b
 }
 
 // toOpenSSL gives the name by which OpenSSL knows a reason: none for what its

@@ -1,72 +1,105 @@
 package ledger
 
 import (
-	"bytes"
-	"encoding/pem"
-	"fmt"
+	"maps"
+	"slices"
+	"time"
 )
 
-// Record is one entry of issued.pem: a certificate that was issued or adopted,
-// and its owner.
-type Record struct {
-	Owner string
-	DER   []byte
+// Issued is the certificates of one owner.
+type Issued struct {
+	l    *Ledger
+	list []int32
 }
 
-const pemType = "CERTIFICATE"
+// IssuedTo finds what was issued to an owner.
+func (l *Ledger) IssuedTo(owner string) Issued { return Issued{l, l.issued[owner]} }
 
-// FormatRecord writes one entry: a line with the owner, then the PEM, which
-// every reader of PEM finds behind it.
-func FormatRecord(e Record) []byte {
-	return append([]byte(e.Owner+"\n"), pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: e.DER})...)
+// Len is the number of certificates.
+func (o Issued) Len() int { return len(o.list) }
+
+// Holds reports whether this very certificate was issued to the owner.
+func (o Issued) Holds(sum Sum) bool {
+	return slices.ContainsFunc(o.list, func(i int32) bool { return o.l.entries[i].Sum == sum })
 }
 
-var (
-	begin = []byte("-----BEGIN " + pemType + "-----\n")
-	end   = []byte("-----END " + pemType + "-----") // an editor may have taken the last line end away
-)
-
-// ParseRecords reads issued.pem, as [EachRecord] does.
-func ParseRecords(data []byte) (entries []Record, whole int64, err error) {
-	whole, err = EachRecord(data, func(e Record, _, _ int64) { entries = append(entries, e) })
-	if err != nil {
-		return nil, 0, err
+// For are the certificates for a key, oldest first.
+func (o Issued) For(spki string) func(yield func(*Entry) bool) {
+	return func(yield func(*Entry) bool) {
+		for _, i := range o.list {
+			if e := &o.l.entries[i]; e.SPKI == spki && spki != "" && !yield(e) {
+				return
+			}
+		}
 	}
-	return entries, whole, nil
 }
 
-// EachRecord calls f for each entry of issued.pem, with the part of data in which
-// it stands. whole is the length of what could be read: an append that was cut
-// short leaves a torn last entry behind it, which belongs to a batch that never
-// became visible. Damage anywhere else is an error.
-func EachRecord(data []byte, f func(e Record, at, size int64)) (whole int64, err error) {
-	rest := data
-	for len(rest) > 0 {
-		stop := bytes.Index(rest, end)
-		if stop < 0 {
-			break
+// Newest is the certificate most lately issued for a key that is neither revoked
+// nor past its end; nil when there is none, also when the key has been given up.
+func (o Issued) Newest(spki string, now time.Time) *Entry {
+	var found *Entry
+	for e := range o.For(spki) {
+		switch r := o.l.rowOf(e); {
+		case r == nil:
+		case r.endsKey():
+			return nil
+		case r.State != Revoked && !e.ended(now):
+			found = e
 		}
-		stop += len(end)
-		if stop < len(rest) && rest[stop] == '\n' {
-			stop++
-		}
-		entry := rest[:stop]
-		start := bytes.Index(entry, begin)
-		if start < 0 {
-			return 0, damaged(whole)
-		}
-		owner := bytes.TrimSpace(entry[:start])
-		block, _ := pem.Decode(entry[start:])
-		if block == nil || len(owner) == 0 || bytes.ContainsAny(owner, "\n\r") {
-			return 0, damaged(whole)
-		}
-		f(Record{Owner: string(owner), DER: block.Bytes}, whole, int64(len(entry)))
-		whole += int64(len(entry))
-		rest = rest[len(entry):]
 	}
-	return whole, nil
+	return found
 }
 
-func damaged(at int64) error {
-	return fmt.Errorf("the entry at byte %d is not an owner's line followed by a certificate", at)
+// GivenUp reports whether a certificate for the key was revoked for more than
+// having been renewed: such a key is not certified again.
+func (o Issued) GivenUp(spki string) bool {
+	for e := range o.For(spki) {
+		if r := o.l.rowOf(e); r != nil && r.endsKey() {
+			return true
+		}
+	}
+	return false
+}
+
+// EverFor reports whether a certificate was issued for a key.
+func (o Issued) EverFor(spki string) bool {
+	for range o.For(spki) {
+		return true
+	}
+	return false
+}
+
+// rowOf is the row of an entry, nil for none. One may have come since.
+func (l *Ledger) rowOf(e *Entry) *Row {
+	if e.row < 0 {
+		return l.Row(e.Serial)
+	}
+	return &l.rows[e.row]
+}
+
+// Holder is the owner whom a certificate was issued to, "" when it is not on
+// record.
+func (l *Ledger) Holder(serial string, sum Sum) string {
+	if r := l.Row(serial); r != nil {
+		for _, owner := range r.Owners() {
+			if l.IssuedTo(owner).Holds(sum) {
+				return owner
+			}
+		}
+	}
+	return ""
+}
+
+// KeyOwner is another user whom a certificate for the key was issued to, "" when
+// there is none, or when the owner had one too. It looks at every certificate.
+func (l *Ledger) KeyOwner(spki, owner string) string {
+	if l.IssuedTo(owner).EverFor(spki) {
+		return ""
+	}
+	for _, other := range slices.Sorted(maps.Keys(l.issued)) {
+		if IsUser(other) && l.IssuedTo(other).EverFor(spki) {
+			return other
+		}
+	}
+	return ""
 }

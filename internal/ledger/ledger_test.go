@@ -131,7 +131,7 @@ func TestWithChangesNothing(t *testing.T) {
 // TestWriterReadsBack: what was flushed is what is read, in memory as in files.
 func TestWriterReadsBack(t *testing.T) {
 	m := newMaker(t, "CA")
-	a, b := m.user("a", 2), m.user("b", 3)
+	a, b, c := m.user("a", 2), m.user("b", 3), m.user("c", 4)
 	f := files{}
 	w := NewWriter(f.parse(t))
 	step := func(changes ...Change) {
@@ -150,6 +150,7 @@ func TestWriterReadsBack(t *testing.T) {
 	step(Issue{"ca.m", m.ca})
 	step(Issue{"user.a", a}, Issue{"user.b", b})
 	step(Revoke{Serial: serial(a), When: now, Reason: Superseded})
+	step(Issue{"user.c", c}) // behind an index that was written anew
 	step(Render{"nginx/m", sha256.Sum256([]byte("x"))})
 	step(PassNumber{w.FreshNumber(now)})
 	for name := range f {
@@ -160,6 +161,13 @@ func TestWriterReadsBack(t *testing.T) {
 		f[name] = append(whole[:len(whole):len(whole)], '\n')
 		if w.Written(f) {
 			t.Errorf("a line more in %s is not noticed", name)
+		}
+		for at := range whole {
+			f[name] = append([]byte(nil), whole...)
+			f[name][at] ^= 1
+			if w.Written(f) {
+				t.Errorf("another octet at %d of %s is not noticed", at, name)
+			}
 		}
 		f[name] = whole
 	}

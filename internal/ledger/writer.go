@@ -39,11 +39,10 @@ type Batch interface {
 // Writer changes a ledger, and remembers what it has written. It is not safe for
 // use by several goroutines.
 type Writer struct {
-	l         *Ledger
-	index     tail
-	issued    tail
-	rewritten bool // index.txt was written anew
-	shared    bool // a serial was revoked that several owners have
+	l      *Ledger
+	index  tail
+	issued tail
+	shared bool // a serial was revoked that several owners have
 }
 
 // NewWriter returns the writer of a ledger. A ledger has one.
@@ -95,7 +94,8 @@ func (w *Writer) Flush(b Batch) {
 	case p.rewrite:
 		text := FormatIndex(l.rows)
 		b.Put(IndexName, text, mode)
-		d.indexSize, w.rewritten = int64(len(text)), true
+		d.indexSize, w.index = int64(len(text)), tail{}
+		w.index.add(0, text)
 	case len(p.lines) > 0:
 		b.Append(IndexName, d.indexSize, p.lines, mode)
 		w.index.add(d.indexSize, p.lines)
@@ -131,7 +131,8 @@ func (w *Writer) Settle() {
 // then it concerns users whom the run was not about.
 func (w *Writer) SharedRevoked() bool { return w.shared }
 
-// tail is what was written behind a file: where it began, and its digest.
+// tail is what was written behind a file, or as all of it: where it began, and its
+// digest.
 type tail struct {
 	from, size int64
 	sum        hash.Hash
@@ -155,21 +156,8 @@ type Reader interface {
 // writer has written it.
 func (w *Writer) Written(r Reader) bool {
 	l := w.l
-	if size, ok := r.Size(IndexName); !ok || size != l.disk.indexSize {
-		return false
-	}
-	if w.rewritten {
-		text, err := r.Part(IndexName, 0, l.disk.indexSize)
-		if err != nil || string(text) != string(FormatIndex(l.rows)) {
-			return false
-		}
-	} else if !readsBack(r, IndexName, &w.index) {
-		return false
-	}
-	if size, ok := r.Size(IssuedName); !ok || size != l.disk.issuedSize || !readsBack(r, IssuedName, &w.issued) {
-		return false
-	}
-	return isWhole(r, NumberName, FormatNumber(l.number)) && (len(l.rendered) == 0 || isWhole(r, RenderedName, formatRendered(l)))
+	return readsBack(r, IndexName, l.disk.indexSize, &w.index) && readsBack(r, IssuedName, l.disk.issuedSize, &w.issued) &&
+		isWhole(r, NumberName, FormatNumber(l.number)) && (len(l.rendered) == 0 || isWhole(r, RenderedName, formatRendered(l)))
 }
 
 func isWhole(r Reader, name string, want []byte) bool {
@@ -181,7 +169,11 @@ func isWhole(r Reader, name string, want []byte) bool {
 	return err == nil && string(text) == string(want)
 }
 
-func readsBack(r Reader, name string, t *tail) bool {
+// readsBack reports whether a file has a size, and ends with what was written.
+func readsBack(r Reader, name string, size int64, t *tail) bool {
+	if have, ok := r.Size(name); !ok || have != size {
+		return false
+	}
 	if t.sum == nil {
 		return true
 	}
