@@ -15,6 +15,6 @@ func collectFor(users int, lookupEnv func(string) (string, bool)) {
 // memory grows evenly with the number of users; few users get less, and very many
 // get more.
 func garbagePercent(users int) int {
-	const most, least, plenty = 200, 40, 50_000
+	const most, least, plenty = 150, 40, 50_000
 	return min(most, max(least, 100*plenty/max(1, users)))
 }
