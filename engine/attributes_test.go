@@ -32,11 +32,11 @@ type mutation struct {
 var mutations = []mutation{
 	{block: "", attribute: "output", before: `"pki"`, after: `"other"`, steps: []string{
 		"ca.m create key crt pass: missing",
+		"crl.m create crl: missing",
+		"nginx.m create site: missing",
 		"user.ann create key csr crt p12 pass: missing",
 		"user.bob create key csr crt p12 pass: missing",
-		"user.cyd create key csr crt p12: missing",
-		"crl.m create crl: missing",
-		"nginx.m create site: missing"}},
+		"user.cyd create key csr crt p12: missing"}},
 
 	{block: "ca", attribute: "key", before: `"ecdsa-p256"`, after: `"ecdsa-p384"`, note: "with the next generation"},
 	{block: "ca", attribute: "validity", after: `"400d"`, note: "at the next renewal"},
@@ -50,6 +50,10 @@ var mutations = []mutation{
 	{block: "ca", attribute: "kdf_iterations", before: "2048", after: "2049", steps: []string{"ca.m rebuild key: encoding-changed(kdf_iterations)"}},
 	{block: "ca", attribute: "generation", before: "1", after: "2", steps: []string{
 		"ca.m rekey key crt: key-changed(generation)", "crl.m reissue crl: upstream"}},
+	{block: "ca", attribute: "compromised", after: "[1]", also: map[string][]string{"ca": {"generation = 2"}}, steps: []string{
+		"ca.m revoke key crt: revoked(compromised) key-changed(generation)", "crl.m reissue crl: upstream", "nginx.m rebuild site: upstream",
+		"user.ann rekey key csr crt p12: issuer-changed(issuer)", "user.bob rekey key csr crt p12: issuer-changed(issuer)",
+		"user.cyd rekey key csr crt p12: issuer-changed(issuer)"}},
 	{block: "ca.crl", attribute: "validity", after: `"60d"`},
 	{block: "ca.crl", attribute: "renew_before", after: `"29d"`, day: 1, steps: []string{"crl.m reissue crl: expiring"}},
 	{block: "ca.subject", attribute: "common_name", before: `"The CA"`, after: `"Another CA"`, note: "with the next generation"},
@@ -91,13 +95,13 @@ var mutations = []mutation{
 	{block: "user", attribute: "overlap", after: `"9d"`, history: []int{0, 340}, day: 350, steps: []string{
 		"user.ann revoke : overlap-over(overlap)", "crl.m reissue crl: revoked", "nginx.m rebuild site: upstream"}},
 
-	{block: "guard", attribute: "max_revocations", after: "0", gone: "bob", steps: []string{"user.bob retire key csr crt p12 pass: removed(serial)", "ca.m refuse : removed(guard.max_revocations)"}},
+	{block: "guard", attribute: "max_revocations", after: "0", gone: "bob", steps: []string{"ca.m refuse : removed(guard.max_revocations)", "user.bob retire key csr crt p12 pass: removed(serial)"}},
 	{block: "guard", attribute: "max_revocations", after: "2", gone: "bob", steps: []string{
 		"user.bob retire key csr crt p12 pass: removed(serial)", "crl.m reissue crl: revoked", "nginx.m rebuild site: upstream"}},
 	{block: "guard", attribute: "max_revocations", after: "0"},
 
 	{block: "roster", attribute: "file", before: `"one.csv"`, after: `"two.csv"`, steps: []string{
-		"user.eve create key csr crt p12 pass: missing", "user.dan retire key csr crt p12 pass: removed(serial)", "crl.m reissue crl: revoked", "nginx.m rebuild site: upstream"}},
+		"user.dan retire key csr crt p12 pass: removed(serial)", "crl.m reissue crl: revoked", "nginx.m rebuild site: upstream", "user.eve create key csr crt p12 pass: missing"}},
 
 	site("server_name", `["chat.example.com"]`, `["chat.example.org"]`),
 	site("listen", "", `["8443"]`),

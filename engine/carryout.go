@@ -48,37 +48,32 @@ func newCarryOut(r *run, st stock, w Watcher, report *Report) *carryOut {
 	return c
 }
 
-// all does every task of the plan.
+// all does every task of the plan, revocations first: an interrupt, a full disk or a
+// time limit leaves somebody without a new certificate, and nobody in who should be
+// out.
 func (c *carryOut) all() error {
-	var users, departed, rest []*policy.Task
+	var stages [policy.Give + 1][]*policy.Task
 	for _, t := range c.verdict.Tasks {
-		switch t.Part {
-		case policy.OfCA:
-			if err := c.ca(t); err != nil {
-				return err
-			}
-		case policy.OfUser:
-			users = append(users, t)
-		case policy.OfDeparted:
-			departed = append(departed, t)
-		default:
-			rest = append(rest, t)
+		stages[t.Stage()] = append(stages[t.Stage()], t)
+	}
+	for _, t := range stages[policy.First] {
+		if err := c.ca(t); err != nil {
+			return err
 		}
 	}
-	// A crash between two batches: the users before it are done, and the next
-	// plan has those behind it.
-	if err := c.batches(users, batchSize); err != nil {
+	// A crash behind it: the certificates are revoked in the ledger, and get in until
+	// the CRL and the sites say so; the next plan finds both behind the ledger. A user
+	// who was to be replaced has a revoked certificate, and is given a new key then.
+	if err := c.revoke(stages[policy.Give]); err != nil {
 		return err
 	}
-	// Each batch of departed users writes the whole index anew.
-	if err := c.batches(departed, 16*batchSize); err != nil {
+	// Each batch writes the whole index anew.
+	if err := c.batches(stages[policy.Take], 16*batchSize); err != nil {
 		return err
 	}
 	// The CRL lists what the batches before have revoked, and sites what it lists.
-	// Each is built of what the one before has come to. A crash before them: what
-	// was revoked is so in the ledger only, and gets in until the next run, whose
-	// plan finds the CRL and the sites behind the ledger.
-	for _, t := range rest {
+	// Each is built of what the one before has come to.
+	for _, t := range stages[policy.Publish] {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
@@ -86,12 +81,44 @@ func (c *carryOut) all() error {
 			return err
 		}
 	}
+	// A crash between two batches: the users before it are done, and the next
+	// plan has those behind it.
+	if err := c.batches(stages[policy.Give], batchSize); err != nil {
+		return err
+	}
 	return c.ctx.Err()
 }
 
-// ca does the CA's task, on which all others depend.
+// revoke takes from users what they lose, before anything is made for anybody. One
+// of whom the authority cannot be told is told of with the new certificate.
+func (c *carryOut) revoke(users []*policy.Task) error {
+	any := false
+	for _, t := range users {
+		if len(t.Revokes) > 0 && c.tell(t) == nil {
+			c.writer.Record(c.revocations(t)...)
+			any = true
+		}
+	}
+	if !any {
+		return nil
+	}
+	return c.commit(nil)
+}
+
+// revocations are those that a task asks for.
+func (c *carryOut) revocations(t *policy.Task) []ledger.Change {
+	when := c.opt.Now.Add(-pki.Backdate).Truncate(time.Second).UTC()
+	out := make([]ledger.Change, 0, len(t.Revokes))
+	for i := range t.Revokes {
+		out = append(out, ledger.Revoke{Serial: t.Revokes[i].Serial, When: when, Reason: t.Reason})
+	}
+	return out
+}
+
+// ca does the CA's task, on which all others depend. A CA that is compromised loses
+// its certificates in the same batch.
 func (c *carryOut) ca(t *policy.Task) error {
-	if now := c.verdict.Trust.Current(); t.NewKey && now != nil {
+	if now := c.verdict.Trust.Current(); t.NewKey && now != nil && !c.verdict.Dropped && !c.verdict.Silent[now.SPKI] {
 		// The old key still has a CRL to sign, and leaves its place now.
 		if err := c.authority(now.Cert).Ready(c.ctx); err != nil {
 			return fmt.Errorf("%s: %w", t.Step.Owner, err)
@@ -138,6 +165,9 @@ func (c *carryOut) build(r *result) *result {
 		err = c.tell(t)
 	}
 	if err != nil {
+		if t.Part == policy.OfUser && len(t.Revokes) > 0 {
+			err = fmt.Errorf("%w; what the user had is revoked all the same", err)
+		}
 		return &result{task: t, err: err}
 	}
 	if r.then != nil {
@@ -201,7 +231,6 @@ func (c *carryOut) commit(done []*result) error {
 func (c *carryOut) record(done []*result, batch *outdir.Batch) (ok []*result) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	when := c.opt.Now.Add(-pki.Backdate).Truncate(time.Second).UTC()
 	for _, r := range done {
 		if r.err != nil {
 			continue
@@ -209,9 +238,7 @@ func (c *carryOut) record(done []*result, batch *outdir.Batch) (ok []*result) {
 		for _, cert := range r.issued {
 			c.writer.Record(ledger.Issue{Owner: string(r.task.Step.Owner), Cert: cert})
 		}
-		for _, row := range r.task.Revokes {
-			c.writer.Record(ledger.Revoke{Serial: row.Serial, When: when, Reason: r.task.Reason})
-		}
+		c.writer.Record(c.revocations(r.task)...)
 		c.writer.Record(r.changes...)
 		ok = append(ok, r)
 	}

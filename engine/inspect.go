@@ -33,8 +33,8 @@ func RenderSite(ctx context.Context, cfg *config.Config, opt Options, site confi
 		return nil, err
 	}
 	trust := st.verdict.Trust
-	rows := trust.Revoked(st.verdict.Ledger, st.have.CRL, opt.Now, false)
-	return policy.RenderSite(cfg, site, policy.Refused(st.have.CRL, policy.Serials(rows)), max(1, len(trust.Certificates()))), nil
+	barred := trust.Barred(st.verdict.Ledger, st.have.CRL, opt.Now, false)
+	return policy.RenderSite(cfg, site, policy.Refused(st.have.CRL, barred), max(1, len(trust.Certificates()))), nil
 }
 
 // Inspect returns one owner of the spec in full: a user or the CA.

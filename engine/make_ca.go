@@ -26,11 +26,17 @@ func (c *carryOut) makeCA(r *result) error {
 		return err
 	}
 	pass := r.passphrase(m.Passphrase, path(plan.KindPass))
-	key, err := c.caKey(t)
-	if err != nil {
-		return err
-	}
 	trust := c.trusted
+	var key crypto.Signer
+	var public crypto.PublicKey
+	if c.needsKey(t) {
+		if key, err = c.caKey(t); err != nil {
+			return err
+		}
+		public = key.Public()
+	} else if len(trust) > 0 {
+		public = trust[0].PublicKey
+	}
 	if t.NewCert {
 		cert, err := c.newCA(r, key)
 		if err != nil {
@@ -65,11 +71,11 @@ func (c *carryOut) makeCA(r *result) error {
 		for _, cert := range trust {
 			text = append(text, pki.EncodeCertificate(cert.Raw)...)
 		}
-		r.put(plan.KindCrt, path(plan.KindCrt), text, provesCA(r, trust, key.Public()))
+		r.put(plan.KindCrt, path(plan.KindCrt), text, provesCA(r, trust, public))
 	}
 	r.then = func() {
 		c.trusted = trust
-		if len(trust) > 0 {
+		if len(trust) > 0 && key != nil {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.keys[pki.PublicID(key.Public())] = authority.NewKeyFile(trust[0], func() (crypto.Signer, error) { return key, nil })
@@ -81,6 +87,11 @@ func (c *carryOut) makeCA(r *result) error {
 		}
 	}
 	return nil
+}
+
+// needsKey reports whether the CA's key has to be at hand for a task.
+func (c *carryOut) needsKey(t *policy.Task) bool {
+	return t.NewCert || t.MustMake(plan.KindKey)
 }
 
 // caKey is the key that the CA has after the task.
@@ -96,11 +107,16 @@ func (c *carryOut) caKey(t *policy.Task) (crypto.Signer, error) {
 
 // pastKey is what is kept of a key that a rollover replaces: the file as it is,
 // unless a passphrase that is about to go is all that opens it, or it is not
-// encrypted as it should be.
+// encrypted as it should be. One that nothing opens is kept too: its passphrase may
+// turn up.
 func (c *carryOut) pastKey(r *result, m *inventory.CAMaterial, pass secret.Value) error {
 	now := c.verdict.Trust.Current()
 	path := facts.PastKeyPath(c.cfg.CA.Name, now.Number)
 	key := c.have.CA.Key
+	if key.Opening != facts.OpensNow && key.Opening != facts.OpensPrevious {
+		r.moves = append(r.moves, move{key.Name(), path.String()})
+		return nil
+	}
 	if key.Opening != facts.OpensPrevious && key.Info.Encoding == pki.KeyEncoding {
 		r.put(plan.KindKey, path, m.KeyFile, provesOpens(key.SPKI, m.Passphrase))
 		return nil

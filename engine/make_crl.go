@@ -14,7 +14,7 @@ import (
 // by now. A CA whose key cannot be opened keeps the CRL that it has.
 func (c *carryOut) makeCRL(r *result) error {
 	entries := c.crlEntries()
-	kept := c.verdict.Trust.Kept(c.have, c.cfg.CA.Name)
+	kept := c.verdict.Kept(c.have.CRL)
 	number := c.writer.FreshNumber(c.opt.Now)
 	var text []byte
 	var signed []signedCRL
@@ -23,6 +23,9 @@ func (c *carryOut) makeCRL(r *result) error {
 		if list := kept.Lists[spki]; list != nil {
 			text = append(text, pki.EncodeCRL(list.Raw)...)
 			signed = append(signed, signedCRL{ca: ca, kept: list.Raw})
+			continue
+		}
+		if c.verdict.Silent[spki] {
 			continue
 		}
 		request := pki.CRLRequest{

@@ -17,7 +17,8 @@ func (c *carryOut) revoked() []ledger.Row {
 // makeSite renders what the ledger says by now, and records its checksums; or the
 // checksums alone, where the files are right.
 func (c *carryOut) makeSite(r *result) error {
-	serials := policy.Refused(c.crl, policy.Serials(c.revoked()))
+	barred := c.verdict.Trust.Barred(c.writer.Ledger(), c.have.CRL, c.opt.Now, c.verdict.Dropped)
+	serials := policy.Refused(c.crl, barred)
 	for _, f := range policy.RenderSite(c.cfg, c.cfg.Sites[r.task.Index], serials, len(c.trusted)) {
 		sum := sha256.Sum256(f.Data)
 		if r.task.MustMake(plan.KindSite) {

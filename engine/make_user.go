@@ -32,6 +32,12 @@ func (c *carryOut) makeUser(r *result) error {
 	if err != nil {
 		return err
 	}
+	if !t.MustMake(plan.KindPass) && m.Facts.Passphrase.Err != nil {
+		return m.Facts.Passphrase.Err
+	}
+	if m.Facts.ChallengeErr != nil {
+		return m.Facts.ChallengeErr
+	}
 	if t.NewKey {
 		r.before = madeFromCert(m.Facts)
 	}

@@ -40,9 +40,10 @@ type fileBlock struct {
 type caBlock struct {
 	owner
 	issuance
-	generation said[int]
-	crl        crlBlock
-	body       *hclsyntax.Body // to tell a missing attribute from a wrong one
+	generation  said[int]
+	compromised said[[]said[int]]
+	crl         crlBlock
+	body        *hclsyntax.Body // to tell a missing attribute from a wrong one
 }
 
 type crlBlock struct {

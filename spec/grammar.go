@@ -69,6 +69,8 @@ var attributes = append([]attribute{
 		"`2048` with a generated passphrase, otherwise `600000`", "Iterations of the key derivation, of the key file and of every .p12: 1000 to 5000000, at least 2048 for `compat`."},
 	{"generation", inCA, func(l *loader, to target, v value) { to.ca.generation = l.generation(v) }, false,
 		"`1`", "Raised by one to roll over to a new CA key."},
+	{"compromised", inCA, func(l *loader, to target, v value) { to.ca.compromised = l.generations(v) }, false,
+		"none", "Earlier generations, as in `[1]`, whose key somebody else has: at once nobody trusts them, their certificates are revoked (`cACompromise`), and their users get new ones."},
 	{"email", inUser, func(l *loader, to target, v value) { to.user.email = l.string(v) }, false,
 		"none", "The user's e-mail address, in the DN and in the SAN."},
 	{"csr", inUser, func(l *loader, to target, v value) { to.user.csr = using(l, "csr", l.path(v)) }, false,

@@ -97,6 +97,26 @@ func (l *loader) generation(v value) said[int] {
 	return n
 }
 
+// generations reads a list of them.
+func (l *loader) generations(v value) (none said[[]said[int]]) {
+	if v = v.as(list); !l.is(v, list, "put the numbers in brackets, as in [1]") {
+		return none
+	}
+	var out []said[int]
+	for _, e := range v.list {
+		n := l.generation(e)
+		switch {
+		case !n.set:
+			return none
+		case slices.ContainsFunc(out, func(s said[int]) bool { return s.value == n.value }):
+			l.error(e.at, "Generation named twice", "Name each generation only once.")
+			return none
+		}
+		out = append(out, n)
+	}
+	return say(out, v.at)
+}
+
 // duration reads one number with one unit.
 func (l *loader) duration(v value) (none said[time.Duration]) {
 	const form = `A duration is one number and one unit: h, d, w or y (365 days), as in "365d".`

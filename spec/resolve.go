@@ -120,6 +120,14 @@ mtlsplan init`)
 		Generation:         s.generation.or(said[int]{value: 1}).value,
 	}
 	ca := &l.cfg.CA
+	for _, g := range s.compromised.value {
+		if g.value >= ca.Generation {
+			l.error(g.at, "Generation that cannot be compromised", fmt.Sprintf(`The CA is at generation %d, and only an earlier one can be left behind. Raise generation first: generation = %d, compromised = [%d].`,
+				ca.Generation, ca.Generation+1, ca.Generation))
+			continue
+		}
+		ca.Compromised = append(ca.Compromised, g.value)
+	}
 	ca.Validity, ca.RenewBefore = l.period(s.validity, s.renewBefore, defaultCAValidity, maxDuration)
 	ca.CRLValidity, ca.CRLRenewBefore = l.period(s.crl.validity, s.crl.renewBefore, defaultCRLValidity, maxDuration)
 	ca.KDFIterations = iterations(s.kdfIterations, ca.Passphrase)

@@ -12,7 +12,7 @@ func TestGarbageHasNoCliff(t *testing.T) {
 		}
 		last = room
 	}
-	for users, want := range map[int]int{0: 150, 1: 150, 50_000: 100, 100_000: 50, 1_000_000: 40} {
+	for users, want := range map[int]int{0: 150, 1: 150, 8_000: 150, 12_000: 100, 30_000: 40, 1_000_000: 40} {
 		if have := garbagePercent(users); have != want {
 			t.Errorf("%d users: %d %%, want %d", users, have, want)
 		}

@@ -36,6 +36,7 @@ type CA struct {
 	PreviousPassphrase Source
 	KDFIterations      int
 	Generation         int
+	Compromised        []int // earlier generations that are no longer trusted
 	CRLValidity        time.Duration
 	CRLRenewBefore     time.Duration
 }

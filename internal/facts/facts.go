@@ -152,6 +152,9 @@ type User struct {
 	Stray      []File   // files that the spec has no use for: a .p12 of a profile that is no longer asked for
 	Asked      *Request // the request that the user has made, of a csr user
 
+	ChallengeErr    error // why the challenge password could not be read
+	ChallengeReused bool  // it equals the passphrase
+
 	// Recorded is the certificate that the ledger holds as the newest valid one for
 	// the key; nil for none, and equal to Crt.Cert where that is the one.
 	Recorded *Certificate

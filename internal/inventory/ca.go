@@ -91,7 +91,7 @@ func (r *Reader) generations() []ledger.Generation {
 // all of them where adoption may make it so.
 func (r *Reader) past(ca *facts.CA, m *CAMaterial, gens []ledger.Generation) {
 	for _, g := range gens[:max(0, len(gens)-1)] {
-		if g.Dependents == 0 && !r.opt.Adopt {
+		if g.Dependents == 0 && !r.opt.Adopt || slices.Contains(r.opt.Config.CA.Compromised, g.Number) {
 			continue
 		}
 		f, err := r.file(plan.KindKey, facts.PastKeyPath(r.opt.Config.CA.Name, g.Number))

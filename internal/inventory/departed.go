@@ -9,13 +9,14 @@ import (
 
 // departed finds the users who must have no valid certificate and still have
 // something, a certificate or files: those whom the spec lists as revoked, in its
-// order, and then those whom it does not list, in the order of the index.
+// order, and then those whom it does not list, in the order of the index. They are
+// out whomever the run is about.
 func (r *Reader) departed() []facts.Departed {
+	if r.opt.Sealed {
+		return nil // nobody is judged
+	}
 	var out []facts.Departed
 	add := func(owner plan.Owner) {
-		if !r.opt.Covers(owner) {
-			return
-		}
 		if d := r.departedUser(owner); len(d.Files) > 0 || d.Err != nil || len(r.ledger.Valid(string(owner), r.opt.Now)) > 0 {
 			out = append(out, d)
 		}

@@ -46,8 +46,8 @@ func openKey(f facts.File, data []byte, pass secret.Value) (crypto.Signer, error
 }
 
 // User reads what it takes to make the files of the i-th user of the inventory that
-// was taken last. An error is of files or of secrets that cannot be read. It may be
-// called by several goroutines.
+// was taken last. An error is of files that cannot be read; of secrets the facts
+// have it. It may be called by several goroutines.
 func (r *Reader) User(i int) (*Material, error) {
 	s, u := &r.users.slots[i], r.users.config(i)
 	if s.absent {
@@ -57,8 +57,8 @@ func (r *Reader) User(i int) (*Material, error) {
 	}
 	m := r.readUser(u)
 	f := m.Facts
-	if err := firstOf(f.Err, f.Passphrase.Err); err != nil {
-		return nil, err
+	if f.Err != nil {
+		return nil, f.Err
 	}
 	switch {
 	case s.full == nil:

@@ -100,17 +100,15 @@ func (r *Reader) readUser(u *config.User) *Material {
 
 // challenge reads the challenge password.
 func (r *Reader) challenge(u *config.User, m *Material) {
-	pass := &m.Facts.Passphrase
-	if pass.Err != nil || u.ChallengePassword.IsZero() || r.opt.Sealed {
+	if u.ChallengePassword.IsZero() || r.opt.Sealed {
 		return
 	}
 	entry := r.secrets.from(u.ChallengePassword)
-	switch m.Challenge = entry.value; {
-	case entry.err != nil:
-		pass.Err = plan.Errorf(plan.PassphraseUnavailable, "challenge password: %w", entry.err)
-	case m.Challenge.Equal(m.now):
-		pass.Err = plan.Errorf(plan.PassphraseUnavailable, "the challenge password equals the key's passphrase, and a CSR is not encrypted: give another one")
+	m.Challenge = entry.value
+	if entry.err != nil {
+		m.Facts.ChallengeErr = plan.Errorf(plan.PassphraseUnavailable, "challenge password: %w", entry.err)
 	}
+	m.Facts.ChallengeReused = m.Facts.Passphrase.Err == nil && m.Challenge.Equal(m.now)
 }
 
 // digestOf is the digest of a user's files, zero where one is missing, and where

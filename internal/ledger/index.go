@@ -41,9 +41,11 @@ func (r Row) Owners() []string {
 
 func (r *Row) valid(now time.Time) bool { return r.State != Revoked && now.Before(r.NotAfter) }
 
-// endsKey reports whether a certificate was revoked for more than having been
-// renewed.
-func (r *Row) endsKey() bool { return r.State == Revoked && r.Reason != Superseded }
+// endsKey reports whether a certificate was revoked for a reason that lies with its
+// holder or its key: neither for having been renewed, nor for what befell its CA.
+func (r *Row) endsKey() bool {
+	return r.State == Revoked && r.Reason != Superseded && r.Reason != CACompromise
+}
 
 // Attributes is the content of index.txt.attr: the same subject may have
 // several valid certificates, as it has around every renewal.

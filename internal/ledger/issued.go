@@ -61,6 +61,34 @@ func (o Issued) GivenUp(spki string) bool {
 	return false
 }
 
+// Under are the serials of the owner's certificates for any of some keys.
+func (o Issued) Under(keys map[string]bool) map[string]bool {
+	out := map[string]bool{}
+	for _, i := range o.list {
+		if e := &o.l.entries[i]; keys[e.SPKI] {
+			out[e.Serial] = true
+		}
+	}
+	return out
+}
+
+// KeysOf are the keys of the certificates whose rows f picks.
+func (l *Ledger) KeysOf(f func(*Row) bool) map[string]bool {
+	serials := map[string]bool{}
+	for i := range l.rows {
+		if f(&l.rows[i]) {
+			serials[l.rows[i].Serial] = true
+		}
+	}
+	keys := map[string]bool{}
+	for i := range l.entries {
+		if e := &l.entries[i]; len(serials) > 0 && serials[e.Serial] && e.SPKI != "" && IsUser(e.Owner) {
+			keys[e.SPKI] = true
+		}
+	}
+	return keys
+}
+
 // EverFor reports whether a certificate was issued for a key.
 func (o Issued) EverFor(spki string) bool {
 	for range o.For(spki) {

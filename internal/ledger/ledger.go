@@ -20,8 +20,13 @@ const (
 	RenderedName = "db/rendered"
 )
 
-// Superseded is the reason of a certificate that a renewal has replaced.
-const Superseded = "superseded"
+// Reasons of a revocation that decide what becomes of the key (RFC 5280 section
+// 5.3.1).
+const (
+	Superseded    = "superseded"    // a renewal has replaced the certificate
+	KeyCompromise = "keyCompromise" // somebody else has the key
+	CACompromise  = "cACompromise"  // somebody else has the key of the CA
+)
 
 // Ledger is the CA database in memory.
 type Ledger struct {

@@ -15,6 +15,7 @@ const (
 	CacheUnusable  Code = "cache-unusable"
 	Orphaned       Code = "orphaned"
 	CutToCA        Code = "cut-to-ca"
+	CRLEnds        Code = "crl-ends"
 	ClockBehind    Code = "clock-behind"
 )
 
@@ -26,6 +27,7 @@ const (
 	DatabaseInconsistent  Code = "database-inconsistent"
 	CSRInvalid            Code = "csr-invalid"
 	KeyReused             Code = "key-reused"
+	KeyCompromised        Code = "key-compromised"
 	CAUnavailable         Code = "ca-unavailable"
 	CRLUnavailable        Code = "crl-unavailable"
 	SelfCheck             Code = "self-check"
@@ -52,6 +54,7 @@ var noteCodes = []CodeDoc{
 	{CacheUnusable, "", "The cache can be neither read nor written, so runs take longer."},
 	{Orphaned, "", "mtlsplan has written a file for a site that is no longer in the spec."},
 	{CutToCA, "", "Certificates end with the CA certificate, earlier than the spec asks."},
+	{CRLEnds, "", "The key of an earlier CA generation is lost, so its CRL ends and cannot be signed again."},
 	{ClockBehind, "", "The clock is behind dates that the directory records as past; apply would stop."},
 }
 
@@ -66,6 +69,7 @@ var failureCodes = []CodeDoc{
 	{DatabaseInconsistent, "", "index.txt and issued.pem contradict each other."},
 	{CSRInvalid, "", "The user's CSR cannot be used."},
 	{KeyReused, "", "The CSR holds a key that must not be certified for this user."},
+	{KeyCompromised, "", "The CSR holds a key that somebody else has: a certificate for it was revoked for keyCompromise."},
 	{CAUnavailable, "", "The CA cannot sign."},
 	{CRLUnavailable, "", "The CRL of a CA generation cannot be signed."},
 	{SelfCheck, "", "A new file did not pass its check, so none of it was put into place."},

@@ -3,6 +3,7 @@ package policy
 import (
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 
 	"mtlsplan/internal/config"
@@ -15,63 +16,97 @@ import (
 // issuer is what the rest of the plan must know of the CA.
 type issuer struct {
 	trusted   []*x509.Certificate // who may have issued a certificate
+	shut      []*x509.Certificate // earlier generations that are compromised
 	notBefore time.Time
 	notAfter  time.Time // of the CA certificate after this plan
+	count     int       // how many CAs are trusted after this plan
 	refused   bool      // the plan holds a refusal of the CA
 	rolled    bool      // this plan makes a new generation
-	dropped   bool      // and nobody depends on the one before
+	dropped   bool      // and leaves the one before behind
+	lost      bool      // and cannot open the key of that
 	err       error     // why nothing can be issued now
-}
-
-// count is how many CAs are trusted after this plan.
-func (is *issuer) count() int {
-	n := max(1, len(is.trusted))
-	if is.rolled && !is.dropped {
-		n++
-	}
-	return n
 }
 
 // judgeCA decides on the CA, and what it can do for the rest of the plan.
 func (j *judgement) judgeCA() {
-	owner, current := j.Have.CA.Owner, j.trust.Current()
-	is := &j.issuer
+	owner, current, is := j.Have.CA.Owner, j.trust.Current(), &j.issuer
 	is.trusted = j.trust.Certificates()
 	findings, err := j.examineCA()
 	if err != nil {
 		is.err = plan.Errorf(plan.CAUnavailable, "%s cannot sign: %w", owner, err)
 	}
-	t := newTask(OfCA, 0, owner, findings)
+	is.refused = isRefusal(findings)
 	covered := j.Ask.Covers(owner)
+	if !covered && !is.refused {
+		findings = nil // a refusal holds whatever was asked for: such a CA can issue nothing to anybody
+	}
+	rolls := current != nil && newTask(OfCA, 0, owner, findings).makesKey()
+	t := newTask(OfCA, 0, owner, append(findings, j.examineCompromised(rolls)...))
 	is.notBefore, is.notAfter = j.Now.Add(-pki.Backdate), j.Now.Add(j.Config.CA.Validity).Truncate(time.Second)
-	if t != nil && t.NewCert && covered {
-		t.Step.NotAfter = new(is.notAfter)
-	} else {
-		is.refused = t != nil && t.Step.Action == plan.Refuse
-		if current != nil {
-			is.notBefore, is.notAfter = current.Cert.NotBefore, current.Cert.NotAfter
-		} else if is.err == nil {
-			is.err = plan.Errorf(plan.CAUnavailable, "%s has to be made first: add --only %s", owner, owner)
-		}
-	}
 	switch {
-	case !covered:
-		// A refusal holds whatever was asked for: such a CA can issue nothing to
-		// anybody.
-		if is.refused {
-			j.add(t)
-		}
-	case err != nil:
+	case t != nil && t.NewCert && !is.refused:
+		t.Step.NotAfter = new(is.notAfter)
+	case current != nil:
+		is.notBefore, is.notAfter = current.Cert.NotBefore, current.Cert.NotAfter
+	case is.err == nil:
+		is.err = plan.Errorf(plan.CAUnavailable, "%s has to be made first: add --only %s", owner, owner)
+	}
+	if t != nil {
+		t.Reason = ledger.CACompromise
+	}
+	if covered && err != nil {
 		j.fail(owner, err)
-	default:
-		is.rolled = t != nil && t.NewKey && current != nil
-		is.dropped = is.rolled && current.Dependents == 0
-		j.verdict.Dropped = is.dropped
+	}
+	if t != nil || covered && err == nil {
 		j.add(t)
-		if t == nil || !t.NewKey {
-			j.caNotes()
+	}
+	is.rolled = rolls && !is.refused
+	is.dropped = is.rolled && (current.Dependents == 0 || j.trust.Compromised(current))
+	is.lost = is.rolled && blocked(j.Have.CA.Key)
+	j.verdict.Dropped = is.dropped
+	is.count = max(1, len(is.trusted))
+	if is.rolled && !is.dropped {
+		is.count++
+	}
+	if is.rolled && j.trust.Compromised(current) {
+		is.trusted = is.trusted[1:] // its users get new certificates in this very run
+	}
+	if covered && err == nil && !is.rolled {
+		j.caNotes()
+	}
+}
+
+// examineCompromised revokes what a compromised generation has issued, and leaves it
+// behind. rolls says that this plan makes a new generation: one that would stay the
+// current one is not left behind, because nobody would get in any more.
+func (j *judgement) examineCompromised(rolls bool) []finding {
+	var out []finding
+	for i := range j.trust.Generations {
+		g := &j.trust.Generations[i]
+		last := i == len(j.trust.Generations)-1
+		if !j.trust.Compromised(g) || last && !rolls {
+			continue
+		}
+		j.issuer.shut = append(j.issuer.shut, g.Cert)
+		f := finding{action: plan.Revoke, Reason: plan.Reason{Code: plan.Revoked, Field: "compromised", Want: fmt.Sprint(g.Number),
+			Message: fmt.Sprintf("generation %d is compromised and no longer trusted", g.Number)}}
+		rows := j.Ledger.Rows()
+		for k := range rows {
+			if r := &rows[k]; r.State != ledger.Revoked && j.Now.Before(r.NotAfter) && ledger.IsUser(r.Owner) && j.trust.Signer(*r) == g.SPKI {
+				f.revokes = append(f.revokes, *r)
+			}
+		}
+		if n := len(f.revokes); n > 0 {
+			f.Message += fmt.Sprintf("; %s %s revoked, and the users get new ones", plural(n, "certificate"), agree(n, "is", "are"))
+		}
+		if !last && slices.ContainsFunc(j.Have.CA.Crt.All, func(c *x509.Certificate) bool { return pki.PublicID(c.PublicKey) == g.SPKI }) {
+			f.makes = []plan.Kind{plan.KindCrt}
+		}
+		if len(f.revokes) > 0 || len(f.makes) > 0 {
+			out = append(out, f)
 		}
 	}
+	return out
 }
 
 // examineCA finds out in which state the CA is.
@@ -82,16 +117,24 @@ func (j *judgement) examineCA() ([]finding, error) {
 		return refuse(code, fmt.Sprintf(format, args...)), nil
 	}
 	other := func() string { return j.Ledger.OtherCA(string(ca.Owner)) }
+	waysOn := fmt.Sprintf("restore it from a backup, or set generation = %d: a new CA is made then, and the old one stays trusted until its users have moved", gens+1)
+	view := &caView{CA: ca, spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, adopted: j.found.ca, owed: j.settled()}
 	lost := j.Ledger.Lost()
 	switch {
 	case ca.Err != nil:
 		return nil, fallback(plan.FileError, ca.Err)
 	case gens == 0 && other() != "":
 		return no(plan.Unrecorded, "the directory belongs to %s: put that name back into the ca block, or name another output", other())
-	case ca.Key.Missing && (len(j.Ledger.Rows()) > 0 || !j.Ledger.Blank()):
-		return no(plan.Missing, "%s is gone, and certificates were issued with it: restore it from a backup; a new CA is never made as a side effect", ca.Key.Name())
+	case ca.Key.Missing && gens > 0 && spec.Generation != gens+1:
+		return no(plan.Missing, "%s is gone, and certificates were issued with it: %s", ca.Key.Name(), waysOn)
 	case len(lost) > 0:
 		return no(plan.Missing, "%s lacks certificates that %s holds (of %s), so they cannot be revoked: restore the database from a backup", ledger.IndexName, ledger.IssuedName, joined(lost))
+	case gens > 0 && spec.Generation == gens+1 && ca.Passphrase.Err == nil && blocked(ca.Key):
+		return ask(view, lostKeyPolicies), nil
+	case ca.Key.Missing && ca.Passphrase.Err != nil && gens > 0:
+		return nil, errUnavailable(&ca.Passphrase)
+	case ca.Key.Missing && (len(j.Ledger.Rows()) > 0 || !j.Ledger.Blank()):
+		return no(plan.Missing, "%s is gone, and certificates were issued with it: restore it from a backup", ca.Key.Name())
 	case ca.Key.Missing && !ca.Crt.Missing:
 		return no(plan.Unrecorded, "%s is there, but neither its key nor a record of it: move it away to have a new CA made, or restore %s", ca.Crt.Name(), ca.Key.Name())
 	case ca.Key.Missing && ca.Passphrase.Err != nil:
@@ -100,6 +143,8 @@ func (j *judgement) examineCA() ([]finding, error) {
 		return no(plan.KeyChanged, "there is no CA yet, and the spec asks for generation %d: start with generation 1", spec.Generation)
 	case ca.Key.Missing:
 		return firstCA(ca, spec), nil
+	case ca.Key.Opening == facts.Unreadable && gens > 0:
+		return no(plan.Unreadable, "%s holds no key that can be read: %s", ca.Key.Name(), waysOn)
 	case ca.Key.Opening == facts.Unreadable:
 		return no(plan.Unreadable, "%s holds no key that can be read: restore it from a backup; it is never replaced", ca.Key.Name())
 	case gens == 0 && j.Ask.Adopt:
@@ -109,13 +154,14 @@ func (j *judgement) examineCA() ([]finding, error) {
 	case ca.Passphrase.Err != nil:
 		return nil, errUnavailable(&ca.Passphrase)
 	case ca.Key.Opening == facts.OpensNeither:
-		return nil, errWrongPassphrase(&ca.Key, &ca.Passphrase, spec.Passphrase, spec.PreviousPassphrase)
+		return nil, fmt.Errorf("%w; if no passphrase is left that opens it, set generation = %d: a new CA is made then, and the old one stays trusted until its users have moved",
+			errWrongPassphrase(&ca.Key, &ca.Passphrase, spec.Passphrase, spec.PreviousPassphrase), gens+1)
 	case ca.Key.SPKI != j.trust.Current().SPKI:
 		return no(plan.KeyMismatch, "%s is not the key of the CA certificate that the database holds: restore the one that belongs to %s", ca.Key.Name(), ca.Crt.Name())
 	case spec.Generation < gens || spec.Generation > gens+1:
 		return no(plan.KeyChanged, "the CA is at generation %d and the spec asks for %d: raise it by one at a time, and never lower it", gens, spec.Generation)
 	}
-	return ask(&caView{CA: ca, spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, adopted: j.found.ca, owed: j.settled()}, caPolicies), nil
+	return ask(view, caPolicies), nil
 }
 
 // firstCA makes the CA of a directory that has none.

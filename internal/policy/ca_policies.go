@@ -43,6 +43,15 @@ var caPolicies = []policy[*caView]{
 	{plan.Mode, caModes},                   // nothing is open to more than it should be
 }
 
+// lostKeyPolicies are asked of a CA whose key cannot be opened any more, and whose
+// next generation the spec asks for.
+var lostKeyPolicies = []policy[*caView]{
+	{plan.Interrupted, caInterrupted},
+	{plan.KeyChanged, caRollover},
+	{plan.Damaged, caCertDamaged},
+	{plan.Mode, caModes},
+}
+
 // current is the certificate of the current generation.
 func (v *caView) current() *x509.Certificate { return v.trusted[0] }
 
@@ -77,9 +86,21 @@ func caRollover(v *caView) []finding {
 	if !v.rolls() {
 		return nil
 	}
-	return one(plan.Rekey, plan.Reason{
-		Message: "the spec asks for the next generation: a new CA, beside which the old one is trusted until its last user has moved",
-		Field:   "generation", Have: fmt.Sprint(v.trust.Current().Number), Want: fmt.Sprint(v.spec.Generation)}, plan.KindKey, plan.KindCrt)
+	message := "the spec asks for the next generation: a new CA, beside which the old one is trusted until its last user has moved"
+	switch {
+	case v.trust.Compromised(v.trust.Current()):
+		message = "the spec asks for the next generation: a new CA, in place of the old one"
+	case v.Key.Missing:
+		message += "; the key of the old one is lost"
+	case blocked(v.Key):
+		message += "; the key of the old one cannot be opened, and is kept as it is"
+	}
+	makes := []plan.Kind{plan.KindKey, plan.KindCrt}
+	if v.spec.Passphrase.Kind == config.Generated && !v.Passphrase.Made {
+		makes = append(makes, plan.KindPass)
+	}
+	return one(plan.Rekey, plan.Reason{Message: message,
+		Field: "generation", Have: fmt.Sprint(v.trust.Current().Number), Want: fmt.Sprint(v.spec.Generation)}, makes...)
 }
 
 func caCertMissing(v *caView) []finding {
@@ -102,7 +123,7 @@ func caCertDamaged(v *caView) []finding {
 func caLeaves(v *caView) []finding {
 	for _, c := range v.Crt.All {
 		trusted := slices.ContainsFunc(v.trusted, func(t *x509.Certificate) bool { return bytes.Equal(t.Raw, c.Raw) })
-		if !trusted && v.trust.knowsKey(c) && pki.PublicID(c.PublicKey) != v.Key.SPKI {
+		if !trusted && v.trust.knowsKey(c) && pki.PublicID(c.PublicKey) != v.Key.SPKI && !v.trust.compromisedKey(c) {
 			return one(plan.Retire, plan.Reason{Message: fmt.Sprintf("nobody has a valid certificate of %s any more; it is no longer trusted", pki.NameString(c.RawSubject))}, plan.KindCrt)
 		}
 	}

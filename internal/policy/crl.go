@@ -17,20 +17,26 @@ import (
 // when the plan is done.
 func (j *judgement) judgeCRL() []string {
 	owner, crl := plan.CRL(j.Config.CA.Name), j.Have.CRL
-	revoked := Serials(j.trust.Revoked(j.Ledger, crl, j.Now, j.issuer.dropped))
+	barred := j.trust.Barred(j.Ledger, crl, j.Now, j.issuer.dropped)
 	if j.verdict.Plan.Refused() {
-		return Refused(crl, revoked) // what it would revoke stays
+		return Refused(crl, barred) // what it would revoke stays
 	}
-	revoked = append(revoked, j.planned()...)
+	revoked := Serials(j.trust.Revoked(j.Ledger, crl, j.Now, j.issuer.dropped))
+	for _, r := range j.planned() {
+		barred = append(barred, r.Serial)
+		if j.onNextCRL(r) {
+			revoked = append(revoked, r.Serial)
+		}
+	}
 	if !j.Ask.Covers(owner) {
-		return Refused(crl, revoked)
+		return Refused(crl, barred)
 	}
 	if crl.Err != nil {
 		j.fail(owner, fallback(plan.FileError, crl.Err))
-		return Refused(crl, revoked)
+		return Refused(crl, barred)
 	}
 	t := newTask(OfCRL, 0, owner, slices.Concat(j.examineCRL(revoked), j.learnt(), coded(plan.Mode, wide(nil, &crl.File))))
-	stuck := j.crlBlocked()
+	stuck := j.crlBlocked(owner)
 	if stuck != nil {
 		j.fail(owner, stuck)
 	}
@@ -44,9 +50,22 @@ func (j *judgement) judgeCRL() []string {
 	case j.issuer.err == nil:
 		t.Step.NotAfter = new(j.Now.Add(j.Config.CA.CRLValidity).Truncate(time.Second))
 		j.add(t)
-		crl = j.trust.Kept(j.Have, j.Config.CA.Name)
+		crl = j.verdict.Kept(j.Have.CRL)
 	}
-	return Refused(crl, revoked)
+	return Refused(crl, barred)
+}
+
+// onNextCRL reports whether a row that this plan revokes belongs on a CRL: the one who
+// has issued it still signs one when the plan is done.
+func (j *judgement) onNextCRL(r ledger.Row) bool {
+	current, spki := j.trust.Current(), ""
+	if current != nil {
+		spki = j.trust.Signer(r)
+	}
+	if current != nil && spki == current.SPKI {
+		return !j.issuer.dropped
+	}
+	return slices.ContainsFunc(j.trust.Past(), func(g ledger.Generation) bool { return g.SPKI == spki })
 }
 
 // learnt takes over for good what only the CRL tells. Kept there alone it would
@@ -94,12 +113,12 @@ func (j *judgement) examineCRL(revoked []string) []finding {
 	for _, g := range j.trust.Signing() {
 		signing[g.SPKI] = true
 		list := crl.Lists[g.SPKI]
+		if g.Number != current.Number && blocked(j.pastKey(g)) {
+			continue // crlBlocked says it
+		}
 		if list == nil {
 			out = append(out, crlFound(plan.Upstream, plan.Reissue, "there is no CRL of generation %d of the CA", g.Number))
 			continue
-		}
-		if g.Number != current.Number && blocked(j.pastKey(g)) {
-			continue // said once, as a failure
 		}
 		out = append(out, j.examineList(list)...)
 	}
@@ -136,9 +155,24 @@ func (j *judgement) pastKey(g ledger.Generation) facts.Key {
 	return pastKey(&j.Have.CA, j.Config.CA.Name, g)
 }
 
-// crlBlocked says which CRL cannot be signed anew, and until when the one in
-// place lasts: that is how long somebody has to find the passphrase.
-func (j *judgement) crlBlocked() error {
+// silent are the CAs that stay trusted and whose key can sign no CRL.
+func (j *judgement) silent() []ledger.Generation {
+	var out []ledger.Generation
+	if current := j.trust.Current(); j.issuer.lost && !j.issuer.dropped {
+		out = append(out, *current)
+	}
+	for _, g := range j.trust.Past() {
+		if blocked(j.pastKey(g)) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// crlBlocked says which CRL cannot be signed anew, and until when the one in place
+// lasts. It is an error where somebody can find the passphrase until then, and a
+// warning where the key itself is gone.
+func (j *judgement) crlBlocked(owner plan.Owner) error {
 	until := func(g *ledger.Generation) string {
 		if g != nil && j.Have.CRL.Lists[g.SPKI] != nil {
 			return "the CRL in place ends on " + day(j.Have.CRL.Lists[g.SPKI].NextUpdate)
@@ -148,13 +182,20 @@ func (j *judgement) crlBlocked() error {
 	if j.issuer.err != nil {
 		return plan.Errorf(plan.CRLUnavailable, "%w; %s", j.issuer.err, until(j.trust.Current()))
 	}
-	for _, g := range j.trust.Past() {
-		switch k := j.pastKey(g); {
-		case k.Missing:
-			return plan.Errorf(plan.CRLUnavailable, "%s is gone, which signs the CRL of generation %d: restore it from a backup; %s", k.Name(), g.Number, until(&g))
-		case blocked(k):
-			return plan.Errorf(plan.CRLUnavailable, "neither passphrase nor previous_passphrase of the CA opens %s, which signs the CRL of generation %d; %s", k.Name(), g.Number, until(&g))
+	const wayOn = "move its users at once with --replace 'user.*'; a site with revocation = \"map\" needs no CRL"
+	var stuck error
+	j.verdict.Silent = map[string]bool{}
+	for _, g := range j.silent() {
+		j.verdict.Silent[g.SPKI] = true
+		k := j.pastKey(g)
+		if g.Number == j.trust.Current().Number {
+			k = j.Have.CA.Key
+		}
+		if k.Missing {
+			j.warn(owner, plan.CRLEnds, "%s, which signs the CRL of generation %d, is lost; %s: restore the key from a backup, or %s", k.Name(), g.Number, until(&g), wayOn)
+		} else if stuck == nil {
+			stuck = plan.Errorf(plan.CRLUnavailable, "neither passphrase nor previous_passphrase of the CA opens %s, which signs the CRL of generation %d; %s: name the passphrase as previous_passphrase, or move the key file away and %s", k.Name(), g.Number, until(&g), wayOn)
 		}
 	}
-	return nil
+	return stuck
 }

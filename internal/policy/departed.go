@@ -21,7 +21,8 @@ type departed struct {
 	lost       bool // the CA has issued the certificate in place, and the ledger does not know it
 }
 
-// findDeparted finds them in the ledger as it is with what was found.
+// findDeparted finds them in the ledger as it is with what was found. Whoever has a
+// valid certificate loses it, whomever the run is about.
 func (f *found) findDeparted() []departed {
 	if len(f.Have.Departed) == 0 {
 		return nil
@@ -36,19 +37,17 @@ func (f *found) findDeparted() []departed {
 	cas := f.trust.Certificates()
 	for i := range f.Have.Departed {
 		have := &f.Have.Departed[i]
-		if !f.Ask.Covers(have.Owner) {
-			continue
-		}
 		d := departed{index: i, code: plan.Removed, reason: "cessationOfOperation"}
 		if reason, ok := listed[have.Owner]; ok {
 			d.code, d.reason = plan.Revoked, reason
 		}
 		d.rows = f.ledger.Valid(string(have.Owner), f.Now)
-		if c := have.Crt.Cert; c != nil && have.Err == nil {
+		covered := f.Ask.Covers(have.Owner)
+		if c := have.Crt.Cert; covered && c != nil && have.Err == nil {
 			d.lost = f.ledger.Holder(c.Serial, c.Sum) == "" && signedByAny(c, cas)
 		}
-		d.unrecorded = len(have.Files) > 0 && f.ledger.IssuedTo(string(have.Owner)).Len() == 0 && !f.Ask.Adopt
-		if len(d.rows) > 0 || len(have.Files) > 0 || have.Err != nil {
+		d.unrecorded = covered && len(have.Files) > 0 && f.ledger.IssuedTo(string(have.Owner)).Len() == 0 && !f.Ask.Adopt
+		if len(d.rows) > 0 || covered && (len(have.Files) > 0 || have.Err != nil) {
 			out = append(out, d)
 		}
 	}

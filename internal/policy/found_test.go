@@ -65,8 +65,8 @@ func TestAdoption(t *testing.T) {
 		w.putCRL(w.signCRL(3, bob.Crt.Cert.Serial))
 		v := w.judge()
 		w.wantFound(v, "issue:ca.m issue:user.ann issue:user.bob issue:user.dan number:3 revoke:"+bob.Crt.Cert.Serial+":unknown.G1:unspecified")
-		w.want(v, "ca.m adopt : unrecorded", "user.ann adopt : unrecorded", "user.bob adopt key csr crt p12: unrecorded revoked(serial)",
-			"crl.m repair db: revoked damaged", "proxy.app repair site: damaged")
+		w.want(v, "ca.m adopt : unrecorded", "crl.m repair db: revoked damaged", "proxy.app repair site: damaged",
+			"user.ann adopt : unrecorded", "user.bob adopt key csr crt p12: unrecorded revoked(serial)")
 		if w.ledger.Row(ann) != nil {
 			t.Error("the ledger itself has changed")
 		}
@@ -132,11 +132,11 @@ func TestLearnedRevocations(t *testing.T) {
 	w.putCRL(w.signCRL(9, ann, "BEEF"))
 	v := w.judge()
 	w.wantFound(v, "number:9 revoke:"+ann+":unknown.G1:unspecified revoke:BEEF:unknown.G1:unspecified")
-	w.want(v, "user.ann rekey key csr crt p12: revoked(serial)", "crl.m repair db: revoked damaged", "proxy.app rebuild site: settings-changed")
-	if m := v.Plan.Steps[1].Reasons[0].Message; m != "the CRL lists 2 revocations that db/index.txt lacks, now recorded" {
+	w.want(v, "crl.m repair db: revoked damaged", "proxy.app rebuild site: settings-changed", "user.ann rekey key csr crt p12: revoked(serial)")
+	if m := v.Plan.Steps[0].Reasons[0].Message; m != "the CRL lists 2 revocations that db/index.txt lacks, now recorded" {
 		t.Error(m)
 	}
-	if m := v.Plan.Steps[1].Reasons[1].Message; m != "the number in db/crlnumber is not above that of the CRL in place; it is set to 0A" {
+	if m := v.Plan.Steps[0].Reasons[1].Message; m != "the number in db/crlnumber is not above that of the CRL in place; it is set to 0A" {
 		t.Error(m)
 	}
 	if r := w.ledger.With(v.Found...).Row("BEEF"); r == nil || r.State != ledger.Revoked || v.Trust.Signer(*r) != v.Trust.Current().SPKI {

@@ -7,7 +7,9 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"mtlsplan/internal/config"
@@ -49,8 +51,13 @@ type Verdict struct {
 	Ledger *ledger.Ledger // as it is with Found
 	Trust  Trust          // of that ledger
 
-	// Dropped: a rollover in this run leaves nobody on the CA that is current now.
+	// Dropped: a rollover in this run leaves the CA that is current now behind: nobody
+	// depends on it, or it is compromised.
 	Dropped bool
+
+	// Silent are the CAs, by SPKI, that stay trusted and that can sign no CRL, because
+	// their key cannot be opened.
+	Silent map[string]bool
 }
 
 // Judge decides what has to be done. Every owner is judged by the ledger as it
@@ -86,6 +93,7 @@ type judgement struct {
 	verdict *Verdict
 
 	replace map[plan.Owner]bool     // who is to be rekeyed
+	stolen  map[string]bool         // keys that somebody else has; they are not certified again
 	leaving map[string]bool         // owners that must have no valid certificate
 	holders map[string][]plan.Owner // of the keys of csr users: who has one
 	user    userView                // of the user who is judged now
@@ -105,7 +113,34 @@ func newJudgement(q Question, f *found) *judgement {
 	for _, d := range f.departed {
 		j.leaving[string(q.Have.Departed[d.index].Owner)] = true
 	}
+	j.stolen = j.Ledger.KeysOf(j.compromised)
 	return j
+}
+
+// compromised reports whether a certificate is, or with this plan will be, revoked
+// because somebody else has its key.
+func (j *judgement) compromised(r *ledger.Row) bool {
+	if r.State == ledger.Revoked {
+		return r.Reason == ledger.KeyCompromise
+	}
+	if !j.Now.Before(r.NotAfter) {
+		return false
+	}
+	for _, owner := range r.Owners() {
+		switch {
+		case j.replace[plan.Owner(owner)]:
+			if j.Ask.Reason == ledger.KeyCompromise {
+				return true
+			}
+		case j.leaving[owner]:
+			if slices.ContainsFunc(j.found.departed, func(d departed) bool {
+				return d.reason == ledger.KeyCompromise && string(j.Have.Departed[d.index].Owner) == owner
+			}) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // add takes a task into the plan; nil stands for an owner with nothing to do.
@@ -135,6 +170,7 @@ func (j *judgement) warn(owner plan.Owner, code plan.Code, format string, args .
 // finish gives the verdict. Nobody has to import what a refused plan does not
 // make.
 func (j *judgement) finish() *Verdict {
+	j.verdict.sort()
 	if steps := j.verdict.Plan.Steps; j.verdict.Plan.Refused() {
 		for i := range steps {
 			steps[i].Reimport = false
@@ -143,11 +179,19 @@ func (j *judgement) finish() *Verdict {
 	return j.verdict
 }
 
-// planned are the serials that this plan revokes.
-func (j *judgement) planned() []string {
-	var out []string
+// sort puts tasks and steps into the order of their doing.
+func (v *Verdict) sort() {
+	slices.SortStableFunc(v.Tasks, func(a, b *Task) int { return cmp.Compare(a.Stage(), b.Stage()) })
+	for i, t := range v.Tasks {
+		v.Plan.Steps[i] = t.Step
+	}
+}
+
+// planned are the rows that this plan revokes.
+func (j *judgement) planned() []ledger.Row {
+	var out []ledger.Row
 	for _, t := range j.verdict.Tasks {
-		out = append(out, Serials(t.Revokes)...)
+		out = append(out, t.Revokes...)
 	}
 	return out
 }

@@ -11,6 +11,7 @@ import (
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 	"mtlsplan/render"
@@ -62,13 +63,13 @@ func TestOwners(t *testing.T) {
 			w.putCRL(w.signCRL(1))
 			delete(w.have.CA.Past, 1)
 			w.have.Sites = nil
-		}, []string{"crl.m reissue crl: upstream", "note ca.m old-generation", "failure crl.m crl-unavailable"}},
+		}, []string{"note ca.m old-generation", "note crl.m crl-ends"}},
 		"CRL gone":     {func(w *world) { w.have.CRL = facts.CRL{File: facts.File{Missing: true}} }, []string{"crl.m create crl: missing"}},
 		"CRL damaged":  {func(w *world) { w.have.CRL.Damaged = true }, []string{"crl.m repair crl: damaged"}},
 		"CRL expiring": {func(w *world) { w.cfg.CA.CRLRenewBefore = 30 * dayLong }, []string{"crl.m reissue crl: expiring"}},
 		"CRL expired":  {func(w *world) { w.now = w.now.Add(30 * dayLong) }, []string{"crl.m reissue crl: expired"}},
 		"CRL behind": {func(w *world) { w.revoke("02", "superseded") },
-			[]string{"user.ann rekey key csr crt p12: revoked(serial)", "crl.m reissue crl: revoked", "proxy.app rebuild site: upstream"}},
+			[]string{"crl.m reissue crl: revoked", "proxy.app rebuild site: upstream", "user.ann rekey key csr crt p12: revoked(serial)"}},
 		"CRL unreadable":  {func(w *world) { w.have.CRL.Err = errTest }, []string{"failure crl.m file-error"}},
 		"site edited":     {func(w *world) { w.have.Sites[0].Files[0].Sum[0]++ }, []string{"proxy.app repair site: damaged"}},
 		"site settings":   {func(w *world) { w.cfg.Sites[0].Settings.Upstream = []string{"127.0.0.1:1"} }, []string{"proxy.app rebuild site: settings-changed"}},
@@ -164,8 +165,8 @@ func TestGuard(t *testing.T) {
 		}
 		if v := w.judge(); v.Plan.Refused() != c.refused {
 			t.Errorf("%+v:\n%s", c, text(v.Plan))
-		} else if last := v.Plan.Steps[len(v.Plan.Steps)-1]; c.refused && (last.Owner != "ca.m" || last.Reasons[0].Field != "guard.max_revocations") {
-			t.Errorf("%+v: %+v", c, last)
+		} else if first := v.Plan.Steps[0]; c.refused && (first.Owner != "ca.m" || first.Reasons[0].Field != "guard.max_revocations") {
+			t.Errorf("%+v: %+v", c, first)
 		}
 	}
 }
@@ -181,13 +182,22 @@ func TestCSRKeys(t *testing.T) {
 		disturb func(w *world, u *facts.User)
 		want    string
 	}{
-		"good":         {func(*world, *facts.User) {}, ""},
-		"weak":         {func(_ *world, u *facts.User) { u.Asked.Key = &short.PublicKey }, "failure user.ann csr-invalid"},
-		"no key":       {func(_ *world, u *facts.User) { u.Asked.Key = nil }, "failure user.ann csr-invalid"},
-		"another's":    {func(w *world, u *facts.User) { u.Key.SPKI = w.people.list[1].Key.SPKI }, "failure user.ann key-reused"},
-		"the CA's":     {func(w *world, u *facts.User) { u.Key.SPKI = w.have.CA.Key.SPKI }, "failure user.ann key-reused"},
-		"given up":     {func(w *world, u *facts.User) { w.revoke(u.Crt.Cert.Serial, "keyCompromise") }, "failure user.ann key-reused"},
-		"replace":      {func(w *world, _ *facts.User) { w.ask.Replace = []plan.Owner{"user.ann"} }, "failure user.ann key-reused"},
+		"good":       {func(*world, *facts.User) {}, ""},
+		"weak":       {func(_ *world, u *facts.User) { u.Asked.Key = &short.PublicKey }, "failure user.ann csr-invalid"},
+		"no key":     {func(_ *world, u *facts.User) { u.Asked.Key = nil }, "failure user.ann csr-invalid"},
+		"another's":  {func(w *world, u *facts.User) { u.Key.SPKI = w.people.list[1].Key.SPKI }, "failure user.ann key-reused"},
+		"the CA's":   {func(w *world, u *facts.User) { u.Key.SPKI = w.have.CA.Key.SPKI }, "failure user.ann key-reused"},
+		"given up":   {func(w *world, u *facts.User) { w.revoke(u.Crt.Cert.Serial, "keyCompromise") }, "failure user.ann key-compromised"},
+		"superseded": {func(w *world, u *facts.User) { w.revoke(u.Crt.Cert.Serial, "affiliationChanged") }, "failure user.ann key-reused"},
+		"replace":    {func(w *world, _ *facts.User) { w.ask.Replace = []plan.Owner{"user.ann"} }, "user.ann revoke : replace-asked\nfailure user.ann key-reused"},
+		"replace for a stolen key": {func(w *world, _ *facts.User) {
+			w.ask.Replace, w.ask.Reason = []plan.Owner{"user.ann"}, ledger.KeyCompromise
+		}, "user.ann revoke : replace-asked\nfailure user.ann key-compromised"},
+		"a stolen key": {func(w *world, u *facts.User) {
+			stolen := w.certify(w.cfg.Users[1].Subject, u.Crt.Cert.X509.PublicKey, w.nextSerial())
+			w.record(ledger.Issue{Owner: "user.zed", Cert: stolen})
+			w.revoke(pki.SerialHex(stolen.SerialNumber), ledger.KeyCompromise)
+		}, "user.ann revoke : revoked\nfailure user.ann key-compromised"},
 		"mode of copy": {func(_ *world, u *facts.User) { u.CSR.Mode = 0o666 }, "user.ann repair csr: mode(mode)"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -218,7 +228,8 @@ func TestAuthorityOfARememberedCertificate(t *testing.T) {
 
 func TestRevokedWhileCarryingOut(t *testing.T) {
 	w := newWorld(t, "ann", "bob")
-	trust := w.judge().Trust
+	v := w.judge()
+	trust := v.Trust
 	w.revoke("02", "superseded")
 	rows := trust.Revoked(w.ledger, w.have.CRL, w.now, false)
 	if got := Refused(w.have.CRL, Serials(rows)); strings.Join(got, " ") != "02" {
@@ -227,7 +238,7 @@ func TestRevokedWhileCarryingOut(t *testing.T) {
 	if rows := trust.Revoked(w.ledger, w.have.CRL, w.now, true); len(rows) != 0 {
 		t.Error(rows)
 	}
-	if kept := trust.Kept(w.have, "m"); len(kept.Lists) != 0 {
+	if kept := v.Kept(w.have.CRL); len(kept.Lists) != 0 {
 		t.Error(kept)
 	}
 	if ca := w.ca.NotAfter; endOf(w.now, dayLong, ca) != w.now.Add(dayLong) || endOf(w.now, 9999*dayLong, ca) != ca {
@@ -239,7 +250,7 @@ func TestSiteSaysWhatChanged(t *testing.T) {
 	w := newWorld(t, "ann", "bob")
 	w.revoke("02", "superseded")
 	v := w.judge()
-	if m := v.Plan.Steps[2].Reasons[0].Message; m != "proxy/app was written before the revocations changed" {
+	if m := v.Plan.Steps[1].Reasons[0].Message; m != "proxy/app was written before the revocations changed" {
 		t.Error(m)
 	}
 	files := RenderSite(w.cfg, w.cfg.Sites[0], []string{"02"}, 1)

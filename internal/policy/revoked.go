@@ -34,13 +34,32 @@ func (t Trust) Revoked(l *ledger.Ledger, crl facts.CRL, now time.Time, dropped b
 	return slices.DeleteFunc(l.Revoked(last), func(r ledger.Row) bool { return !signing[t.Signer(r)] })
 }
 
+// Barred are the serials that a site must refuse: those of [Trust.Revoked], and those
+// of a generation that is compromised, on whose trust a copy of the CA certificate
+// file may still rest.
+func (t Trust) Barred(l *ledger.Ledger, crl facts.CRL, now time.Time, dropped bool) []string {
+	out := Serials(t.Revoked(l, crl, now, dropped))
+	for i := range t.Generations {
+		g := &t.Generations[i]
+		if !t.Compromised(g) {
+			continue
+		}
+		for _, r := range l.Revoked(now) {
+			if t.Signer(r) == g.SPKI {
+				out = append(out, r.Serial)
+			}
+		}
+	}
+	return out
+}
+
 // Kept are the CRLs that stay as they are when the file is made anew, because
 // their CA's key cannot be opened.
-func (t Trust) Kept(have *facts.Inventory, ca string) facts.CRL {
+func (v *Verdict) Kept(have facts.CRL) facts.CRL {
 	kept := facts.CRL{Lists: map[string]*x509.RevocationList{}}
-	for _, g := range t.Past() {
-		if list := have.CRL.Lists[g.SPKI]; list != nil && blocked(pastKey(&have.CA, ca, g)) {
-			kept.Lists[g.SPKI] = list
+	for spki := range v.Silent {
+		if list := have.Lists[spki]; list != nil {
+			kept.Lists[spki] = list
 		}
 	}
 	return kept

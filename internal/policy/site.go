@@ -55,7 +55,7 @@ func (j *judgement) judgeSites(revoked []string) {
 
 func (j *judgement) examineSite(site config.Site, have *facts.Site, revoked []string) []finding {
 	var out []finding
-	for _, f := range RenderSite(j.Config, site, revoked, j.issuer.count()) {
+	for _, f := range RenderSite(j.Config, site, revoked, j.issuer.count) {
 		i := slices.IndexFunc(have.Files, func(r facts.Rendered) bool { return r.Name() == f.Name })
 		if i < 0 {
 			out = append(out, one(plan.Create, plan.Reason{Code: plan.Missing, Message: f.Name + " is not there"}, plan.KindSite)...)
@@ -89,12 +89,12 @@ func (j *judgement) examineRendered(site config.Site, have *facts.Rendered, want
 	case !recorded || have.Sum != written:
 		return found(plan.Damaged, plan.Repair, " was edited by somebody else; the spec is the place for settings")
 	}
-	trusted := max(1, len(j.issuer.trusted))
-	for _, before := range [][]string{onCRL(j.Have.CRL), Refused(j.Have.CRL, Serials(j.trust.Revoked(j.Ledger, j.Have.CRL, j.Now, false)))} {
+	trusted := max(1, len(j.trust.Certificates()))
+	for _, before := range [][]string{onCRL(j.Have.CRL), Refused(j.Have.CRL, j.trust.Barred(j.Ledger, j.Have.CRL, j.Now, false))} {
 		if slices.ContainsFunc(RenderSite(j.Config, site, before, trusted), func(f render.File) bool {
 			return f.Name == want.Name && have.Sum == sha256.Sum256(f.Data)
 		}) {
-			return found(plan.Upstream, plan.Rebuild, " was written before "+whatChanged(trusted != j.issuer.count(), !slices.Equal(before, revoked))+" changed")
+			return found(plan.Upstream, plan.Rebuild, " was written before "+whatChanged(trusted != j.issuer.count, !slices.Equal(before, revoked))+" changed")
 		}
 	}
 	return found(plan.SettingsChanged, plan.Rebuild, " was written from other settings: its block in the spec, the CA's e-mail or generation, or the output path has changed, or mtlsplan writes it differently now")

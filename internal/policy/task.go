@@ -20,6 +20,17 @@ const (
 	OfSite
 )
 
+// Stage is when in a run a task is done: what takes access away comes before what
+// gives it.
+type Stage uint8
+
+const (
+	First   Stage = iota // the CA, on which all others depend
+	Take                 // of those who lose a certificate and are given nothing
+	Publish              // CRL and sites, which make it so
+	Give                 // certificates and all other files
+)
+
 // Task is a step with what it takes to carry it out. It is a value and holds no
 // facts that change.
 type Task struct {
@@ -36,6 +47,22 @@ type Task struct {
 	Key     string     // SPKI of the key that was judged; "" where one is generated
 	Keep    ledger.Sum // the user's certificate that stays, unless NewCert; zero for none
 }
+
+// Stage is when the task is done.
+func (t *Task) Stage() Stage {
+	switch {
+	case t.Part == OfCA:
+		return First
+	case t.Part == OfCRL || t.Part == OfSite:
+		return Publish
+	case t.Part == OfDeparted || len(t.Makes) == 0 && len(t.Revokes) > 0:
+		return Take
+	}
+	return Give
+}
+
+// makesKey reports whether there is a task that makes a new key.
+func (t *Task) makesKey() bool { return t != nil && t.NewKey }
 
 // MustMake reports whether an artefact is to be made.
 func (t *Task) MustMake(kind plan.Kind) bool { return slices.Contains(t.Makes, kind) }
@@ -106,7 +133,11 @@ func newTask(part Part, index int, owner plan.Owner, findings []finding) *Task {
 		t.Makes = append(slices.Clip(t.Makes), f.makes...)
 		t.Fixes = append(t.Fixes, f.fixes...)
 		t.Removes = append(t.Removes, f.removes...)
-		t.Revokes = append(t.Revokes, f.revokes...)
+		for _, r := range f.revokes {
+			if !slices.ContainsFunc(t.Revokes, func(have ledger.Row) bool { return have.Serial == r.Serial }) {
+				t.Revokes = append(t.Revokes, r)
+			}
+		}
 	}
 	t.Step.Artefacts = append(make([]plan.Kind, 0, len(t.Makes)+len(t.Fixes)+len(t.Removes)), t.Makes...)
 	for _, files := range [][]facts.File{t.Fixes, t.Removes} {

@@ -17,12 +17,14 @@ import (
 type Trust struct {
 	Generations []ledger.Generation // every key that the CA has had, oldest first
 
+	compromised []int // numbers of those that somebody else has the key of
+
 	issuers map[string]string // SPKI of the issuer by serial, where there are several generations
 }
 
 func newTrust(cfg *config.Config, l *ledger.Ledger, now time.Time) Trust {
 	gens := l.Generations(string(plan.CA(cfg.CA.Name)), now)
-	return Trust{gens, l.Issuers(gens)}
+	return Trust{gens, cfg.CA.Compromised, l.Issuers(gens)}
 }
 
 // Current is the CA that issues, nil for none.
@@ -33,11 +35,18 @@ func (t Trust) Current() *ledger.Generation {
 	return &t.Generations[len(t.Generations)-1]
 }
 
-// Past are the earlier generations that somebody still depends on, newest first.
+// Compromised reports whether the spec says that somebody else has the key of a
+// generation.
+func (t Trust) Compromised(g *ledger.Generation) bool {
+	return g != nil && slices.Contains(t.compromised, g.Number)
+}
+
+// Past are the earlier generations that somebody still depends on, newest first; none
+// that is compromised.
 func (t Trust) Past() []ledger.Generation {
 	var out []ledger.Generation
 	for i := len(t.Generations) - 2; i >= 0; i-- {
-		if t.Generations[i].Dependents > 0 {
+		if g := &t.Generations[i]; g.Dependents > 0 && !t.Compromised(g) {
 			out = append(out, t.Generations[i])
 		}
 	}
@@ -87,6 +96,13 @@ func unknownOwner(g ledger.Generation) string { return fmt.Sprintf("unknown.G%d"
 func (t Trust) knowsKey(c *x509.Certificate) bool {
 	spki := pki.PublicID(c.PublicKey)
 	return slices.ContainsFunc(t.Generations, func(g ledger.Generation) bool { return g.SPKI == spki })
+}
+
+// compromisedKey reports whether a certificate is of a generation that is
+// compromised: [judgement.examineCompromised] leaves it behind.
+func (t Trust) compromisedKey(c *x509.Certificate) bool {
+	spki := pki.PublicID(c.PublicKey)
+	return slices.ContainsFunc(t.Generations, func(g ledger.Generation) bool { return g.SPKI == spki && t.Compromised(&g) })
 }
 
 // GenerationSubject is the CA's subject with its generation in the name: two

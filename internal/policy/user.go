@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"time"
 
 	"mtlsplan/internal/config"
@@ -25,12 +24,14 @@ type userView struct {
 	state  ledger.State       // of cert
 	shared string             // the owners of cert's serial, "" for this user alone
 	sole   bool               // cert is the one in place
-	spent  bool               // a certificate for the key was revoked for more than having been renewed
+	spent  bool               // the key must not be certified again
+	stolen []ledger.Row       // those of known for a key that somebody else has
 	crtOf  string             // whose the one in place is, when it is another's
 	keyOf  string             // whose the key is, when it is another's
 
-	adopted bool // this run takes over what lies there
-	lost    bool // the CA had issued that, and the ledger has lost it
+	replaced bool // --replace asks for a new key
+	adopted  bool // this run takes over what lies there
+	lost     bool // the CA had issued that, and the ledger has lost it
 }
 
 // userPolicies are asked of every user who has a key.
@@ -39,6 +40,7 @@ var userPolicies = []policy[*userView]{
 	{plan.Missing, certMissing},                // the certificate is there
 	{plan.Damaged, certDamaged},                // and is the one that was issued
 	{plan.Revoked, certRevoked},                // and neither it nor its key is revoked
+	{plan.Revoked, keyStolen},                  // and nobody else has a key of the user's
 	{plan.IssuerChanged, issuerChanged},        // and a CA of ours has issued it
 	{plan.KeyMismatch, keyMismatch},            // and it is for the key
 	{plan.KeyChanged, keyChanged},              // which is of the type that the spec asks for
@@ -70,6 +72,7 @@ var userPolicies = []policy[*userView]{
 // that does not touch.
 var keylessPolicies = []policy[*userView]{
 	{plan.Unrecorded, userAdopted},
+	{plan.Revoked, keyStolen},
 	{plan.EncodingChanged, strayFiles},
 	{plan.PassphraseChanged, userStrayPass},
 	{plan.Mode, userModes},
@@ -89,24 +92,35 @@ func (j *judgement) judgeUser(i int) {
 	*v = userView{
 		User: u, spec: &j.Config.Users[j.Have.Users.Spec(i)], now: j.Now, ca: &j.issuer, needed: v.needed,
 		issued: j.Ledger.IssuedTo(string(u.Owner)), known: j.Ledger.AppendValid(v.known[:0], string(u.Owner), j.Now),
-		adopted: isAdopted, lost: adopted.lost,
+		replaced: j.replace[u.Owner], adopted: isAdopted, lost: adopted.lost,
+	}
+	if len(j.stolen) > 0 {
+		under := v.issued.Under(j.stolen)
+		for _, r := range v.known {
+			if under[r.Serial] {
+				v.stolen = append(v.stolen, r)
+			}
+		}
 	}
 	if c := u.Crt.Cert; c != nil && c.NotBefore.After(j.late) {
 		j.late, j.latest = c.NotBefore, u.Owner
 	}
-	replace := j.replace[u.Owner]
 	findings, err := j.examineUser(v)
-	if err == nil && replace && u.Asked != nil && v.issued.EverFor(u.Key.SPKI) {
+	if err == nil && v.replaced && u.Asked != nil && v.issued.EverFor(u.Key.SPKI) {
 		err = plan.Errorf(plan.KeyReused, "the key is the user's own, and the request still holds the old key: supply a request with a new key first")
 	}
 	if err != nil {
-		if replace {
-			err = fmt.Errorf("%w; to shut the user out now, set revoked in the spec", err)
-		}
 		j.fail(u.Owner, err)
+		if t := newTask(OfUser, i, u.Owner, v.revokeAnyway()); t != nil {
+			t.Reason = j.reasonFor(v)
+			j.add(t)
+			if !v.replaced && len(t.Revokes) == len(v.known) {
+				j.shut++
+			}
+		}
 		return
 	}
-	if replace && !isRefusal(findings) {
+	if v.replaced && !isRefusal(findings) {
 		findings = append(findings, v.replace(j.Ask.Reason)...)
 	}
 	t := newTask(OfUser, i, u.Owner, findings)
@@ -117,10 +131,7 @@ func (j *judgement) judgeUser(i int) {
 		}
 		return
 	}
-	t.Reason = ledger.Superseded
-	if replace {
-		t.Reason = j.Ask.Reason
-	}
+	t.Reason = j.reasonFor(v)
 	if v.cert != nil {
 		t.Keep = v.cert.Sum
 	}
@@ -142,6 +153,17 @@ func (j *judgement) judgeUser(i int) {
 	}
 	t.Step.Reimport = t.NewCert && len(u.P12) > 0
 	j.add(t)
+}
+
+// reasonFor is why a user loses certificates.
+func (j *judgement) reasonFor(v *userView) string {
+	switch {
+	case len(v.stolen) > 0:
+		return ledger.KeyCompromise
+	case v.replaced:
+		return j.Ask.Reason
+	}
+	return ledger.Superseded
 }
 
 // endOf is when a certificate ends that is issued now: a user's never outlives the

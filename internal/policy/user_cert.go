@@ -48,6 +48,23 @@ func certRevoked(v *userView) []finding {
 	return nil
 }
 
+const stolenMessage = "a certificate for the same key was revoked for keyCompromise: whoever has the key gets in with every other one"
+
+// keyStolen revokes what was issued for a key that somebody else has, whoever's key
+// it was when that was found.
+func keyStolen(v *userView) []finding {
+	if len(v.stolen) == 0 || v.replaced {
+		return nil
+	}
+	r := plan.Reason{Message: stolenMessage, Field: "serial", Have: strings.Join(Serials(v.stolen), " ")}
+	f := finding{Reason: r, action: plan.Revoke}
+	if v.cert != nil && slices.ContainsFunc(v.stolen, func(r ledger.Row) bool { return r.Serial == v.cert.Serial }) {
+		f = v.rekey(r)[0]
+	}
+	f.revokes = v.stolen
+	return []finding{f}
+}
+
 // issuerChanged goes by names and key identifiers: the signature was checked when
 // the certificate was issued, and its bytes are compared with the record.
 func issuerChanged(v *userView) []finding {
@@ -58,7 +75,11 @@ func issuerChanged(v *userView) []finding {
 	if cert == nil || issuedByAny(cert, v.ca.trusted) {
 		return nil
 	}
-	return v.rekey(plan.Reason{Message: "no CA in the CA certificate file has issued the certificate", Field: "issuer", Have: pki.NameString([]byte(cert.Issuer))})
+	message := "no CA in the CA certificate file has issued the certificate"
+	if issuedByAny(cert, v.ca.shut) {
+		message = "the CA generation that has issued the certificate is compromised"
+	}
+	return v.rekey(plan.Reason{Message: message, Field: "issuer", Have: pki.NameString([]byte(cert.Issuer))})
 }
 
 func keyMismatch(v *userView) []finding {

@@ -29,8 +29,14 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 		return refuse(plan.Unrecorded, v.describe()+", of which the CA database knows nothing: say --adopt to take it over, or move it away to have the user made anew"), nil
 	case u.Asked != nil:
 		return j.examineCSR(v)
+	case u.ChallengeErr != nil:
+		return nil, fallback(plan.PassphraseUnavailable, u.ChallengeErr)
+	case v.replaced && v.closed():
+		return ask(v, keylessPolicies), nil
 	case u.Passphrase.Err != nil:
 		return nil, errUnavailable(&u.Passphrase)
+	case u.ChallengeReused:
+		return nil, plan.Errorf(plan.PassphraseUnavailable, "the challenge password equals the key's passphrase, and a CSR is not encrypted: give another one")
 	case u.Key.Opening == facts.Unreadable:
 		return nil, plan.Errorf(plan.Unreadable, "%s holds no key that can be read; nothing was touched: restore it from a backup, or move it away to have a new key made", u.Key.Name())
 	case u.Key.Opening == facts.OpensNeither:
@@ -39,6 +45,15 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 		return append(ask(v, keylessPolicies), v.firstKey(there)), nil
 	}
 	return j.examineCert(v)
+}
+
+// closed reports whether the key cannot be opened, and a new one can be made all the
+// same: a generated passphrase is made with it, and any other is at hand.
+func (v *userView) closed() bool {
+	if v.spec.Passphrase.Kind != config.Generated && v.Passphrase.Err != nil {
+		return false
+	}
+	return v.Passphrase.Err != nil || v.Key.Opening == facts.Unreadable || v.Key.Opening == facts.OpensNeither
 }
 
 // anythingThere reports whether a user has any file that is made from a key.
@@ -75,7 +90,7 @@ func (j *judgement) examineCert(v *userView) ([]finding, error) {
 	if newest := v.issued.Newest(v.Key.SPKI, v.now); newest != nil {
 		v.cert = v.atHand(newest.Sum)
 	}
-	v.spent = v.issued.GivenUp(v.Key.SPKI)
+	v.spent = v.issued.GivenUp(v.Key.SPKI) || j.stolen[v.Key.SPKI] && !v.replaced
 	switch c := v.Crt.Cert; {
 	case c == nil:
 	case v.issued.Holds(c.Sum):
@@ -159,6 +174,26 @@ func (v *userView) renew(r plan.Reason) []finding {
 		return one(plan.Reissue, r, v.fromCert()...)
 	}
 	return v.rekey(r)
+}
+
+// revokeAnyway is what is done where no new certificate can be made: whoever should
+// be out is out.
+func (v *userView) revokeAnyway() []finding {
+	f := finding{action: plan.Revoke}
+	switch {
+	case v.replaced && len(v.known) > 0:
+		f.revokes = v.known
+		f.Reason = plan.Reason{Code: plan.ReplaceAsked, Message: "--replace asks for a new key, which cannot be made now; the certificate is revoked all the same"}
+	case len(v.stolen) > 0:
+		f.revokes = v.stolen
+		f.Reason = plan.Reason{Code: plan.Revoked, Message: stolenMessage}
+	default:
+		return nil
+	}
+	if also := others(f.revokes, v.Owner); also != "" {
+		f.Message += ", and with a shared serial what was issued before to " + also
+	}
+	return []finding{f}
 }
 
 // replace is what --replace asks for, whatever the state of the user.

@@ -41,6 +41,11 @@ var userCases = []userCase{
 		w.revoke(u.Crt.Cert.Serial, "keyCompromise")
 		u.Recorded = nil
 	}, []string{"user.ann rekey key csr crt p12: revoked(serial)"}},
+	{"another's certificate for the key was revoked", func(w *world, u *facts.User, _ *config.User) {
+		stolen := w.certify(w.cfg.Users[0].Subject, u.Crt.Cert.X509.PublicKey, w.nextSerial())
+		w.record(ledger.Issue{Owner: "user.zed", Cert: stolen})
+		w.revoke(pki.SerialHex(stolen.SerialNumber), ledger.KeyCompromise)
+	}, []string{"user.ann rekey key csr crt p12: revoked revoked(serial)"}},
 	{"issued by a foreign CA", func(_ *world, u *facts.User, _ *config.User) {
 		u.Crt.Cert.Issuer, u.Crt.Cert.Authority, u.Crt.Cert.X509 = "0\x00", "other", nil
 	}, []string{"user.ann rekey key csr crt p12: issuer-changed(issuer) usage-changed(authorityKeyIdentifier)"}},
@@ -234,7 +239,7 @@ func TestChains(t *testing.T) {
 	}
 	for name, c := range map[string][2]string{
 		"users": {codes(len(userPolicies), func(i int) plan.Code { return userPolicies[i].code }),
-			"unrecorded missing damaged revoked issuer-changed key-mismatch key-changed subject-changed san-changed expired expired expiring usage-changed usage-changed " +
+			"unrecorded missing damaged revoked revoked issuer-changed key-mismatch key-changed subject-changed san-changed expired expired expiring usage-changed usage-changed " +
 				"overlap-over passphrase-changed encoding-changed missing damaged upstream passphrase-changed missing damaged passphrase-changed encoding-changed upstream " +
 				"encoding-changed passphrase-changed mode"},
 		"ca": {codes(len(caPolicies), func(i int) plan.Code { return caPolicies[i].code }),
