@@ -155,7 +155,7 @@ func (j *judgement) examineCA() ([]finding, error) {
 		return nil, errUnavailable(&ca.Passphrase)
 	case ca.Key.Opening == facts.OpensNeither:
 		return nil, fmt.Errorf("%w; if no passphrase is left that opens it, set generation = %d: a new CA is made then, and the old one stays trusted until its users have moved",
-			errWrongPassphrase(&ca.Key, &ca.Passphrase, spec.Passphrase, spec.PreviousPassphrase), gens+1)
+			errWrongPassphrase(ca.Owner, &ca.Key, &ca.Passphrase, spec.Passphrase, spec.PreviousPassphrase), gens+1)
 	case ca.Key.SPKI != j.trust.Current().SPKI:
 		return no(plan.KeyMismatch, "%s is not the key of the CA certificate that the database holds: restore the one that belongs to %s", ca.Key.Name(), ca.Crt.Name())
 	case spec.Generation < gens || spec.Generation > gens+1:

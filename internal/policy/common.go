@@ -6,6 +6,7 @@ import (
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 )
@@ -30,19 +31,28 @@ func errUnavailable(p *facts.Passphrase) error {
 }
 
 // errWrongPassphrase says what can be done about a key that does not open.
-func errWrongPassphrase(k *facts.Key, p *facts.Passphrase, source, previous config.Source) error {
+func errWrongPassphrase(owner plan.Owner, k *facts.Key, p *facts.Passphrase, source, previous config.Source) error {
+	ways := func(ways ...string) string {
+		if ledger.IsUser(string(owner)) {
+			ways = append(ways, "have a new key made with --replace "+string(owner))
+		}
+		return either(ways)
+	}
+	const asPrevious = "name the passphrase that it was made with as previous_passphrase"
 	generated := source.Kind == config.Generated
 	switch {
 	case generated && !p.Made:
-		return plan.Errorf(plan.PassphraseUnavailable, "the generated passphrase %s is gone, and %s does not open without it: restore it from a backup, or name the passphrase as previous_passphrase", p.Name(), k.Name())
+		return plan.Errorf(plan.PassphraseUnavailable, "the generated passphrase %s is gone, and %s does not open without it: %s", p.Name(), k.Name(),
+			ways("restore it from a backup", asPrevious))
 	case p.PreviousErr != nil:
 		return plan.Errorf(plan.PassphraseUnavailable, "the passphrase does not open %s, and previous_passphrase cannot be read: %w", k.Name(), p.PreviousErr)
 	case !previous.IsZero():
-		return plan.Errorf(plan.PassphraseWrong, "neither passphrase nor previous_passphrase opens %s; nothing was touched: name the one that it was made with as previous_passphrase", k.Name())
+		return plan.Errorf(plan.PassphraseWrong, "neither passphrase nor previous_passphrase opens %s; nothing was touched: %s", k.Name(), ways(asPrevious))
 	case !generated && !p.Missing:
-		return plan.Errorf(plan.PassphraseWrong, "the passphrase does not open %s; nothing was touched: %s holds a generated one: to change from it, set previous_passphrase = { generate = true }", k.Name(), p.Name())
+		return plan.Errorf(plan.PassphraseWrong, "the passphrase does not open %s; nothing was touched: %s holds a generated one: %s", k.Name(), p.Name(),
+			ways("to change from it, set previous_passphrase = { generate = true }"))
 	}
-	return plan.Errorf(plan.PassphraseWrong, "the passphrase does not open %s; nothing was touched: correct it, or name the one that the key was made with as previous_passphrase", k.Name())
+	return plan.Errorf(plan.PassphraseWrong, "the passphrase does not open %s; nothing was touched: %s", k.Name(), ways("correct it", asPrevious))
 }
 
 func keyPassphrase(k *facts.Key, p *facts.Passphrase, source config.Source) []finding {

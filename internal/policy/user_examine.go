@@ -38,9 +38,9 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 	case u.ChallengeReused:
 		return nil, plan.Errorf(plan.PassphraseUnavailable, "the challenge password equals the key's passphrase, and a CSR is not encrypted: give another one")
 	case u.Key.Opening == facts.Unreadable:
-		return nil, plan.Errorf(plan.Unreadable, "%s holds no key that can be read; nothing was touched: restore it from a backup, or move it away to have a new key made", u.Key.Name())
+		return nil, plan.Errorf(plan.Unreadable, "%s holds no key that can be read; nothing was touched: restore it from a backup, or have a new key made with --replace %s", u.Key.Name(), v.Owner)
 	case u.Key.Opening == facts.OpensNeither:
-		return nil, errWrongPassphrase(&u.Key, &u.Passphrase, v.spec.Passphrase, v.spec.PreviousPassphrase)
+		return nil, errWrongPassphrase(v.Owner, &u.Key, &u.Passphrase, v.spec.Passphrase, v.spec.PreviousPassphrase)
 	case u.Key.Missing:
 		return append(ask(v, keylessPolicies), v.firstKey(there)), nil
 	}

@@ -52,6 +52,18 @@ func Serials(rows []ledger.Row) []string {
 	return out
 }
 
+// either lists ways on.
+func either(ways []string) string {
+	last := len(ways) - 1
+	switch last {
+	case 0:
+		return ways[0]
+	case 1:
+		return ways[0] + ", or " + ways[1]
+	}
+	return strings.Join(ways[:last], ", ") + ", or " + ways[last]
+}
+
 // others names the owners of rows beside one.
 func others(rows []ledger.Row, owner plan.Owner) string {
 	var out []string
