@@ -21,13 +21,11 @@ func (j *judgement) judgeCRL() []string {
 	if j.verdict.Plan.Refused() {
 		return Refused(crl, barred) // what it would revoke stays
 	}
-	revoked := Serials(j.trust.Revoked(j.Ledger, crl, j.Now, j.issuer.dropped))
-	for _, r := range j.planned() {
-		barred = append(barred, r.Serial)
-		if j.onNextCRL(r) {
-			revoked = append(revoked, r.Serial)
-		}
-	}
+	planned := j.planned()
+	barred = append(barred, Serials(planned)...)
+	j.verdict.Silent = j.silent()
+	rows := append(j.trust.Revoked(j.Ledger, crl, j.Now, j.issuer.dropped), planned...)
+	revoked := Serials(slices.DeleteFunc(rows, func(r ledger.Row) bool { return !j.onNextCRL(r) }))
 	if !j.Ask.Covers(owner) {
 		return Refused(crl, barred)
 	}
@@ -55,15 +53,16 @@ func (j *judgement) judgeCRL() []string {
 	return Refused(crl, barred)
 }
 
-// onNextCRL reports whether a row that this plan revokes belongs on a CRL: the one who
-// has issued it still signs one when the plan is done.
+// onNextCRL reports whether a row that is revoked, or that this plan revokes, will be
+// on the next CRL: the CA that has issued it signs one then.
 func (j *judgement) onNextCRL(r ledger.Row) bool {
-	current, spki := j.trust.Current(), ""
-	if current != nil {
-		spki = j.trust.Signer(r)
+	current := j.trust.Current()
+	if current == nil {
+		return false
 	}
-	if current != nil && spki == current.SPKI {
-		return !j.issuer.dropped
+	spki := j.trust.Signer(r)
+	if j.verdict.Silent[spki] || spki == current.SPKI {
+		return !j.verdict.Silent[spki] && !j.issuer.dropped
 	}
 	return slices.ContainsFunc(j.trust.Past(), func(g ledger.Generation) bool { return g.SPKI == spki })
 }
@@ -155,15 +154,15 @@ func (j *judgement) pastKey(g ledger.Generation) facts.Key {
 	return pastKey(&j.Have.CA, j.Config.CA.Name, g)
 }
 
-// silent are the CAs that stay trusted and whose key can sign no CRL.
-func (j *judgement) silent() []ledger.Generation {
-	var out []ledger.Generation
+// silent are the CAs, by SPKI, that stay trusted and whose key can sign no CRL.
+func (j *judgement) silent() map[string]bool {
+	out := map[string]bool{}
 	if current := j.trust.Current(); j.issuer.lost && !j.issuer.dropped {
-		out = append(out, *current)
+		out[current.SPKI] = true
 	}
 	for _, g := range j.trust.Past() {
 		if blocked(j.pastKey(g)) {
-			out = append(out, g)
+			out[g.SPKI] = true
 		}
 	}
 	return out
@@ -184,9 +183,10 @@ func (j *judgement) crlBlocked(owner plan.Owner) error {
 	}
 	const wayOn = "move its users at once with --replace 'user.*'; a site with revocation = \"map\" needs no CRL"
 	var stuck error
-	j.verdict.Silent = map[string]bool{}
-	for _, g := range j.silent() {
-		j.verdict.Silent[g.SPKI] = true
+	for _, g := range j.trust.Signing() {
+		if !j.verdict.Silent[g.SPKI] {
+			continue
+		}
 		k := j.pastKey(g)
 		if g.Number == j.trust.Current().Number {
 			k = j.Have.CA.Key
