@@ -66,7 +66,7 @@ func Open(dir string) (*Dir, error) {
 		return nil, fmt.Errorf("output directory %s: %w", dir, bare(err))
 	}
 	d.disk.root = root
-	if err := d.checkOwner(); err != nil {
+	if err := d.checkMode(); err != nil {
 		root.Close()
 		return nil, err
 	}
@@ -100,19 +100,6 @@ func (d *Dir) Close() error {
 		errs = append(errs, d.disk.root.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// checkOwner refuses a directory in which others could swap files between two of
-// our system calls.
-func (d *Dir) checkOwner() error {
-	info, err := d.disk.root.Stat(".")
-	if err != nil {
-		return fmt.Errorf("output directory %s: %w", d.path, bare(err))
-	}
-	if perm := info.Mode().Perm(); perm&0o022 != 0 {
-		return fmt.Errorf("output directory %s has mode %04o, so that others can write to it: chmod go-w %s", d.path, perm, d.path)
-	}
-	return nil
 }
 
 // Read returns a file's content and mode. The error says what lies there
@@ -199,15 +186,15 @@ var errReplaced = errors.New("another program keeps replacing this file while it
 
 func (d *Dir) openOnce(name string) (*os.File, fs.FileInfo, error) {
 	there, err := d.disk.root.Lstat(filepath.FromSlash(name))
-	if err == nil {
-		err = plain(there)
-	}
 	if err != nil {
-		return nil, nil, bare(err)
+		return nil, nil, d.denied(name, err)
+	}
+	if err := plain(there); err != nil {
+		return nil, nil, err
 	}
 	opened, err := d.disk.open(name)
 	if err != nil {
-		return nil, nil, bare(err)
+		return nil, nil, d.denied(name, err)
 	}
 	f := opened.f
 	info, err := f.Stat()

@@ -50,6 +50,9 @@ func Lock(ctx context.Context, dir, holder string, timeout time.Duration) (*Dir,
 // acquire takes the lock. A crash before that leaves at most an empty db/ and an
 // empty db/lock; a later crash frees the lock.
 func (d *Dir) acquire(ctx context.Context, holder string, timeout time.Duration) error {
+	if err := d.checkMode(); err != nil {
+		return err
+	}
 	if err := d.checkOwner(); err != nil {
 		return err
 	}
@@ -57,11 +60,11 @@ func (d *Dir) acquire(ctx context.Context, holder string, timeout time.Duration)
 		return err
 	}
 	if err := d.refuseOdd(lockName); err != nil {
-		return fmt.Errorf("%s: %w", d.join(lockName), bare(err))
+		return fmt.Errorf("%s: %w", d.join(lockName), d.denied(lockName, err))
 	}
 	lock, err := d.disk.create(lockName, os.O_RDWR, ModeSecret)
 	if err != nil {
-		return fmt.Errorf("%s: %w", d.join(lockName), bare(err))
+		return fmt.Errorf("%s: %w", d.join(lockName), d.denied(lockName, err))
 	}
 	f := lock.f
 	deadline := time.NewTimer(timeout)
@@ -88,6 +91,9 @@ func (d *Dir) acquire(ctx context.Context, holder string, timeout time.Duration)
 	d.lock = f
 	if here, err := d.disk.root.Lstat(lockName); err != nil || !isFile(f, here) {
 		return fmt.Errorf("%s: another program replaced this file, so its lock excludes no other run: run again", d.join(lockName))
+	}
+	if err := d.checkKeepsModes(f); err != nil {
+		return err
 	}
 	// The text in the file is for people only; the lock itself is the kernel's. So
 	// a crash between these two calls loses no more than a name in a message.
