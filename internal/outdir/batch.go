@@ -25,7 +25,8 @@ type Batch struct {
 	d     *Dir
 	stage string // the batch's own directory below db/stage, "" until something is staged
 	ops   []op
-	n     int // files staged
+	n     int     // files staged
+	open  []*file // those that are not durable yet, as long as they are few
 	err   error
 }
 
@@ -88,7 +89,7 @@ func (b *Batch) stageFile(data []byte, mode fs.FileMode) string {
 	}
 	from := b.stage + "/" + strconv.Itoa(b.n)
 	b.n++
-	b.err = b.d.write(from, data, mode)
+	b.err = b.write(from, data, mode)
 	return from
 }
 
@@ -160,6 +161,7 @@ func (d *Dir) sameDevice(dir string) bool {
 // discard drops a batch that was not committed. If that fails, the next writer
 // sweeps a batch without a journal, and finishes one with a journal.
 func (b *Batch) discard() {
+	_ = b.close()
 	if b.stage != "" {
 		_ = b.d.drop(b.stage)
 	}
@@ -175,11 +177,11 @@ func (b *Batch) writeJournal() error {
 		return err
 	}
 	tmp := b.stage + "/" + journalName + ".new"
-	if err := b.d.write(tmp, append(text, '\n'), ModeSecret); err != nil {
+	if err := b.write(tmp, append(text, '\n'), ModeSecret); err != nil {
 		return err
 	}
 	// A journal must never exist without every file that it names.
-	if err := b.d.syncTree(b.stage); err != nil {
+	if err := b.syncStaged(); err != nil {
 		return err
 	}
 	// The point of no return. After a crash before it the batch is swept. After a
@@ -210,21 +212,23 @@ func (b *Batch) makeDirs() (above []string, err error) {
 	return above, nil
 }
 
-// write creates a file that must not exist. Its mode is never wider than mode, and
-// is mode in the end, whatever the umask. A crash leaves it empty, in part or
-// whole, in a directory without a journal.
-func (d *Dir) write(name string, data []byte, mode fs.FileMode) error {
-	f, err := d.disk.create(name, os.O_WRONLY|os.O_EXCL, mode&ModeSecret)
+// write creates a file that must not exist, for [Batch.syncStaged] to make durable.
+// Its mode is never wider than mode, and is mode in the end, whatever the umask. A
+// crash leaves it empty, in part or whole, in a directory without a journal.
+func (b *Batch) write(name string, data []byte, mode fs.FileMode) error {
+	f, err := b.d.disk.create(name, os.O_WRONLY|os.O_EXCL, mode&ModeSecret)
 	if err == nil {
 		if err = f.write(data, 0); err == nil {
 			err = f.chmod(mode)
 		}
-		if closeErr := f.f.Close(); err == nil {
-			err = closeErr
+		if err != nil {
+			f.f.Close()
+		} else {
+			err = b.keep(f)
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", d.join(name), bare(err))
+		return fmt.Errorf("%s: %w", b.d.join(name), bare(err))
 	}
 	return nil
 }
