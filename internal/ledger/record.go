@@ -22,8 +22,8 @@ func FormatRecord(e Record) []byte {
 }
 
 var (
-	begin = []byte("-----BEGIN " + pemType + "-----\n")
-	end   = []byte("-----END " + pemType + "-----") // an editor may have taken the last line end away
+	begin = []byte("-----BEGIN " + pemType + "-----") // git may have put a carriage return behind it
+	end   = []byte("-----END " + pemType + "-----")   // and an editor may have taken the last line end away
 )
 
 // ParseRecords reads issued.pem, as [EachRecord] does.
@@ -47,6 +47,9 @@ func EachRecord(data []byte, f func(e Record, at, size int64)) (whole int64, err
 			break
 		}
 		stop += len(end)
+		if bytes.HasPrefix(rest[stop:], []byte("\r\n")) {
+			stop++
+		}
 		if stop < len(rest) && rest[stop] == '\n' {
 			stop++
 		}
