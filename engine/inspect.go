@@ -34,7 +34,7 @@ func RenderSite(ctx context.Context, cfg *config.Config, opt Options, site confi
 	}
 	trust := st.verdict.Trust
 	barred := trust.Barred(st.verdict.Ledger, st.have.CRL, opt.Now, false)
-	return policy.RenderSite(cfg, site, policy.Refused(st.have.CRL, barred), max(1, len(trust.Certificates()))), nil
+	return policy.RenderSite(cfg, site, policy.Refused(st.have.CRL, barred), trust.Certificates()), nil
 }
 
 // Inspect returns one owner of the spec in full: a user or the CA.

@@ -19,7 +19,7 @@ func (c *carryOut) revoked() []ledger.Row {
 func (c *carryOut) makeSite(r *result) error {
 	barred := c.verdict.Trust.Barred(c.writer.Ledger(), c.have.CRL, c.opt.Now, c.verdict.Dropped)
 	serials := policy.Refused(c.crl, barred)
-	for _, f := range policy.RenderSite(c.cfg, c.cfg.Sites[r.task.Index], serials, len(c.trusted)) {
+	for _, f := range policy.RenderSite(c.cfg, c.cfg.Sites[r.task.Index], serials, c.trusted) {
 		sum := sha256.Sum256(f.Data)
 		if r.task.MustMake(plan.KindSite) {
 			r.put(plan.KindSite, facts.At(f.Name), f.Data, provesSum(sum))

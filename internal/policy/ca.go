@@ -16,10 +16,10 @@ import (
 // issuer is what the rest of the plan must know of the CA.
 type issuer struct {
 	trusted   []*x509.Certificate // who may have issued a certificate
+	after     []*x509.Certificate // the CAs that are trusted after this plan, nil for one that it makes
 	shut      []*x509.Certificate // earlier generations that are compromised
 	notBefore time.Time
 	notAfter  time.Time // of the CA certificate after this plan
-	count     int       // how many CAs are trusted after this plan
 	refused   bool      // the plan holds a refusal of the CA
 	rolled    bool      // this plan makes a new generation
 	dropped   bool      // and leaves the one before behind
@@ -64,9 +64,12 @@ func (j *judgement) judgeCA() {
 	is.dropped = is.rolled && (current.Dependents == 0 || j.trust.Compromised(current))
 	is.lost = is.rolled && blocked(j.Have.CA.Key)
 	j.verdict.Dropped = is.dropped
-	is.count = max(1, len(is.trusted))
-	if is.rolled && !is.dropped {
-		is.count++
+	is.after = is.trusted
+	if t != nil && t.NewCert && !is.refused {
+		if current != nil && (!is.rolled || is.dropped) {
+			is.after = is.after[1:]
+		}
+		is.after = append([]*x509.Certificate{nil}, is.after...)
 	}
 	if is.rolled && j.trust.Compromised(current) {
 		is.trusted = is.trusted[1:] // its users get new certificates in this very run

@@ -40,15 +40,15 @@ func TestOwners(t *testing.T) {
 			w.have.CA.Crt = facts.CertificateFile{File: facts.File{Kind: plan.KindCrt, Missing: true}}
 		}, []string{"ca.m repair crt: missing"}},
 		"CA certificate damaged": {func(w *world) { w.have.CA.Crt.Cert, w.have.CA.Crt.All = nil, nil }, []string{"ca.m repair crt: damaged"}},
-		"CA expiring":            {func(w *world) { w.cfg.CA.RenewBefore = 3650 * dayLong }, []string{"ca.m reissue crt: expiring(renew_before)"}},
+		"CA expiring":            {func(w *world) { w.cfg.CA.RenewBefore = 3650 * dayLong }, []string{"ca.m reissue crt: expiring(renew_before)", "proxy.app rebuild site: upstream"}},
 		"CA expired": {func(w *world) { w.later(3651 * dayLong) },
 			[]string{"ca.m refuse : expired(validity)"}},
 		"CA modes and wide directories": {func(w *world) {
 			w.have.CA.Key.Mode = 0o640
 			w.have.CA.Wide = []facts.File{{Kind: plan.KindDB, Path: facts.At("db"), Mode: 0o755}}
 		}, []string{"ca.m repair key db: mode(mode) mode(mode)"}},
-		"roll over":               {func(w *world) { w.cfg.CA.Generation = 2 }, []string{"ca.m rekey key crt: key-changed(generation)", "crl.m reissue crl: upstream", "proxy.app rebuild site: settings-changed"}},
-		"generation too high":     {func(w *world) { w.cfg.CA.Generation = 3 }, []string{"ca.m refuse : key-changed", "proxy.app rebuild site: settings-changed"}},
+		"roll over":               {func(w *world) { w.cfg.CA.Generation = 2 }, []string{"ca.m rekey key crt: key-changed(generation)", "crl.m reissue crl: upstream", "proxy.app rebuild site: upstream"}},
+		"generation too high":     {func(w *world) { w.cfg.CA.Generation = 3 }, []string{"ca.m refuse : key-changed"}},
 		"directory of another CA": {func(w *world) { w.cfg.CA.Name, w.have.CA.Owner = "n", "ca.n" }, []string{"ca.n refuse : unrecorded", "proxy.app rebuild site: settings-changed"}},
 		"old generation": {func(w *world) {
 			crl := w.have.CRL.Lists
@@ -253,11 +253,39 @@ func TestSiteSaysWhatChanged(t *testing.T) {
 	if m := v.Plan.Steps[1].Reasons[0].Message; m != "proxy/app was written before the revocations changed" {
 		t.Error(m)
 	}
-	files := RenderSite(w.cfg, w.cfg.Sites[0], []string{"02"}, 1)
+	files := RenderSite(w.cfg, w.cfg.Sites[0], []string{"02"}, w.judge().Trust.Certificates())
 	w.have.Sites[0].Files[0].Sum = sha256.Sum256(files[0].Data)
 	w.putCRL(w.signCRL(1, "02"))
 	if v := w.judge(); len(v.Plan.Steps) != 1 {
 		t.Error(text(v.Plan))
+	}
+}
+
+// The generation of a site goes by the CAs' certificates: two specs with one CA each
+// must not resume each other's sessions.
+func TestGenerationOfSite(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.ca, newWorld(t).ca
+	seen := map[string]int{}
+	for i, g := range []string{
+		generation([]*x509.Certificate{a}, nil), generation([]*x509.Certificate{b}, nil), generation([]*x509.Certificate{a, b}, nil),
+		generation([]*x509.Certificate{b, a}, nil), generation([]*x509.Certificate{nil, a}, nil), generation([]*x509.Certificate{nil}, nil),
+		generation([]*x509.Certificate{a}, []string{"02"}), generation([]*x509.Certificate{a}, []string{"0203"}), generation([]*x509.Certificate{a}, []string{"02", "03"}),
+		generation(nil, nil),
+	} {
+		if other, twice := seen[g]; twice {
+			t.Errorf("%d and %d have one generation", other, i)
+		}
+		seen[g] = i
+	}
+}
+
+// A site that was written before the CA certificate was renewed says so.
+func TestSiteSaysThatTheCAChanged(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.CA.RenewBefore = 3650 * dayLong
+	if m := w.judge().Plan.Steps[1].Reasons[0].Message; m != "proxy/app was written before the CAs changed" {
+		t.Error(m)
 	}
 }
 

@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"path/filepath"
@@ -17,12 +18,11 @@ import (
 )
 
 // RenderSite renders a site. revoked are the serials that it must refuse, trusted
-// is the number of CAs.
-func RenderSite(cfg *config.Config, site config.Site, revoked []string, trusted int) []render.File {
+// are the CAs, the current one first; nil stands for one that is still to be made.
+func RenderSite(cfg *config.Config, site config.Site, revoked []string, trusted []*x509.Certificate) []render.File {
 	path := func(kind plan.Kind) string {
 		return filepath.Join(cfg.Output, facts.CAPath(cfg.CA.Name, kind).String())
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d\n%s", cfg.CA.Generation, trusted, strings.Join(revoked, "\n")))
 	settings := site.Settings
 	settings.ClientCA = cmp.Or(settings.ClientCA, path(plan.KindCrt))
 	settings.CRL = cmp.Or(settings.CRL, path(plan.KindCRL))
@@ -32,8 +32,23 @@ func RenderSite(cfg *config.Config, site config.Site, revoked []string, trusted 
 		CA:         cfg.CA.Name,
 		Contact:    cfg.CA.Subject.Email,
 		Revoked:    revoked,
-		Generation: hex.EncodeToString(sum[:8]),
+		Generation: generation(trusted, revoked),
 	})
+}
+
+// generation is a digest of the CA certificates and the revocations. Numbers would
+// not do: two specs with one CA each would share the sessions of their users.
+func generation(trusted []*x509.Certificate, revoked []string) string {
+	h := sha256.New()
+	for _, ca := range trusted {
+		var sum [sha256.Size]byte
+		if ca != nil {
+			sum = sha256.Sum256(ca.Raw)
+		}
+		h.Write(sum[:])
+	}
+	fmt.Fprint(h, strings.Join(revoked, "\n"))
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // judgeSites decides on the sites, which refuse some serials when the plan is
@@ -55,7 +70,11 @@ func (j *judgement) judgeSites(revoked []string) {
 
 func (j *judgement) examineSite(site config.Site, have *facts.Site, revoked []string) []finding {
 	var out []finding
-	for _, f := range RenderSite(j.Config, site, revoked, j.issuer.count) {
+	trusted := j.issuer.after
+	if len(trusted) == 0 {
+		trusted = j.Have.CA.Crt.All // made by hand, and not taken over yet
+	}
+	for _, f := range RenderSite(j.Config, site, revoked, trusted) {
 		i := slices.IndexFunc(have.Files, func(r facts.Rendered) bool { return r.Name() == f.Name })
 		if i < 0 {
 			out = append(out, one(plan.Create, plan.Reason{Code: plan.Missing, Message: f.Name + " is not there"}, plan.KindSite)...)
@@ -89,12 +108,15 @@ func (j *judgement) examineRendered(site config.Site, have *facts.Rendered, want
 	case !recorded || have.Sum != written:
 		return found(plan.Damaged, plan.Repair, " was edited by somebody else; the spec is the place for settings")
 	}
-	trusted := max(1, len(j.trust.Certificates()))
-	for _, before := range [][]string{onCRL(j.Have.CRL), Refused(j.Have.CRL, j.trust.Barred(j.Ledger, j.Have.CRL, j.Now, false))} {
-		if slices.ContainsFunc(RenderSite(j.Config, site, before, trusted), func(f render.File) bool {
-			return f.Name == want.Name && have.Sum == sha256.Sum256(f.Data)
-		}) {
-			return found(plan.Upstream, plan.Rebuild, " was written before "+whatChanged(trusted != j.issuer.count, !slices.Equal(before, revoked))+" changed")
+	revocations := [][]string{onCRL(j.Have.CRL), Refused(j.Have.CRL, j.trust.Barred(j.Ledger, j.Have.CRL, j.Now, false))}
+	for _, trusted := range [][]*x509.Certificate{j.trust.Certificates(), j.Have.CA.Crt.All} {
+		for _, before := range revocations {
+			if slices.ContainsFunc(RenderSite(j.Config, site, before, trusted), func(f render.File) bool {
+				return f.Name == want.Name && have.Sum == sha256.Sum256(f.Data)
+			}) {
+				cas := !slices.Equal(trusted, j.issuer.after)
+				return found(plan.Upstream, plan.Rebuild, " was written before "+whatChanged(cas, !slices.Equal(before, revoked))+" changed")
+			}
 		}
 	}
 	return found(plan.SettingsChanged, plan.Rebuild, " was written from other settings: its block in the spec, the CA's e-mail or generation, or the output path has changed, or mtlsplan writes it differently now")

@@ -206,7 +206,7 @@ func (w *world) addSite(name string) {
 	}}}
 	w.cfg.Sites = append(w.cfg.Sites, site)
 	s := facts.Site{Owner: plan.Site("proxy", name)}
-	for _, f := range RenderSite(w.cfg, site, nil, 1) {
+	for _, f := range RenderSite(w.cfg, site, nil, []*x509.Certificate{w.ca}) {
 		sum := sha256.Sum256(f.Data)
 		s.Files = append(s.Files, facts.Rendered{File: facts.File{Kind: plan.KindSite, Path: facts.At(f.Name), Mode: 0o644}, Sum: sum})
 		w.record(ledger.Render{Path: f.Name, Sum: sum})
