@@ -63,14 +63,23 @@ func sansIn(extensions []pkix.Extension) []SAN {
 	return nil
 }
 
-// SANText lists subject alternative names: an e-mail address by itself, others
-// behind their type.
+// SANText lists subject alternative names: e-mail addresses by themselves, and with
+// a name of another type among them as [TypedSANText] does.
 func SANText(sans []SAN) string {
 	texts := make([]string, len(sans))
 	for i, s := range sans {
-		if texts[i] = s.Value; s.Type != SANEmail {
-			texts[i] = s.String()
+		if texts[i] = s.Value; s.Type != SANEmail || strings.Contains(s.Value, ":") {
+			return TypedSANText(sans)
 		}
+	}
+	return strings.Join(texts, " ")
+}
+
+// TypedSANText lists subject alternative names, each behind its type.
+func TypedSANText(sans []SAN) string {
+	texts := make([]string, len(sans))
+	for i, s := range sans {
+		texts[i] = s.String()
 	}
 	return strings.Join(texts, " ")
 }

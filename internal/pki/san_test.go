@@ -71,3 +71,20 @@ func TestSANsOverlookNothing(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestSANText(t *testing.T) {
+	ann, bob := SAN{SANEmail, "ann@a.b"}, SAN{SANEmail, "bob@a.b"}
+	for want, sans := range map[string][]SAN{
+		"":                              nil,
+		"ann@a.b":                       {ann},
+		"ann@a.b bob@a.b":               {ann, bob},
+		"upn:ann@a.b":                   {{SANUPN, "ann@a.b"}},
+		"email:ann@a.b upn:ann@a.b":     {ann, {SANUPN, "ann@a.b"}},
+		"email:upn:ann@a.b":             {{SANEmail, "upn:ann@a.b"}},
+		`uri:urn:a\u202e email:ann@a.b`: {{SANURI, "urn:a\u202e"}, ann},
+	} {
+		if got := SANText(sans); got != want {
+			t.Errorf("%q, and should be %q", got, want)
+		}
+	}
+}

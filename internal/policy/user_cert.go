@@ -122,11 +122,12 @@ func sanChanged(v *userView) []finding {
 	if v.cert == nil || slices.Equal(v.cert.SANs, v.spec.SANs()) {
 		return nil
 	}
-	message := "the spec gives another e-mail address for the subject alternative name"
 	if slices.ContainsFunc(v.cert.SANs, func(s pki.SAN) bool { return s.Type != pki.SANEmail }) {
-		message = "the certificate has subject alternative names that a spec cannot ask for"
+		return v.rekey(plan.Reason{Message: "the certificate has subject alternative names that a spec cannot ask for", Field: "subjectAltName",
+			Have: pki.TypedSANText(v.cert.SANs), Want: pki.TypedSANText(v.spec.SANs())})
 	}
-	return v.rekey(plan.Reason{Message: message, Field: "email", Have: pki.SANText(v.cert.SANs), Want: pki.SANText(v.spec.SANs())})
+	return v.rekey(plan.Reason{Message: "the spec gives another e-mail address for the subject alternative name", Field: "email",
+		Have: pki.SANText(v.cert.SANs), Want: pki.SANText(v.spec.SANs())})
 }
 
 func expired(v *userView) []finding {
