@@ -71,11 +71,13 @@ func (c Issue) apply(l *Ledger) {
 	serial := pki.SerialHex(c.Cert.SerialNumber)
 	if i, shared := l.bySerial[serial]; shared {
 		r := &l.rows[i]
-		r.Owner += "," + c.Owner
+		if !slices.Contains(r.Owners(), c.Owner) { // it may have lost its entry in issued.pem
+			r.Owner += "," + c.Owner
+			l.byOwner[c.Owner] = append(l.byOwner[c.Owner], i)
+		}
 		if c.Cert.NotAfter.After(r.NotAfter) {
 			r.NotAfter = c.Cert.NotAfter.UTC()
 		}
-		l.byOwner[c.Owner] = append(l.byOwner[c.Owner], i)
 		l.pending.rewrite = true
 	} else {
 		l.addRow(Row{
