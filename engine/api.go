@@ -53,7 +53,7 @@ func (o Options) covers(owner plan.Owner) bool {
 
 // Watcher hears what an apply does, from one goroutine at a time.
 type Watcher interface {
-	Planned(*plan.Plan)  // once, before the first change; also of a plan that is refused
+	Planned(*plan.Plan)  // before the first change, also of a plan that is refused; and again when another program has changed the CA database
 	Done([]plan.Step)    // steps whose files are in place, made durable together
 	Failed(plan.Failure) // an owner that is left as it was
 }

@@ -85,7 +85,7 @@ func bareWork(b *testing.B, cfg *spec.Config, path string) {
 			b.Fatal(err)
 		}
 	}
-	dir, err := outdir.Lock(context.Background(), path, "bare", 0)
+	dir, err := outdir.Lock(context.Background(), path, "bare", 0, nil)
 	must(err)
 	defer dir.Close()
 	caKey, err := cfg.CA.Key.Generate()

@@ -20,7 +20,7 @@ func makeAll(t *testing.T, text string) []put {
 	cfg := load(t, text)
 	cfg.Output = filepath.Join(t.TempDir(), "out")
 	opt := Options{Now: time.Now(), LookupEnv: os.LookupEnv}
-	dir, err := outdir.Lock(context.Background(), cfg.Output, "test", 0)
+	dir, err := outdir.Lock(context.Background(), cfg.Output, "test", 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,7 @@ type entry struct {
 	from, to  *inode
 	old, name string
 	child     *inode
+	back      *inode // of an exchange: what comes to the old name
 }
 
 func (e entry) dirs() []*inode {
@@ -46,6 +47,9 @@ func (e entry) dirs() []*inode {
 func (e entry) apply(entries func(*inode) map[string]*inode) {
 	if e.from != nil {
 		delete(entries(e.from), e.old)
+		if e.back != nil {
+			entries(e.from)[e.old] = e.back
+		}
 	}
 	if e.to != nil {
 		entries(e.to)[e.name] = e.child
@@ -104,6 +108,9 @@ func (p *powered) change(n int, c outdir.Change) {
 	case "rename":
 		to := path.Join("pki", c.To)
 		link(entry{from: dir, old: base, to: p.at(path.Dir(to)), name: path.Base(to), child: there})
+	case "exchange":
+		to := path.Join("pki", c.To)
+		link(entry{from: dir, old: base, to: p.at(path.Dir(to)), name: path.Base(to), child: there, back: p.at(to)})
 	case "write":
 		grown := there.data + strings.Repeat("\x00", max(0, int(c.At)+len(c.Data)-len(there.data)))
 		there.data = grown[:c.At] + string(c.Data) + grown[int(c.At)+len(c.Data):]
@@ -183,8 +190,10 @@ func (p *powered) each(f func(*inode)) {
 	}
 	visit(p.root)
 	for _, e := range p.pending {
-		if e.child != nil {
-			visit(e.child)
+		for _, i := range []*inode{e.child, e.back} {
+			if i != nil {
+				visit(i)
+			}
 		}
 	}
 }

@@ -165,7 +165,7 @@ type phases struct{ at string }
 
 func (p *phases) see(c outdir.Change) string {
 	target := c.Name
-	if c.Do == "rename" {
+	if c.Do == "rename" || c.Do == "exchange" {
 		target = c.To
 	}
 	switch {

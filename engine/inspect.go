@@ -20,7 +20,7 @@ import (
 // RenderSite renders a site of the spec as it would be with what the
 // directory holds now. It needs no passphrase and no directory.
 func RenderSite(ctx context.Context, cfg *config.Config, opt Options, site config.Site) ([]render.File, error) {
-	dir, err := outdir.Open(cfg.Output)
+	dir, err := outdir.Open(cfg.Output, ledger.Shared())
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func RenderSite(ctx context.Context, cfg *config.Config, opt Options, site confi
 
 // Inspect returns one owner of the spec in full: a user or the CA.
 func Inspect(ctx context.Context, cfg *config.Config, opt Options, owner plan.Owner) (*plan.Details, error) {
-	dir, err := outdir.Open(cfg.Output)
+	dir, err := outdir.Open(cfg.Output, ledger.Shared())
 	if err != nil {
 		return nil, err
 	}

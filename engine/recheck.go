@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"mtlsplan/internal/plan"
@@ -33,20 +34,35 @@ func (r *run) recheck(c *carryOut) error {
 		failed[f.Owner] = true
 	}
 	opt.scope = covers
-	var remaining []string
+	left := &unfinishedError{onlyModes: true}
 	again := r.judge(have, led, opt).verdict.Plan
 	for _, f := range again.Failures {
 		if !failed[f.Owner] {
-			remaining = append(remaining, fmt.Sprintf("%s: %s", f.Owner, f.Message))
+			left.add(false, "%s: %s", f.Owner, f.Message)
 		}
 	}
 	for _, step := range again.Steps {
 		if !failed[step.Owner] {
-			remaining = append(remaining, fmt.Sprintf("%s: %s, because %s", step.Owner, step.Action, step.Reasons[0].Message))
+			modes := !slices.ContainsFunc(step.Reasons, func(r plan.Reason) bool { return r.Code != plan.Mode })
+			left.add(modes, "%s: %s, because %s", step.Owner, step.Action, step.Reasons[0].Message)
 		}
 	}
-	if len(remaining) > 0 {
-		return fmt.Errorf("the run has finished, but the directory does not match the spec yet: %s: run apply again, and report this", strings.Join(remaining, "; "))
+	if len(left.what) > 0 {
+		return left
 	}
 	return nil
+}
+
+// unfinishedError says what is left to do at the end of a run.
+type unfinishedError struct {
+	what      []string
+	onlyModes bool // modes that another program has widened while the run was under way
+}
+
+func (e *unfinishedError) add(mode bool, format string, args ...any) {
+	e.what, e.onlyModes = append(e.what, fmt.Sprintf(format, args...)), e.onlyModes && mode
+}
+
+func (e *unfinishedError) Error() string {
+	return fmt.Sprintf("the run has finished, but the directory does not match the spec yet: %s: run apply again, and report this", strings.Join(e.what, "; "))
 }

@@ -80,7 +80,7 @@ func NewPlan(ctx context.Context, cfg *config.Config, opt Options) (*plan.Plan, 
 // may compare files and records of two moments: then it is worth another look,
 // above all when it accuses somebody.
 func look(ctx context.Context, cfg *config.Config, opt Options) (p *plan.Plan, moved bool, err error) {
-	dir, err := outdir.Open(cfg.Output)
+	dir, err := outdir.Open(cfg.Output, ledger.Shared())
 	if err != nil {
 		return nil, false, err
 	}
@@ -116,7 +116,7 @@ func checkOnly(ctx context.Context, cfg *config.Config, opt Options) error {
 	if len(gone) == 0 {
 		return nil
 	}
-	dir, err := outdir.Open(cfg.Output)
+	dir, err := outdir.Open(cfg.Output, ledger.Shared())
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Re
 	}
 	// This finishes what an interrupted run had committed. A crash: the next run
 	// does so.
-	dir, err := outdir.Lock(ctx, cfg.Output, holder(opt.Command), opt.LockTimeout)
+	dir, err := outdir.Lock(ctx, cfg.Output, holder(opt.Command), opt.LockTimeout, ledger.Shared())
 	if locked, ok := errors.AsType[*outdir.ErrLocked](err); ok {
 		return nil, &LockedError{Dir: cfg.Output, Holder: locked.Holder}
 	}
@@ -163,6 +163,10 @@ func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Re
 	return report, err
 }
 
+// plansAgain is how often a run plans again because another program has changed the CA
+// database.
+const plansAgain = 3
+
 func (r *run) apply(w Watcher) (*Report, error) {
 	st, err := r.takeStock()
 	if err != nil {
@@ -177,23 +181,83 @@ func (r *run) apply(w Watcher) (*Report, error) {
 	}
 	report := &Report{Plan: v.Plan, Failures: v.Plan.Failures}
 	w.Planned(v.Plan)
-	switch {
-	case v.Plan.Refused():
-		return report, nil
-	case v.Plan.Empty():
-		r.in.Keep()
+	if v.Plan.Refused() {
 		return report, nil
 	}
-	c := newCarryOut(r, st, w, report)
-	if err := c.all(); err != nil {
-		return report, err
-	}
-	// A crash from here on costs the check and the report only.
-	if err := r.recheck(c); err != nil {
-		return report, err
+	for again := 0; !st.verdict.Plan.Empty(); again++ {
+		err := r.carryOut(st, w, report)
+		foreign, moved := errors.AsType[*outdir.ErrForeign](err)
+		switch {
+		case err == nil:
+			r.in.Keep()
+			return report, nil
+		case !moved:
+			return report, err
+		case again == plansAgain:
+			return report, fmt.Errorf("%s/%w for the %dth time during this run: run again when it has ended", r.cfg.Output, foreign, again+1)
+		}
+		if st, err = r.planAgain(foreign, w, report); err != nil {
+			return report, err
+		}
 	}
 	r.in.Keep()
 	return report, nil
+}
+
+// carryOut carries out a plan and checks what has come of it. The error is an
+// [outdir.ErrForeign] where another program has changed the CA database meanwhile.
+func (r *run) carryOut(st stock, w Watcher, report *Report) error {
+	c := newCarryOut(r, st, w, report)
+	if err := c.all(); err != nil {
+		return err
+	}
+	// A crash from here on costs the check and the report only.
+	err := r.recheck(c)
+	name := r.dir.Foreign()
+	if left, ok := errors.AsType[*unfinishedError](err); ok && name == "" && left.onlyModes {
+		name = outdir.DB
+	}
+	if err != nil && name != "" {
+		return &outdir.ErrForeign{Name: name}
+	}
+	return err
+}
+
+// planAgain makes the plan of what is left to do after another program has changed the
+// CA database. Nobody is replaced twice.
+func (r *run) planAgain(foreign error, w Watcher, report *Report) (stock, error) {
+	r.dir.Reread()
+	r.opt.Replace = slices.DeleteFunc(slices.Clone(r.opt.Replace), func(owner plan.Owner) bool {
+		return slices.ContainsFunc(report.Done, func(s plan.Step) bool { return s.Owner == owner })
+	})
+	have, led, err := r.in.Again(r.opt.covers, nil, true)
+	if err != nil {
+		return stock{}, err
+	}
+	r.settle(have)
+	st := r.judge(have, led, r.opt)
+	p := st.verdict.Plan
+	if p.Refused() {
+		return stock{}, fmt.Errorf("%s/%w, and the plan as it is now is refused: see what mtlsplan plan says", r.cfg.Output, foreign)
+	}
+	for _, f := range p.Failures {
+		if !slices.Contains(report.Failures, f) {
+			report.Failures = append(report.Failures, f)
+		}
+	}
+	all, had := *report.Plan, map[plan.Owner]bool{}
+	for _, step := range all.Steps {
+		had[step.Owner] = true
+	}
+	all.Steps = slices.Clip(all.Steps)
+	for _, step := range p.Steps {
+		if !had[step.Owner] {
+			all.Steps = append(all.Steps, step)
+		}
+	}
+	report.Plan = &all
+	w.Planned(p)
+	return st, r.ctx.Err()
 }
 
 func holder(command string) string {

@@ -93,7 +93,7 @@ func (c *cage) damage(name string) {
 
 // lock excludes every other writer until the test ends.
 func (c *cage) lock() {
-	d, err := outdir.Lock(c.t.Context(), filepath.Join(c.dir, "out"), "the test", 0)
+	d, err := outdir.Lock(c.t.Context(), filepath.Join(c.dir, "out"), "the test", 0, nil)
 	c.must(err)
 	c.t.Cleanup(func() { d.Close() })
 }

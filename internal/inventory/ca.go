@@ -3,6 +3,7 @@ package inventory
 import (
 	"crypto/x509"
 	"slices"
+	"strings"
 
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
@@ -37,6 +38,9 @@ func (r *Reader) ca(m *CAMaterial) (facts.CA, error) {
 		return ca, err
 	}
 	for _, name := range names {
+		if strings.HasSuffix(name, ".new") {
+			continue // `openssl ca` is about to rename it, beside this run
+		}
 		name = outdir.DB + "/" + name
 		if name == statcache.Name && r.cache.Works() {
 			if _, plain := r.cache.Stat(name); !plain {

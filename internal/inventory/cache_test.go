@@ -236,7 +236,7 @@ func TestACopyIsKnownByItsDigests(t *testing.T) {
 func TestDigestsHoldNothingToGuess(t *testing.T) {
 	t.Parallel()
 	w := warm(t, generated, config.Source{Kind: config.FromFile})
-	dir, err := outdir.Open(w.cfg.Output)
+	dir, err := outdir.Open(w.cfg.Output, nil)
 	w.check(err)
 	defer dir.Close()
 	c := statcache.Open(dir)
@@ -347,7 +347,7 @@ func TestStraysUnlisted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, generated)
 	w.write("ann-m.compat.p12", nil)
-	dir, err := outdir.Open(w.cfg.Output)
+	dir, err := outdir.Open(w.cfg.Output, nil)
 	w.check(err)
 	r := New(t.Context(), dir, w.opt)
 	defer r.Close()
@@ -364,7 +364,7 @@ func TestIssuedIsRecalled(t *testing.T) {
 	t.Parallel()
 	w := warm(t, generated, generated)
 	recalled := func() bool {
-		dir, err := outdir.Open(w.cfg.Output)
+		dir, err := outdir.Open(w.cfg.Output, nil)
 		w.check(err)
 		defer dir.Close()
 		r := New(t.Context(), dir, w.opt)

@@ -1,6 +1,9 @@
 package inventory
 
 import (
+	"maps"
+	"slices"
+
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
@@ -16,8 +19,12 @@ func (r *Reader) departed() []facts.Departed {
 		return nil // nobody is judged
 	}
 	var out []facts.Departed
+	lost := map[string]bool{} // of whom index.txt lacks a certificate
+	for _, e := range r.ledger.Lost() {
+		lost[e.Owner] = true
+	}
 	add := func(owner plan.Owner) {
-		if d := r.departedUser(owner); len(d.Files) > 0 || d.Err != nil || len(r.ledger.Valid(string(owner), r.opt.Now)) > 0 {
+		if d := r.departedUser(owner); len(d.Files) > 0 || d.Err != nil || lost[string(owner)] || len(r.ledger.Valid(string(owner), r.opt.Now)) > 0 {
 			out = append(out, d)
 		}
 	}
@@ -37,6 +44,11 @@ func (r *Reader) departed() []facts.Departed {
 				listed[owner] = true
 				add(plan.Owner(owner))
 			}
+		}
+	}
+	for _, owner := range slices.Sorted(maps.Keys(lost)) {
+		if ledger.IsUser(owner) && !listed[owner] {
+			add(plan.Owner(owner))
 		}
 	}
 	return out

@@ -25,6 +25,11 @@ func (r *Reader) readLedger() error {
 	for looks := 1; ; looks++ {
 		l, err := ledger.Parse(f)
 		if err == nil {
+			for _, e := range l.Lost() { // which take a certificate to be recorded again
+				if e.DER, err = r.der(e); err != nil {
+					return err
+				}
+			}
 			r.ledger = l
 			return nil
 		}
@@ -48,6 +53,11 @@ func (r *Reader) ledgerFiles() (f ledger.Files, err error) {
 			t = ledger.Text{Data: file.Data, Missing: file.Missing}
 		}
 		return t
+	}
+	// Between two renames of `openssl ca` the index is missing; before anything was
+	// issued it is not there yet.
+	if _, issued := r.dir.FileMode(ledger.IssuedName); issued {
+		r.dir.AwaitFile(ledger.IndexName)
 	}
 	f.Index = read(ledger.IndexName)
 	if err == nil && !r.recall(&f) {

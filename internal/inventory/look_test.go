@@ -32,7 +32,7 @@ func TestAbsent(t *testing.T) {
 		{Name: "cyd", Passphrase: env, P12: []pki.Profile{pki.Compat}},
 		{Name: "dan", Passphrase: generated, ChallengePassword: env},
 	}}
-	dir, err := outdir.Open(cfg.Output)
+	dir, err := outdir.Open(cfg.Output, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestAReaderLooksAgain(t *testing.T) {
 	w := warm(t, generated)
 	u := &w.cfg.Users[0]
 	files, _, cert := w.files(u)
-	dir, err := outdir.Open(w.cfg.Output)
+	dir, err := outdir.Open(w.cfg.Output, nil)
 	w.check(err)
 	defer dir.Close()
 	r := New(t.Context(), dir, w.opt)
@@ -182,7 +182,7 @@ func TestKeepOpened(t *testing.T) {
 	r.Made(&w.cfg.Users[1], files, pass, cert)
 	r.KeepOpened()
 	closeAll()
-	dir, err := outdir.Open(w.cfg.Output)
+	dir, err := outdir.Open(w.cfg.Output, nil)
 	w.check(err)
 	defer dir.Close()
 	c := statcache.Open(dir)
@@ -284,7 +284,7 @@ var bigOne = big.NewInt(1)
 
 func (w *world) taken() *facts.Inventory {
 	w.Helper()
-	dir, err := outdir.Open(w.cfg.Output)
+	dir, err := outdir.Open(w.cfg.Output, nil)
 	w.check(err)
 	defer dir.Close()
 	inv, _ := w.take(dir, func(*Reader) {})

@@ -104,7 +104,7 @@ func (w *world) alter(name string) {
 func (w *world) lock(ctx context.Context) *outdir.Dir {
 	w.Helper()
 	time.Sleep(20 * time.Millisecond)
-	dir, err := outdir.Lock(ctx, w.cfg.Output, "test", 0)
+	dir, err := outdir.Lock(ctx, w.cfg.Output, "test", 0, nil)
 	w.check(err)
 	return dir
 }
@@ -224,7 +224,7 @@ func (w *world) keep() int {
 // unknown is how many users a reader has to read.
 func (w *world) unknown() int {
 	w.Helper()
-	dir, err := outdir.Open(w.cfg.Output)
+	dir, err := outdir.Open(w.cfg.Output, nil)
 	w.check(err)
 	defer dir.Close()
 	_, n := w.take(dir, func(*Reader) {})
@@ -247,7 +247,7 @@ func (w *world) take(dir *outdir.Dir, then func(*Reader)) (*facts.Inventory, int
 func (w *world) alike() flat {
 	w.Helper()
 	look := func(thorough bool) flat {
-		dir, err := outdir.Open(w.cfg.Output)
+		dir, err := outdir.Open(w.cfg.Output, nil)
 		w.check(err)
 		defer dir.Close()
 		opt := w.opt

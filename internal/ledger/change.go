@@ -23,6 +23,13 @@ type Issue struct {
 	Cert  *x509.Certificate
 }
 
+// Restore records a certificate of issued.pem that index.txt lacks: another program
+// has written an older copy of it.
+type Restore struct {
+	Owner string
+	Cert  *x509.Certificate
+}
+
 // Revoke revokes a serial. The first revocation stands for ever; only a reason
 // that was missing is filled in.
 type Revoke struct {
@@ -68,23 +75,7 @@ func (l *Ledger) With(changes ...Change) *Ledger {
 }
 
 func (c Issue) apply(l *Ledger) {
-	serial := pki.SerialHex(c.Cert.SerialNumber)
-	if i, shared := l.bySerial[serial]; shared {
-		r := &l.rows[i]
-		if !slices.Contains(r.Owners(), c.Owner) { // it may have lost its entry in issued.pem
-			r.Owner += "," + c.Owner
-			l.byOwner[c.Owner] = append(l.byOwner[c.Owner], i)
-		}
-		if c.Cert.NotAfter.After(r.NotAfter) {
-			r.NotAfter = c.Cert.NotAfter.UTC()
-		}
-		l.pending.rewrite = true
-	} else {
-		l.addRow(Row{
-			State: Valid, NotAfter: c.Cert.NotAfter.UTC(), Serial: serial,
-			Owner: c.Owner, Subject: pki.NameOneLine(c.Cert.RawSubject),
-		})
-	}
+	l.addCertificate(c.Owner, c.Cert)
 	text := FormatRecord(Record{Owner: c.Owner, DER: c.Cert.Raw})
 	l.pending.issued = append(l.pending.issued, text...)
 	l.issued[c.Owner] = append(l.issued[c.Owner], int32(len(l.entries)))
@@ -96,6 +87,26 @@ func (c Issue) apply(l *Ledger) {
 	e.DER = c.Cert.Raw
 	l.disk.issuedEnd += int64(len(text))
 	l.entries = append(l.entries, e)
+}
+
+func (c Restore) apply(l *Ledger) { l.addCertificate(c.Owner, c.Cert) }
+
+func (l *Ledger) addCertificate(owner string, cert *x509.Certificate) {
+	serial := pki.SerialHex(cert.SerialNumber)
+	i, shared := l.bySerial[serial]
+	if !shared {
+		l.addRow(Row{State: Valid, NotAfter: cert.NotAfter.UTC(), Serial: serial, Owner: owner, Subject: pki.NameOneLine(cert.RawSubject)})
+		return
+	}
+	r := &l.rows[i]
+	if !slices.Contains(r.Owners(), owner) { // it may have lost its entry in issued.pem
+		r.Owner += "," + owner
+		l.byOwner[owner] = append(l.byOwner[owner], i)
+	}
+	if cert.NotAfter.After(r.NotAfter) {
+		r.NotAfter = cert.NotAfter.UTC()
+	}
+	l.pending.rewrite = true
 }
 
 func (l *Ledger) addRow(r Row) {

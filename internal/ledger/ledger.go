@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -220,15 +221,22 @@ func (l *Ledger) Revoked(lastCRL time.Time) []Row {
 	return out
 }
 
-// Lost are the owners whose certificates stand in issued.pem and not in index.txt.
-func (l *Ledger) Lost() []string {
-	var out []string
+// Lost are the entries of issued.pem that index.txt lacks, or has under another owner
+// alone.
+func (l *Ledger) Lost() []*Entry {
+	var out []*Entry
 	for owner, list := range l.issued {
-		if len(list) > len(l.byOwner[owner]) {
-			out = append(out, owner)
+		if len(list) <= len(l.byOwner[owner]) {
+			continue
+		}
+		for _, i := range list {
+			e := &l.entries[i]
+			if r := l.rowOf(e); r == nil || !slices.Contains(r.Owners(), owner) {
+				out = append(out, e)
+			}
 		}
 	}
-	slices.Sort(out)
+	slices.SortFunc(out, func(a, b *Entry) int { return cmp.Compare(a.At, b.At) })
 	return out
 }
 

@@ -37,6 +37,7 @@ type op struct {
 	From string      `json:"from,omitempty"` // append, put: the staged file; move: the old name
 	At   int64       `json:"at,omitempty"`   // append: the size before
 	Mode fs.FileMode `json:"mode,omitempty"`
+	Sum  string      `json:"sum,omitempty"` // put of a shared file: SHA-256 of the staged one
 }
 
 const journalName = "journal"
@@ -46,9 +47,15 @@ func (d *Dir) Begin() *Batch { return &Batch{d: d} }
 
 // Put replaces or creates a file.
 func (b *Batch) Put(name string, data []byte, mode fs.FileMode) {
-	if from := b.stageFile(data, mode); b.err == nil {
-		b.ops = append(b.ops, op{Do: "put", Name: name, From: from, Mode: mode})
+	from := b.stageFile(data, mode)
+	if b.err != nil {
+		return
 	}
+	o := op{Do: "put", Name: name, From: from, Mode: mode}
+	if b.d.shared[name] != nil {
+		o.Sum = sumOf(data)
+	}
+	b.ops = append(b.ops, o)
 }
 
 // Append adds to the end of a file of the given size in bytes, which is created
@@ -93,13 +100,19 @@ func (b *Batch) stageFile(data []byte, mode fs.FileMode) string {
 	return from
 }
 
-// Commit makes the batch happen. After an error before the point of no return
+// Commit makes the batch happen. The error is an [ErrForeign] where another program has
+// changed a shared file meanwhile. After an error before the point of no return
 // nothing has changed; after a later error the next writer finishes the batch.
 // The writer itself must not go on after an error: the directory may differ from
 // its view of it.
 func (b *Batch) Commit() error {
 	if b.err == nil && len(b.ops) == 0 {
 		return nil
+	}
+	if b.err == nil {
+		if name := b.d.Foreign(); name != "" {
+			b.err = &ErrForeign{name}
+		}
 	}
 	if b.err == nil {
 		b.err = b.d.clear(b.ops)

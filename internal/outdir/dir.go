@@ -9,6 +9,7 @@
 package outdir
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -42,7 +44,13 @@ type Dir struct {
 	disk    disk
 	lock    *os.File // nil for a reader
 	pending view     // a committed batch that no writer has finished yet
-	opened  string   // of a reader: the moment at which it was opened
+
+	shared  map[string]Merge // of a writer: files that others write too
+	seeing  sync.Mutex       // of what follows
+	seen    map[string]fs.FileInfo
+	foreign string // a shared file that holds more than was read or written here
+
+	opened string // of a reader: the moment at which it was opened
 }
 
 // File is the file at a path. A missing file is data, not an error.
@@ -55,9 +63,10 @@ type File struct {
 }
 
 // Open opens a directory for reading. Readers take no lock: every file they see
-// is whole, because writers replace files by rename.
-func Open(dir string) (*Dir, error) {
-	d := &Dir{path: dir}
+// is whole, because writers replace files by rename. shared are the files that others
+// write too.
+func Open(dir string, shared map[string]Merge) (*Dir, error) {
+	d := &Dir{path: dir, shared: shared, seen: map[string]fs.FileInfo{}}
 	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return d, nil
@@ -113,16 +122,26 @@ func (d *Dir) Read(name string) (File, error) {
 		return File{Name: name, Missing: true}, nil
 	}
 	staged, err := d.readPlain(name, entry.staged)
-	if err != nil || staged.Missing {
+	if err != nil || staged.Missing || entry.sum != "" && sumOf(staged.Data) != entry.sum {
 		// The writer has released the batch since: the staged file is in place.
 		return d.readPlain(name, name)
 	}
 	if entry.tail {
 		head, err := d.readPlain(name, name)
-		if err != nil || int64(len(head.Data)) < entry.at {
+		if err != nil {
 			return head, err
 		}
-		staged.Data = append(head.Data[:entry.at:entry.at], staged.Data...)
+		at := min(entry.at, int64(len(head.Data)))
+		tail := head.Data[at:]
+		if merge := d.shared[name]; merge != nil && (at < entry.at || !bytes.HasPrefix(staged.Data, tail) && !bytes.HasPrefix(tail, staged.Data)) {
+			// Another program has changed it, and the writer will merge the two.
+			head.Data, err = merge(head.Data, staged.Data)
+			return head, err
+		}
+		if at < entry.at {
+			return head, nil
+		}
+		staged.Data = append(head.Data[:at:at], staged.Data...)
 	}
 	return staged, nil
 }
@@ -137,12 +156,14 @@ func (d *Dir) readPlain(name, from string) (File, error) {
 	f, info, err := d.openRegular(from)
 	if errors.Is(err, fs.ErrNotExist) {
 		file.Missing = true
+		d.look(from, nil)
 		return file, nil
 	}
 	if err != nil {
 		return file, fmt.Errorf("%s: %w", d.join(name), err)
 	}
 	defer f.Close()
+	d.look(from, info)
 	file.Mode = info.Mode().Perm()
 	if most := largest(name); info.Size() > most {
 		return file, fmt.Errorf("%s: this file has %d bytes, and none that mtlsplan writes here has more than %d: move it away", d.join(name), info.Size(), most)

@@ -19,9 +19,9 @@ type disk struct {
 
 // Change is one change of the file system.
 type Change struct {
-	Do   string      // mkdir, create, write, truncate, chmod, sync, syncfs, rename, remove
+	Do   string      // mkdir, create, write, truncate, chmod, sync, syncfs, rename, exchange, remove
 	Name string      // relative to the output directory; that is ".", and its parent is ".."
-	To   string      // rename: the new name
+	To   string      // rename, exchange: the new name
 	At   int64       // write: offset in bytes; truncate: the new size
 	Data []byte      // write
 	Mode fs.FileMode // mkdir, create: before the umask; chmod
@@ -104,6 +104,14 @@ func (k *disk) mkdir(name string, mode fs.FileMode) error {
 
 func (k *disk) rename(from, to string) error {
 	return k.change(Change{Do: "rename", Name: from, To: to}, func() error { return k.root.Rename(from, to) })
+}
+
+// errNoExchange says that the system cannot exchange two files.
+var errNoExchange = errors.New("no exchange")
+
+// exchange gives two files each other's names, at one instant.
+func (k *disk) exchange(from, to string) error {
+	return k.change(Change{Do: "exchange", Name: from, To: to}, func() error { return exchange(k.root, from, to) })
 }
 
 func (k *disk) remove(name string) error {

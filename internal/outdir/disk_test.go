@@ -83,7 +83,7 @@ func TestTrace(t *testing.T) {
 		return do()
 	})
 	dir := filepath.Join(t.TempDir(), "above", "out")
-	d, err := Lock(ctx, dir, "test", 0)
+	d, err := Lock(ctx, dir, "test", 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestJournalGoesBeforeWhatItNames(t *testing.T) {
 		return err
 	})
 	dir := filepath.Join(t.TempDir(), "out")
-	d, err := Lock(ctx, dir, "test", 0)
+	d, err := Lock(ctx, dir, "test", 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestJournalGoesBeforeWhatItNames(t *testing.T) {
 		t.Fatalf("no fault: %v", err)
 	}
 	d.Close()
-	w, err := Lock(context.Background(), dir, "test", 0)
+	w, err := Lock(context.Background(), dir, "test", 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestMoveKeepsItsMode(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.Close()
-	w, err := Lock(context.Background(), d.Path(), "test", 0)
+	w, err := Lock(context.Background(), d.Path(), "test", 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func TestFileSystemWithoutModes(t *testing.T) {
 			}
 			return err
 		})
-		d, err := Lock(ctx, dir, "test", 0)
+		d, err := Lock(ctx, dir, "test", 0, nil)
 		left, _ := os.ReadDir(filepath.Join(dir, stageDir))
 		switch {
 		case len(left) > 0:

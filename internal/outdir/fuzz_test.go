@@ -40,13 +40,13 @@ func FuzzJournal(f *testing.F) {
 			}
 		}
 		start := time.Now()
-		if r, err := Open(dir); err == nil {
+		if r, err := Open(dir, nil); err == nil {
 			for _, name := range []string{"old", "db/index.txt", "ann.key", "x"} {
 				_, _ = r.Read(name)
 			}
 			r.Close()
 		}
-		if w, err := Lock(t.Context(), dir, "test", 0); err == nil {
+		if w, err := Lock(t.Context(), dir, "test", 0, nil); err == nil {
 			w.Close()
 		}
 		if took := time.Since(start); took > 5*time.Second {

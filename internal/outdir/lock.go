@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -21,13 +22,14 @@ func (e *ErrLocked) Error() string { return "another run holds the lock: " + e.H
 
 // Lock opens a directory for writing. It makes the directory if it is missing,
 // waits for another writer at most as long as timeout, and finishes the committed
-// batch of an interrupted run. The holder is one line for the message to others.
+// batch of an interrupted run. shared are the files that others write too, without
+// the lock. The holder is one line for the message to others.
 // The error is an [ErrLocked] when another writer keeps the lock.
 //
 // The lock is the kernel's, on a file that is never deleted: it cannot be stale,
 // and a reused pid cannot keep it.
-func Lock(ctx context.Context, dir, holder string, timeout time.Duration) (*Dir, error) {
-	d := &Dir{path: dir, disk: disk{trace: traceOf(ctx)}}
+func Lock(ctx context.Context, dir, holder string, timeout time.Duration, shared map[string]Merge) (*Dir, error) {
+	d := &Dir{path: dir, shared: shared, seen: map[string]fs.FileInfo{}, disk: disk{trace: traceOf(ctx)}}
 	if err := d.disk.makeRoot(dir); err != nil {
 		return nil, fmt.Errorf("output directory %s: %w", dir, bare(err))
 	}
@@ -43,6 +45,7 @@ func Lock(ctx context.Context, dir, holder string, timeout time.Duration) (*Dir,
 	if err := d.recover(); err != nil {
 		return nil, err
 	}
+	d.Reread() // nothing is known of what recovery has read and merged
 	held = true
 	return d, nil
 }

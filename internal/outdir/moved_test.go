@@ -19,7 +19,7 @@ func TestReadersHearOfEveryMove(t *testing.T) {
 	var readers []reader
 	step, differed, checking := 0, 0, false
 	look := func() {
-		d, err := Open(dir)
+		d, err := Open(dir, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +42,7 @@ func TestReadersHearOfEveryMove(t *testing.T) {
 		}
 		return do()
 	})
-	d, err := Lock(ctx, dir, "test", 0)
+	d, err := Lock(ctx, dir, "test", 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 
 func lockTemp(t *testing.T) *Dir {
 	t.Helper()
-	d, err := Lock(context.Background(), filepath.Join(t.TempDir(), "out"), "test", 0)
+	d, err := Lock(context.Background(), filepath.Join(t.TempDir(), "out"), "test", 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestCommittedBatchIsFinished(t *testing.T) {
 			}
 		}
 		d.Close()
-		r, err := Open(d.Path())
+		r, err := Open(d.Path(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +107,7 @@ func TestCommittedBatchIsFinished(t *testing.T) {
 		}
 		check(r, "a reader")
 		r.Close()
-		w, err := Lock(context.Background(), d.Path(), "test", 0)
+		w, err := Lock(context.Background(), d.Path(), "test", 0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +146,7 @@ func TestReplayIsHarmless(t *testing.T) {
 				}
 			}
 			d.Close()
-			w, err := Lock(context.Background(), d.Path(), "test", 0)
+			w, err := Lock(context.Background(), d.Path(), "test", 0, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -192,7 +192,7 @@ func TestUncommittedBatchIsSwept(t *testing.T) {
 	b := d.Begin()
 	b.Put("x.key", []byte("never"), ModeSecret)
 	d.Close()
-	w, err := Lock(context.Background(), d.Path(), "test", 0)
+	w, err := Lock(context.Background(), d.Path(), "test", 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestUncommittedBatchIsSwept(t *testing.T) {
 
 func TestSecondWriterIsTold(t *testing.T) {
 	d := lockTemp(t)
-	_, err := Lock(context.Background(), d.Path(), "second", 60*time.Millisecond)
+	_, err := Lock(context.Background(), d.Path(), "second", 60*time.Millisecond, nil)
 	var locked *ErrLocked
 	if !errors.As(err, &locked) || locked.Holder != "test" {
 		t.Fatalf("have %v, want the holder's name", err)
@@ -247,7 +247,7 @@ func TestStrayInStageIsSwept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w, err := Lock(context.Background(), d.Path(), "test", 0)
+	w, err := Lock(context.Background(), d.Path(), "test", 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +262,7 @@ func TestOthersMayWrite(t *testing.T) {
 	if err := os.Chmod(dir, 0o775); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(dir); err == nil {
+	if _, err := Open(dir, nil); err == nil {
 		t.Error("a directory that others can write to was opened")
 	}
 }
@@ -287,7 +287,7 @@ func TestAppendAgain(t *testing.T) {
 			return do()
 		})
 		dir := filepath.Join(t.TempDir(), "out")
-		d, err := Lock(ctx, dir, "test", 0)
+		d, err := Lock(ctx, dir, "test", 0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -297,7 +297,7 @@ func TestAppendAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.Close()
-		w, err := Lock(ctx, dir, "test", 0)
+		w, err := Lock(ctx, dir, "test", 0, nil)
 		if have, _ := os.ReadFile(filepath.Join(dir, "db/issued.pem")); c.want == "" {
 			if err == nil || string(have) != c.there {
 				t.Errorf("%q: %v, and now %q", c.there, err, have)
@@ -321,7 +321,7 @@ func TestDirectoriesComeFirst(t *testing.T) {
 		return do()
 	})
 	dir := filepath.Join(t.TempDir(), "out")
-	d, err := Lock(ctx, dir, "test", 0)
+	d, err := Lock(ctx, dir, "test", 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +338,7 @@ func TestDirectoriesComeFirst(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(dir, "nginx")); err != nil {
 		t.Fatal(err)
 	}
-	w, err := Lock(context.Background(), dir, "test", 0)
+	w, err := Lock(context.Background(), dir, "test", 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +351,7 @@ func TestDirectoriesComeFirst(t *testing.T) {
 // TestLargeDatabase: one append to the database may be larger than any artefact, as
 // when a large directory is taken over.
 func TestLargeDatabase(t *testing.T) {
-	w, err := Lock(context.Background(), filepath.Join(t.TempDir(), "out"), "test", 0)
+	w, err := Lock(context.Background(), filepath.Join(t.TempDir(), "out"), "test", 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -366,7 +366,7 @@ func TestLargeDatabase(t *testing.T) {
 // TestNarrowedAndRemoved: a batch may set the mode of a file that it then removes or
 // moves.
 func TestNarrowedAndRemoved(t *testing.T) {
-	w, err := Lock(context.Background(), filepath.Join(t.TempDir(), "out"), "test", 0)
+	w, err := Lock(context.Background(), filepath.Join(t.TempDir(), "out"), "test", 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,8 +13,9 @@ type view map[string]viewEntry
 type viewEntry struct {
 	staged  string
 	removed bool
-	tail    bool  // staged comes after the first at bytes
-	at      int64 // size before the append
+	sum     string // of staged where that may be what came out of an exchange
+	tail    bool   // staged comes after the first at bytes
+	at      int64  // size before the append
 }
 
 // recover finishes committed batches and sweeps all others. It is called under the
@@ -42,7 +43,7 @@ func (d *Dir) readPending() (view, error) {
 			}
 			switch o.Do {
 			case "put":
-				pending[o.Name] = viewEntry{staged: o.From}
+				pending[o.Name] = viewEntry{staged: o.From, sum: o.Sum}
 			case "append":
 				pending[o.Name] = viewEntry{staged: o.From, tail: true, at: o.At}
 			case "remove":

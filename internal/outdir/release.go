@@ -126,8 +126,16 @@ func (d *Dir) do(o op, later []op, changed map[string]bool) error {
 		if err := d.refuseOdd(o.Name); err != nil {
 			return err
 		}
+		if merge := d.shared[o.Name]; merge != nil {
+			return d.swap(o, merge, changed)
+		}
 		changed[dir] = true
-		return ignoreMissing(d.disk.rename(o.From, o.Name))
+		staged, _ := d.disk.root.Lstat(o.From)
+		err := d.disk.rename(o.From, o.Name)
+		if err == nil && staged != nil {
+			d.see(o.Name, staged)
+		}
+		return ignoreMissing(err)
 	case "append":
 		changed[dir] = true
 		return d.append(o, changed)
@@ -194,6 +202,9 @@ func (d *Dir) append(o op, changed map[string]bool) error {
 	if err := d.refuseOdd(o.Name); err != nil {
 		return err
 	}
+	if o.At > 0 {
+		d.AwaitFile(o.Name)
+	}
 	f, err := d.disk.create(o.Name, os.O_RDWR, o.Mode)
 	if err != nil {
 		return err
@@ -213,6 +224,14 @@ func (d *Dir) append(o op, changed map[string]bool) error {
 	if err != nil || bytes.HasPrefix(tail, staged.Data) {
 		return err
 	}
+	if merge := d.shared[o.Name]; merge != nil && (info.Size() < o.At || !tornFrom(tail, staged.Data)) {
+		there, err := d.readPlain(o.Name, o.Name)
+		if err != nil {
+			return err
+		}
+		changed[path.Dir(o.Name)] = true
+		return d.mergeInto(o, merge, there.Data, staged.Data)
+	}
 	if info.Size() < o.At || !tornFrom(tail, staged.Data) {
 		return errors.New("another program changed this file after a run was interrupted: restore the earlier file, from a backup or from OpenSSL's copy that ends in .old, and run apply again")
 	}
@@ -220,9 +239,14 @@ func (d *Dir) append(o op, changed map[string]bool) error {
 		return err
 	}
 	if end := o.At + int64(len(staged.Data)); info.Size() > end {
-		return f.truncate(end)
+		if err := f.truncate(end); err != nil {
+			return err
+		}
 	}
-	return nil
+	if info, err = f.f.Stat(); err == nil {
+		d.see(o.Name, info)
+	}
+	return err
 }
 
 // tornFrom reports whether a crash may leave this tail of data: a part of it, and

@@ -2,7 +2,9 @@ package outdir
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 )
 
@@ -26,7 +28,11 @@ func (d *Dir) sync(names ...string) error {
 		return d.barrier()
 	}
 	for _, name := range names {
+		d.AwaitFile(name)
 		f, err := d.disk.open(name)
+		if _, shared := d.shared[name]; shared && errors.Is(err, fs.ErrNotExist) {
+			continue // another program has renamed it away, and its directory is synced too
+		}
 		if err == nil {
 			err = f.sync()
 			f.f.Close()

@@ -70,7 +70,7 @@ func TestStagedFilesAreSyncedAsWritten(t *testing.T) {
 				}
 				return do()
 			})
-			d, err := Lock(ctx, filepath.Join(t.TempDir(), "out"), "test", 0)
+			d, err := Lock(ctx, filepath.Join(t.TempDir(), "out"), "test", 0, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

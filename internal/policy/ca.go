@@ -121,8 +121,8 @@ func (j *judgement) examineCA() ([]finding, error) {
 	}
 	other := func() string { return j.Ledger.OtherCA(string(ca.Owner)) }
 	waysOn := fmt.Sprintf("restore it from a backup, or set generation = %d: a new CA is made then, and the old one stays trusted until its users have moved", gens+1)
-	view := &caView{CA: ca, spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, adopted: j.found.ca, owed: j.settled()}
-	lost := j.Ledger.Lost()
+	view := &caView{CA: ca, spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, adopted: j.found.ca, owed: j.settled(), restored: j.found.restored}
+	lost := len(j.Ledger.Lost())
 	switch {
 	case ca.Err != nil:
 		return nil, fallback(plan.FileError, ca.Err)
@@ -130,8 +130,12 @@ func (j *judgement) examineCA() ([]finding, error) {
 		return no(plan.Unrecorded, "the directory belongs to %s: put that name back into the ca block, or name another output", other())
 	case ca.Key.Missing && gens > 0 && spec.Generation != gens+1:
 		return no(plan.Missing, "%s is gone, and certificates were issued with it: %s", ca.Key.Name(), waysOn)
-	case len(lost) > 0:
-		return no(plan.Missing, "%s lacks certificates that %s holds (of %s), so they cannot be revoked: restore the database from a backup", ledger.IndexName, ledger.IssuedName, joined(lost))
+	case lost > 0 && len(j.Ledger.Rows()) == 0:
+		return no(plan.Missing, "%s is gone or empty, and %s holds %s, of which it told which are revoked: restore it from a backup, or from OpenSSL's copy %s.old",
+			ledger.IndexName, ledger.IssuedName, plural(lost, "certificate"), ledger.IndexName)
+	case lost > 0:
+		return no(plan.Missing, "%s lacks %s of %s, and without a CRL that can be read nothing tells which of them are revoked: restore one of the two from a backup",
+			ledger.IndexName, plural(lost, "certificate"), ledger.IssuedName)
 	case gens > 0 && spec.Generation == gens+1 && ca.Passphrase.Err == nil && blocked(ca.Key):
 		return ask(view, lostKeyPolicies), nil
 	case ca.Key.Missing && ca.Passphrase.Err != nil && gens > 0:

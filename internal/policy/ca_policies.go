@@ -17,17 +17,19 @@ import (
 // caView is what policies of the CA look at.
 type caView struct {
 	*facts.CA
-	spec    *config.CA
-	now     time.Time
-	trust   Trust
-	trusted []*x509.Certificate // what the certificate file should hold, the current CA first
-	adopted bool
-	owed    int // requests of an interrupted run that are settled
+	spec     *config.CA
+	now      time.Time
+	trust    Trust
+	trusted  []*x509.Certificate // what the certificate file should hold, the current CA first
+	adopted  bool
+	restored []string // owners of certificates that index.txt lacked
+	owed     int      // requests of an interrupted run that are settled
 }
 
 // caPolicies are asked of a CA that is recorded and whose key opens.
 var caPolicies = []policy[*caView]{
 	{plan.Interrupted, caInterrupted},      // nothing that was begun is left undone
+	{plan.Damaged, caRestored},             // index.txt has all that was issued
 	{plan.Unrecorded, caAdopted},           // what is taken over is shown
 	{plan.KeyChanged, caRollover},          // the generation is the spec's
 	{plan.Missing, caCertMissing},          // the certificate file is there
@@ -47,6 +49,7 @@ var caPolicies = []policy[*caView]{
 // next generation the spec asks for.
 var lostKeyPolicies = []policy[*caView]{
 	{plan.Interrupted, caInterrupted},
+	{plan.Damaged, caRestored},
 	{plan.KeyChanged, caRollover},
 	{plan.Damaged, caCertDamaged},
 	{plan.Mode, caModes},
@@ -70,6 +73,16 @@ func caInterrupted(v *caView) []finding {
 		add("an interrupted run has asked for " + plural(v.owed, "certificate") + ": what was issued is recorded and revoked")
 	}
 	return out
+}
+
+// caRestored says what was found of certificates that index.txt lacks.
+func caRestored(v *caView) []finding {
+	n := len(v.restored)
+	if n == 0 {
+		return nil
+	}
+	return one(plan.Repair, plan.Reason{Message: fmt.Sprintf("%s lacks %s that %s holds (of %s), now recorded again; those on the CRL are revoked",
+		ledger.IndexName, plural(n, "certificate"), ledger.IssuedName, joined(v.restored))}, plan.KindDB)
 }
 
 // caAdopted says what was found of the CA.

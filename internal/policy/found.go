@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"crypto/x509"
 	"math/big"
 	"time"
 
@@ -24,6 +25,7 @@ type found struct {
 	users    map[plan.Owner]adopted // those who are adopted
 	departed []departed             // those who still have something
 	learnt   int                    // revocations that only a CRL lists
+	restored []string               // owners of certificates that only issued.pem has
 	behind   bool                   // the next CRL would have the number of one in place, or a lower one
 }
 
@@ -37,6 +39,7 @@ type adopted struct {
 func find(q Question) *found {
 	f := &found{Question: &q, ledger: q.Ledger, taken: map[ledger.Sum]bool{}, users: map[plan.Owner]adopted{}}
 	f.trust = newTrust(q.Config, f.ledger, q.Now)
+	f.record(f.restore())
 	f.record(f.settle())
 	if q.Ask.Adopt {
 		f.record(f.adoptCA())
@@ -58,6 +61,25 @@ func (f *found) record(changes []ledger.Change) {
 	f.changes = append(f.changes, changes...)
 	f.ledger = f.ledger.With(changes...)
 	f.trust = newTrust(f.Config, f.ledger, f.Now)
+}
+
+// restore records again what issued.pem holds and index.txt lacks, because another
+// program has written an older copy of it. What was revoked of it is on the last CRL,
+// from which learn takes it; without one it cannot be told.
+func (f *found) restore() []ledger.Change {
+	if len(f.ledger.Rows()) == 0 || f.Have.CRL.Missing || f.Have.CRL.Damaged || f.Have.CRL.Err != nil {
+		return nil
+	}
+	var out []ledger.Change
+	for _, e := range f.ledger.Lost() {
+		cert, err := x509.ParseCertificate(e.DER)
+		if err != nil {
+			continue
+		}
+		f.restored = append(f.restored, e.Owner)
+		out = append(out, ledger.Restore{Owner: e.Owner, Cert: cert})
+	}
+	return out
 }
 
 // settle records what an authority has issued for a run that was killed, and revokes

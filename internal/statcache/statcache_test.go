@@ -44,7 +44,7 @@ func (p place) write(name, text string) {
 func (p place) lock(ctx context.Context) *outdir.Dir {
 	p.Helper()
 	time.Sleep(20 * time.Millisecond) // past the tick of the clock
-	dir, err := outdir.Lock(ctx, p.path, "test", 0)
+	dir, err := outdir.Lock(ctx, p.path, "test", 0, nil)
 	p.check(err)
 	return dir
 }
@@ -182,7 +182,7 @@ func TestNoTick(t *testing.T) {
 // A reader remembers nothing, and writes nothing.
 func TestAReader(t *testing.T) {
 	p := newPlace(t)
-	dir, err := outdir.Open(p.path)
+	dir, err := outdir.Open(p.path, nil)
 	p.check(err)
 	defer dir.Close()
 	c := Open(dir)
@@ -199,7 +199,7 @@ func TestAReader(t *testing.T) {
 
 // No directory has nothing to be known, and no other trouble.
 func TestNoDirectory(t *testing.T) {
-	dir, err := outdir.Open(filepath.Join(t.TempDir(), "none"))
+	dir, err := outdir.Open(filepath.Join(t.TempDir(), "none"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +283,7 @@ func TestCodec(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	dir, err := outdir.Lock(f.Context(), filepath.Join(f.TempDir(), "out"), "test", 0)
+	dir, err := outdir.Lock(f.Context(), filepath.Join(f.TempDir(), "out"), "test", 0, nil)
 	if err != nil {
 		f.Fatal(err)
 	}

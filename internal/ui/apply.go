@@ -34,14 +34,22 @@ type progress struct {
 	done []plan.Step
 }
 
-// Planned writes the notes. A refused plan is shown at once with its reasons,
+// Planned writes the notes, the first time. A refused plan is shown at once with its reasons,
 // since no step of it will be done.
 func (v *Apply) Planned(p *plan.Plan) {
-	v.groups = map[plan.Owner]*progress{}
+	again := v.groups != nil
+	for _, g := range v.order {
+		v.flush(g)
+	}
+	v.groups, v.order = map[plan.Owner]*progress{}, nil
 	if v.Quiet {
 		return
 	}
-	Notes(v.Err, v.ErrStyle, p.Notes)
+	if again {
+		fmt.Fprintln(v.Err, "note: another program has changed the CA database; the plan is made again")
+	} else {
+		Notes(v.Err, v.ErrStyle, p.Notes)
+	}
 	v.layout = newLayout(v.Out, v.OutStyle, p.Steps)
 	for _, g := range groups(p.Steps) {
 		if p.Refused() {
