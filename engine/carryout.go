@@ -206,8 +206,8 @@ func (c *carryOut) commit(done []*result) error {
 			batch.Remove(name)
 		}
 	}
-	// Until here all is in memory, and in staged files that nobody reads. A crash
-	// within: none of the batch, or all of it once the next run has its lock.
+	// Until here all is in memory. A crash within: none of the batch, or all of it once
+	// the next run has its lock.
 	if err := batch.Commit(); err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ type Certificate struct {
 type CertificateFile struct {
 	File
 	Cert  *Certificate        // the first; nil when missing or damaged
-	Alone bool                // the file holds Cert, as it would be written, and nothing else
+	Alone bool                // the file holds Cert, as it would be written but for line ends, and nothing else
 	All   []*x509.Certificate // what the file holds; nil where X509 of Cert is
 }
 

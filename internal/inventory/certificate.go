@@ -17,9 +17,15 @@ func certificates(f file) facts.CertificateFile {
 	}
 	if certs, err := pki.ParseCertificates(f.content.Data); err == nil && len(certs) > 0 {
 		c.Cert, c.All = factsOf(certs[0]), certs
-		c.Alone = bytes.Equal(f.content.Data, pki.EncodeCertificate(certs[0].Raw))
+		c.Alone = sameText(f.content.Data, pki.EncodeCertificate(certs[0].Raw))
 	}
 	return c
+}
+
+// sameText compares a text with one of ours. git may have put a carriage return at
+// every line end.
+func sameText(data, ours []byte) bool {
+	return bytes.Equal(data, ours) || bytes.Equal(bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")), ours)
 }
 
 func factsOf(c *x509.Certificate) *facts.Certificate {

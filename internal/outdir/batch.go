@@ -1,6 +1,7 @@
 package outdir
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -23,11 +24,16 @@ import (
 // calls. A release can be repeated without harm, and recovery is the same code.
 type Batch struct {
 	d     *Dir
-	stage string // the batch's own directory below db/stage, "" until something is staged
+	stage string // the batch's own directory below db/stage
 	ops   []op
-	n     int     // files staged
-	open  []*file // those that are not durable yet, as long as they are few
-	err   error
+	files []stagedFile
+}
+
+// stagedFile is a file that is written once it is known how many there are.
+type stagedFile struct {
+	name string
+	data []byte
+	mode fs.FileMode
 }
 
 // op is one line of the journal.
@@ -42,16 +48,14 @@ type op struct {
 
 const journalName = "journal"
 
-// Begin starts an empty batch.
-func (d *Dir) Begin() *Batch { return &Batch{d: d} }
+// Begin starts an empty batch. Its directory has a random name, which cannot collide
+// with the remains of a killed run.
+func (d *Dir) Begin() *Batch { return &Batch{d: d, stage: stageDir + "/" + rand.Text()} }
 
-// Put replaces or creates a file.
+// Put replaces or creates a file. The data must stay as it is until the batch is
+// committed.
 func (b *Batch) Put(name string, data []byte, mode fs.FileMode) {
-	from := b.stageFile(data, mode)
-	if b.err != nil {
-		return
-	}
-	o := op{Do: "put", Name: name, From: from, Mode: mode}
+	o := op{Do: "put", Name: name, From: b.stageFile(data, mode), Mode: mode}
 	if b.d.shared[name] != nil {
 		o.Sum = sumOf(data)
 	}
@@ -60,11 +64,10 @@ func (b *Batch) Put(name string, data []byte, mode fs.FileMode) {
 
 // Append adds to the end of a file of the given size in bytes, which is created
 // when the size is 0. A file that has grown meanwhile by anything but a part of
-// the same data is an error, and is left alone.
+// the same data is an error, and is left alone. The data must stay as it is until the
+// batch is committed.
 func (b *Batch) Append(name string, size int64, data []byte, mode fs.FileMode) {
-	if from := b.stageFile(data, mode); b.err == nil {
-		b.ops = append(b.ops, op{Do: "append", Name: name, From: from, At: size, Mode: mode})
-	}
+	b.ops = append(b.ops, op{Do: "append", Name: name, From: b.stageFile(data, mode), At: size, Mode: mode})
 }
 
 // Remove deletes a file, if it is there.
@@ -81,22 +84,8 @@ func (b *Batch) Chmod(name string, mode fs.FileMode) {
 }
 
 func (b *Batch) stageFile(data []byte, mode fs.FileMode) string {
-	if b.err != nil {
-		return ""
-	}
-	if b.stage == "" {
-		// A random name cannot collide with the remains of a killed run. A crash
-		// from here to the journal's rename leaves a directory without a journal,
-		// which the next writer sweeps: nothing has happened.
-		stage := stageDir + "/" + rand.Text()
-		if b.err = b.d.mkdir(stage, ModePrivate); b.err != nil {
-			return ""
-		}
-		b.stage = stage
-	}
-	from := b.stage + "/" + strconv.Itoa(b.n)
-	b.n++
-	b.err = b.write(from, data, mode)
+	from := b.stage + "/" + strconv.Itoa(len(b.files))
+	b.files = append(b.files, stagedFile{from, data, mode})
 	return from
 }
 
@@ -106,26 +95,15 @@ func (b *Batch) stageFile(data []byte, mode fs.FileMode) string {
 // The writer itself must not go on after an error: the directory may differ from
 // its view of it.
 func (b *Batch) Commit() error {
-	if b.err == nil && len(b.ops) == 0 {
+	if len(b.ops) == 0 {
 		return nil
 	}
-	if b.err == nil {
-		if name := b.d.Foreign(); name != "" {
-			b.err = &ErrForeign{name}
-		}
+	if err := b.d.clear(b.ops); err != nil {
+		return err
 	}
-	if b.err == nil {
-		b.err = b.d.clear(b.ops)
-	}
-	if b.err == nil && b.stage == "" {
-		b.stageFile(nil, ModeSecret) // the journal needs its directory
-	}
-	if b.err == nil {
-		b.err = b.writeJournal()
-	}
-	if b.err != nil {
+	if err := b.writeJournal(); err != nil {
 		b.discard()
-		return b.err
+		return err
 	}
 	return b.d.release(b.stage, b.ops)
 }
@@ -173,16 +151,16 @@ func (d *Dir) sameDevice(dir string) bool {
 
 // discard drops a batch that was not committed. If that fails, the next writer
 // sweeps a batch without a journal, and finishes one with a journal.
-func (b *Batch) discard() {
-	_ = b.close()
-	if b.stage != "" {
-		_ = b.d.drop(b.stage)
-	}
-}
+func (b *Batch) discard() { _ = b.d.drop(b.stage) }
 
 func (b *Batch) writeJournal() error {
 	text, err := json.Marshal(b.ops)
 	if err != nil {
+		return err
+	}
+	// A crash from here to the journal's rename leaves a directory without a journal,
+	// which the next writer sweeps: nothing has happened.
+	if err := b.d.mkdir(b.stage, ModePrivate); err != nil {
 		return err
 	}
 	above, err := b.makeDirs()
@@ -190,12 +168,12 @@ func (b *Batch) writeJournal() error {
 		return err
 	}
 	tmp := b.stage + "/" + journalName + ".new"
-	if err := b.write(tmp, append(text, '\n'), ModeSecret); err != nil {
+	// A journal must never exist without every file that it names.
+	if err := b.d.writeAll(b.stage, append(b.files, stagedFile{tmp, append(text, '\n'), ModeSecret})); err != nil {
 		return err
 	}
-	// A journal must never exist without every file that it names.
-	if err := b.syncStaged(); err != nil {
-		return err
+	if name := b.d.Foreign(); name != "" {
+		return &ErrForeign{name}
 	}
 	// The point of no return. After a crash before it the batch is swept. After a
 	// crash behind it the next writer releases the batch, and a reader sees it as
@@ -225,25 +203,35 @@ func (b *Batch) makeDirs() (above []string, err error) {
 	return above, nil
 }
 
-// write creates a file that must not exist, for [Batch.syncStaged] to make durable.
-// Its mode is never wider than mode, and is mode in the end, whatever the umask. A
-// crash leaves it empty, in part or whole, in a directory without a journal.
-func (b *Batch) write(name string, data []byte, mode fs.FileMode) error {
-	f, err := b.d.disk.create(name, os.O_WRONLY|os.O_EXCL, mode&ModeSecret)
-	if err == nil {
-		if err = f.write(data, 0); err == nil {
-			err = f.chmod(mode)
-		}
-		if err != nil {
-			f.f.Close()
-		} else {
-			err = b.keep(f)
+// writeAll creates files in a directory, where they must not exist, and makes files and
+// directory durable. A crash leaves some of them, empty, in part or whole.
+func (d *Dir) writeAll(dir string, files []stagedFile) error {
+	many := len(files) >= barrierFrom && hasBarrier
+	for _, f := range files {
+		if err := d.write(f, !many); err != nil {
+			return fmt.Errorf("%s: %w", d.join(f.name), bare(err))
 		}
 	}
+	if many {
+		return d.barrier()
+	}
+	return d.sync(dir)
+}
+
+// write creates a file. Its mode is never wider than the one it is to have, and is that
+// one in the end, whatever the umask. It is synced on the descriptor that wrote it.
+func (d *Dir) write(file stagedFile, sync bool) error {
+	f, err := d.disk.create(file.name, os.O_WRONLY|os.O_EXCL, file.mode&ModeSecret)
 	if err != nil {
-		return fmt.Errorf("%s: %w", b.d.join(name), bare(err))
+		return err
 	}
-	return nil
+	if err = f.write(file.data, 0); err == nil {
+		err = f.chmod(file.mode)
+	}
+	if err == nil && sync {
+		err = f.sync()
+	}
+	return cmp.Or(err, f.f.Close())
 }
 
 // dirMode is the mode of a directory that mtlsplan makes.

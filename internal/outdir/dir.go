@@ -5,7 +5,9 @@
 // finished by the next writer. Nothing outside the directory is reached, whatever
 // links are in it: every path goes through os.Root. The package refuses symbolic
 // links, hard links, fifos, devices and directories in the place of a file. On
-// file systems without flock it cannot exclude other writers, and fails.
+// file systems without flock it cannot exclude other writers, and fails. So it does
+// where secrets could not be kept: in the directory of another user, and on file
+// systems without modes.
 package outdir
 
 import (

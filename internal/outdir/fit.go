@@ -94,8 +94,8 @@ func userName(uid int) (person, sudo string) {
 // mode is wider, somebody may have changed it: then another file is made, empty, and
 // removed. A crash in here leaves that file, which the next writer sweeps.
 func (d *Dir) checkKeepsModes(lock *os.File) error {
-	if perm, err := permOf(lock); err != nil || perm&^ModeSecret == 0 {
-		return err
+	if perm, err := permOf(lock); err == nil && perm&^ModeSecret == 0 {
+		return nil
 	}
 	if err := d.mkdir(stageDir, ModePrivate); err != nil {
 		return err
@@ -106,12 +106,12 @@ func (d *Dir) checkKeepsModes(lock *os.File) error {
 	}
 	perm, err := permOf(probe.f)
 	probe.f.Close()
-	switch removeErr := d.disk.remove(probe.name); {
-	case err == nil && perm&^ModeSecret != 0:
+	if err := cmp.Or(err, d.disk.remove(probe.name)); err != nil {
+		return fmt.Errorf("%s: %w", d.join(stageDir), bare(err))
+	}
+	if perm&^ModeSecret != 0 {
 		return fmt.Errorf("output directory %s: %s keeps no modes, so that others could read keys (a file with mode %04o has %04o there): put the directory on another one",
 			d.path, d.fileSystem(), ModeSecret, perm)
-	case cmp.Or(err, removeErr) != nil:
-		return fmt.Errorf("%s: %w", d.join(stageDir), bare(cmp.Or(err, removeErr)))
 	}
 	return nil
 }
@@ -119,7 +119,7 @@ func (d *Dir) checkKeepsModes(lock *os.File) error {
 func permOf(f *os.File) (fs.FileMode, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return 0, bare(err)
+		return 0, err
 	}
 	return info.Mode().Perm(), nil
 }

@@ -40,8 +40,8 @@ func writers(t *testing.T) map[string]bool {
 }
 
 // A staged file is synced on the descriptor that wrote it: no other is sure to hear of
-// data that the kernel could not write. Many files have one barrier, and hold no
-// descriptors.
+// data that the kernel could not write. Many files have one barrier. None stays open,
+// so that a low limit of descriptors suffices for a batch of any size.
 func TestStagedFilesAreSyncedAsWritten(t *testing.T) {
 	defer func(has bool) { hasBarrier = has }(hasBarrier)
 	for _, c := range []struct {
@@ -49,7 +49,7 @@ func TestStagedFilesAreSyncedAsWritten(t *testing.T) {
 		files          int
 		syncs, syncfss int
 	}{
-		{true, 5, 6, 0}, {true, barrierFrom - 1, barrierFrom, 0}, {true, barrierFrom, 0, 1}, {true, 100, 0, 1}, {false, 100, 101, 0},
+		{true, 5, 6, 0}, {true, barrierFrom - 2, barrierFrom - 1, 0}, {true, barrierFrom - 1, 0, 1}, {true, 100, 0, 1}, {false, 100, 101, 0}, // with the journal
 	} {
 		t.Run(fmt.Sprint(c.files, c.barrier), func(t *testing.T) {
 			hasBarrier = c.barrier
@@ -82,7 +82,7 @@ func TestStagedFilesAreSyncedAsWritten(t *testing.T) {
 			if err := b.Commit(); err != nil {
 				t.Fatal(err)
 			}
-			if syncs != c.syncs || syncfss != c.syncfss || most > barrierFrom || len(writers(t)) > 0 {
+			if syncs != c.syncs || syncfss != c.syncfss || most > 1 || len(writers(t)) > 0 {
 				t.Errorf("%d syncs and %d barriers; at most %d files were open, and %d still are", syncs, syncfss, most, len(writers(t)))
 			}
 		})
