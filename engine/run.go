@@ -58,7 +58,8 @@ func (r *run) takeStock() (stock, error) {
 func (r *run) judge(have *facts.Inventory, led *ledger.Ledger, opt Options) stock {
 	return stock{have, led, policy.Judge(policy.Question{
 		Config: r.cfg, Have: have, Ledger: led, Now: opt.Now,
-		Ask: policy.Ask{Covers: opt.covers, Replace: opt.Replace, Reason: opt.Reason, Allow: opt.Allow, Adopt: opt.Adopt, AcceptClock: opt.AcceptClock},
+		Released: opt.Released,
+		Ask:      policy.Ask{Covers: opt.covers, Replace: opt.Replace, Reason: opt.Reason, Allow: opt.Allow, Adopt: opt.Adopt, AcceptClock: opt.AcceptClock},
 	})}
 }
 
@@ -85,6 +86,9 @@ func look(ctx context.Context, cfg *config.Config, opt Options) (p *plan.Plan, m
 		return nil, false, err
 	}
 	defer dir.Close()
+	if _, err := checkRehearsal(dir, opt); err != nil {
+		return nil, false, err
+	}
 	r := newRun(ctx, cfg, opt, dir)
 	defer r.in.Close()
 	st, err := r.takeStock()
@@ -112,7 +116,10 @@ func checkOnly(ctx context.Context, cfg *config.Config, opt Options) error {
 		return nil
 	}
 	known := Owners(cfg)
-	gone := slices.DeleteFunc(slices.Clone(opt.Only), func(o plan.Owner) bool { return slices.Contains(known, o) })
+	fits := func(pattern plan.Owner) bool {
+		return slices.ContainsFunc(known, func(o plan.Owner) bool { return o.Fits(pattern) })
+	}
+	gone := slices.DeleteFunc(slices.Clone(opt.Only), fits)
 	if len(gone) == 0 {
 		return nil
 	}
@@ -127,9 +134,15 @@ func checkOnly(ctx context.Context, cfg *config.Config, opt Options) error {
 	if err != nil {
 		return err
 	}
-	for _, owner := range gone {
-		if len(led.RowsOf(string(owner))) == 0 {
-			return &UnknownOwnerError{Owner: owner}
+	known = nil
+	for _, owner := range led.Owners() {
+		if ledger.IsUser(owner) {
+			known = append(known, plan.Owner(owner))
+		}
+	}
+	for _, pattern := range gone {
+		if !fits(pattern) {
+			return &UnknownOwnerError{Owner: pattern}
 		}
 	}
 	return nil
@@ -142,6 +155,9 @@ func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Re
 	if err := checkOnly(ctx, cfg, opt); err != nil {
 		return nil, err
 	}
+	if err := refuseEarly(cfg, opt); err != nil {
+		return nil, err
+	}
 	// This finishes what an interrupted run had committed. A crash: the next run
 	// does so.
 	dir, err := outdir.Lock(ctx, cfg.Output, holder(opt.Command), opt.LockTimeout)
@@ -152,6 +168,9 @@ func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Re
 		return nil, err
 	}
 	defer dir.Close()
+	if err := rehearse(dir, opt); err != nil {
+		return nil, err
+	}
 	r := newRun(ctx, cfg, opt, dir)
 	defer r.in.Close()
 	report, err := r.apply(w)

@@ -25,7 +25,7 @@ type Ask struct {
 	Reason      string                // of Replace: a name from RFC 5280 section 5.3.1
 	Allow       int                   // how many users may be shut out, beyond what the guard allows
 	Adopt       bool                  // take over files that the ledger knows nothing of
-	AcceptClock bool                  // go on although the clock is behind the directory's own past
+	AcceptClock bool                  // go on although the clock is behind
 }
 
 // Question is everything that a judgement depends on.
@@ -35,6 +35,8 @@ type Question struct {
 	Ledger *ledger.Ledger
 	Now    time.Time
 	Ask    Ask
+
+	Released time.Time // when the program was released: no true clock is before that
 }
 
 // Verdict is a plan with what it takes to carry it out.
