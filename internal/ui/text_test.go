@@ -183,7 +183,7 @@ func TestTotals(t *testing.T) {
 			"Plan: 2 to create, 0 unchanged. 2 users must import a new .p12.",
 			"Applied: 2 not done, 0 unchanged."},
 		{plan.Plan{Steps: []plan.Step{create, refuse}}, nil, nil,
-			"Plan: 1 refused, 1 to create, 0 unchanged. 1 user must import a new .p12.",
+			"Refused: 1 step must not be applied, so apply would change nothing.",
 			"Refused: 1 step must not be applied, so nothing was changed."},
 	} {
 		if got := PlanTotals(&c.plan); got != c.want {
