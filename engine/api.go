@@ -29,6 +29,8 @@ type Options struct {
 	Parallel    int           // how many owners are worked on at a time; less than 1: as many as there are cores
 	LookupEnv   func(string) (string, bool)
 
+	Warnings []plan.Note // what the caller had to say of the spec, for the memory of later runs
+
 	// Reading, if set, gets the number of users whose files have been read, and the
 	// total to read; users known from the cache do not count. It is called from one
 	// goroutine at a time.

@@ -179,6 +179,10 @@ func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Re
 		// leaves no trace.
 		r.in.KeepOpened()
 	}
+	if report != nil {
+		// Last of all: the time of the lock file is the clock that the cache goes by.
+		r.remember(report, err)
+	}
 	return report, err
 }
 

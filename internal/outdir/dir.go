@@ -41,6 +41,7 @@ type Dir struct {
 	path    string
 	disk    disk
 	lock    *os.File // nil for a reader
+	holder  string   // of the lock, one line
 	pending view     // a committed batch that no writer has finished yet
 	opened  string   // of a reader: the moment at which it was opened
 }
