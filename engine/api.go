@@ -16,15 +16,20 @@ import (
 // Options are what a run is asked beside its spec.
 type Options struct {
 	Now         time.Time     // taken for the present everywhere, also in what is issued
-	Only        []plan.Owner  // the owners to act on; empty: all
+	Only        []plan.Owner  // the owners to act on, or patterns of them: [plan.Owner.Fits]; empty: all
 	LockTimeout time.Duration // how long to wait for another run; 0: not at all
 	Replace     []plan.Owner  // users to rekey now, revoking what they have
 	Reason      string        // RFC 5280 reason of Replace
 	Allow       int           // revocations allowed beyond the guard: --allow-revocations
 	Adopt       bool          // take over files that the ledger knows nothing of
-	AcceptClock bool          // go on although the clock is behind the directory's own past
+	AcceptClock bool          // go on although the clock is behind the directory's own past, or the program's release
+	Released    time.Time     // when the program was released; a clock before that is behind
+	Dated       bool          // Now is not the clock's: --at
+	Rehearsal   bool          // the directory is one to rehearse in, or becomes one: --rehearsal
 	Parallel    int           // how many owners are worked on at a time; less than 1: as many as there are cores
 	LookupEnv   func(string) (string, bool)
+
+	Warnings []plan.Note // what the caller had to say of the spec, for the memory of later runs
 
 	// Reading, if set, gets the number of users whose files have been read, and the
 	// total to read; users known from the cache do not count. It is called from one
@@ -48,7 +53,7 @@ func (o Options) covers(owner plan.Owner) bool {
 	if o.scope != nil {
 		return o.scope(owner)
 	}
-	return len(o.Only) == 0 || slices.Contains(o.Only, owner)
+	return len(o.Only) == 0 || slices.ContainsFunc(o.Only, owner.Fits)
 }
 
 // Watcher hears what an apply does, from one goroutine at a time.
@@ -73,7 +78,8 @@ type LockedError struct {
 
 func (e *LockedError) Error() string { return e.Dir + ": another run holds the lock: " + e.Holder }
 
-// UnknownOwnerError says that neither spec nor ledger knows an owner.
+// UnknownOwnerError says that neither spec nor ledger knows an owner, or one who fits
+// a pattern.
 type UnknownOwnerError struct{ Owner plan.Owner }
 
 func (e *UnknownOwnerError) Error() string { return "no such owner: " + string(e.Owner) }

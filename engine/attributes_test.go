@@ -95,7 +95,7 @@ var mutations = []mutation{
 	{block: "user", attribute: "overlap", after: `"9d"`, history: []int{0, 340}, day: 350, steps: []string{
 		"user.ann revoke : overlap-over(overlap)", "crl.m reissue crl: revoked", "nginx.m rebuild site: upstream"}},
 
-	{block: "guard", attribute: "max_revocations", after: "0", gone: "bob", steps: []string{"ca.m refuse : removed(guard.max_revocations)", "user.bob retire key csr crt p12 pass: removed(serial)"}},
+	{block: "guard", attribute: "max_revocations", after: "0", gone: "bob", steps: []string{"ca.m refuse : removed(guard.max_revocations)"}},
 	{block: "guard", attribute: "max_revocations", after: "2", gone: "bob", steps: []string{
 		"user.bob retire key csr crt p12 pass: removed(serial)", "crl.m reissue crl: revoked", "nginx.m rebuild site: upstream"}},
 	{block: "guard", attribute: "max_revocations", after: "0"},

@@ -76,6 +76,18 @@ func spares(name string) bool {
 	return slices.Contains([]string{cacheName, "db/stage/cache"}, name)
 }
 
+// spared reports whether the k-th change may fail without a word: it is of the cache, or of
+// the lock file once the lock is taken, which then only tells the time and remembers notes.
+func (s *scene) spared(k int) bool {
+	c, written := s.changes[k-1], 0
+	for _, before := range s.changes[:k-1] {
+		if before.Name == "db/lock" && before.Do != "create" {
+			written++
+		}
+	}
+	return spares(c.Name) || c.Name == "db/lock" && written >= 2
+}
+
 // transient reports whether a path is not a part of a run's lasting result.
 func transient(name string) bool {
 	return name == "db/lock" || spares(name) || name == "db/stage" || strings.HasPrefix(name, "db/stage/")

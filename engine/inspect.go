@@ -10,7 +10,6 @@ import (
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
-	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/policy"
@@ -20,7 +19,7 @@ import (
 // RenderSite renders a site of the spec as it would be with what the
 // directory holds now. It needs no passphrase and no directory.
 func RenderSite(ctx context.Context, cfg *config.Config, opt Options, site config.Site) ([]render.File, error) {
-	dir, err := outdir.Open(cfg.Output, ledger.Shared())
+	dir, err := openDir(cfg.Output)
 	if err != nil {
 		return nil, err
 	}
@@ -37,9 +36,10 @@ func RenderSite(ctx context.Context, cfg *config.Config, opt Options, site confi
 	return policy.RenderSite(cfg, site, policy.Refused(st.have.CRL, barred), trust.Certificates()), nil
 }
 
-// Inspect returns one owner of the spec in full: a user or the CA.
+// Inspect returns one owner in full: a user of the spec or of the CA database, or
+// the CA.
 func Inspect(ctx context.Context, cfg *config.Config, opt Options, owner plan.Owner) (*plan.Details, error) {
-	dir, err := outdir.Open(cfg.Output, ledger.Shared())
+	dir, err := openDir(cfg.Output)
 	if err != nil {
 		return nil, err
 	}
@@ -57,9 +57,7 @@ func Inspect(ctx context.Context, cfg *config.Config, opt Options, owner plan.Ow
 			d.Failures = append(d.Failures, f)
 		}
 	}
-	if i := slices.IndexFunc(st.verdict.Plan.Steps, func(s plan.Step) bool { return s.Owner == owner }); i >= 0 {
-		d.Step = &st.verdict.Plan.Steps[i]
-	}
+	d.Step = pendingStep(st.verdict.Plan, owner)
 	for _, row := range st.verdict.Ledger.RowsOf(string(owner)) {
 		d.Issued = append(d.Issued, issuedDetail(row, r.opt.Now))
 	}
@@ -69,8 +67,23 @@ func Inspect(ctx context.Context, cfg *config.Config, opt Options, owner plan.Ow
 		show.ca(st)
 	case st.have.Users.Len() > 0:
 		show.user(st.have.Users.User(0), &cfg.Users[st.have.Users.Spec(0)])
+	default:
+		err = show.departed(r, st)
 	}
-	return d, nil
+	return d, err
+}
+
+// pendingStep is what apply would do for an owner, nil for nothing; where the plan
+// is refused, the refusal, whose ever it is.
+func pendingStep(p *plan.Plan, owner plan.Owner) *plan.Step {
+	i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Owner == owner })
+	if i < 0 && p.Refused() {
+		i = 0
+	}
+	if i < 0 {
+		return nil
+	}
+	return &p.Steps[i]
 }
 
 // details fills [plan.Details].

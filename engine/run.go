@@ -55,10 +55,14 @@ func (r *run) takeStock() (stock, error) {
 	return r.judge(have, led, r.opt), nil
 }
 
+// openDir opens an output directory for reading.
+func openDir(output string) (*outdir.Dir, error) { return outdir.Open(output, ledger.Shared()) }
+
 func (r *run) judge(have *facts.Inventory, led *ledger.Ledger, opt Options) stock {
 	return stock{have, led, policy.Judge(policy.Question{
 		Config: r.cfg, Have: have, Ledger: led, Now: opt.Now,
-		Ask: policy.Ask{Covers: opt.covers, Replace: opt.Replace, Reason: opt.Reason, Allow: opt.Allow, Adopt: opt.Adopt, AcceptClock: opt.AcceptClock},
+		Released: opt.Released,
+		Ask:      policy.Ask{Covers: opt.covers, Replace: opt.Replace, Reason: opt.Reason, Allow: opt.Allow, Adopt: opt.Adopt, AcceptClock: opt.AcceptClock},
 	})}
 }
 
@@ -80,11 +84,14 @@ func NewPlan(ctx context.Context, cfg *config.Config, opt Options) (*plan.Plan, 
 // may compare files and records of two moments: then it is worth another look,
 // above all when it accuses somebody.
 func look(ctx context.Context, cfg *config.Config, opt Options) (p *plan.Plan, moved bool, err error) {
-	dir, err := outdir.Open(cfg.Output, ledger.Shared())
+	dir, err := openDir(cfg.Output)
 	if err != nil {
 		return nil, false, err
 	}
 	defer dir.Close()
+	if _, err := checkRehearsal(dir, opt); err != nil {
+		return nil, false, err
+	}
 	r := newRun(ctx, cfg, opt, dir)
 	defer r.in.Close()
 	st, err := r.takeStock()
@@ -112,11 +119,14 @@ func checkOnly(ctx context.Context, cfg *config.Config, opt Options) error {
 		return nil
 	}
 	known := Owners(cfg)
-	gone := slices.DeleteFunc(slices.Clone(opt.Only), func(o plan.Owner) bool { return slices.Contains(known, o) })
+	fits := func(pattern plan.Owner) bool {
+		return slices.ContainsFunc(known, func(o plan.Owner) bool { return o.Fits(pattern) })
+	}
+	gone := slices.DeleteFunc(slices.Clone(opt.Only), fits)
 	if len(gone) == 0 {
 		return nil
 	}
-	dir, err := outdir.Open(cfg.Output, ledger.Shared())
+	dir, err := openDir(cfg.Output)
 	if err != nil {
 		return err
 	}
@@ -127,9 +137,15 @@ func checkOnly(ctx context.Context, cfg *config.Config, opt Options) error {
 	if err != nil {
 		return err
 	}
-	for _, owner := range gone {
-		if len(led.RowsOf(string(owner))) == 0 {
-			return &UnknownOwnerError{Owner: owner}
+	known = nil
+	for _, owner := range led.Owners() {
+		if ledger.IsUser(owner) {
+			known = append(known, plan.Owner(owner))
+		}
+	}
+	for _, pattern := range gone {
+		if !fits(pattern) {
+			return &UnknownOwnerError{Owner: pattern}
 		}
 	}
 	return nil
@@ -142,6 +158,9 @@ func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Re
 	if err := checkOnly(ctx, cfg, opt); err != nil {
 		return nil, err
 	}
+	if err := refuseEarly(cfg, opt); err != nil {
+		return nil, err
+	}
 	// This finishes what an interrupted run had committed. A crash: the next run
 	// does so.
 	dir, err := outdir.Lock(ctx, cfg.Output, holder(opt.Command), opt.LockTimeout, ledger.Shared())
@@ -152,6 +171,9 @@ func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Re
 		return nil, err
 	}
 	defer dir.Close()
+	if err := rehearse(dir, opt); err != nil {
+		return nil, err
+	}
 	r := newRun(ctx, cfg, opt, dir)
 	defer r.in.Close()
 	report, err := r.apply(w)
@@ -159,6 +181,10 @@ func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Re
 		// A file that was opened need not be opened again. A run that could not begin
 		// leaves no trace.
 		r.in.KeepOpened()
+	}
+	if report != nil {
+		// Last of all: the time of the lock file is the clock that the cache goes by.
+		r.remember(report, err)
 	}
 	return report, err
 }

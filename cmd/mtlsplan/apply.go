@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
 	"mtlsplan/engine"
@@ -22,37 +24,56 @@ func (a *app) applyCmd() *cobra.Command {
 		Long: `Makes a plan, carries it out, and prints each step when its files are in place.
 A second run has nothing to do. An owner that fails is left as it was, and the
 others go on (exit 3). After an interruption, run apply again: it finishes the
-interrupted run.`,
+interrupted run.
+
+From cron, reload the proxy after exit codes 0 and 3: after 3 everything is done
+but for the owners named. Where the site names copies of files, copy them first.
+
+--rehearsal --at DATE works as if DATE had come, and marks the output directory
+in db/rehearsal: what it holds is not for use, and no other apply or plan works
+on it from then on.`,
 		Example: `  mtlsplan apply
   mtlsplan apply --only user.mmuser staff.hcl
-  mtlsplan apply --lock-timeout 30s --format json   # from cron
-  mtlsplan apply --output /tmp/rehearsal --at 2027-06-01`,
+  mtlsplan apply --replace 'user.*' --reason keyCompromise
+  mtlsplan apply -q; s=$?                                         # from cron
+  case $s in 0|3) nginx -t -q && systemctl reload nginx || s=1;; esac; exit $s
+  mtlsplan apply --rehearsal --at 2027-06-01 --output /tmp/rehearsal`,
 		Args:              atMostOneFile,
 		ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := a.loadSpec(specArg(args))
+			cfg, src, warnings, err := a.readSpec(specArg(args))
 			if err != nil {
 				return err
+			}
+			known := func(plan.Note) bool { return false }
+			if a.quiet {
+				known = engine.LastRun(cfg.Output).Told
 			}
 			opt, err := a.options(cfg, flags, "apply")
+			for _, d := range warnings {
+				opt.Warnings = append(opt.Warnings, warningNote(d))
+			}
+			a.explain(src, slices.DeleteFunc(warnings, func(d *hcl.Diagnostic) bool { return known(warningNote(d)) }))
 			if err != nil {
 				return err
 			}
-			return a.apply(cmd, cfg, opt)
+			return a.apply(cmd, cfg, opt, known)
 		},
 	}
 	a.addRunFlags(cmd, &flags)
-	cmd.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "print nothing when there is nothing to do, and no warnings; for cron")
+	cmd.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "print only failures, changes, and the notes and warnings that the last run did not give; for cron")
 	return cmd
 }
 
-func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options) error {
+// apply is the run. What is known of its notes is not said again.
+func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options, known func(plan.Note) bool) error {
 	view := &ui.Apply{
 		Out:        a.stdout,
 		Err:        a.stderr,
 		OutStyle:   ui.StyleFor(a.stdout, a.lookupEnv),
 		ErrStyle:   ui.StyleFor(a.stderr, a.lookupEnv),
 		Quiet:      a.documents(),
+		Known:      known,
 		Passphrase: passphrasePath(cfg),
 	}
 	var watcher engine.Watcher = view
@@ -64,7 +85,8 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options) er
 	collectFor(len(cfg.Users), a.lookupEnv)
 	report, err := engine.Apply(cmd.Context(), cfg, opt, watcher)
 	bar.Close()
-	if a.quiet && report != nil && report.Plan != nil && report.Plan.Empty() && len(report.Failures) == 0 && err == nil {
+	if a.quiet && err == nil && report.Plan.Empty() && len(report.Failures) == 0 &&
+		!(a.documents() && slices.ContainsFunc(report.Plan.Notes, func(n plan.Note) bool { return !known(n) })) {
 		return nil
 	}
 	if err != nil {
@@ -83,15 +105,16 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options) er
 			}
 		}
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	a.next(report, cfg)
+	switch {
 	case report.Plan.Refused():
 		return exitStatus(exitRefused)
 	case len(report.Failures) > 0:
 		return exitStatus(exitIncomplete)
 	}
-	a.nextStep(report)
 	return nil
 }
 
@@ -106,25 +129,26 @@ func (a *app) progress(opt *engine.Options) *ui.Progress {
 	return bar
 }
 
-// nextStep tells a person at a terminal what to give a new user.
-func (a *app) nextStep(report *engine.Report) {
+// next tells a person at a terminal what is left to do.
+func (a *app) next(report *engine.Report, cfg *spec.Config) {
 	if a.documents() || !ui.IsTerminal(a.stdout) {
 		return
 	}
-	for _, s := range report.Done {
-		if s.Reimport {
-			fmt.Fprintln(a.stderr, "Next: give each user the .p12, and its passphrase by a different channel.")
-			return
-		}
+	for _, line := range ui.Next(report.Done, cfg, shortPath()) {
+		fmt.Fprintln(a.stderr, line)
 	}
 }
 
-// passphrasePath returns where the generated passphrase of an owner lies,
-// relative to the working directory if that is shorter.
+// passphrasePath returns where the generated passphrase of an owner lies.
 func passphrasePath(cfg *spec.Config) func(plan.Owner) string {
+	short := shortPath()
+	return func(owner plan.Owner) string { return short(engine.PassphraseFile(cfg, owner)) }
+}
+
+// shortPath makes a path relative to the working directory if that is shorter.
+func shortPath() func(string) string {
 	here, _ := os.Getwd() // without it the path stays absolute
-	return func(owner plan.Owner) string {
-		path := engine.PassphraseFile(cfg, owner)
+	return func(path string) string {
 		if rel, err := filepath.Rel(here, path); err == nil && len(rel) < len(path) {
 			return rel
 		}

@@ -121,7 +121,7 @@ func (c *cage) run(words ...string) int {
 	}
 	fmt.Fprintf(&c.said, "\n$ mtlsplan %s\n", strings.Join(words, " "))
 	return run(c.t.Context(), args, process{strings.NewReader(""), &c.said, &c.said,
-		func(name string) (string, bool) { s, ok := c.env[name]; return s, ok }, time.Now})
+		func(name string) (string, bool) { s, ok := c.env[name]; return s, ok }, time.Now, scriptsReleased})
 }
 
 // canaries are all secrets that exist by now: those of the sources, generated ones, and
@@ -183,11 +183,11 @@ func (c *cage) search() {
 // spoken are command lines of every command: each flag is in one of them. Formats are
 // tried separately.
 var spoken = map[string][]string{
-	"plan": {"plan SPEC", "plan SPEC --detailed-exitcode", "plan SPEC --at 2027-06-01 --accept-clock", "plan SPEC --only user.ann", "plan SPEC --only nobody",
+	"plan": {"plan SPEC", "plan SPEC --detailed-exitcode", "plan SPEC --at 2027-06-01 --accept-clock", "plan SPEC --rehearsal", "plan SPEC --only user.ann", "plan SPEC --only nobody",
 		"plan SPEC --replace user.bob --reason keyCompromise", "plan SPEC --reason x", "plan SPEC --allow-revocations 3 --adopt --lock-timeout 1ms --parallel 1", "plan SPEC --output OUT"},
 	"apply": {"apply SPEC", "apply SPEC --quiet", "apply SPEC --only user.ann", "apply SPEC --replace user.bob --reason keyCompromise", "apply SPEC --allow-revocations 3",
-		"apply SPEC --adopt --lock-timeout 1ms --parallel 1", "apply SPEC --at 2027-06-01 --output OUT", "apply SPEC --accept-clock"},
-	"show":       {"show SPEC ann", "show SPEC user.cat", "show SPEC ca.m", "show SPEC nobody"},
+		"apply SPEC --adopt --lock-timeout 1ms --parallel 1", "apply SPEC --rehearsal --at 2027-06-01 --output OUT", "apply SPEC --at +30d", "apply SPEC --accept-clock"},
+	"show":       {"show SPEC ann", "show SPEC user.cat --at +30d", "show SPEC ca.m", "show SPEC nobody"},
 	"render":     {"render SPEC", "render SPEC m", "render SPEC nosite"},
 	"validate":   {"validate SPEC", "validate SPEC --output OUT"},
 	"fmt":        {"fmt SPEC --check --diff", "fmt SPEC --diff --check"},

@@ -39,6 +39,8 @@ func fileDocs(p page) {
 		{"secrets/", "0700", "Generated passphrases, one a file: `ca.NAME.pass`, `USER-NAME.pass`."},
 		{"db/", "0700", "The CA database, in OpenSSL's own formats, and `issued.pem`: every certificate ever issued. Keep it: it cannot be made again."},
 		{"db/rendered", "0600", "A checksum of each rendered file, as `sha256sum` writes them: a file whose checksum differs was changed by hand."},
+		{"db/lock", "0600", "Names the run at work, and keeps when one ended well and what the last one said. It may be deleted while no run is at work."},
+		{"db/rehearsal", "0600", "Marks a directory that was rehearsed in: only `--rehearsal` goes on in it."},
 		{"db/cache", "0600", "A memory of the last run's reading, so that an unchanged file is not opened again. It may be deleted: the next run is slower."},
 	})
 }

@@ -307,7 +307,7 @@ func (tr *trial) run(command string, args ...string) int {
 	words := append([]string{command, filepath.Join(tr.dir, "m.hcl"), "--output", filepath.Join(tr.dir, "out")}, args...)
 	tr.out.Reset()
 	defer func() { tr.said.Write(tr.out.Bytes()) }()
-	return run(tr.t.Context(), words, process{strings.NewReader(""), &tr.out, &tr.said, func(name string) (string, bool) { return "pass phrase", name == "P" }, time.Now})
+	return run(tr.t.Context(), words, process{strings.NewReader(""), &tr.out, &tr.said, func(name string) (string, bool) { return "pass phrase", name == "P" }, time.Now, scriptsReleased})
 }
 
 // valid reports whether the spec is valid. If it is not, every problem must have a

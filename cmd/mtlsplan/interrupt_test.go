@@ -50,7 +50,7 @@ func TestInterruptedApplyIsFinishedByTheNext(t *testing.T) {
 	}
 	mtlsplan := func(ctx context.Context, before func(), args ...string) (code int, stdout, stderr string) {
 		out, talk := &hook{before: before}, &bytes.Buffer{}
-		code = run(ctx, append(args, file), process{strings.NewReader(""), out, talk, os.LookupEnv, time.Now})
+		code = run(ctx, append(args, file), process{strings.NewReader(""), out, talk, os.LookupEnv, time.Now, scriptsReleased})
 		return code, out.String(), talk.String()
 	}
 	never := func() {}
@@ -119,7 +119,7 @@ func TestInterruptedApplyIsOneDocument(t *testing.T) {
 	}()
 	var out, talk bytes.Buffer
 	args := []string{"apply", "--format", "json", file}
-	if code := run(ctx, args, process{strings.NewReader(""), &out, &talk, os.LookupEnv, time.Now}); code != exitInterrupt {
+	if code := run(ctx, args, process{strings.NewReader(""), &out, &talk, os.LookupEnv, time.Now, scriptsReleased}); code != exitInterrupt {
 		t.Errorf("exit %d", code)
 	}
 	if err := checkDocument(args, out.Bytes()); err != nil {

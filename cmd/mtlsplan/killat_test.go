@@ -144,7 +144,7 @@ func (s *sweeper) sweep(name string, h harm) (string, error) {
 // run applies the spec under a strike.
 func (s *sweeper) run(dir string, strike killat.Strike) (killat.Result, string, string, error) {
 	var stdout, stderr bytes.Buffer
-	cmd := exec.Command(s.program, "apply", s.spec, "--output", dir, "--at", s.at)
+	cmd := exec.Command(s.program, "apply", s.spec, "--output", dir, "--rehearsal", "--at", s.at)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	r, err := killat.Run(cmd, strike)
 	return r, stdout.String(), stderr.String(), err
@@ -153,8 +153,8 @@ func (s *sweeper) run(dir string, strike killat.Strike) (killat.Result, string, 
 // next is a later run: the same code, in this process.
 func (s *sweeper) next(dir, command string, more ...string) (int, string) {
 	var out bytes.Buffer
-	args := append([]string{command, s.spec, "--output", dir, "--at", s.at}, more...)
-	code := run(context.Background(), args, process{strings.NewReader(""), &out, &out, os.LookupEnv, time.Now})
+	args := append([]string{command, s.spec, "--output", dir, "--rehearsal", "--at", s.at}, more...)
+	code := run(context.Background(), args, process{strings.NewReader(""), &out, &out, os.LookupEnv, time.Now, scriptsReleased})
 	return code, out.String()
 }
 

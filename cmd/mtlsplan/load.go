@@ -14,21 +14,34 @@ import (
 // loadSpec reads the spec that a command works on, prints its warnings, and puts
 // --output into place. An invalid one is a [specError].
 func (a *app) loadSpec(file string) (*spec.Config, error) {
+	cfg, src, diags, err := a.readSpec(file)
+	a.explain(src, diags)
+	return cfg, err
+}
+
+// readSpec is loadSpec, but for the printing.
+func (a *app) readSpec(file string) (*spec.Config, *spec.Sources, hcl.Diagnostics, error) {
 	cfg, src, diags := spec.Load(file)
 	if diags.HasErrors() {
-		return nil, invalidSpec(file, src, diags)
-	}
-	if !a.quiet {
-		a.explain(src, diags)
+		return nil, nil, nil, invalidSpec(file, src, diags)
 	}
 	if a.output != "" {
 		dir, err := filepath.Abs(a.output)
 		if err != nil {
-			return nil, err
+			return nil, nil, nil, err
 		}
 		cfg.Output = dir
 	}
-	return cfg, nil
+	return cfg, src, diags, nil
+}
+
+// warningNote is a warning of a spec as a run remembers it.
+func warningNote(d *hcl.Diagnostic) plan.Note {
+	n := plan.Note{Warning: true, Message: d.Summary + ": " + d.Detail}
+	if d.Subject != nil {
+		n.Message = d.Subject.Filename + ": " + n.Message
+	}
+	return n
 }
 
 // specError holds what is wrong with a spec.

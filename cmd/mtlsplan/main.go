@@ -31,12 +31,18 @@ type process struct {
 	stderr    io.Writer
 	lookupEnv func(string) (string, bool)
 	now       func() time.Time // called once a run
+	released  time.Time        // no true clock is before this
 }
 
-func main() { os.Exit(live(os.Stdout)) }
+// released is when this version was released. A computer whose clock says less has
+// not heard of the time yet.
+var released = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
-// live is the program in its process, but for where its answers go.
-func live(stdout io.Writer) int {
+func main() { os.Exit(live(os.Stdout, released)) }
+
+// live is the program in its process, but for where its answers go and when it was
+// released.
+func live(stdout io.Writer, released time.Time) int {
 	harden()
 	// Caught, so that a reader that goes away (plan | head) is a write error and
 	// does not kill an apply half way; not ignored, since programs that are
@@ -51,5 +57,5 @@ func live(stdout io.Writer) int {
 	// that.
 	context.AfterFunc(ctx, stop)
 	defer stop()
-	return run(ctx, os.Args[1:], process{os.Stdin, stdout, os.Stderr, os.LookupEnv, time.Now})
+	return run(ctx, os.Args[1:], process{os.Stdin, stdout, os.Stderr, os.LookupEnv, time.Now, released})
 }

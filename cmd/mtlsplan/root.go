@@ -22,7 +22,7 @@ type app struct {
 	started time.Time // now, read once
 	output  string    // --output: instead of the spec's, relative to the working directory
 	format  string    // --format: text, json or yaml
-	quiet   bool      // --quiet of apply: no warnings of the spec, nothing where there is nothing to do
+	quiet   bool      // --quiet of apply: nothing that the last run has said, nothing where there is nothing to do
 
 	answered bool // a document has been written
 }

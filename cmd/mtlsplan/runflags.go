@@ -24,19 +24,21 @@ type runFlags struct {
 	adopt       bool
 	lockTimeout time.Duration
 	acceptClock bool
+	rehearsal   bool
 	parallel    int
 }
 
 func (a *app) addRunFlags(cmd *cobra.Command, f *runFlags) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.at, "at", "", "act as if now were `DATE`: YYYY-MM-DD (midnight UTC) or RFC 3339")
-	flags.StringArrayVar(&f.only, "only", nil, "act only on this `OWNER`, as in user.NAME; may be repeated")
-	flags.StringArrayVar(&f.replace, "replace", nil, "give this `OWNER`, as in user.NAME, a new key now and revoke its certificates; may be repeated")
+	addDate(cmd, &f.at)
+	flags.BoolVar(&f.rehearsal, "rehearsal", false, "rehearse in this output directory: apply marks it, and no run in earnest works on it from then on")
+	flags.StringArrayVar(&f.only, "only", nil, "act only on this `OWNER`, as in user.NAME, or on those who fit a pattern, as in 'user.*'; may be repeated")
+	flags.StringArrayVar(&f.replace, "replace", nil, "give this `OWNER`, as in user.NAME, or those who fit a pattern, a new key now and revoke the certificates they had; may be repeated")
 	flags.StringVar(&f.reason, "reason", "", "RFC 5280 `REASON` for which --replace revokes, such as keyCompromise; superseded if left out")
 	flags.IntVar(&f.allow, "allow-revocations", 0, "allow this run to leave up to `N` users without a valid certificate, even if the guard would refuse")
 	flags.BoolVar(&f.adopt, "adopt", false, "take over files made by hand that are not in the CA database")
 	flags.DurationVar(&f.lockTimeout, "lock-timeout", 0, "wait up to `DURATION`, as in 30s, for another apply to end; plan takes no lock and never waits")
-	flags.BoolVar(&f.acceptClock, "accept-clock", false, "go on without a warning even if the clock is behind dates recorded in the directory")
+	flags.BoolVar(&f.acceptClock, "accept-clock", false, "go on without a warning even if the clock is behind dates recorded in the directory, or behind the release of mtlsplan")
 	flags.IntVar(&f.parallel, "parallel", 0, "work on `N` users at a time; 0 means one for each core")
 	for _, name := range []string{"only", "replace"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -52,6 +54,8 @@ func (a *app) options(cfg *spec.Config, f runFlags, command string) (engine.Opti
 		Now:         a.started,
 		LockTimeout: f.lockTimeout,
 		AcceptClock: f.acceptClock,
+		Released:    a.released,
+		Rehearsal:   f.rehearsal,
 		Adopt:       f.adopt,
 		Parallel:    f.parallel,
 		LookupEnv:   a.lookupEnv,
@@ -64,25 +68,39 @@ func (a *app) options(cfg *spec.Config, f runFlags, command string) (engine.Opti
 		return opt, usageError("--parallel %d: give the number of users to work on at a time", f.parallel)
 	}
 	if f.at != "" {
-		at, err := parseDate(f.at)
+		at, err := parseDate(f.at, a.started)
 		if err != nil {
 			return opt, err
 		}
-		opt.Now = at
+		opt.Now, opt.Dated = at, true
 	}
-	known := engine.Owners(cfg)
-	for _, name := range f.only {
-		owner := plan.Owner(name)
-		if !slices.Contains(known, owner) && !strings.HasPrefix(name, "user.") {
-			return opt, noSuchOwner("--only", owner, cfg)
+	if command == "apply" && opt.Dated && !f.rehearsal {
+		return opt, usageError("--at makes apply a rehearsal, and the directory is of no use afterwards: copy it and say --rehearsal --at %s --output COPY; mtlsplan plan --at %s says what would be due and changes nothing", f.at, f.at)
+	}
+	var err error
+	if opt.Only, err = patterns("--only", f.only); err != nil {
+		return opt, err
+	}
+	return opt, f.replacement(&opt, cfg)
+}
+
+// patterns are the owners, or patterns of them, that a flag gives.
+func patterns(flag string, given []string) (list []plan.Owner, err error) {
+	for _, text := range given {
+		pattern := plan.Owner(text)
+		if err := plan.CheckPattern(pattern); err != nil {
+			return nil, usageError("%s %q: this pattern is malformed: close its [ and end it with no backslash, as in 'user.[a-c]*'", flag, text)
 		}
-		opt.Only = append(opt.Only, owner) // a departed user is known to the CA database alone
+		list = append(list, pattern)
 	}
-	return opt, f.replacement(&opt, cfg, known)
+	return list, nil
 }
 
 // noSuchOwner suggests the owners that may have been meant.
 func noSuchOwner(flag string, owner plan.Owner, cfg *spec.Config) error {
+	if owner.IsPattern() {
+		return plan.Errorf(plan.UnknownOwner, "%s %q: no owner in %s fits this pattern", flag, owner, cfg.File)
+	}
 	return plan.Errorf(plan.UnknownOwner, "%s %q: no such owner in %s%s", flag, owner, cfg.File, didYouMean(closest(string(owner), engine.Owners(cfg))))
 }
 
@@ -95,7 +113,7 @@ func unknownOwner(err error, cfg *spec.Config) error {
 }
 
 // replacement reads the flags of a replacement and of the guard.
-func (f runFlags) replacement(opt *engine.Options, cfg *spec.Config, known []plan.Owner) error {
+func (f runFlags) replacement(opt *engine.Options, cfg *spec.Config) error {
 	if opt.Allow = f.allow; f.allow < 0 {
 		return usageError("--allow-revocations %d: give the number of users", f.allow)
 	}
@@ -109,35 +127,70 @@ func (f runFlags) replacement(opt *engine.Options, cfg *spec.Config, known []pla
 		return usageError("--reason %q: %w", f.reason, err)
 	}
 	opt.Reason = f.reason
-	for _, name := range f.replace {
-		owner := plan.Owner(name)
-		switch {
-		case !slices.Contains(known, owner):
-			return noSuchOwner("--replace", owner, cfg)
-		case len(f.only) > 0 && !slices.Contains(f.only, name):
-			return usageError("--replace %s: --only leaves it out, so nothing would be replaced: add --only %s", name, name)
-		case revoked(cfg, name):
-			return usageError("--replace %s: the spec marks the user as revoked: remove that first", name)
-		case !strings.HasPrefix(name, "user."):
-			return usageError("--replace %s: only users can be replaced; a CA key is replaced by raising generation in its block", name)
+	list, err := patterns("--replace", f.replace)
+	if err != nil {
+		return err
+	}
+	for _, pattern := range list {
+		users, err := replaced(pattern, cfg)
+		if err != nil {
+			return err
 		}
-		opt.Replace = append(opt.Replace, owner)
+		for _, user := range users {
+			if len(opt.Only) > 0 && !slices.ContainsFunc(opt.Only, user.Fits) {
+				return usageError("--replace %s: --only leaves out %s, who would keep the old key: add --only '%s'", pattern, user, pattern)
+			}
+		}
+		opt.Replace = append(opt.Replace, users...)
 	}
 	return nil
 }
 
-func revoked(cfg *spec.Config, owner string) bool {
-	return slices.ContainsFunc(cfg.Users, func(u spec.User) bool { return "user."+u.Name == owner && u.Revoked != "" })
+// replaced are the users of the spec whom a pattern stands for, but for those whom
+// the spec marks as revoked: they get no certificate.
+func replaced(pattern plan.Owner, cfg *spec.Config) (users []plan.Owner, err error) {
+	var out plan.Owner
+	for i := range cfg.Users {
+		switch user := plan.User(cfg.Users[i].Name); {
+		case !user.Fits(pattern):
+		case cfg.Users[i].Revoked != "":
+			out = user
+		default:
+			users = append(users, user)
+		}
+	}
+	switch {
+	case len(users) > 0:
+		return users, nil
+	case out != "":
+		return nil, usageError("--replace %s: the spec marks the user as revoked: remove that first", out)
+	case slices.ContainsFunc(engine.Owners(cfg), func(o plan.Owner) bool { return o.Fits(pattern) }):
+		return nil, usageError("--replace %s: only users can be replaced; a CA key is replaced by raising generation in its block", pattern)
+	}
+	return nil, noSuchOwner("--replace", pattern, cfg)
 }
 
-// parseDate reads a DATE: YYYY-MM-DD, which is midnight UTC, or RFC 3339.
-func parseDate(text string) (time.Time, error) {
+// addDate gives a command --at.
+func addDate(cmd *cobra.Command, at *string) {
+	cmd.Flags().StringVar(at, "at", "", "act as if now were `DATE`: YYYY-MM-DD (midnight UTC), RFC 3339, or a distance from now, as in +30d")
+}
+
+// parseDate reads a DATE: YYYY-MM-DD, which is midnight UTC, RFC 3339, or a distance
+// from now: "+" and a duration as the spec has it.
+func parseDate(text string, now time.Time) (time.Time, error) {
+	if distance, ok := strings.CutPrefix(text, "+"); ok {
+		d, err := spec.ParseDuration(distance)
+		if err != nil {
+			return time.Time{}, usageError("--at %q: %w", text, err)
+		}
+		return now.Add(d), nil
+	}
 	for _, layout := range []string{time.DateOnly, time.RFC3339} {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t, nil
 		}
 	}
-	return time.Time{}, usageError("--at %q: give YYYY-MM-DD (midnight UTC) or RFC 3339, as in 2027-01-31T08:00:00Z", text)
+	return time.Time{}, usageError("--at %q: give YYYY-MM-DD (midnight UTC), RFC 3339 as in 2027-01-31T08:00:00Z, or a distance from now as in +30d", text)
 }
 
 // completeOwners lists the owners of the spec that a half-typed command line

@@ -14,12 +14,14 @@ import (
 )
 
 func (a *app) showCmd() *cobra.Command {
-	return &cobra.Command{
+	var at string
+	cmd := &cobra.Command{
 		Use:   "show [FILE] NAME",
 		Short: "Print one user or CA in full",
 		Long: `Prints what openssl x509 -text shows of the certificate, and beside it the files
 of the owner, the rows of the CA database and what apply would do. NAME is a
-user or the CA, as in mmuser or user.mmuser, mattermost or ca.mattermost.`,
+user or the CA, as in mmuser or user.mmuser, mattermost or ca.mattermost. A user
+who is no longer in the spec is found in the CA database.`,
 		Example: `  mtlsplan show mmuser
   mtlsplan show staff.hcl ca.mattermost
   mtlsplan show mmuser --format json | jq -r '.issued[].serial'`,
@@ -34,11 +36,18 @@ user or the CA, as in mmuser or user.mmuser, mattermost or ca.mattermost.`,
 			if err != nil {
 				return err
 			}
-			owner, err := ownerNamed(cfg, name)
+			opt, err := a.options(cfg, runFlags{at: at}, "show")
 			if err != nil {
 				return err
 			}
-			opt, err := a.options(cfg, runFlags{}, "show")
+			owner, err := ownerNamed(cfg, nil, name)
+			if err != nil {
+				departed, unread := engine.Departed(cmd.Context(), cfg, opt)
+				if unread != nil {
+					return unread
+				}
+				owner, err = ownerNamed(cfg, departed, name)
+			}
 			if err != nil {
 				return err
 			}
@@ -52,11 +61,13 @@ user or the CA, as in mmuser or user.mmuser, mattermost or ca.mattermost.`,
 			return ui.Details(a.stdout, ui.StyleFor(a.stdout, a.lookupEnv), details, opt.Now)
 		},
 	}
+	addDate(cmd, &at)
+	return cmd
 }
 
-// ownerNamed finds a user or the CA by owner or by bare name. An owner in full
-// is never ambiguous.
-func ownerNamed(cfg *spec.Config, name string) (plan.Owner, error) {
+// ownerNamed finds a user or the CA by owner or by bare name, also among users who
+// have departed. An owner in full is never ambiguous.
+func ownerNamed(cfg *spec.Config, departed []plan.Owner, name string) (plan.Owner, error) {
 	known := []plan.Owner{plan.Owner("ca." + cfg.CA.Name)}
 	found := []plan.Owner{}
 	if name == cfg.CA.Name {
@@ -69,6 +80,12 @@ func ownerNamed(cfg *spec.Config, name string) (plan.Owner, error) {
 			found = append(found, owner)
 		}
 	}
+	for _, owner := range departed {
+		known = append(known, owner)
+		if plan.User(name) == owner {
+			found = append(found, owner)
+		}
+	}
 	switch {
 	case slices.Contains(known, plan.Owner(name)):
 		return plan.Owner(name), nil
@@ -77,7 +94,7 @@ func ownerNamed(cfg *spec.Config, name string) (plan.Owner, error) {
 	case len(found) > 1:
 		return "", plan.Errorf(plan.UnknownOwner, "%q is more than one owner in %s; give %s", name, cfg.File, orList(found))
 	}
-	return "", plan.Errorf(plan.UnknownOwner, "%s has no user or CA %q%s", cfg.File, name, didYouMean(closest(name, known)))
+	return "", plan.Errorf(plan.UnknownOwner, "neither %s nor its CA database has a user or CA %q%s", cfg.File, name, didYouMean(closest(name, known)))
 }
 
 func fileAndOneName(_ *cobra.Command, args []string) error {

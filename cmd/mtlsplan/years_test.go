@@ -118,8 +118,8 @@ func (t *team) out(name string) string { return filepath.Join(t.dir, "pki", name
 // run runs mtlsplan with this month as now.
 func (t *team) run(m int, args ...string) string {
 	var out, talk bytes.Buffer
-	args = append(args, filepath.Join(t.dir, "team.hcl"), "--at", t.at(m).Format(time.RFC3339))
-	code := run(context.Background(), args, process{strings.NewReader(""), &out, &talk, os.LookupEnv, time.Now})
+	args = append(args, filepath.Join(t.dir, "team.hcl"), "--rehearsal", "--at", t.at(m).Format(time.RFC3339))
+	code := run(context.Background(), args, process{strings.NewReader(""), &out, &talk, os.LookupEnv, time.Now, time.Time{}})
 	if code != exitDone {
 		t.ts.Fatalf("month %d: mtlsplan %q: exit %d\n%s%s", m, args, code, &out, &talk)
 	}

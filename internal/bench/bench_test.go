@@ -148,6 +148,13 @@ type lab struct {
 
 type program struct{ name, path string }
 
+// rehearses reports whether the program knows --rehearsal; one that is compared with
+// may be older.
+func (p program) rehearses() bool {
+	help, err := exec.Command(p.path, "apply", "--help").Output()
+	return err == nil && strings.Contains(string(help), "--rehearsal")
+}
+
 // newLab makes a work directory: below WORK if that is set, else as root on a file
 // system of its own, else in the temporary directory. ext4 makes files many times
 // slower for an hour after a big tree was deleted, so a file system of its own

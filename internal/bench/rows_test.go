@@ -95,6 +95,9 @@ func (l *lab) newWorld(p program, n int, alg string) *world {
 func (w *world) command(verb, spec, says string, flags ...string) command {
 	argv := append([]string{w.path, verb}, flags...)
 	if !w.now.IsZero() {
+		if w.rehearses() {
+			argv = append(argv, "--rehearsal")
+		}
 		argv = append(argv, "--at", w.now.Format(time.RFC3339))
 	}
 	return command{prog: w.name, argv: append(argv, spec), dir: w.dir, says: says, writes: filepath.Join(w.dir, "pki")}

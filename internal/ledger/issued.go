@@ -50,6 +50,14 @@ func (o Issued) Newest(spki string, now time.Time) *Entry {
 	return found
 }
 
+// Last is the certificate most lately issued, nil when there is none.
+func (o Issued) Last() *Entry {
+	if len(o.list) == 0 {
+		return nil
+	}
+	return &o.l.entries[o.list[len(o.list)-1]]
+}
+
 // GivenUp reports whether a certificate for the key was revoked for more than
 // having been renewed: such a key is not certified again.
 func (o Issued) GivenUp(spki string) bool {

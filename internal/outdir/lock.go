@@ -1,6 +1,7 @@
 package outdir
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -98,12 +99,46 @@ func (d *Dir) acquire(ctx context.Context, holder string, timeout time.Duration)
 	if err := d.checkKeepsModes(f); err != nil {
 		return err
 	}
-	// The text in the file is for people only; the lock itself is the kernel's. So
-	// a crash between these two calls loses no more than a name in a message.
-	if err := lock.truncate(0); err != nil {
-		return fmt.Errorf("%s: %w", d.join(lockName), bare(err))
+	d.holder = holder
+	return d.Remember(remembered(f))
+}
+
+// memoryMost is how much of the lock file is read, in bytes: a line for a note of
+// each of 100,000 users has 2 MB.
+const memoryMost = 16 << 20
+
+// Remembered is the text that the last writer has left behind its own name in the
+// lock file; none where it cannot be had.
+func (d *Dir) Remembered() []byte {
+	if d.disk.root == nil {
+		return nil
 	}
-	if err := lock.write([]byte(holder+"\n"), 0); err != nil {
+	f, _, err := d.openRegular(lockName)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	return remembered(f)
+}
+
+func remembered(f *os.File) []byte {
+	text, _ := io.ReadAll(io.NewSectionReader(f, 0, memoryMost))
+	_, rest, _ := bytes.Cut(text, []byte("\n"))
+	return rest
+}
+
+// Remember leaves a text for later runs in the lock file, behind the writer's name.
+// It may be lost at any time: the lock itself is the kernel's, and nothing depends
+// on the text. So a crash between these two calls loses no more than a name in a
+// message, or leaves the end of an older text.
+func (d *Dir) Remember(text []byte) error {
+	lock := &file{d.lock, &d.disk, lockName}
+	whole := append([]byte(d.holder+"\n"), text...)
+	err := lock.write(whole, 0)
+	if err == nil {
+		err = lock.truncate(int64(len(whole)))
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", d.join(lockName), bare(err))
 	}
 	return nil

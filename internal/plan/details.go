@@ -13,6 +13,7 @@ type Details struct {
 	Issued       []IssuedDetail      // every certificate that the CA database holds for the owner, oldest first
 	Step         *Step               // what apply would do, nil for nothing
 	Failures     []Failure
+	Departed     bool // a user whom the CA database knows and the spec does not list
 }
 
 // ShowDocument is the answer of show: one owner in full.
@@ -20,13 +21,15 @@ type ShowDocument struct {
 	FormatVersion int `json:"format_version"`
 	// The user or CA.
 	Owner Owner `json:"owner"`
-	// The certificates in place, newest first; a CA in rollover has two.
+	// True for a user who is no longer in the spec.
+	Departed bool `json:"departed,omitempty"`
+	// The certificates in place, newest first; a CA in rollover has two. Of a user who is not to have one, the last that was issued.
 	Certificates []CertificateDetail `json:"certificates"`
 	// Every artefact of the owner.
 	Files []FileDetail `json:"files"`
 	// Every certificate that the CA database holds for the owner, oldest first.
 	Issued []IssuedDetail `json:"issued"`
-	// The step that apply would do; null for none.
+	// The step that apply would do; null for none. Where the plan is refused, the step for which it is.
 	Step *Step `json:"step" jsonschema:"nullable"`
 	// Why the owner cannot be judged.
 	Failures []Failure `json:"failures"`
@@ -37,6 +40,7 @@ func NewShowDocument(d *Details, certificates []CertificateDetail) ShowDocument 
 	doc := ShowDocument{
 		FormatVersion: FormatVersion,
 		Owner:         d.Owner,
+		Departed:      d.Departed,
 		Certificates:  List(certificates),
 		Files:         List(d.Files),
 		Issued:        List(d.Issued),
@@ -127,6 +131,7 @@ const (
 	FileDamaged            = "damaged"
 	FileLocked             = "locked"
 	FilePreviousPassphrase = "previous-passphrase"
+	FileUnread             = "unread"
 )
 
 // FileStates are the states of files, for the reference.
@@ -138,6 +143,7 @@ var fileStates = []Word{
 	{FileDamaged, "The file cannot be read, whatever the passphrase."},
 	{FileLocked, "The passphrase is wrong or cannot be had."},
 	{FilePreviousPassphrase, "The file opens with `previous_passphrase` alone."},
+	{FileUnread, "The file is there and was not read: it is of a user who is to have none."},
 }
 
 // Names of facts.

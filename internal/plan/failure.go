@@ -40,6 +40,7 @@ const (
 	Usage        Code = "usage"
 	UnknownOwner Code = "unknown-owner"
 	Locked       Code = "locked"
+	Rehearsed    Code = "rehearsed"
 )
 
 // NoteCodes are the codes of notes, for the reference.
@@ -55,7 +56,7 @@ var noteCodes = []CodeDoc{
 	{Orphaned, "", "mtlsplan has written a file for a site that is no longer in the spec."},
 	{CutToCA, "", "Certificates end with the CA certificate, earlier than the spec asks."},
 	{CRLEnds, "", "The key of an earlier CA generation is lost, so its CRL ends and cannot be signed again."},
-	{ClockBehind, "", "The clock is behind dates that the directory records as past; apply would stop."},
+	{ClockBehind, "", "The clock is behind dates that the directory records as past, or behind the release of the program; apply would stop."},
 }
 
 // FailureCodes are the codes of failures, for the reference.
@@ -86,7 +87,8 @@ var errorCodes = []CodeDoc{
 	{UnknownOwner, "", "A name on the command line is no owner, or could be several."},
 	{Locked, "", "Another run holds the lock."},
 	{Interrupted, "", "A signal ended the run; what was finished is in place."},
-	{ClockBehind, "", "The clock is behind dates that the directory records as past."},
+	{ClockBehind, "", "The clock is behind dates that the directory records as past, or behind the release of the program."},
+	{Rehearsed, "", "The output directory was rehearsed in, so only --rehearsal goes on in it."},
 }
 
 // Error is an error with its code.

@@ -1,6 +1,9 @@
 package plan
 
-import "strings"
+import (
+	"path"
+	"strings"
+)
 
 // Owners by what they are.
 
@@ -18,3 +21,20 @@ func Site(proxy, name string) Owner { return Owner(proxy + "." + name) }
 
 // UserName is the name of the user that an owner is; ok is false for another owner.
 func (o Owner) UserName() (name string, ok bool) { return strings.CutPrefix(string(o), "user.") }
+
+// Fits reports whether a pattern of shells ([path.Match]) stands for the owner; one
+// without a special character stands for the owner of that name alone. A pattern that
+// is malformed stands for nobody: see [CheckPattern].
+func (o Owner) Fits(pattern Owner) bool {
+	ok, err := path.Match(string(pattern), string(o))
+	return ok && err == nil
+}
+
+// CheckPattern refuses a malformed pattern of owners, such as one with an open "[".
+func CheckPattern(pattern Owner) error {
+	_, err := path.Match(string(pattern), "")
+	return err
+}
+
+// IsPattern reports whether a pattern may stand for more than one owner.
+func (o Owner) IsPattern() bool { return strings.ContainsAny(string(o), `*?[\`) }

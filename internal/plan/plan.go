@@ -65,6 +65,7 @@ type Step struct {
 	Reimport bool `json:"reimport,omitempty"`
 
 	Generated bool `json:"-"` // a passphrase is generated
+	Revokes   int  `json:"-"` // certificates that the step revokes
 }
 
 // Note is a fact to know that changes nothing.

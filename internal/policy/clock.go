@@ -10,14 +10,23 @@ import (
 // ahead reports whether a date is further in the future than clocks may differ.
 func ahead(now, date time.Time) bool { return now.Before(date.Add(-pki.Backdate)) }
 
-// judgeClock finds that now lies before what the directory records as its own
-// past: what would be issued would have ended, or not begun, elsewhere.
+// judgeClock finds that now lies before what must be past: what the directory
+// records as its own past, and the release of the program. What would be issued
+// would have ended, or not begun, elsewhere.
 func (j *judgement) judgeClock() {
-	late, what := j.newestPast()
-	if !ahead(j.Now, late) || j.Ask.AcceptClock {
+	if j.Ask.AcceptClock {
 		return
 	}
-	j.verdict.Clock = plan.Errorf(plan.ClockBehind, "the clock says %s, but %s is dated %s: correct the clock, or say --accept-clock if that date is wrong", day(j.Now), what, day(late))
+	late, what := j.newestPast()
+	switch {
+	case ahead(j.Now, late):
+		j.verdict.Clock = plan.Errorf(plan.ClockBehind, "the clock says %s, but %s is dated %s: correct the clock, or say --accept-clock if that date is wrong", day(j.Now), what, day(late))
+	case ahead(j.Now, j.Released):
+		j.verdict.Clock = plan.Errorf(plan.ClockBehind, "the clock says %s, but this program was released on %s: set the clock, or wait until the network has set it, as a board without a battery has to; --accept-clock goes on all the same",
+			day(j.Now), j.Released.UTC().Format(time.DateOnly))
+	default:
+		return
+	}
 	j.warn("", plan.ClockBehind, "%v; apply would stop here", j.verdict.Clock)
 }
 

@@ -23,7 +23,7 @@ func (j *judgement) guard() {
 	j.add(newTask(OfCA, 0, j.Have.CA.Owner, []finding{{
 		Reason: plan.Reason{
 			Code: plan.Removed,
-			Message: fmt.Sprintf("this would leave %s of %d active without a valid certificate, and the limit for one run is %d: check the spec; if it is right, say --allow-revocations %d",
+			Message: fmt.Sprintf("this would leave %s of %d active without a valid certificate, and the limit for one run is %d: check the spec; plan --allow-revocations %d names them, and apply with the same flag goes on",
 				plural(j.shut, "user"), active, limit, j.shut),
 			Field: "guard.max_revocations", Have: fmt.Sprint(j.shut), Want: fmt.Sprint(limit),
 		},

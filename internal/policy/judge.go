@@ -25,7 +25,7 @@ type Ask struct {
 	Reason      string                // of Replace: a name from RFC 5280 section 5.3.1
 	Allow       int                   // how many users may be shut out, beyond what the guard allows
 	Adopt       bool                  // take over files that the ledger knows nothing of
-	AcceptClock bool                  // go on although the clock is behind the directory's own past
+	AcceptClock bool                  // go on although the clock is behind
 }
 
 // Question is everything that a judgement depends on.
@@ -35,6 +35,8 @@ type Question struct {
 	Ledger *ledger.Ledger
 	Now    time.Time
 	Ask    Ask
+
+	Released time.Time // when the program was released: no true clock is before that
 }
 
 // Verdict is a plan with what it takes to carry it out.
@@ -167,16 +169,20 @@ func (j *judgement) warn(owner plan.Owner, code plan.Code, format string, args .
 	j.verdict.Plan.Notes[len(j.verdict.Plan.Notes)-1].Warning = true
 }
 
-// finish gives the verdict. Nobody has to import what a refused plan does not
-// make.
+// finish gives the verdict. A refused plan has its refusals alone: it does nothing
+// else, and nobody has to import anything.
 func (j *judgement) finish() *Verdict {
-	j.verdict.sort()
-	if steps := j.verdict.Plan.Steps; j.verdict.Plan.Refused() {
-		for i := range steps {
-			steps[i].Reimport = false
-		}
+	v := j.verdict
+	v.sort()
+	if !v.Plan.Refused() {
+		return v
 	}
-	return j.verdict
+	v.Tasks = slices.DeleteFunc(v.Tasks, func(t *Task) bool { return t.Step.Action != plan.Refuse })
+	v.Plan.Steps = slices.DeleteFunc(v.Plan.Steps, func(s plan.Step) bool { return s.Action != plan.Refuse })
+	for i := range v.Plan.Steps {
+		v.Plan.Steps[i].Reimport = false
+	}
+	return v
 }
 
 // sort puts tasks and steps into the order of their doing.

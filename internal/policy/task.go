@@ -146,7 +146,7 @@ func newTask(part Part, index int, owner plan.Owner, findings []finding) *Task {
 		}
 	}
 	t.Step.Artefacts = plan.SortKinds(t.Step.Artefacts)
-	t.Step.Generated = t.MustMake(plan.KindPass)
+	t.Step.Generated, t.Step.Revokes = t.MustMake(plan.KindPass), len(t.Revokes)
 	return t
 }
 

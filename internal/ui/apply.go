@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 
 	"mtlsplan/engine"
 	"mtlsplan/internal/plan"
@@ -16,6 +17,9 @@ type Apply struct {
 
 	// Quiet leaves only failures: the rest is in the document that follows.
 	Quiet bool
+
+	// Known, if set, tells which notes need not be written: the last run gave them too.
+	Known func(plan.Note) bool
 
 	// Passphrase gives the path of an owner's generated passphrase; only the path
 	// is shown. All are in one directory.
@@ -48,7 +52,7 @@ func (v *Apply) Planned(p *plan.Plan) {
 	if again {
 		fmt.Fprintln(v.Err, "note: another program has changed the CA database; the plan is made again")
 	} else {
-		Notes(v.Err, v.ErrStyle, p.Notes)
+		Notes(v.Err, v.ErrStyle, v.news(p.Notes))
 	}
 	v.layout = newLayout(v.Out, v.OutStyle, p.Steps)
 	for _, g := range groups(p.Steps) {
@@ -66,6 +70,13 @@ func (v *Apply) Planned(p *plan.Plan) {
 			v.groups[s.Owner] = folded
 		}
 	}
+}
+
+func (v *Apply) news(notes []plan.Note) []plan.Note {
+	if v.Known == nil {
+		return notes
+	}
+	return slices.DeleteFunc(slices.Clone(notes), v.Known)
 }
 
 // Done writes the steps, or their group when one was the group's last.

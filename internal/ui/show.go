@@ -15,8 +15,11 @@ import (
 // shows them, its files, its rows in the CA database, and the pending step.
 func Details(w io.Writer, st Style, d *plan.Details, now time.Time) error {
 	heading := Clean(string(d.Owner))
-	if len(d.Certificates) > 0 {
-		heading += ": " + validity(d.Certificates[0].NotAfter, now)
+	switch {
+	case d.Departed:
+		heading += ": no longer in the spec"
+	case len(d.Certificates) > 0:
+		heading += ": " + standing(d, now)
 	}
 	fmt.Fprintln(w, st.paint(bold, heading))
 	for _, c := range d.Certificates {
@@ -31,6 +34,17 @@ func Details(w io.Writer, st Style, d *plan.Details, now time.Time) error {
 	issued(w, st, d.Issued)
 	pending(w, st, d)
 	return nil
+}
+
+// standing is how the newest certificate stands, by itself and in the CA database.
+func standing(d *plan.Details, now time.Time) string {
+	serial := pki.SerialHex(d.Certificates[0].SerialNumber)
+	for _, row := range d.Issued {
+		if row.Serial == serial && row.RevokedAt != nil {
+			return fmt.Sprintf("revoked at %s UTC: %s", row.RevokedAt.UTC().Format(time.DateTime), row.Reason)
+		}
+	}
+	return validity(d.Certificates[0].NotAfter, now)
 }
 
 func validity(notAfter, now time.Time) string {

@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -28,18 +29,32 @@ func Plan(w io.Writer, st Style, p *plan.Plan) {
 	fmt.Fprintln(w, st.paint(bold, PlanTotals(p)))
 }
 
-// Notes writes one line for each note.
+// Notes writes one line for each note, and one for many like ones.
 func Notes(w io.Writer, st Style, notes []plan.Note) {
-	for _, n := range notes {
+	for _, g := range fold(notes, noteLikeness) {
+		n := g[0]
 		kind := "note: "
 		if n.Warning {
 			kind = st.paint(yellow, "warning:") + " "
 		}
 		if n.Owner != "" {
-			kind += Clean(string(n.Owner)) + ": "
+			kind += someOwners(g, func(n plan.Note) plan.Owner { return n.Owner }) + ": "
 		}
-		fmt.Fprintln(w, kind+Clean(n.Message))
+		message := n.Message
+		switch differ := slices.ContainsFunc(g, func(other plan.Note) bool { return other.Message != message }); {
+		case differ && n.Owner == "":
+			message += fmt.Sprintf(" (and %d more like this)", len(g)-1)
+		case differ:
+			message += fmt.Sprintf(" (%s)", n.Owner)
+		}
+		fmt.Fprintln(w, kind+Clean(message))
 	}
+}
+
+// noteLikeness puts notes together that have code and kind of owner in common.
+func noteLikeness(n plan.Note) string {
+	kind, _, _ := strings.Cut(string(n.Owner), ".")
+	return fmt.Sprint(n.Code, " ", n.Warning, " ", kind)
 }
 
 // Failures writes one line for each owner that could not be judged or done.
@@ -54,20 +69,23 @@ func Error(w io.Writer, text string) {
 	fmt.Fprintln(w, "mtlsplan: "+cleanBlock(text))
 }
 
-// groups puts like steps together where there are more of them than a person
-// reads: same kind of owner, action, artefacts and reason codes. Each group
-// stands where its first step stood; any other step is a group of its own.
-func groups(steps []plan.Step) [][]plan.Step {
+// groups folds steps with the same kind of owner, action, artefacts and reason
+// codes.
+func groups(steps []plan.Step) [][]plan.Step { return fold(steps, likeness) }
+
+// fold puts like items together where there are more of them than a person reads.
+// Each group stands where its first item stood; any other item is a group of its own.
+func fold[T any](items []T, likeness func(T) string) [][]T {
 	size := map[string]int{}
-	for _, s := range steps {
-		size[likeness(s)]++
+	for _, item := range items {
+		size[likeness(item)]++
 	}
-	var out [][]plan.Step
+	var out [][]T
 	at := map[string]int{}
-	for _, s := range steps {
-		key := likeness(s)
+	for _, item := range items {
+		key := likeness(item)
 		if size[key] <= foldAbove {
-			out = append(out, []plan.Step{s})
+			out = append(out, []T{item})
 			continue
 		}
 		i, seen := at[key]
@@ -76,7 +94,7 @@ func groups(steps []plan.Step) [][]plan.Step {
 			at[key] = i
 			out = append(out, nil)
 		}
-		out[i] = append(out[i], s)
+		out[i] = append(out[i], item)
 	}
 	return out
 }
@@ -131,7 +149,7 @@ func (l *layout) group(group []plan.Step) {
 		strings.Join(first.Artefacts, " "))
 	fmt.Fprintln(l.w, strings.TrimRight(line, " "))
 	if len(group) > 1 {
-		l.detail(someOwners(group))
+		l.detail(someOwners(group, func(s plan.Step) plan.Owner { return s.Owner }))
 	}
 	for i, r := range first.Reasons {
 		l.reason(common(group, i, r))
@@ -139,10 +157,10 @@ func (l *layout) group(group []plan.Step) {
 }
 
 // someOwners names the first few owners of a group.
-func someOwners(group []plan.Step) string {
+func someOwners[T any](group []T, owner func(T) plan.Owner) string {
 	var names []string
-	for _, s := range group[:min(len(group), foldNames)] {
-		names = append(names, string(s.Owner))
+	for _, item := range group[:min(len(group), foldNames)] {
+		names = append(names, string(owner(item)))
 	}
 	text := strings.Join(names, ", ")
 	if rest := len(group) - len(names); rest > 0 {

@@ -156,6 +156,32 @@ Plan: 481 to reissue, 0 unchanged. 480 users must import a new .p12.
 	}
 }
 
+func TestManyNotes(t *testing.T) {
+	var notes []plan.Note
+	for i := range 30 {
+		user := plan.Owner(fmt.Sprintf("user.u%02d", i))
+		notes = append(notes,
+			plan.Note{Owner: user, Code: plan.NextRenewal, Message: "the same"},
+			plan.Note{Owner: user, Code: plan.ReasonKept, Message: "of " + string(user), Warning: true},
+			plan.Note{Code: plan.Orphaned, Message: fmt.Sprint("file ", i)})
+	}
+	notes = append(notes, plan.Note{Owner: "ca.m", Code: plan.NextRenewal, Message: "by itself"})
+	var out bytes.Buffer
+	Notes(&out, Style{}, notes)
+	want := `note: user.u00, user.u01, user.u02 and 27 more: the same
+warning: user.u00, user.u01, user.u02 and 27 more: of user.u00 (user.u00)
+note: file 0 (and 29 more like this)
+note: ca.m: by itself
+`
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+	out.Reset()
+	if Notes(&out, Style{}, notes[:60]); strings.Count(out.String(), "\n") != 60 {
+		t.Errorf("twenty of a kind were folded:\n%s", out.String())
+	}
+}
+
 func TestTotals(t *testing.T) {
 	refuse := plan.Step{Owner: "ca.x", Action: plan.Refuse}
 	create := plan.Step{Owner: "user.a", Action: plan.Create, Reimport: true}
@@ -183,7 +209,7 @@ func TestTotals(t *testing.T) {
 			"Plan: 2 to create, 0 unchanged. 2 users must import a new .p12.",
 			"Applied: 2 not done, 0 unchanged."},
 		{plan.Plan{Steps: []plan.Step{create, refuse}}, nil, nil,
-			"Plan: 1 refused, 1 to create, 0 unchanged. 1 user must import a new .p12.",
+			"Refused: 1 step must not be applied, so apply would change nothing.",
 			"Refused: 1 step must not be applied, so nothing was changed."},
 	} {
 		if got := PlanTotals(&c.plan); got != c.want {

@@ -113,6 +113,9 @@ func count(n int, one, many string) string {
 
 // PlanTotals is the last line of a plan: its steps and what they cost people.
 func PlanTotals(p *plan.Plan) string {
+	if p.Refused() {
+		return refused(p) + ", so apply would change nothing."
+	}
 	if p.Empty() && len(p.Failures) == 0 {
 		return nothingToDo(p)
 	}
@@ -127,8 +130,7 @@ func PlanTotals(p *plan.Plan) string {
 // ApplyTotals is the last line of an apply.
 func ApplyTotals(r *engine.Report) string {
 	if r.Plan.Refused() {
-		n := r.Plan.Summary()[plan.Refuse]
-		return "Refused: " + count(n, "step", "steps") + " must not be applied, so nothing was changed."
+		return refused(r.Plan) + ", so nothing was changed."
 	}
 	if r.Plan.Empty() && len(r.Failures) == 0 {
 		return nothingToDo(r.Plan)
@@ -156,6 +158,10 @@ func ApplyTotals(r *engine.Report) string {
 	}
 	parts = append(parts, fmt.Sprintf("%d unchanged", r.Plan.Unchanged))
 	return "Applied: " + strings.Join(parts, ", ") + "." + reimports(done.Reimports())
+}
+
+func refused(p *plan.Plan) string {
+	return "Refused: " + count(p.Summary()[plan.Refuse], "step", "steps") + " must not be applied"
 }
 
 func nothingToDo(p *plan.Plan) string {

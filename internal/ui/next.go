@@ -1,0 +1,98 @@
+package ui
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"mtlsplan/internal/plan"
+	"mtlsplan/spec"
+)
+
+// Next is what is left to a person after an apply: the files to copy to where the
+// sites name them, the reload, who gets in until then, and what to give to users. It
+// names only what the run has changed, and is empty where nothing is left. path
+// shortens an absolute path.
+func Next(done []plan.Step, cfg *spec.Config, path func(string) string) []string {
+	changed := map[plan.Owner]plan.Step{}
+	reimports, shutOut := 0, 0
+	for _, s := range done {
+		changed[s.Owner] = s
+		if s.Reimport {
+			reimports++
+		}
+		if isUser(s.Owner) && s.Revokes > 0 {
+			shutOut++
+		}
+	}
+	var lines []string
+	if commands := toReload(changed, cfg, path); len(commands) > 0 {
+		lines = append(lines, "Next, on the host that runs NGINX:")
+		for _, c := range commands {
+			lines = append(lines, "  "+Clean(c))
+		}
+		if shutOut > 0 {
+			lines = append(lines, fmt.Sprintf("Until NGINX has reloaded, %s in with what this run revoked.", count(shutOut, "user still gets", "users still get")))
+		}
+	}
+	if reimports > 0 {
+		lines = append(lines, "Give each user the .p12, and its passphrase by another channel.")
+	}
+	return lines
+}
+
+// toReload are the commands after which the proxy works by the files that have
+// changed; none where it reads none of them.
+func toReload(changed map[plan.Owner]plan.Step, cfg *spec.Config, path func(string) string) []string {
+	has := func(owner plan.Owner, kind plan.Kind) bool { return slices.Contains(changed[owner].Artefacts, kind) }
+	ca := filepath.Join(cfg.Output, "ca."+cfg.CA.Name)
+	crt, crl := has(plan.CA(cfg.CA.Name), plan.KindCrt), has(plan.CRL(cfg.CA.Name), plan.KindCRL)
+	var commands []string
+	add := func(command string) {
+		if !slices.Contains(commands, command) {
+			commands = append(commands, command)
+		}
+	}
+	copied := func(from, to string) {
+		if to != "" && to != from {
+			add("install -m 0644 " + shellWord(path(from)) + " " + shellWord(to))
+		}
+	}
+	reload := false
+	for i := range cfg.Sites {
+		s := &cfg.Sites[i]
+		owner := plan.Site(s.Proxy.Name, s.Name)
+		if crt {
+			copied(ca+".crt", s.Settings.ClientCA)
+			reload = true
+		}
+		if crl && s.Settings.Revocation != "map" {
+			copied(ca+".crl", s.Settings.CRL)
+			reload = true
+		}
+		if has(owner, plan.KindSite) {
+			const available = "/etc/nginx/sites-available/"
+			copied(filepath.Join(cfg.Output, filepath.FromSlash(s.Settings.File)), available+s.Name)
+			if changed[owner].Action == plan.Create {
+				add("ln -sf " + available + shellWord(s.Name) + " /etc/nginx/sites-enabled/")
+			}
+			reload = true
+		}
+	}
+	if reload {
+		add("nginx -t && systemctl reload nginx")
+	}
+	return commands
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./@%+=:,-]+$`)
+
+// shellWord writes a word so that a shell takes it as it is.
+func shellWord(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
