@@ -1,6 +1,9 @@
 package plan
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // FormatVersion is the version of every JSON and YAML document. It rises when
 // a key is removed or changes its meaning, not when one is added.
@@ -48,6 +51,10 @@ func stepDocument(s Step) Step {
 	if s.NotAfter != nil {
 		t := Seconds(*s.NotAfter)
 		s.NotAfter = &t
+	}
+	s.Superseded = slices.Clone(s.Superseded)
+	for i := range s.Superseded {
+		s.Superseded[i].ValidUntil = Seconds(s.Superseded[i].ValidUntil)
 	}
 	return s
 }

@@ -63,9 +63,21 @@ type Step struct {
 	NotAfter *time.Time `json:"not_after,omitempty"`
 	// Whether the user must import a new .p12.
 	Reimport bool `json:"reimport,omitempty"`
+	// Earlier certificates of the user that the step leaves valid.
+	Superseded []Superseded `json:"superseded,omitempty"`
 
 	Generated bool `json:"-"` // a passphrase is generated
 	Revokes   int  `json:"-"` // certificates that the step revokes
+}
+
+// Superseded is a certificate that another one takes the place of, and that still gets in.
+type Superseded struct {
+	// Serial number in upper-case hex.
+	Serial string `json:"serial"`
+	// When it ends, or is revoked because its overlap is over.
+	ValidUntil time.Time `json:"valid_until"`
+	// Whether that is the end of the overlap.
+	Overlap bool `json:"overlap,omitempty"`
 }
 
 // Note is a fact to know that changes nothing.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"mtlsplan/internal/config"
@@ -147,12 +148,29 @@ func (j *judgement) judgeUser(i int) {
 			return
 		}
 		t.Step.NotAfter = new(v.end())
+		t.Step.Superseded = v.superseding(t)
 		if t.Step.NotAfter.Before(uncut(j.Now, v.spec.Validity)) {
 			j.cut++
 		}
 	}
 	t.Step.Reimport = t.NewCert && len(u.P12) > 0
 	j.add(t)
+}
+
+// superseding are the certificates that a task leaves valid beside the new one.
+func (v *userView) superseding(t *Task) []plan.Superseded {
+	var out []plan.Superseded
+	for _, r := range v.known {
+		if slices.ContainsFunc(t.Revokes, func(gone ledger.Row) bool { return gone.Serial == r.Serial }) {
+			continue
+		}
+		s := plan.Superseded{Serial: r.Serial, ValidUntil: r.NotAfter}
+		if o := v.spec.Overlap; o != nil && v.now.Add(*o).Before(r.NotAfter) && !v.needed(r) {
+			s.ValidUntil, s.Overlap = v.now.Add(*o), true
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 // reasonFor is why a user loses certificates.

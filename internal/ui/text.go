@@ -154,6 +154,34 @@ func (l *layout) group(group []plan.Step) {
 	for i, r := range first.Reasons {
 		l.reason(common(group, i, r))
 	}
+	l.superseded(group)
+}
+
+// superseded says until when the certificates before the new ones get in.
+func (l *layout) superseded(group []plan.Step) {
+	var last plan.Superseded
+	n := 0
+	for _, step := range group {
+		for _, s := range step.Superseded {
+			if n++; s.ValidUntil.After(last.ValidUntil) {
+				last = s
+			}
+		}
+	}
+	if n == 0 {
+		return
+	}
+	certificate, latest := "the certificate before it", ""
+	if n > 1 {
+		certificate, latest = "the certificates before", "at the latest "
+	}
+	until := latest + last.ValidUntil.UTC().Format("2006-01-02 15:04:05Z")
+	if last.Overlap {
+		l.detail(fmt.Sprintf("%s: valid until %s, the end of the overlap", certificate, until))
+		return
+	}
+	l.detail(fmt.Sprintf("%s: valid until %s;", certificate, until))
+	l.detail("    overlap in the spec ends it sooner, apply with --replace at once")
 }
 
 // someOwners names the first few owners of a group.
