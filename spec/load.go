@@ -56,6 +56,7 @@ type loader struct {
 	cfg    *Config
 	at     hcl.Range // the file as such
 	diags  hcl.Diagnostics
+	unread hcl.Diagnostics // what the parser could not read
 	absent hcl.Diagnostics // what is missing
 	broken bool            // the parser gave up on a part, so what seems to be missing may be there
 	used   []use
@@ -111,11 +112,25 @@ func (l *loader) readable(text []byte) bool {
 	return true
 }
 
+// beside are the problems that do not follow from those of the parser: a value of
+// which a part could not be read has others on its line. A secret is one however
+// it is written.
+func (l *loader) beside(unread hcl.Diagnostics) hcl.Diagnostics {
+	lines := map[int]bool{}
+	for _, d := range unread {
+		lines[d.Subject.Start.Line] = d.Summary != syntax[redefined].summary
+	}
+	return slices.DeleteFunc(l.diags, func(d *hcl.Diagnostic) bool {
+		return d.Subject != nil && d.Subject.Filename == l.cfg.File && lines[d.Subject.Start.Line] && d.Summary != secretInSpec
+	})
+}
+
 // finish puts the problems and what their display needs in order.
 func (l *loader) finish() {
 	if !l.broken {
 		l.diags = append(l.diags, l.absent...)
 	}
+	l.diags = append(l.beside(l.unread), l.unread...)
 	for _, d := range l.diags {
 		if d.Subject == nil {
 			d.Subject = &l.at
