@@ -182,7 +182,7 @@ func (l *loader) checkOutput() {
 		at = l.cfg.Sites[0].Origin
 	}
 	if err := CheckOutput(l.cfg); err != nil {
-		l.error(at, "Output that a site cannot name", err.Error())
+		l.error(at, "Output that a site cannot name", sentence(err.Error()))
 	}
 }
 
@@ -191,7 +191,7 @@ func (l *loader) checkOutput() {
 func CheckOutput(cfg *Config) error {
 	for _, site := range cfg.Sites {
 		if unset, err := site.Proxy.CheckOutput(site.Settings, cfg.Output); err != nil {
-			return fmt.Errorf("%s.%s would read files in %s. %w Choose another directory, or set %s in the site: the path at which the proxy's host has that file.",
+			return fmt.Errorf("the site %s.%s would read files in %s. %w Choose another directory, or set %s in the site: the path at which the proxy's host has that file",
 				site.Proxy.Name, site.Name, cfg.Output, err, strings.Join(unset, " and "))
 		}
 	}
