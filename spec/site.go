@@ -191,7 +191,7 @@ func (l *loader) checkOutput() {
 func CheckOutput(cfg *Config) error {
 	for _, site := range cfg.Sites {
 		if unset, err := site.Proxy.CheckOutput(site.Settings, cfg.Output); err != nil {
-			return fmt.Errorf("the site %s.%s would read files in %s. %w Choose another directory, or set %s in the site: the path at which the proxy's host has that file",
+			return fmt.Errorf("the site %s.%s would read files in %q. %w Choose another directory, or set %s in the site: the path at which the proxy's host has that file",
 				site.Proxy.Name, site.Name, cfg.Output, err, strings.Join(unset, " and "))
 		}
 	}
