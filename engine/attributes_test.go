@@ -300,7 +300,7 @@ func (m mutation) ran(t *testing.T) {
 	config := func(after bool) *spec.Config {
 		file := filepath.Join(dir, "mtlsplan.hcl")
 		w.write(file, []byte(m.hcl(after)), 0o600)
-		cfg, _, diags := spec.Load(file)
+		cfg, _, diags := spec.Load(t.Context(), file, "")
 		if diags.HasErrors() {
 			t.Fatalf("%v\n%s", diags, m.hcl(after))
 		}

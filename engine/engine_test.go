@@ -23,7 +23,7 @@ func load(t testing.TB, text string) *spec.Config {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, _, diags := spec.Load(file)
+	cfg, _, diags := spec.Load(t.Context(), file, "")
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}

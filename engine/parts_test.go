@@ -145,7 +145,7 @@ func BenchmarkSpec(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				cfg, _, diags := spec.Load(filepath.Join(dir, name+".hcl"))
+				cfg, _, diags := spec.Load(b.Context(), filepath.Join(dir, name+".hcl"), "")
 				if diags.HasErrors() || len(cfg.Users) != users {
 					b.Fatal(diags)
 				}

@@ -80,7 +80,7 @@ func (w *world) load() *spec.Config {
 	w.t.Helper()
 	file := filepath.Join(w.dir, "mtlsplan.hcl")
 	w.write(file, []byte(w.spec.hcl()), 0o600)
-	cfg, _, diags := spec.Load(file)
+	cfg, _, diags := spec.Load(context.Background(), file, "")
 	if diags.HasErrors() {
 		w.t.Fatalf("%v\n%s", diags, w.spec.hcl())
 	}

@@ -15,7 +15,6 @@ import (
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/policy"
-	"mtlsplan/spec"
 )
 
 // run is one run over one output directory.
@@ -41,7 +40,7 @@ func newRun(ctx context.Context, cfg *config.Config, opt Options, dir *outdir.Di
 	}
 	return &run{ctx: ctx, cfg: cfg, opt: opt, dir: dir, in: inventory.New(ctx, dir, inventory.Options{
 		Config: cfg, Now: opt.Now, Covers: opt.covers, Adopt: opt.Adopt, Thorough: opt.thorough, Sealed: opt.sealed, Parallel: opt.Parallel,
-		LookupEnv: opt.LookupEnv, ReadRequest: spec.ReadCSR, Reading: opt.Reading,
+		LookupEnv: opt.LookupEnv, Reading: opt.Reading,
 	})}
 }
 

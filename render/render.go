@@ -13,7 +13,10 @@
 // environment or a clock.
 package render
 
-import "cmp"
+import (
+	"cmp"
+	"path"
+)
 
 // File is one rendered file.
 type File struct {
@@ -106,6 +109,24 @@ func (p *Proxy) Complete(label string, s Settings) Settings {
 	s.ClientCA = cmp.Or(s.ClientCA, s.Deploy.ClientCA)
 	s.CRL = cmp.Or(s.CRL, s.Deploy.CRL)
 	return s
+}
+
+// CheckOutput refuses an output directory whose path a site cannot name. A site
+// names it where its settings, which are complete, do not say under which paths
+// the proxy's host sees the CA certificates and the CRL. The attributes that would
+// say so are returned with the error, which is the one of their checks.
+func (p *Proxy) CheckOutput(s Settings, dir string) (unset []string, err error) {
+	for _, a := range p.Attributes {
+		field := a.Field(&s)
+		named := field == any(&s.ClientCA) && s.ClientCA == "" || field == any(&s.CRL) && s.CRL == "" && s.Revocation != "map"
+		if !named {
+			continue
+		}
+		if bad := a.Check(path.Join(dir, "ca")); bad != nil {
+			unset, err = append(unset, a.Name), bad
+		}
+	}
+	return unset, err
 }
 
 // Block is a nested block without a label, such as deploy.

@@ -19,7 +19,7 @@ func TestAttributesHaveFields(t *testing.T) {
 						t.Errorf("%s has no field for %s: %v", to.in.title(), name, problem)
 					}
 				}()
-				row.read(newLoader(&Sources{files: map[string]*source{}}, "spec.hcl", "/"), to, value{})
+				row.read(newLoader(t.Context(), &Sources{files: map[string]*source{}}, "spec.hcl", "/"), to, value{})
 			}()
 		}
 	}

@@ -103,6 +103,8 @@ func (l *loader) readAttribute(row *attribute, attr *hclsyntax.Attribute, to tar
 	}
 }
 
+const secretInSpec = "Secret in a spec"
+
 // secretShape reports whether the value of a secret's attribute at least looks
 // like a source of one. Everything else is hidden.
 func (l *loader) secretShape(row *attribute, expr hclsyntax.Expression) bool {
@@ -111,7 +113,7 @@ func (l *loader) secretShape(row *attribute, expr hclsyntax.Expression) bool {
 		return true
 	}
 	if !unparsed(expr) {
-		l.error(expr.Range(), "Secret in a spec",
+		l.error(expr.Range(), secretInSpec,
 			"A spec never holds a secret: it is copied, printed and kept under version control. Say where the secret is: "+forms(row)+".")
 	}
 	return false
@@ -142,7 +144,27 @@ func (l *loader) unknownAttribute(attr *hclsyntax.Attribute, what string, attrs,
 		l.error(attr.NameRange, "Block with an equals sign", fmt.Sprintf(`%s is a block. Write %s, without "=".`, attr.Name, example(attr.Name)))
 		return
 	}
-	l.error(attr.NameRange, "Unknown attribute", fmt.Sprintf("%s has no attribute %q. %s", what, attr.Name, didYouMean(attr.Name, attrs)))
+	l.error(attr.NameRange, "Unknown attribute", fmt.Sprintf("%s has no attribute %q. %s", what, attr.Name, whereElse(attr.Name, attrs)))
+}
+
+// whereElse is [didYouMean] for an attribute that may have its place in another
+// kind of block.
+func whereElse(name string, attrs []string) string {
+	var homes []string
+	for _, b := range blocks {
+		if rows[b.is][name] != nil {
+			homes = append(homes, b.name)
+		}
+	}
+	for _, p := range proxies.All {
+		if slices.Contains(rowNames(p.Attributes), name) {
+			homes = append(homes, p.Name)
+		}
+	}
+	if len(homes) == 0 || suggest(name, attrs) != "" {
+		return didYouMean(name, attrs)
+	}
+	return "It belongs in one of these blocks: " + strings.Join(homes, ", ") + "."
 }
 
 func secretAttributes() []string {

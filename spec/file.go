@@ -2,75 +2,37 @@ package spec
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"mtlsplan/internal/input"
 )
 
 // maxSize is far above what 100,000 users need, in bytes.
 const maxSize = 64 << 20
 
-var (
-	errDirectory  = errors.New("a directory")
-	errNotRegular = errors.New("not a file")
-	errTooLarge   = errors.New("too large")
-)
-
-// readText reads a regular file of at most maxSize bytes.
-func readText(file string) ([]byte, fs.FileInfo, error) {
-	info, err := os.Stat(file) // before opening: a named pipe would make us wait
-	switch {
-	case err != nil:
-		return nil, nil, cause(err)
-	case info.IsDir():
-		return nil, nil, errDirectory
-	case !info.Mode().IsRegular():
-		return nil, nil, errNotRegular
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, nil, cause(err)
-	}
-	defer f.Close()
-	var text bytes.Buffer
-	text.Grow(int(min(info.Size(), maxSize)) + bytes.MinRead)
-	_, err = text.ReadFrom(io.LimitReader(f, maxSize+1))
-	switch {
-	case err != nil:
-		return nil, nil, cause(err)
-	case text.Len() > maxSize:
-		return nil, nil, errTooLarge
-	}
-	return text.Bytes(), info, nil
-}
-
-// cause is an error without its path, which the message already names.
-func cause(err error) error {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Err
-	}
-	return err
-}
-
 // readFile returns the text of a spec, or the one problem that keeps it from
 // being read.
-func readFile(file string) ([]byte, *hcl.Diagnostic) {
-	text, _, err := readText(file)
+func readFile(ctx context.Context, file string) ([]byte, *hcl.Diagnostic) {
+	text, _, err := input.Read(ctx, file, maxSize)
 	switch {
 	case err == nil:
 		return text, nil
-	case errors.Is(err, errDirectory):
+	case errors.Is(err, input.ErrDirectory):
 		return nil, atFile(file, "Directory instead of a spec", "This is a directory. Name the spec in it, such as "+filepath.Join(file, "mtlsplan.hcl")+".")
-	case errors.Is(err, errNotRegular):
+	case errors.Is(err, input.ErrNotRegular):
 		return nil, atFile(file, "Not a file", "A spec must be a regular file: it is read more than once, and the paths in it are relative to its directory.")
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, input.ErrTooLarge):
 		return nil, atFile(file, "File too large", fmt.Sprintf("A spec has at most %d MiB. Is this the right file?", maxSize>>20))
+	case errors.Is(err, fs.ErrNotExist) && file == "-":
+		return nil, atFile(file, "No spec on standard input",
+			`A spec is read from a file, because the paths in it are relative to its directory. Name that file. One whose name is "-" is ./-`)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, atFile(file, "No such file", "There is no spec here. Name the right file, or create a new one:\nmtlsplan init "+file)
 	}

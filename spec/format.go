@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"context"
 	_ "embed"
 	"slices"
 
@@ -20,7 +21,7 @@ func Starter() []byte { return slices.Clone(starter) }
 // with every syntax error. It need not be a valid spec.
 func Format(text []byte, file string) ([]byte, *Sources, hcl.Diagnostics) {
 	src := &Sources{files: map[string]*source{file: {text: text}}}
-	l := newLoader(src, file, "")
+	l := newLoader(context.Background(), src, file, "")
 	if l.readable(text) {
 		l.each(text, split(text), func(*hclsyntax.Body) {})
 	}
@@ -33,8 +34,8 @@ func Format(text []byte, file string) ([]byte, *Sources, hcl.Diagnostics) {
 
 // ReadFile returns the text of a spec as [Load] would read it, or the one
 // problem that keeps it from being read.
-func ReadFile(file string) ([]byte, hcl.Diagnostics) {
-	text, problem := readFile(file)
+func ReadFile(ctx context.Context, file string) ([]byte, hcl.Diagnostics) {
+	text, problem := readFile(ctx, file)
 	if problem != nil {
 		return nil, hcl.Diagnostics{problem}
 	}

@@ -74,7 +74,7 @@ var attributes = append([]attribute{
 	{"email", inUser, func(l *loader, to target, v value) { to.user.email = l.string(v) }, false,
 		"none", "The user's e-mail address, in the DN and in the SAN."},
 	{"csr", inUser, func(l *loader, to target, v value) { to.user.csr = using(l, "csr", l.path(v)) }, false,
-		"none", "Path to a CSR made by the user, who keeps the key. Only the certificate is issued; attributes of the key, the passphrase and the .p12 are errors."},
+		"none", "Path to a CSR in PEM made by the user, who keeps the key. Only the certificate is issued; attributes of the key, the passphrase and the .p12 are errors."},
 	{"revoked", inUser, func(l *loader, to target, v value) { to.user.revoked = using(l, "revoked", l.reason(v)) }, false,
 		"none", "An RFC 5280 reason. The user stays listed and has no valid certificate."},
 	{"overlap", inDefaults | inUser, func(l *loader, to target, v value) { to.defaults.overlap = using(l, "overlap", l.duration(v)) }, false,

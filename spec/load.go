@@ -2,6 +2,7 @@ package spec
 
 import (
 	"cmp"
+	"context"
 	"path/filepath"
 	"slices"
 
@@ -14,10 +15,14 @@ import (
 // is an error, the Config is nil. The Sources are for showing the problems.
 //
 // The only files that it reads are the spec itself and its rosters. It does not
-// look whether the source of a passphrase has one.
-func Load(file string) (*Config, *Sources, hcl.Diagnostics) {
+// look whether the source of a passphrase has one. When ctx ends, it reads no
+// further, and that is among the problems.
+//
+// An output that is not empty is an absolute path and takes the place of the
+// spec's. It is not checked: see [CheckOutput].
+func Load(ctx context.Context, file, output string) (*Config, *Sources, hcl.Diagnostics) {
 	src := &Sources{files: map[string]*source{}}
-	text, problem := readFile(file)
+	text, problem := readFile(ctx, file)
 	if problem != nil {
 		return nil, src, hcl.Diagnostics{problem}
 	}
@@ -25,14 +30,15 @@ func Load(file string) (*Config, *Sources, hcl.Diagnostics) {
 	if err != nil {
 		return nil, src, hcl.Diagnostics{atFile(file, "Unknown working directory", sentence(err.Error()))}
 	}
-	cfg, diags := load(text, file, dir, src)
+	cfg, diags := load(ctx, text, file, dir, output, src)
 	return cfg, src, diags
 }
 
 // load is Load for a spec that was read.
-func load(text []byte, file, dir string, src *Sources) (*Config, hcl.Diagnostics) {
+func load(ctx context.Context, text []byte, file, dir, output string, src *Sources) (*Config, hcl.Diagnostics) {
 	src.add(file, text)
-	l := newLoader(src, file, dir)
+	l := newLoader(ctx, src, file, dir)
+	l.cfg.Output = output
 	if l.readable(text) {
 		l.config(text)
 	}
@@ -45,10 +51,12 @@ func load(text []byte, file, dir string, src *Sources) (*Config, hcl.Diagnostics
 
 // loader collects what a spec says and what is wrong with it.
 type loader struct {
+	ctx    context.Context // of this one call of [Load]
 	src    *Sources
 	cfg    *Config
 	at     hcl.Range // the file as such
 	diags  hcl.Diagnostics
+	unread hcl.Diagnostics // what the parser could not read
 	absent hcl.Diagnostics // what is missing
 	broken bool            // the parser gave up on a part, so what seems to be missing may be there
 	used   []use
@@ -68,8 +76,9 @@ type loader struct {
 	advice          []*advice
 }
 
-func newLoader(src *Sources, file, dir string) *loader {
+func newLoader(ctx context.Context, src *Sources, file, dir string) *loader {
 	return &loader{
+		ctx:   ctx,
 		src:   src,
 		cfg:   &Config{File: file, Dir: dir},
 		at:    hcl.Range{Filename: file, Start: hcl.InitialPos, End: hcl.InitialPos},
@@ -103,11 +112,25 @@ func (l *loader) readable(text []byte) bool {
 	return true
 }
 
+// beside are the problems that do not follow from those of the parser: a value of
+// which a part could not be read has others on its line. A secret is one however
+// it is written.
+func (l *loader) beside(unread hcl.Diagnostics) hcl.Diagnostics {
+	lines := map[int]bool{}
+	for _, d := range unread {
+		lines[d.Subject.Start.Line] = d.Summary != syntax[redefined].summary
+	}
+	return slices.DeleteFunc(l.diags, func(d *hcl.Diagnostic) bool {
+		return d.Subject != nil && d.Subject.Filename == l.cfg.File && lines[d.Subject.Start.Line] && d.Summary != secretInSpec
+	})
+}
+
 // finish puts the problems and what their display needs in order.
 func (l *loader) finish() {
 	if !l.broken {
 		l.diags = append(l.diags, l.absent...)
 	}
+	l.diags = append(l.beside(l.unread), l.unread...)
 	for _, d := range l.diags {
 		if d.Subject == nil {
 			d.Subject = &l.at

@@ -29,7 +29,7 @@ ca "m" {
 func loadText(t testing.TB, text string) (*Config, *Sources, hcl.Diagnostics) {
 	t.Helper()
 	src := &Sources{files: map[string]*source{}}
-	cfg, diags := load([]byte(text), "test.hcl", "/spec", src)
+	cfg, diags := load(t.Context(), []byte(text), "test.hcl", "/spec", "", src)
 	return cfg, src, diags
 }
 
@@ -275,7 +275,7 @@ func TestLongLists(t *testing.T) {
 }
 
 func TestStarter(t *testing.T) {
-	if _, diags := load(Starter(), "starter.hcl", "/", &Sources{files: map[string]*source{}}); len(diags) > 0 {
+	if _, diags := load(t.Context(), Starter(), "starter.hcl", "/", "", &Sources{files: map[string]*source{}}); len(diags) > 0 {
 		t.Error(diags)
 	}
 	text, _, diags := Format(Starter(), "starter.hcl")

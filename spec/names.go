@@ -3,8 +3,6 @@ package spec
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 )
 
@@ -18,18 +16,4 @@ func CheckReason(name string) error {
 		return errors.New(why + " Use " + orList(userReasons) + ".")
 	}
 	return fmt.Errorf("there is no such reason in RFC 5280: use %s", orList(userReasons))
-}
-
-// ReadCSR reads a request that a user has made, 64 KiB of it at the most.
-func ReadCSR(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("the request cannot be read: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, 64<<10))
-	if err != nil {
-		return nil, fmt.Errorf("the request cannot be read: %w", err)
-	}
-	return data, nil
 }

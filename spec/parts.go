@@ -98,7 +98,7 @@ type parsed struct {
 func (p part) parse(text []byte, file string) parsed {
 	body, diags := parseBetween(text, file, item{p.start, p.line}, p.end)
 	if !severe(diags) {
-		return parsed{[]*hclsyntax.Body{body}, plainer(diags), false}
+		return parsed{[]*hclsyntax.Body{body}, plainer(diags, text, item{p.start, p.line}, p.end), false}
 	}
 	out := parsed{broken: true}
 	for i, it := range p.items {
@@ -108,7 +108,7 @@ func (p part) parse(text []byte, file string) parsed {
 		}
 		body, diags := parseBetween(text, file, it, end)
 		out.bodies = append(out.bodies, body)
-		out.diags = append(out.diags, plainer(diags)...)
+		out.diags = append(out.diags, plainer(diags, text, it, end)...)
 	}
 	return out
 }
@@ -134,7 +134,7 @@ func (l *loader) each(text []byte, parts []part, visit func(*hclsyntax.Body)) {
 	}()
 	for result := range queue {
 		p := <-result
-		l.diags = append(l.diags, p.diags...)
+		l.unread = append(l.unread, p.diags...)
 		l.broken = l.broken || p.broken
 		for _, body := range p.bodies {
 			l.remember(body)

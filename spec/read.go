@@ -40,7 +40,12 @@ func (l *loader) is(v value, want kind, example string) bool {
 		return true
 	}
 	detail := fmt.Sprintf("This is %s, but %s is expected", v.kind, want)
+	brackets := v.kind == list || v.kind == object
 	switch {
+	case l.inSpec(v.at) && brackets && want == text:
+		detail += ": one value in double quotes, without brackets"
+	case l.inSpec(v.at) && brackets && want == list:
+		detail += `: values in brackets, as in ["…"]`
 	case l.inSpec(v.at): // the example is in the language of a spec
 		detail += ": " + example
 	case v.kind == cell && want == number:

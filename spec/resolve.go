@@ -21,8 +21,7 @@ const (
 	defaultCRLValidity  = 30 * day
 	longestUserRenew    = 30 * day
 
-	iterationsGenerated = 2048   // 140 random bits need no slow derivation
-	iterationsChosen    = 600000 // OWASP's figure for PBKDF2-HMAC-SHA-256
+	iterationsGenerated = 2048 // 140 random bits need no slow derivation
 )
 
 // config fills l.cfg. The order of the steps is that in which one depends on
@@ -44,7 +43,6 @@ func (l *loader) config(text []byte) {
 	}
 	l.file = fileBlock{output: say(l.absolute(defaultOutput), l.at)}
 	l.each(text, others, l.readTop)
-	l.cfg.Output = l.file.output.value
 	l.readCA(l.kinds["ca"])
 	l.readDefaults(l.kinds["defaults"])
 	l.readSites(l.kinds)
@@ -61,6 +59,10 @@ func (l *loader) config(text []byte) {
 	slices.SortFunc(l.cfg.Users, func(a, b User) int { return cmp.Compare(a.Origin.Start.Byte, b.Origin.Start.Byte) })
 	l.readRosters(l.kinds["roster"])
 	l.checkSiteFiles()
+	if l.cfg.Output == "" && l.file.output.set {
+		l.cfg.Output = l.file.output.value
+		l.checkOutput()
+	}
 	l.readGuard(l.kinds["guard"])
 	l.refuseUnsupported()
 	l.giveAdvice()
@@ -237,7 +239,7 @@ func iterations(asked said[int], pass config.Source) int {
 	case pass.Kind == config.Generated:
 		return iterationsGenerated
 	}
-	return iterationsChosen
+	return config.IterationsChosen
 }
 
 // readUsers reads the user blocks that were found since it last did.

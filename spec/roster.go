@@ -13,6 +13,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"mtlsplan/internal/input"
 )
 
 // roster is one file with many users. Each format has a reader of its own, which
@@ -50,7 +52,7 @@ func (l *loader) readRosters(found []*hclsyntax.Block) {
 			}
 			continue
 		}
-		text, info, err := readText(l.absolute(s.file.value))
+		text, info, err := input.Read(l.ctx, l.absolute(s.file.value), maxSize)
 		if err != nil {
 			l.error(s.file.at, unreadableRoster(err), rosterAdvice(err, l.besideSpec(s.file.value)))
 			continue
@@ -90,11 +92,11 @@ func unreadableRoster(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "No such file"
-	case errors.Is(err, errDirectory):
+	case errors.Is(err, input.ErrDirectory):
 		return "Directory instead of a roster"
-	case errors.Is(err, errNotRegular):
+	case errors.Is(err, input.ErrNotRegular):
 		return "Not a file"
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, input.ErrTooLarge):
 		return "File too large"
 	}
 	return "Unreadable file"
@@ -106,11 +108,11 @@ func rosterAdvice(err error, file string) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Sprintf("There is no %s. The path of a roster is relative to the spec.", file) + kept
-	case errors.Is(err, errDirectory):
+	case errors.Is(err, input.ErrDirectory):
 		return file + " is a directory. Name the file in it that lists the users."
-	case errors.Is(err, errNotRegular):
+	case errors.Is(err, input.ErrNotRegular):
 		return file + " is not a regular file, so reading it might never end. Write the list to a file first."
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, input.ErrTooLarge):
 		return fmt.Sprintf("A roster has at most %d MiB. Is this the right file?", maxSize>>20)
 	}
 	return fmt.Sprintf("%s cannot be read: %v.", file, err) + kept

@@ -22,7 +22,7 @@ func loadRosterText(t testing.TB, spec, name, text string) (*Config, *Sources, h
 		t.Fatal(err)
 	}
 	src := &Sources{files: map[string]*source{}}
-	cfg, diags := load([]byte(spec+fmt.Sprintf("roster \"r\" {\n  file = %q\n}\n", name)), "test.hcl", dir, src)
+	cfg, diags := load(t.Context(), []byte(spec+fmt.Sprintf("roster \"r\" {\n  file = %q\n}\n", name)), "test.hcl", dir, "", src)
 	return cfg, src, diags
 }
 
@@ -261,7 +261,7 @@ func FuzzRoster(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind uint8, text string) {
 		src := &Sources{files: map[string]*source{}}
 		src.add("test.hcl", nil)
-		l := newLoader(src, "test.hcl", "/spec")
+		l := newLoader(t.Context(), src, "test.hcl", "/spec")
 		l.users, l.people = map[string]hcl.Range{}, newPeople(0)
 		l.readRoster("r"+rosterEndings[int(kind)%len(rosterEndings)], `roster "r"`, []byte(text))
 		l.finish()

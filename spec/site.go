@@ -175,6 +175,29 @@ func (l *loader) checkSites(p *render.Proxy) {
 	}
 }
 
+// checkOutput is [CheckOutput] of the spec's own one.
+func (l *loader) checkOutput() {
+	at := l.file.output.at
+	if !l.top["output"] && len(l.cfg.Sites) > 0 {
+		at = l.cfg.Sites[0].Origin
+	}
+	if err := CheckOutput(l.cfg); err != nil {
+		l.error(at, "Output that a site cannot name", sentence(err.Error()))
+	}
+}
+
+// CheckOutput refuses an output directory that a site of the spec has to name and
+// cannot, because NGINX, say, would read its path as something else.
+func CheckOutput(cfg *Config) error {
+	for _, site := range cfg.Sites {
+		if unset, err := site.Proxy.CheckOutput(site.Settings, cfg.Output); err != nil {
+			return fmt.Errorf("the site %s.%s would read files in %q. %w Choose another directory, or set %s in the site: the path at which the proxy's host has that file",
+				site.Proxy.Name, site.Name, cfg.Output, err, strings.Join(unset, " and "))
+		}
+	}
+	return nil
+}
+
 // checkSiteFiles keeps sites from lying where other files of the output
 // directory lie. The files of users and CA never meet: a name before "-CA." is
 // one user's, and a CA's files begin with "ca.CA.".

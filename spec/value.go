@@ -80,6 +80,9 @@ func (l *loader) literal(expr hclsyntax.Expression) (value, bool) {
 		return l.constant(e)
 	case *hclsyntax.UnaryOpExpr:
 		if e.Op == hclsyntax.OpNegate {
+			if unparsed(e.Val) {
+				return v, false
+			}
 			n, ok := e.Val.(*hclsyntax.LiteralValueExpr)
 			if ok && n.Val.Type() == cty.Number && !n.Val.IsNull() {
 				v.kind, v.number = number, new(big.Float).Neg(n.Val.AsBigFloat())
@@ -97,7 +100,7 @@ func (l *loader) literal(expr hclsyntax.Expression) (value, bool) {
 		return l.object(e)
 	case *hclsyntax.ScopeTraversalExpr:
 		l.error(v.at, "Text without quotes",
-			`A bare word would be a variable, and a spec has none. Put text in double quotes; only true and false go without.`)
+			`A bare word would be a variable, and a spec has none. Put text in double quotes; true and false go without, and no other word means them.`)
 		return v, false
 	case *hclsyntax.FunctionCallExpr:
 		l.error(v.at, "Function in a spec",

@@ -41,7 +41,7 @@ on it from then on.`,
 		Args:              atMostOneFile,
 		ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, src, warnings, err := a.readSpec(specArg(args))
+			cfg, src, warnings, err := a.readSpec(cmd.Context(), specArg(args))
 			if err != nil {
 				return err
 			}

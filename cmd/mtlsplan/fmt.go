@@ -53,7 +53,7 @@ func (a *app) fmt(ctx context.Context, files []string, f formatting) error {
 	var invalid specError
 	doc := plan.FmtDocument{FormatVersion: plan.FormatVersion, Changed: []plan.FormattedFile{}}
 	for _, file := range files {
-		changed, err := a.fmtFile(file, f)
+		changed, err := a.fmtFile(ctx, file, f)
 		if changed != nil {
 			doc.Changed = append(doc.Changed, *changed)
 		}
@@ -64,6 +64,9 @@ func (a *app) fmt(ctx context.Context, files []string, f formatting) error {
 			}
 		} else if err != nil {
 			failed = errors.Join(failed, err)
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
 	if failed == nil && invalid.diags != nil {
@@ -91,8 +94,11 @@ func (a *app) fmt(ctx context.Context, files []string, f formatting) error {
 }
 
 // fmtFile formats one file; nil means that it is as it should be.
-func (a *app) fmtFile(file string, f formatting) (*plan.FormattedFile, error) {
-	old, diags := spec.ReadFile(file)
+func (a *app) fmtFile(ctx context.Context, file string, f formatting) (*plan.FormattedFile, error) {
+	old, diags := spec.ReadFile(ctx, file)
+	if ctx.Err() != nil {
+		return nil, plan.Errorf(plan.Interrupted, "interrupted: %s and what follows is left as it was", file)
+	}
 	if diags.HasErrors() {
 		return nil, invalidSpec(file, nil, diags)
 	}

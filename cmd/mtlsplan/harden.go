@@ -10,7 +10,8 @@ func harden() {
 	// limit is always allowed, so there is no error to look at.
 	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
 	undumpable()
-	// Modes are given with every file; the caller's umask must neither widen
-	// nor narrow what is made on the way there.
-	syscall.Umask(0o022)
+	// Modes are given with every file, whatever the umask is, and programs that are
+	// started inherit the caller's. But one that takes rights from the owner would
+	// lock this process out of what it has just made.
+	syscall.Umask(syscall.Umask(0o077) & 0o077)
 }

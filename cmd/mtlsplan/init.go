@@ -25,6 +25,9 @@ overwritten.`,
 }
 
 func (a *app) init(file string) error {
+	if file == "-" {
+		return usageError("init: a spec is written to a file and not to standard output: name it")
+	}
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
 		return plan.Errorf(plan.FileError, "%s exists and is left as it is: choose another name", file)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/json"
@@ -22,7 +23,7 @@ import (
 // apply makes the output directory and examines everything in it.
 func (tr *trial) apply(h hole, shape string) {
 	tr.t.Helper()
-	cfg, _, diags := spec.Load(filepath.Join(tr.dir, "m.hcl"))
+	cfg, _, diags := spec.Load(context.Background(), filepath.Join(tr.dir, "m.hcl"), filepath.Join(tr.dir, "out"))
 	if diags.HasErrors() {
 		tr.t.Fatal(diags)
 	}

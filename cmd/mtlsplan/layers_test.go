@@ -82,8 +82,8 @@ var worldRules = []struct {
 	{"prints", "log", "Print Printf Println Fatal Fatalf Fatalln Panic Panicf Panicln", ""},
 	{"touches files", "os", "Chdir Chmod Chown Chtimes CopyFS Create CreateTemp DirFS Lchown Link Lstat Mkdir MkdirAll " +
 		"MkdirTemp NewFile Open OpenFile OpenInRoot OpenRoot ReadDir ReadFile Readlink Remove RemoveAll Rename Stat " +
-		"Symlink Truncate WriteFile", "cmd/mtlsplan spec internal/outdir internal/secret"},
-	{"touches files", "path/filepath", "EvalSymlinks Glob Walk WalkDir", "cmd/mtlsplan spec internal/outdir internal/secret"},
+		"Symlink Truncate WriteFile", "cmd/mtlsplan spec internal/input internal/outdir internal/secret"},
+	{"touches files", "path/filepath", "EvalSymlinks Glob Walk WalkDir", "cmd/mtlsplan spec internal/input internal/outdir internal/secret"},
 	{"reads the environment", "os", "Environ ExpandEnv Getenv LookupEnv", "cmd/mtlsplan internal/secret"},
 	{"ends the process", "os", "Exit", "cmd/mtlsplan"},
 	{"runs a program", "os/exec", "Command CommandContext", "internal/secret"},

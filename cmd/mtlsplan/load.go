@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 
@@ -11,26 +12,40 @@ import (
 	"mtlsplan/spec"
 )
 
-// loadSpec reads the spec that a command works on, prints its warnings, and puts
-// --output into place. An invalid one is a [specError].
-func (a *app) loadSpec(file string) (*spec.Config, error) {
-	cfg, src, diags, err := a.readSpec(file)
+// loadSpec reads the spec that a command works on, and prints its warnings. An
+// invalid one is a [specError].
+func (a *app) loadSpec(ctx context.Context, file string) (*spec.Config, error) {
+	cfg, src, diags, err := a.readSpec(ctx, file)
 	a.explain(src, diags)
 	return cfg, err
 }
 
 // readSpec is loadSpec, but for the printing.
-func (a *app) readSpec(file string) (*spec.Config, *spec.Sources, hcl.Diagnostics, error) {
-	cfg, src, diags := spec.Load(file)
-	if diags.HasErrors() {
+func (a *app) readSpec(ctx context.Context, file string) (*spec.Config, *spec.Sources, hcl.Diagnostics, error) {
+	cfg, src, diags, err := a.parseSpec(ctx, file)
+	if err == nil && diags.HasErrors() {
 		return nil, nil, nil, invalidSpec(file, src, diags)
 	}
-	if a.output != "" {
-		dir, err := filepath.Abs(a.output)
-		if err != nil {
+	return cfg, src, diags, err
+}
+
+// parseSpec reads a spec, valid or not, and puts --output into place.
+func (a *app) parseSpec(ctx context.Context, file string) (*spec.Config, *spec.Sources, hcl.Diagnostics, error) {
+	output := a.output
+	if output != "" {
+		var err error
+		if output, err = filepath.Abs(output); err != nil {
 			return nil, nil, nil, err
 		}
-		cfg.Output = dir
+	}
+	cfg, src, diags := spec.Load(ctx, file, output)
+	if ctx.Err() != nil {
+		return nil, nil, nil, plan.Errorf(plan.Interrupted, "interrupted")
+	}
+	if output != "" && cfg != nil {
+		if err := spec.CheckOutput(cfg); err != nil {
+			return nil, nil, nil, usageError("--output: %w", err)
+		}
 	}
 	return cfg, src, diags, nil
 }

@@ -26,7 +26,7 @@ Symbols:
 		Args:              atMostOneFile,
 		ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := a.loadSpec(specArg(args))
+			cfg, err := a.loadSpec(cmd.Context(), specArg(args))
 			if err != nil {
 				return err
 			}

@@ -27,7 +27,7 @@ an existing file, else NAME.`,
 		ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, name := fileAndName(args)
-			cfg, err := a.loadSpec(file)
+			cfg, err := a.loadSpec(cmd.Context(), file)
 			if err != nil {
 				return err
 			}

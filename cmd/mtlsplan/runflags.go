@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -41,8 +42,8 @@ func (a *app) addRunFlags(cmd *cobra.Command, f *runFlags) {
 	flags.BoolVar(&f.acceptClock, "accept-clock", false, "go on without a warning even if the clock is behind dates recorded in the directory, or behind the release of mtlsplan")
 	flags.IntVar(&f.parallel, "parallel", 0, "work on `N` users at a time; 0 means one for each core")
 	for _, name := range []string{"only", "replace"} {
-		_ = cmd.RegisterFlagCompletionFunc(name, func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			return a.completeOwners(args), cobra.ShellCompDirectiveNoFileComp
+		_ = cmd.RegisterFlagCompletionFunc(name, func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return a.completeOwners(cmd.Context(), args), cobra.ShellCompDirectiveNoFileComp
 		})
 	}
 }
@@ -195,8 +196,8 @@ func parseDate(text string, now time.Time) (time.Time, error) {
 
 // completeOwners lists the owners of the spec that a half-typed command line
 // names, as far as it can be loaded.
-func (a *app) completeOwners(args []string) []string {
-	cfg, err := a.loadSpec(specArg(args))
+func (a *app) completeOwners(ctx context.Context, args []string) []string {
+	cfg, err := a.loadSpec(ctx, specArg(args))
 	if err != nil {
 		return nil
 	}

@@ -32,7 +32,7 @@ who is no longer in the spec is found in the CA database.`,
 			if name == "" {
 				return usageError("show: %q is taken for the spec; give the NAME of a user or CA after it", file)
 			}
-			cfg, err := a.loadSpec(file)
+			cfg, err := a.loadSpec(cmd.Context(), file)
 			if err != nil {
 				return err
 			}
@@ -108,9 +108,9 @@ func fileAndOneName(_ *cobra.Command, args []string) error {
 }
 
 // completeShow offers the users and the CA of the spec, and specs.
-func (a *app) completeShow(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+func (a *app) completeShow(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 1 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return a.completeOwners(args), cobra.ShellCompDirectiveDefault
+	return a.completeOwners(cmd.Context(), args), cobra.ShellCompDirectiveDefault
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -22,13 +23,16 @@ directory.
 Exits with 0 if the spec is valid and with 10 if it is not. With --format json or
 yaml the problems go to standard output as a document.`,
 		Args: atMostOneFile,
-		RunE: func(_ *cobra.Command, args []string) error { return a.validate(specArg(args)) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.validate(cmd.Context(), specArg(args)) },
 	}
 }
 
-func (a *app) validate(file string) error {
+func (a *app) validate(ctx context.Context, file string) error {
 	if a.documents() {
-		_, _, diags := spec.Load(file)
+		_, _, diags, err := a.parseSpec(ctx, file)
+		if err != nil {
+			return err
+		}
 		valid := !diags.HasErrors()
 		if err := a.answer(plan.ValidateDocument{FormatVersion: plan.FormatVersion, Valid: valid, Diagnostics: ui.Diagnostics(diags)}); err != nil {
 			return err
@@ -38,7 +42,7 @@ func (a *app) validate(file string) error {
 		}
 		return nil
 	}
-	cfg, err := a.loadSpec(file)
+	cfg, err := a.loadSpec(ctx, file)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,10 @@ import (
 	"mtlsplan/render"
 )
 
+// IterationsChosen is how many iterations of PBKDF2-HMAC-SHA-256 protect what a
+// person has chosen the passphrase of: OWASP's figure.
+const IterationsChosen = 600_000
+
 // Config is a spec that was parsed, resolved and validated: every default is
 // in place, every path is absolute, every value is one that can be issued.
 type Config struct {

@@ -49,6 +49,7 @@ type Key struct {
 type Passphrase struct {
 	File              // the generated one's
 	Made        bool  // false for a generated one that was never made
+	Weak        bool  // of the CA: it was chosen, and is easy to guess
 	Err         error // why it could not be read
 	PreviousErr error // the same of previous_passphrase
 }

@@ -5,11 +5,13 @@ import (
 	"slices"
 	"strings"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
+	"mtlsplan/internal/secret"
 	"mtlsplan/internal/statcache"
 )
 
@@ -69,6 +71,7 @@ func (r *Reader) readCA() *CAMaterial {
 	m.err = firstOf(err, keyErr)
 	if err == nil {
 		m.passphrases, m.pass = r.passphrases(spec.Passphrase, spec.PreviousPassphrase, pass)
+		m.pass.Weak = spec.Passphrase.Kind != config.Generated && m.pass.Made && secret.Weak(m.now)
 	}
 	m.Passphrase, m.KeyFile = m.now, key.content.Data
 	if m.key.File = key.File; keyErr != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/big"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -325,8 +326,8 @@ func TestErrorsHaveCodes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, generated, generated, generated)
 	w.cfg.Users[0].Passphrase = config.Source{Kind: config.FromEnv, Env: "NONE"}
-	w.cfg.Users[1].CSR = "/nowhere"
-	w.opt.ReadRequest = func(path string) ([]byte, error) { return []byte("x"), nil }
+	w.cfg.Users[1].CSR = filepath.Join(t.TempDir(), "bob.csr")
+	w.check(os.WriteFile(w.cfg.Users[1].CSR, []byte("x"), 0o600))
 	w.remove("cyd-m.crt")
 	w.check(os.Mkdir(w.path("cyd-m.crt"), 0o755))
 	inv := w.taken()
@@ -335,7 +336,7 @@ func TestErrorsHaveCodes(t *testing.T) {
 		err  string
 	}{
 		{plan.PassphraseUnavailable, "passphrase: environment variable NONE is not set: set it, or name another source"},
-		{plan.CSRInvalid, "the request /nowhere: damaged: there is no PEM certificate request in it"},
+		{plan.CSRInvalid, "the request " + w.cfg.Users[1].CSR + ": damaged: there is no PEM certificate request in it"},
 		{plan.FileError, w.path("cyd-m.crt") + ": this is a directory where mtlsplan keeps a plain file: move it away"},
 	} {
 		u := inv.Users.User(i)

@@ -24,15 +24,14 @@ import (
 
 // Options are what a run is about.
 type Options struct {
-	Config      *config.Config
-	Now         time.Time
-	Covers      func(plan.Owner) bool // the owners that the run is about
-	Adopt       bool                  // files that the ledger knows nothing of are to be taken over
-	Thorough    bool                  // every file is read and opened, whatever the cache knows
-	Sealed      bool                  // no secret is read, and nothing that is encrypted is opened
-	Parallel    int                   // how many owners are read at a time; less than 1: as many as there are cores
-	LookupEnv   func(string) (string, bool)
-	ReadRequest func(path string) ([]byte, error) // reads a CSR that the spec names
+	Config    *config.Config
+	Now       time.Time
+	Covers    func(plan.Owner) bool // the owners that the run is about
+	Adopt     bool                  // files that the ledger knows nothing of are to be taken over
+	Thorough  bool                  // every file is read and opened, whatever the cache knows
+	Sealed    bool                  // no secret is read, and nothing that is encrypted is opened
+	Parallel  int                   // how many owners are read at a time; less than 1: as many as there are cores
+	LookupEnv func(string) (string, bool)
 
 	// Reading, if set, gets the number of users whose files have been read, and the
 	// total to read; users known from the cache do not count. It is called from one

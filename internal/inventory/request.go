@@ -1,10 +1,13 @@
 package inventory
 
 import (
+	"errors"
+	"io/fs"
 	"slices"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
+	"mtlsplan/internal/input"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 )
@@ -36,9 +39,9 @@ func (r *Reader) readCSRUser(u *config.User) *Material {
 			f.Stray = append(f.Stray, s)
 		}
 	}
-	data, err := r.opt.ReadRequest(u.CSR)
+	data, _, err := input.Read(r.ctx, u.CSR, largestRequest)
 	if err != nil {
-		f.Err = plan.Errorf(plan.CSRInvalid, "%w", err)
+		f.Err = plan.Errorf(plan.CSRInvalid, "the request %s cannot be read: %w: %s", u.CSR, err, advice(err))
 		return m
 	}
 	asked, err := pki.ParseCSR(data)
@@ -50,4 +53,19 @@ func (r *Reader) readCSRUser(u *config.User) *Material {
 	f.Asked.Key = asked.Public
 	f.Key.Type, f.Key.SPKI = f.Asked.Type, f.Asked.SPKI
 	return m
+}
+
+// largestRequest is the limit in bytes for a request that a user has made. One
+// with the longest RSA key that is in use, and its text, has a third of that.
+const largestRequest = 64 << 10
+
+// advice says what to do about a request that cannot be read.
+func advice(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "put it there, or correct csr in the spec"
+	case errors.Is(err, fs.ErrPermission):
+		return "make it readable for the user that runs mtlsplan"
+	}
+	return "name the file that holds the user's request, 64 KiB at most"
 }

@@ -62,7 +62,9 @@ func (s *secrets) from(src config.Source) *reading {
 		}
 		value, err := secret.Ref(src).Read(s.ctx, s.lookup, s.hide)
 		if err == nil {
-			err = secret.Check(value)
+			if err = secret.Check(value); err != nil {
+				err = fmt.Errorf("%s: %w", secret.Ref(src), err)
+			}
 		}
 		entry.value, entry.err = value, err
 	})

@@ -70,7 +70,7 @@ type File struct {
 // write too.
 func Open(dir string, shared map[string]Merge) (*Dir, error) {
 	d := &Dir{path: dir, shared: shared, seen: map[string]fs.FileInfo{}}
-	root, err := os.OpenRoot(dir)
+	root, err := openRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return d, nil
 	}

@@ -54,21 +54,25 @@ func (k *disk) change(c Change, do func() error) error {
 // makeRoot makes the output directory and missing directories above it, and opens
 // it. A crash in here leaves empty directories, which the next run uses.
 func (k *disk) makeRoot(dir string) error {
-	if err := k.makeAbove(dir, dir, ModeDir); err != nil {
+	if err := k.makeAbove(dir, dir); err != nil {
 		return err
 	}
 	var err error
-	k.root, err = os.OpenRoot(dir)
+	k.root, err = openRoot(dir)
 	return err
 }
 
-func (k *disk) makeAbove(root, dir string, mode fs.FileMode) error {
+// openRoot opens the output directory. With the slash the system opens nothing
+// else: a fifo in its place would wait for its other end.
+func openRoot(dir string) (*os.Root, error) { return os.OpenRoot(dir + "/") }
+
+func (k *disk) makeAbove(root, dir string) error {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil
 	}
 	parent := filepath.Dir(dir)
 	if parent != dir {
-		if err := k.makeAbove(root, parent, 0o777); err != nil {
+		if err := k.makeAbove(root, parent); err != nil {
 			return err
 		}
 	}
@@ -76,18 +80,16 @@ func (k *disk) makeAbove(root, dir string, mode fs.FileMode) error {
 		rel, _ := filepath.Rel(root, of)
 		return filepath.ToSlash(rel)
 	}
-	err := k.change(Change{Do: "mkdir", Name: name(dir), Mode: mode}, func() error { return os.Mkdir(dir, mode) })
+	err := k.change(Change{Do: "mkdir", Name: name(dir), Mode: ModeDir}, func() error { return os.Mkdir(dir, ModeDir) })
 	if errors.Is(err, fs.ErrExist) {
 		return nil // another run was faster; for anything but a directory OpenRoot fails
 	}
 	if err != nil {
 		return err
 	}
-	if dir == root {
-		// Only an owner of the directory above could swap it now, who controls it anyway.
-		if err := k.change(Change{Do: "chmod", Name: ".", Mode: mode}, func() error { return os.Chmod(dir, mode) }); err != nil {
-			return err
-		}
+	// Only an owner of the directory above could swap it now, who controls it anyway.
+	if err := k.change(Change{Do: "chmod", Name: name(dir), Mode: ModeDir}, func() error { return os.Chmod(dir, ModeDir) }); err != nil {
+		return err
 	}
 	// A power cut must not remove the directory of a finished run.
 	above, err := os.Open(parent)

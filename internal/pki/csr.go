@@ -187,6 +187,13 @@ func isPrintableString(s string) bool {
 // ParseCSR reads one PEM PKCS #10 request and checks that it was signed with
 // the key that it names. The error is [ErrDamaged] or [ErrUnsupported].
 func ParseCSR(data []byte) (*CSR, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, as programs of Windows write it
+	switch {
+	case bytes.HasPrefix(data, []byte("\xff\xfe")), bytes.HasPrefix(data, []byte("\xfe\xff")):
+		return nil, unsupported("it is UTF-16: save it as UTF-8")
+	case len(data) > 1 && data[0] == 0x30 && data[1] >= 0x80: // a SEQUENCE longer than 127 bytes
+		return nil, unsupported("it is DER and not PEM: openssl req -inform DER converts it")
+	}
 	blocks, err := decodePEM(data, "certificate request", pemCSR, pemOldCSR)
 	if err != nil {
 		return nil, err

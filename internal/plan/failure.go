@@ -17,6 +17,7 @@ const (
 	CutToCA        Code = "cut-to-ca"
 	CRLEnds        Code = "crl-ends"
 	ClockBehind    Code = "clock-behind"
+	WeakPassphrase Code = "weak-passphrase"
 )
 
 // Codes of failures; [Unreadable] is among them too.
@@ -57,6 +58,7 @@ var noteCodes = []CodeDoc{
 	{CutToCA, "", "Certificates end with the CA certificate, earlier than the spec asks."},
 	{CRLEnds, "", "The key of an earlier CA generation is lost, so its CRL ends and cannot be signed again."},
 	{ClockBehind, "", "The clock is behind dates that the directory records as past, or behind the release of the program; apply would stop."},
+	{WeakPassphrase, "", "The CA's passphrase was chosen, and is easy to guess."},
 }
 
 // FailureCodes are the codes of failures, for the reference.

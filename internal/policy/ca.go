@@ -74,8 +74,11 @@ func (j *judgement) judgeCA() {
 	if is.rolled && j.trust.Compromised(current) {
 		is.trusted = is.trusted[1:] // its users get new certificates in this very run
 	}
-	if covered && err == nil && !is.rolled {
-		j.caNotes()
+	if covered && err == nil {
+		j.passphraseNote()
+		if !is.rolled {
+			j.caNotes()
+		}
 	}
 }
 

@@ -2,8 +2,10 @@ package policy
 
 import (
 	"cmp"
+	"fmt"
 	"time"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
@@ -31,6 +33,23 @@ func (j *judgement) caNotes() {
 		j.note(ca, plan.OldGeneration, "%s %s still on generation %d; %s, or at once with --replace",
 			plural(n, "certificate"), agree(n, "is", "are"), g.Number, agree(n, "it moves at its next renewal", "they move at their next renewal"))
 	}
+}
+
+// passphraseNote warns of a passphrase of the CA that whoever gets a copy of its key
+// can guess.
+func (j *judgement) passphraseNote() {
+	ca, spec := &j.Have.CA, &j.Config.CA
+	if !ca.Passphrase.Weak {
+		return
+	}
+	text := "the passphrase that was chosen is easy to guess for whoever gets a copy of " + ca.Key.Name() + ": use { generate = true }"
+	if !ca.Key.Missing {
+		text += ", with the source of the old one as previous_passphrase"
+	}
+	if spec.KDFIterations < config.IterationsChosen {
+		text += fmt.Sprintf("; with kdf_iterations = %d each guess at least takes longer", config.IterationsChosen)
+	}
+	j.warn(ca.Owner, plan.WeakPassphrase, "%s", text)
 }
 
 // validityNote tells that a changed validity alone issues nothing.

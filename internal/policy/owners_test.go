@@ -112,10 +112,10 @@ func TestOwners(t *testing.T) {
 			w.have.Sites = nil
 		}, []string{"note user.ann reason-kept"}},
 		"other notes": {func(w *world) {
-			w.have.Orphans, w.have.CA.Odd = []string{"nginx/old"}, []string{"db/cache"}
+			w.have.Orphans, w.have.CA.Odd, w.have.CA.Passphrase.Weak = []string{"nginx/old"}, []string{"db/cache"}, true
 			w.cfg.CA.Subject.CommonName, w.cfg.CA.Key, w.cfg.CA.Validity = "Other", pki.RSA4096, dayLong
 			w.cfg.Users[1].Validity = dayLong
-		}, []string{"note ca.m next-generation", "note ca.m next-generation", "note ca.m next-renewal", "note user.bob next-renewal", "note  cache-unusable", "note  orphaned"}},
+		}, []string{"note ca.m weak-passphrase", "note ca.m next-generation", "note ca.m next-generation", "note ca.m next-renewal", "note user.bob next-renewal", "note  cache-unusable", "note  orphaned"}},
 		"cut to the CA": {func(w *world) {
 			w.cfg.Users[0].Validity, w.cfg.Users[0].Key = 9999*dayLong, pki.RSA2048
 			w.have.Sites = nil

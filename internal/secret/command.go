@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"mtlsplan/internal/input"
 )
 
 // ownPrefix begins the names of the variables that are meant for mtlsplan alone.
@@ -44,7 +47,7 @@ func (r Ref) readCommand(ctx context.Context, hide []string, limit time.Duration
 	case errors.Is(running.Err(), context.DeadlineExceeded):
 		return nil, fmt.Errorf("%s did not end within %s: run it by hand in %s to find out why", r, limit, r.Dir)
 	case out.full:
-		return nil, errTooLong
+		return nil, input.ErrTooLarge
 	case err == nil:
 		return dropLineEnd(out.buf.Bytes()), nil
 	}
@@ -57,7 +60,10 @@ func (r Ref) readCommand(ctx context.Context, hide []string, limit time.Duration
 	if e, ok := errors.AsType[*exec.Error](err); ok {
 		err = e.Err
 	}
-	return nil, fmt.Errorf("%s cannot be started: %w: install it, or name another source", r, cause(err))
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err // r names the program
+	}
+	return nil, fmt.Errorf("%s cannot be started: %w: install it, or name another source", r, err)
 }
 
 // stopWithChildren makes the end of cmd's context end the children of cmd, too: one
@@ -104,7 +110,7 @@ func (b *bounded) Write(p []byte) (int, error) {
 	if b.buf.Len()+len(p) > readLimit {
 		b.full = true
 		b.overflow()
-		return 0, errTooLong
+		return 0, input.ErrTooLarge
 	}
 	return b.buf.Write(p)
 }

@@ -6,19 +6,16 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"slices"
 
 	"mtlsplan/internal/config"
+	"mtlsplan/internal/input"
 )
 
 // readLimit is the limit in bytes for a file or the output of a program. It is far
 // above MaxLen: a larger source is a wrong one, and is not read to its end.
 const readLimit = 64 << 10
-
-var errTooLong = errors.New("too long")
 
 // Read reads the secret from a variable, a file or the standard output of a program.
 // From a file and from a program one newline at the end is dropped, with a carriage
@@ -51,7 +48,7 @@ func (r Ref) Read(ctx context.Context, lookupEnv func(string) (string, bool), hi
 		return Value{}, fmt.Errorf("%s: this source cannot be read", r)
 	}
 	switch {
-	case errors.Is(err, errTooLong):
+	case errors.Is(err, input.ErrTooLarge):
 		return Value{}, fmt.Errorf("%s gives more than %d bytes, too many for a passphrase: name another source", r, readLimit)
 	case err != nil:
 		return Value{}, err
@@ -69,52 +66,17 @@ func (r Ref) readEnv(lookupEnv func(string) (string, bool)) ([]byte, error) {
 	return []byte(s), nil
 }
 
-// readFile stops waiting when ctx ends: the file may be a named pipe without a
-// writer.
 func (r Ref) readFile(ctx context.Context) ([]byte, error) {
-	type result struct {
-		b   []byte
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		b, err := readBounded(r.File)
-		done <- result{b, err}
-	}()
-	select {
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%s: %w", r, ctx.Err())
-	case got := <-done:
-		if errors.Is(got.err, errTooLong) {
-			return nil, got.err
-		}
-		if got.err != nil {
-			return nil, fmt.Errorf("%s: %w: %s", r, cause(got.err), remedy(got.err))
-		}
-		return dropLineEnd(got.b), nil
-	}
-}
-
-func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
+	b, _, err := input.Read(ctx, r.File, readLimit)
+	switch {
+	case err == nil:
+		return dropLineEnd(b), nil
+	case errors.Is(err, input.ErrTooLarge):
 		return nil, err
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("%s: %w", r, err)
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, readLimit+1))
-	if err == nil && len(b) > readLimit {
-		err = errTooLong
-	}
-	return b, err
-}
-
-// cause strips the path from an error of the os package, since the description of
-// the source has it already.
-func cause(err error) error {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Err
-	}
-	return err
+	return nil, fmt.Errorf("%s: %w: %s", r, err, remedy(err))
 }
 
 func remedy(err error) string {
@@ -124,7 +86,7 @@ func remedy(err error) string {
 	case errors.Is(err, fs.ErrPermission):
 		return "make it readable for the user that runs mtlsplan"
 	}
-	return "name a file that holds the passphrase"
+	return "name a file that holds the passphrase, or a program that prints it"
 }
 
 func dropLineEnd(b []byte) []byte {
@@ -144,6 +106,12 @@ func Check(v Value) error {
 		return errors.New("the passphrase is empty: it needs 1 to 1023 characters")
 	case n > MaxLen:
 		return errors.New("the passphrase is longer than 1023 bytes, which OpenSSL cannot read: shorten it")
+	}
+	switch b := v.bytes(); {
+	case bytes.HasPrefix(b, []byte("\xff\xfe")), bytes.HasPrefix(b, []byte("\xfe\xff")):
+		return errors.New("the passphrase is stored as UTF-16: save it as UTF-8 without a byte order mark")
+	case bytes.HasPrefix(b, []byte("\ufeff")):
+		return errors.New("the passphrase begins with a byte order mark, which programs read in different ways: save it as UTF-8 without one")
 	}
 	for i, c := range v.bytes() {
 		if c >= 0x20 && c <= 0x7e {

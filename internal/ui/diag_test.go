@@ -18,7 +18,7 @@ func diagnose(t *testing.T, text string) (*spec.Sources, hcl.Diagnostics) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, src, diags := spec.Load(file)
+	_, src, diags := spec.Load(t.Context(), file, "")
 	return src, diags
 }
 
@@ -115,7 +115,7 @@ func TestDiagnosticsInColour(t *testing.T) {
 
 // TestDiagnosticsWithoutSource are those of a file that could not be read.
 func TestDiagnosticsWithoutSource(t *testing.T) {
-	_, src, diags := spec.Load(filepath.Join(t.TempDir(), "no\x1b[2J.hcl"))
+	_, src, diags := spec.Load(t.Context(), filepath.Join(t.TempDir(), "no\x1b[2J.hcl"), "")
 	var out strings.Builder
 	WriteDiagnostics(&out, src, diags, false)
 	WriteDiagnostics(&out, nil, append(diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "S", Detail: "D"}), false)

@@ -37,6 +37,9 @@ func checkServerName(s string) error {
 	if addr, err := parseIP(s); err == nil && addr.Is4() {
 		return nil
 	}
+	if s == "_" {
+		return errors.New(`"_" is a name that no client asks for, so nobody would reach this site. Name the host as it is in the address that people open, such as "chat.example.com".`)
+	}
 	if !isHost(strings.TrimPrefix(s, "*.")) {
 		return errors.New(`A server name is letters, digits, "-", "_" and dots, such as "chat.example.com", or "*." and such a name. Regular expressions are not taken, and a name in another alphabet is written in its "xn--" form.`)
 	}
