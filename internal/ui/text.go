@@ -171,17 +171,17 @@ func (l *layout) superseded(group []plan.Step) {
 	if n == 0 {
 		return
 	}
-	certificate, latest := "the certificate before it", ""
+	stays := "the certificate before it stays valid until "
 	if n > 1 {
-		certificate, latest = "the certificates before", "at the latest "
+		stays = "the certificates before stay valid until as late as "
 	}
-	until := latest + last.ValidUntil.UTC().Format("2006-01-02 15:04:05Z")
+	stays += last.ValidUntil.UTC().Format("2006-01-02 15:04:05Z")
 	if last.Overlap {
-		l.detail(fmt.Sprintf("%s: valid until %s, the end of the overlap", certificate, until))
+		l.detail(stays + ", the end of the overlap")
 		return
 	}
-	l.detail(fmt.Sprintf("%s: valid until %s;", certificate, until))
-	l.detail("    overlap in the spec ends it sooner, apply with --replace at once")
+	l.detail(stays)
+	l.detail("    to end that sooner, set overlap in the spec, or apply with --replace")
 }
 
 // someOwners names the first few owners of a group.
