@@ -34,7 +34,7 @@ race: ## run the packages' tests under the race detector
 
 golden: ## write all golden files and generated pages; read the change with git diff
 	@.ci/tools
-	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan ./render/nginx -run "TestScripts|TestDocs|TestReadmeSession|TestGolden"
+	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan ./render/nginx ./internal/secret -run "TestScripts|TestDocs|TestReadmeSession|TestGolden|TestWordLists"
 
 docs: ## write the generated pages of docs/ and the session in the README
 	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan -run "TestDocs|TestReadmeSession"

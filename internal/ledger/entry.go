@@ -109,6 +109,7 @@ func (l *Ledger) link() {
 			row = int(l.rowAt(e.Serial))
 		}
 		e.row = int32(row)
+		l.mismatched = l.mismatched || row < 0 || l.rows[row].Owner != e.Owner
 		if list := l.issued[e.Owner]; list != nil {
 			l.issued[e.Owner] = append(list, int32(i))
 		} else {

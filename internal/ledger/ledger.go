@@ -39,6 +39,7 @@ type Ledger struct {
 	number   *big.Int           // of the next CRL
 	rendered map[string]Sum     // by path
 
+	mismatched bool              // an entry has no row, or one of another owner
 	numberLost bool              // crlnumber is gone, and was there
 	texts      map[string]string // those that entries share
 	disk       disk
@@ -224,6 +225,9 @@ func (l *Ledger) Revoked(lastCRL time.Time) []Row {
 // Lost are the entries of issued.pem that index.txt lacks, or has under another owner
 // alone.
 func (l *Ledger) Lost() []*Entry {
+	if !l.mismatched {
+		return nil
+	}
 	var out []*Entry
 	for owner, list := range l.issued {
 		if len(list) <= len(l.byOwner[owner]) {

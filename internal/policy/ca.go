@@ -133,7 +133,7 @@ func (j *judgement) examineCA() ([]finding, error) {
 		return no(plan.Unrecorded, "the directory belongs to %s: put that name back into the ca block, or name another output", other())
 	case ca.Key.Missing && gens > 0 && spec.Generation != gens+1:
 		return no(plan.Missing, "%s is gone, and certificates were issued with it: %s", ca.Key.Name(), waysOn)
-	case lost > 0 && len(j.Ledger.Rows()) == 0:
+	case lost > 0 && len(j.found.Question.Ledger.Rows()) == 0:
 		return no(plan.Missing, "%s is gone or empty, and %s holds %s, of which it told which are revoked: restore it from a backup, or from OpenSSL's copy %s.old",
 			ledger.IndexName, ledger.IssuedName, plural(lost, "certificate"), ledger.IndexName)
 	case lost > 0:

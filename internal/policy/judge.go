@@ -115,34 +115,30 @@ func newJudgement(q Question, f *found) *judgement {
 	for _, d := range f.departed {
 		j.leaving[string(q.Have.Departed[d.index].Owner)] = true
 	}
-	j.stolen = j.Ledger.KeysOf(j.compromised)
+	j.stolen = j.stolenKeys()
 	return j
 }
 
-// compromised reports whether a certificate is, or with this plan will be, revoked
-// because somebody else has its key.
-func (j *judgement) compromised(r *ledger.Row) bool {
-	if r.State == ledger.Revoked {
-		return r.Reason == ledger.KeyCompromise
-	}
-	if !j.Now.Before(r.NotAfter) {
-		return false
-	}
-	for _, owner := range r.Owners() {
-		switch {
-		case j.replace[plan.Owner(owner)]:
-			if j.Ask.Reason == ledger.KeyCompromise {
-				return true
-			}
-		case j.leaving[owner]:
-			if slices.ContainsFunc(j.found.departed, func(d departed) bool {
-				return d.reason == ledger.KeyCompromise && string(j.Have.Departed[d.index].Owner) == owner
-			}) {
-				return true
-			}
+// stolenKeys are the keys of certificates that are, or with this plan will be, revoked
+// because somebody else has the key.
+func (j *judgement) stolenKeys() map[string]bool {
+	losing := map[string]bool{} // owners who lose what they have for that reason
+	if j.Ask.Reason == ledger.KeyCompromise {
+		for owner := range j.replace {
+			losing[string(owner)] = true
 		}
 	}
-	return false
+	for _, d := range j.found.departed {
+		if d.reason == ledger.KeyCompromise {
+			losing[string(j.Have.Departed[d.index].Owner)] = true
+		}
+	}
+	return j.Ledger.KeysOf(func(r *ledger.Row) bool {
+		if r.State == ledger.Revoked {
+			return r.Reason == ledger.KeyCompromise
+		}
+		return len(losing) > 0 && j.Now.Before(r.NotAfter) && slices.ContainsFunc(r.Owners(), func(o string) bool { return losing[o] })
+	})
 }
 
 // add takes a task into the plan; nil stands for an owner with nothing to do.

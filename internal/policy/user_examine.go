@@ -109,6 +109,9 @@ func (j *judgement) examineCert(v *userView) ([]finding, error) {
 		return ask(v, userPolicies), nil
 	}
 	r := j.Ledger.Row(v.cert.Serial)
+	if r == nil && j.issuer.refused {
+		return nil, nil // the refusal says it for everybody
+	}
 	if r == nil {
 		return nil, plan.Errorf(plan.DatabaseInconsistent, "the certificate is in %s and not in %s: restore the database from a backup", ledger.IssuedName, ledger.IndexName)
 	}

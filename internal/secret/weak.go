@@ -1,11 +1,17 @@
 package secret
 
 import (
+	_ "embed"
 	"math"
 	"strings"
-
-	"github.com/trustelem/zxcvbn/frequency"
 )
+
+// lists are those of passwords, words and names of zxcvbn, each behind an empty line,
+// the most frequent word first. Embedded they cost nothing until somebody asks; the
+// libraries that hold them fill maps in every process. TestWordLists makes the file.
+//
+//go:embed words.txt
+var lists string
 
 // weakBits is how many bits make a passphrase strong: a thousand graphics cards
 // that try 15,000 a second each, which is what 600,000 iterations leave of them,
@@ -19,10 +25,9 @@ const judged = 100
 // Weak reports whether a passphrase would soon be guessed by somebody who has what
 // it encrypts. The empty one is weak.
 //
-// It estimates as zxcvbn does (Wheeler, USENIX Security 2016), with the same lists
-// of passwords, words and names, but fewer patterns. The libraries for all of it
-// make maps of the lists in every process, whether it asks or not, and some take
-// seconds for a passphrase that is made for that.
+// It estimates as zxcvbn does (Wheeler, USENIX Security 2016), with the same lists,
+// but fewer patterns: libraries for all of it take seconds for a passphrase that is
+// made for that.
 func Weak(v Value) bool { return estimate(v.Reveal()) < weakBits }
 
 // part is a part of a passphrase that costs less to guess than its characters.
@@ -62,19 +67,22 @@ func estimate(pass string) float64 {
 
 // words finds the words of the lists. They cost what their ranks tell, and extra.
 func words(text string, extra float64) (found []part) {
-	for _, list := range frequency.FrequencyLists {
-		for rank, word := range list {
-			if len(word) < 3 {
-				continue // no cheaper than its letters
+	rank := 0
+	for line := range strings.Lines(lists) {
+		word := line[:len(line)-1]
+		if rank++; word == "" {
+			rank = 0
+		}
+		if len(word) < 3 {
+			continue // no cheaper than its letters
+		}
+		for from := 0; ; from++ {
+			n := strings.Index(text[from:], word)
+			if n < 0 {
+				break
 			}
-			for from := 0; ; from++ {
-				n := strings.Index(text[from:], word)
-				if n < 0 {
-					break
-				}
-				from += n
-				found = append(found, part{from, from + len(word), math.Log2(float64(rank+2)) + extra})
-			}
+			from += n
+			found = append(found, part{from, from + len(word), math.Log2(float64(rank+1)) + extra})
 		}
 	}
 	return found

@@ -1,10 +1,30 @@
 package secret
 
 import (
+	"maps"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/trustelem/zxcvbn/frequency"
 )
+
+// The lists are those of the library: MTLSPLAN_UPDATE=1 writes them anew.
+func TestWordLists(t *testing.T) {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(frequency.FrequencyLists)) {
+		b.WriteString("\n" + strings.Join(frequency.FrequencyLists[name], "\n") + "\n")
+	}
+	if os.Getenv("MTLSPLAN_UPDATE") != "" {
+		if err := os.WriteFile("words.txt", []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if b.String() != lists {
+		t.Error("words.txt is not what the library has: MTLSPLAN_UPDATE=1 go test ./internal/secret")
+	}
+}
 
 func TestWeak(t *testing.T) {
 	for _, weak := range []string{
