@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,9 +31,10 @@ type carryOut struct {
 	trusted []*x509.Certificate // the current CA first
 	crl     facts.CRL           // what stays of the CRLs in place
 
-	commits sync.Mutex // one batch at a time
-	owed    []ledger.Request
-	settled bool // requests of an interrupted run are no longer owed, and the file says so still
+	commits  sync.Mutex // one batch at a time
+	owed     []ledger.Request
+	settled  bool                  // requests of an interrupted run are no longer owed, and the file says so still
+	recorded map[*policy.Task]bool // whose revocations are recorded; written before anything is built
 
 	mu     sync.Mutex // of what follows: one batch is committed while the next is built
 	writer *ledger.Writer
@@ -40,7 +44,7 @@ type carryOut struct {
 func newCarryOut(r *run, st stock, w Watcher, report *Report) *carryOut {
 	c := &carryOut{run: r, stock: st, watch: w, report: report,
 		trusted: st.verdict.Trust.Certificates(), crl: st.have.CRL,
-		writer: ledger.NewWriter(st.ledger), keys: map[string]*authority.KeyFile{}}
+		writer: ledger.NewWriter(st.ledger), keys: map[string]*authority.KeyFile{}, recorded: map[*policy.Task]bool{}}
 	// In memory; the first batch makes it durable.
 	c.writer.Record(st.verdict.Found...)
 	c.owed = stillOwed(st.have)
@@ -56,23 +60,25 @@ func (c *carryOut) all() error {
 	for _, t := range c.verdict.Tasks {
 		stages[t.Stage()] = append(stages[t.Stage()], t)
 	}
+	var failed error // of the CA: nothing is issued, and whoever should be out is out
 	for _, t := range stages[policy.First] {
-		if err := c.ca(t); err != nil {
+		err := c.ca(t)
+		if _, ofCA := errors.AsType[*caError](err); err != nil && !ofCA {
 			return err
+		}
+		if failed = err; err != nil { // the CA stays as it is, with all that it has revoked
+			v := *c.verdict
+			v.Dropped, c.verdict = false, &v
 		}
 	}
 	// A crash behind it: the certificates are revoked in the ledger, and get in until
-	// the CRL and the sites say so; the next plan finds both behind the ledger. A user
-	// who was to be replaced has a revoked certificate, and is given a new key then.
-	if err := c.revoke(stages[policy.Give]); err != nil {
+	// the CRL and the sites say so; the next plan finds both behind the ledger, and the
+	// files of departed users still there.
+	if err := c.revoke(slices.Concat(stages[policy.Take], stages[policy.Give])); err != nil {
 		return err
 	}
-	// Each batch writes the whole index anew.
-	if err := c.batches(stages[policy.Take], 16*batchSize); err != nil {
-		return err
-	}
-	// The CRL lists what the batches before have revoked, and sites what it lists.
-	// Each is built of what the one before has come to.
+	// The CRL lists what is revoked, and sites what it lists. Each is built of what the
+	// one before has come to.
 	for _, t := range stages[policy.Publish] {
 		if err := c.ctx.Err(); err != nil {
 			return err
@@ -80,6 +86,10 @@ func (c *carryOut) all() error {
 		if err := c.do(t); err != nil {
 			return err
 		}
+	}
+	// Moving thousands of files may take its time, and lets nobody in.
+	if err := c.batches(stages[policy.Take], 16*batchSize); err != nil || failed != nil {
+		return cmp.Or(err, failed)
 	}
 	// A crash between two batches: the users before it are done, and the next
 	// plan has those behind it.
@@ -90,19 +100,40 @@ func (c *carryOut) all() error {
 }
 
 // revoke takes from users what they lose, before anything is made for anybody. One
-// of whom the authority cannot be told is told of with the new certificate.
-func (c *carryOut) revoke(users []*policy.Task) error {
-	any := false
-	for _, t := range users {
-		if len(t.Revokes) > 0 && c.tell(t) == nil {
-			c.writer.Record(c.revocations(t)...)
-			any = true
+// of whom the authority cannot be told is told of with the rest of the task.
+//
+// A user who is replaced loses the files too: a run that is interrupted now must not
+// leave the old passphrase to the next one.
+func (c *carryOut) revoke(tasks []*policy.Task) error {
+	var gone []string
+	for _, t := range tasks {
+		if len(t.Revokes) == 0 || c.tell(t) != nil {
+			continue
+		}
+		c.recorded[t] = true
+		c.writer.Record(c.revocations(t)...)
+		if t.Part == policy.OfUser && t.MustMake(plan.KindPass) {
+			path := c.pathsOf(c.user(t))
+			for _, kind := range slices.Concat(facts.P12Kinds, []plan.Kind{plan.KindCrt, plan.KindKey, plan.KindPass}) {
+				gone = append(gone, path(kind).String())
+			}
 		}
 	}
-	if !any {
+	if len(c.recorded) == 0 {
 		return nil
 	}
-	return c.commit(nil)
+	c.commits.Lock()
+	defer c.commits.Unlock()
+	batch := c.dir.Begin()
+	c.record(nil, batch)
+	for _, name := range gone {
+		batch.Remove(name)
+	}
+	if err := batch.Commit(); err != nil {
+		return err
+	}
+	c.writer.Settle()
+	return nil
 }
 
 // revocations are those that a task asks for.
@@ -110,7 +141,7 @@ func (c *carryOut) revocations(t *policy.Task) []ledger.Change {
 	when := c.opt.Now.Add(-pki.Backdate).Truncate(time.Second).UTC()
 	out := make([]ledger.Change, 0, len(t.Revokes))
 	for i := range t.Revokes {
-		out = append(out, ledger.Revoke{Serial: t.Revokes[i].Serial, When: when, Reason: t.Reason})
+		out = append(out, ledger.Revoke{Serial: t.Revokes[i].Serial, When: when, Reason: t.Revokes[i].Reason})
 	}
 	return out
 }
@@ -118,20 +149,29 @@ func (c *carryOut) revocations(t *policy.Task) []ledger.Change {
 // ca does the CA's task, on which all others depend. A CA that is compromised loses
 // its certificates in the same batch.
 func (c *carryOut) ca(t *policy.Task) error {
-	if now := c.verdict.Trust.Current(); t.NewKey && now != nil && !c.verdict.Dropped && !c.verdict.Silent[now.SPKI] {
+	if now := c.verdict.Trust.Current(); t.NewKey && now != nil && !c.verdict.Dropped && !c.verdict.CannotSign[now.SPKI] {
 		// The old key still has a CRL to sign, and leaves its place now.
 		if err := c.authority(now.Cert).Ready(c.ctx); err != nil {
-			return fmt.Errorf("%s: %w", t.Step.Owner, err)
+			return &caError{t.Step.Owner, err}
 		}
 	}
 	r := c.build(&result{task: t})
 	if r.err != nil {
-		return fmt.Errorf("%s: %w", t.Step.Owner, r.err)
+		return &caError{t.Step.Owner, r.err}
 	}
 	// A crash before it: no CA, or the old one alone. Behind it: the new one is
 	// in place and has issued nothing, and the next plan is for the others.
 	return c.commit([]*result{r})
 }
+
+// caError says why the CA's task cannot be done; nothing of it is.
+type caError struct {
+	owner plan.Owner
+	err   error
+}
+
+func (e *caError) Error() string { return string(e.owner) + ": " + e.err.Error() }
+func (e *caError) Unwrap() error { return e.err }
 
 // do does a task by itself.
 func (c *carryOut) do(t *policy.Task) error { return c.commit([]*result{c.build(&result{task: t})}) }
@@ -161,12 +201,12 @@ func (c *carryOut) build(r *result) *result {
 	if err == nil {
 		err = r.check()
 	}
-	if err == nil {
+	if err == nil && !c.recorded[t] {
 		err = c.tell(t)
 	}
 	if err != nil {
-		if t.Part == policy.OfUser && len(t.Revokes) > 0 {
-			err = fmt.Errorf("%w; what the user had is revoked all the same", err)
+		if c.recorded[t] {
+			err = fmt.Errorf("%w; what the plan revokes of the user is revoked all the same", err)
 		}
 		return &result{task: t, err: err}
 	}
@@ -182,11 +222,6 @@ func (c *carryOut) commit(done []*result) error {
 	c.commits.Lock()
 	defer c.commits.Unlock()
 	batch := c.dir.Begin()
-	for _, r := range done {
-		if r.err != nil {
-			c.fail(plan.FailureOf(r.task.Step.Owner, r.err))
-		}
-	}
 	ok := c.record(done, batch)
 	c.paid(ok, batch)
 	for _, r := range ok {
@@ -213,6 +248,11 @@ func (c *carryOut) commit(done []*result) error {
 	}
 	// A crash from here on: it is done and durable, and nobody was told.
 	c.writer.Settle()
+	for _, r := range done {
+		if r.err != nil {
+			c.fail(plan.FailureOf(r.task.Step.Owner, r.err))
+		}
+	}
 	if len(ok) == 0 {
 		return nil
 	}

@@ -3,10 +3,12 @@ package engine
 import (
 	"crypto"
 	"crypto/x509"
+	"slices"
 
 	"mtlsplan/internal/authority"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/inventory"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/policy"
@@ -21,15 +23,17 @@ func (c *carryOut) makeCA(r *result) error {
 	for _, f := range t.Removes {
 		r.after = append(r.after, f.Name())
 	}
-	m, err := c.in.CA()
-	if err != nil {
-		return err
-	}
-	pass := r.passphrase(m.Passphrase, path(plan.KindPass))
 	trust := c.trusted
+	var m *inventory.CAMaterial
+	var pass secret.Value
 	var key crypto.Signer
 	var public crypto.PublicKey
+	var err error
 	if c.needsKey(t) {
+		if m, err = c.in.CA(); err != nil {
+			return err
+		}
+		pass = r.passphrase(m.Passphrase, path(plan.KindPass))
 		if key, err = c.caKey(t); err != nil {
 			return err
 		}
@@ -89,9 +93,11 @@ func (c *carryOut) makeCA(r *result) error {
 	return nil
 }
 
-// needsKey reports whether the CA's key has to be at hand for a task.
+// needsKey reports whether the CA's key and passphrase have to be at hand for a task.
+// A generation that is compromised is left behind without them.
 func (c *carryOut) needsKey(t *policy.Task) bool {
-	return t.NewCert || t.MustMake(plan.KindKey)
+	return t.NewCert || t.MustMake(plan.KindKey) || t.MustMake(plan.KindPass) ||
+		slices.ContainsFunc(c.verdict.Trust.Past(), func(g ledger.Generation) bool { return c.have.CA.Past[g.Number].Opening == facts.OpensPrevious })
 }
 
 // caKey is the key that the CA has after the task.

@@ -25,7 +25,7 @@ func (c *carryOut) makeCRL(r *result) error {
 			signed = append(signed, signedCRL{ca: ca, kept: list.Raw})
 			continue
 		}
-		if c.verdict.Silent[spki] {
+		if c.verdict.CannotSign[spki] {
 			continue
 		}
 		request := pki.CRLRequest{

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/plan"
 )
 
@@ -34,17 +36,24 @@ func (r *run) recheck(c *carryOut) error {
 		failed[f.Owner] = true
 	}
 	opt.scope = covers
-	left := &unfinishedError{onlyModes: true}
-	again := r.judge(have, led, opt).verdict.Plan
+	left := &unfinishedError{foreign: true}
+	verdict := r.judge(have, led, opt).verdict
+	again := verdict.Plan
 	for _, f := range again.Failures {
 		if !failed[f.Owner] {
 			left.add(false, "%s: %s", f.Owner, f.Message)
 		}
 	}
-	for _, step := range again.Steps {
+	shared := ledger.Shared()
+	for i, step := range again.Steps {
 		if !failed[step.Owner] {
-			modes := !slices.ContainsFunc(step.Reasons, func(r plan.Reason) bool { return r.Code != plan.Mode })
-			left.add(modes, "%s: %s, because %s", step.Owner, step.Action, step.Reasons[0].Message)
+			// Only the modes of files that another program has written meanwhile.
+			foreign := !slices.ContainsFunc(step.Reasons, func(r plan.Reason) bool { return r.Code != plan.Mode }) &&
+				!slices.ContainsFunc(verdict.Tasks[i].Fixes, func(f facts.File) bool {
+					_, ok := shared[strings.TrimSuffix(f.Name(), ".old")]
+					return !ok
+				})
+			left.add(foreign, "%s: %s, because %s", step.Owner, step.Action, step.Reasons[0].Message)
 		}
 	}
 	if len(left.what) > 0 {
@@ -55,12 +64,12 @@ func (r *run) recheck(c *carryOut) error {
 
 // unfinishedError says what is left to do at the end of a run.
 type unfinishedError struct {
-	what      []string
-	onlyModes bool // modes that another program has widened while the run was under way
+	what    []string
+	foreign bool // all of it is what another program has done while the run was under way
 }
 
-func (e *unfinishedError) add(mode bool, format string, args ...any) {
-	e.what, e.onlyModes = append(e.what, fmt.Sprintf(format, args...)), e.onlyModes && mode
+func (e *unfinishedError) add(foreign bool, format string, args ...any) {
+	e.what, e.foreign = append(e.what, fmt.Sprintf(format, args...)), e.foreign && foreign
 }
 
 func (e *unfinishedError) Error() string {

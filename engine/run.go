@@ -239,7 +239,7 @@ func (r *run) carryOut(st stock, w Watcher, report *Report) error {
 	// A crash from here on costs the check and the report only.
 	err := r.recheck(c)
 	name := r.dir.Foreign()
-	if left, ok := errors.AsType[*unfinishedError](err); ok && name == "" && left.onlyModes {
+	if left, ok := errors.AsType[*unfinishedError](err); ok && name == "" && left.foreign {
 		name = outdir.DB
 	}
 	if err != nil && name != "" {
@@ -252,9 +252,11 @@ func (r *run) carryOut(st stock, w Watcher, report *Report) error {
 // CA database. Nobody is replaced twice.
 func (r *run) planAgain(foreign error, w Watcher, report *Report) (stock, error) {
 	r.dir.Reread()
-	r.opt.Replace = slices.DeleteFunc(slices.Clone(r.opt.Replace), func(owner plan.Owner) bool {
-		return slices.ContainsFunc(report.Done, func(s plan.Step) bool { return s.Owner == owner })
-	})
+	done := map[plan.Owner]bool{}
+	for _, step := range report.Done {
+		done[step.Owner] = true
+	}
+	r.opt.Replace = slices.DeleteFunc(slices.Clone(r.opt.Replace), func(owner plan.Owner) bool { return done[owner] })
 	have, led, err := r.in.Again(r.opt.covers, nil, true)
 	if err != nil {
 		return stock{}, err
@@ -265,11 +267,7 @@ func (r *run) planAgain(foreign error, w Watcher, report *Report) (stock, error)
 	if p.Refused() {
 		return stock{}, fmt.Errorf("%s/%w, and the plan as it is now is refused: see what mtlsplan plan says", r.cfg.Output, foreign)
 	}
-	for _, f := range p.Failures {
-		if !slices.Contains(report.Failures, f) {
-			report.Failures = append(report.Failures, f)
-		}
-	}
+	report.Failures = p.Failures // who failed before is judged again, and tried again
 	all, had := *report.Plan, map[plan.Owner]bool{}
 	for _, step := range all.Steps {
 		had[step.Owner] = true

@@ -89,7 +89,7 @@ func (c *carryOut) tell(t *policy.Task) error {
 			if g.SPKI != signer {
 				continue
 			}
-			if err := c.authority(g.Cert).Revoke(c.ctx, row.Serial, t.Reason); err != nil {
+			if err := c.authority(g.Cert).Revoke(c.ctx, row.Serial, row.Reason); err != nil {
 				return plan.Errorf(plan.CAUnavailable, "serial %s: %w", row.Serial, err)
 			}
 		}

@@ -135,6 +135,7 @@ type CA struct {
 	Crt        CertificateFile
 	Past       map[int]Key // keys of earlier generations, from db/retired, by number: those that may have to sign
 	Wide       []File      // directories and database files that are wider than they may be
+	SetAside   []string    // what another program has written in the place of a file of the database, and nobody can read
 	Odd        []string    // names under which the cache can be neither read nor written
 	Err        error       // a file that cannot be read: nothing can be said of the CA
 

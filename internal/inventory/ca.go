@@ -44,6 +44,9 @@ func (r *Reader) ca(m *CAMaterial) (facts.CA, error) {
 			continue // `openssl ca` is about to rename it, beside this run
 		}
 		name = outdir.DB + "/" + name
+		if strings.HasSuffix(name, outdir.UnreadableEnding) {
+			ca.SetAside = append(ca.SetAside, name)
+		}
 		if name == statcache.Name && r.cache.Works() {
 			if _, plain := r.cache.Stat(name); !plain {
 				ca.Odd = append(ca.Odd, name)

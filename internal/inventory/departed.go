@@ -69,6 +69,10 @@ func (r *Reader) departedUser(owner plan.Owner) facts.Departed {
 		if !exists {
 			continue
 		}
+		if err := r.dir.CheckPlain(path.String()); err != nil {
+			d.Err = plan.Errorf(plan.FileError, "%w", err)
+			return d
+		}
 		d.Files = append(d.Files, f)
 		if kind != plan.KindCrt {
 			continue

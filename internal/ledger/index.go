@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 )
@@ -45,6 +46,23 @@ func (r *Row) valid(now time.Time) bool { return r.State != Revoked && now.Befor
 // holder or its key: neither for having been renewed, nor for what befell its CA.
 func (r *Row) endsKey() bool {
 	return r.State == Revoked && r.Reason != Superseded && r.Reason != CACompromise
+}
+
+// Graver is the graver of two reasons: a compromised key must not be forgotten for a
+// reason that was found later.
+func Graver(a, b string) string {
+	weight := func(reason string) int {
+		return slices.Index([]string{"", Superseded, "unspecified"}, reason) // -1 for any other
+	}
+	switch {
+	case a == KeyCompromise || b == KeyCompromise:
+		return KeyCompromise
+	case weight(a) < 0:
+		return a
+	case weight(b) < 0 || weight(b) > weight(a):
+		return b
+	}
+	return a
 }
 
 // Attributes is the content of index.txt.attr: the same subject may have

@@ -11,7 +11,7 @@ func Shared() map[string]func(theirs, ours []byte) ([]byte, error) {
 }
 
 // mergeIndex keeps the rows of both, theirs first. A serial that is revoked in either
-// is revoked, since the earlier date. Owners are ours: OpenSSL writes none.
+// is revoked, for the graver reason. Owners are ours: OpenSSL writes none.
 func mergeIndex(theirs, ours []byte) ([]byte, error) {
 	out, err := ParseIndex(theirs)
 	if err != nil {
@@ -32,8 +32,8 @@ func mergeIndex(theirs, ours []byte) ([]byte, error) {
 			continue
 		}
 		have := &out[i]
-		if r.State == Revoked && (have.State != Revoked || r.Revoked.Before(have.Revoked)) {
-			have.State, have.Revoked, have.Reason, have.Written = Revoked, r.Revoked, r.Reason, r.Written
+		if r.State == Revoked {
+			have.revokedToo(r)
 		}
 		have.Owner = r.Owner
 		if r.NotAfter.After(have.NotAfter) {
@@ -41,6 +41,21 @@ func mergeIndex(theirs, ours []byte) ([]byte, error) {
 		}
 	}
 	return FormatIndex(out), nil
+}
+
+// revokedToo takes over the revocation of another row of the same serial: the earlier
+// date, and the graver reason.
+func (r *Row) revokedToo(other Row) {
+	if r.State != Revoked {
+		r.State, r.Revoked, r.Reason, r.Written = Revoked, other.Revoked, other.Reason, other.Written
+		return
+	}
+	if other.Revoked.Before(r.Revoked) {
+		r.Revoked = other.Revoked
+	}
+	if reason := Graver(r.Reason, other.Reason); reason != r.Reason {
+		r.Reason, r.Written = other.Reason, other.Written
+	}
 }
 
 // mergeNumber keeps the higher number: numbers must not fall (RFC 5280 section 5.2.3).

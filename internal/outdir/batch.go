@@ -120,8 +120,13 @@ func (d *Dir) clear(ops []op) error {
 		if o.Do == "chmod" {
 			continue
 		}
-		if err := d.refuseOdd(o.Name); err != nil {
-			return fmt.Errorf("%s: %w", d.join(o.Name), bare(err))
+		if err := d.CheckPlain(o.Name); err != nil {
+			return err
+		}
+		if o.Do == "move" {
+			if err := d.CheckPlain(o.From); err != nil {
+				return err
+			}
 		}
 		if !d.sameDevice(path.Dir(o.Name)) {
 			return fmt.Errorf("%s: %w", d.join(o.Name), bare(syscall.EXDEV))

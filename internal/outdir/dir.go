@@ -48,7 +48,7 @@ type Dir struct {
 	holder  string   // of the lock, one line
 	pending view     // a committed batch that no writer has finished yet
 
-	shared  map[string]Merge // of a writer: files that others write too
+	shared  map[string]Merge // files that others write too
 	seeing  sync.Mutex       // of what follows
 	seen    map[string]fs.FileInfo
 	foreign string // a shared file that holds more than was read or written here

@@ -94,7 +94,7 @@ func userName(uid int) (person, sudo string) {
 // mode is wider, somebody may have changed it: then another file is made, empty, and
 // removed. A crash in here leaves that file, which the next writer sweeps.
 func (d *Dir) checkKeepsModes(lock *os.File) error {
-	if perm, err := permOf(lock); err == nil && perm&^ModeSecret == 0 {
+	if perm, err := permOf(lock); err == nil && perm&0o077 == 0 {
 		return nil
 	}
 	if err := d.mkdir(stageDir, ModePrivate); err != nil {
@@ -109,7 +109,7 @@ func (d *Dir) checkKeepsModes(lock *os.File) error {
 	if err := cmp.Or(err, d.disk.remove(probe.name)); err != nil {
 		return fmt.Errorf("%s: %w", d.join(stageDir), bare(err))
 	}
-	if perm&^ModeSecret != 0 {
+	if perm&0o077 != 0 {
 		return fmt.Errorf("output directory %s: %s keeps no modes, so that others could read keys (a file with mode %04o has %04o there): put the directory on another one",
 			d.path, d.fileSystem(), ModeSecret, perm)
 	}

@@ -130,12 +130,17 @@ func (d *Dir) do(o op, later []op, changed map[string]bool) error {
 			return d.swap(o, merge, changed)
 		}
 		changed[dir] = true
-		staged, _ := d.disk.root.Lstat(o.From)
-		err := d.disk.rename(o.From, o.Name)
-		if err == nil && staged != nil {
-			d.see(o.Name, staged)
+		if err := ignoreMissing(d.disk.rename(o.From, o.Name)); err != nil {
+			return err
 		}
-		return ignoreMissing(err)
+		if _, shared := d.shared[o.Name]; shared {
+			info, err := d.disk.root.Lstat(o.Name)
+			if err != nil {
+				return err
+			}
+			d.see(o.Name, info)
+		}
+		return nil
 	case "append":
 		changed[dir] = true
 		return d.append(o, changed)
@@ -173,6 +178,18 @@ func (d *Dir) setMode(o op, changed map[string]bool) error {
 		changed[o.Name] = true
 	}
 	return ignoreMissing(err)
+}
+
+// CheckPlain says what lies at a path if that is neither nothing nor a plain file with
+// one link, and so can be neither replaced nor moved.
+func (d *Dir) CheckPlain(name string) error {
+	if d.disk.root == nil {
+		return nil
+	}
+	if err := d.refuseOdd(name); err != nil {
+		return fmt.Errorf("%s: %w", d.join(name), bare(err))
+	}
+	return nil
 }
 
 // refuseOdd keeps a rename from replacing anything but a plain file with one link.
@@ -225,12 +242,8 @@ func (d *Dir) append(o op, changed map[string]bool) error {
 		return err
 	}
 	if merge := d.shared[o.Name]; merge != nil && (info.Size() < o.At || !tornFrom(tail, staged.Data)) {
-		there, err := d.readPlain(o.Name, o.Name)
-		if err != nil {
-			return err
-		}
 		changed[path.Dir(o.Name)] = true
-		return d.mergeInto(o, merge, there.Data, staged.Data)
+		return d.mergeIn(o, merge, staged.Data)
 	}
 	if info.Size() < o.At || !tornFrom(tail, staged.Data) {
 		return errors.New("another program changed this file after a run was interrupted: restore the earlier file, from a backup or from OpenSSL's copy that ends in .old, and run apply again")

@@ -40,6 +40,9 @@ func (d *Dir) see(name string, info fs.FileInfo) {
 
 // look is see, of a file that is being read: it may have changed since it was seen.
 func (d *Dir) look(name string, info fs.FileInfo) {
+	if _, shared := d.shared[name]; !shared {
+		return
+	}
 	d.seeing.Lock()
 	if was, seen := d.seen[name]; seen && !sameContent(was, info) {
 		d.foreign = name
@@ -111,30 +114,54 @@ func sumOf(data []byte) string {
 
 // swap puts a staged file in the place of a shared one, by exchange: what was there
 // comes out and is compared, and what another program has put there at the last moment
-// is merged. A crash behind the exchange leaves ours in place and what came out
-// staged, which the next pass tells by the journal's checksum.
+// is merged. A crash behind an exchange leaves ours in place and what came out staged,
+// which the next pass tells by the journal's checksum.
 func (d *Dir) swap(o op, merge Merge, changed map[string]bool) error {
 	changed[path.Dir(o.Name)] = true
-	staged, err := d.readPlain(o.From, o.From)
-	if err != nil || staged.Missing {
-		return err // an earlier pass has put it where nothing was
-	}
-	if sumOf(staged.Data) != o.Sum {
-		return d.mergeIn(o, merge, staged.Data)
-	}
 	d.seeing.Lock()
 	expected, known := d.seen[o.Name]
 	d.seeing.Unlock()
-	if !known { // a crash has come between
-		there, err := d.readPlain(o.Name, o.Name)
+	if known {
+		return d.exchange(o, merge, expected)
+	}
+	return d.swapAgain(o, merge)
+}
+
+// swapAgain is swap after a crash. Everything that is staged counts: ours, what came
+// out, and what was merged of them.
+func (d *Dir) swapAgain(o op, merge Merge) error {
+	d.AwaitFile(o.Name)
+	there, err := d.readPlain(o.Name, o.Name)
+	if err != nil {
+		return err
+	}
+	if there.Missing {
+		err := ignoreMissing(d.disk.rename(o.From, o.Name))
+		return err
+	}
+	merged, last := there.Data, o
+	for from := o.From; ; from += mergedEnding {
+		staged, err := d.readPlain(from, from)
 		if err != nil {
 			return err
 		}
-		if !there.Missing {
-			return d.mergeInto(o, merge, there.Data, staged.Data)
+		if staged.Missing {
+			break
+		}
+		last.From = from
+		if from == o.From && sumOf(staged.Data) == o.Sum {
+			merged, err = merge(merged, staged.Data)
+		} else {
+			merged, err = merge(staged.Data, merged)
+		}
+		if err != nil {
+			return d.setAside(o, from)
 		}
 	}
-	return d.exchange(o, merge, expected)
+	if bytes.Equal(merged, there.Data) {
+		return nil
+	}
+	return d.putMerged(last, merge, merged)
 }
 
 // exchange exchanges the staged file of o with what is in place, which should be as
@@ -142,7 +169,10 @@ func (d *Dir) swap(o op, merge Merge, changed map[string]bool) error {
 func (d *Dir) exchange(o op, merge Merge, expected fs.FileInfo) error {
 	ours, err := d.disk.root.Lstat(o.From)
 	if err != nil {
-		return err
+		return ignoreMissing(err) // an earlier pass has put it where nothing was
+	}
+	if expected != nil {
+		d.AwaitFile(o.Name)
 	}
 	err = d.disk.exchange(o.From, o.Name)
 	if errors.Is(err, errNoExchange) || errors.Is(err, fs.ErrNotExist) {
@@ -156,39 +186,53 @@ func (d *Dir) exchange(o op, merge Merge, expected fs.FileInfo) error {
 		return err
 	}
 	d.see(o.Name, ours)
-	out, err := d.readPlain(o.From, o.From)
+	if out, err := d.disk.root.Lstat(o.From); err != nil || sameContent(expected, out) {
+		return err
+	}
+	// Another program was faster: what came out is theirs.
+	theirs, err := d.readPlain(o.From, o.From)
 	if err != nil {
 		return err
 	}
-	if info, err := d.disk.root.Lstat(o.From); err != nil || sameContent(expected, info) {
-		return err
-	}
-	return d.mergeIn(o, merge, out.Data)
-}
-
-// mergeIn merges what came out with what is in place.
-func (d *Dir) mergeIn(o op, merge Merge, out []byte) error {
+	d.AwaitFile(o.Name)
 	there, err := d.readPlain(o.Name, o.Name)
 	if err != nil {
 		return err
 	}
-	if there.Missing {
-		return errors.New("another program has removed this file: restore it from a backup")
+	merged, err := merge(theirs.Data, there.Data)
+	if err != nil {
+		return d.setAside(o, o.From)
 	}
-	merged, err := merge(out, there.Data)
+	if bytes.Equal(merged, there.Data) {
+		return nil
+	}
+	return d.putMerged(o, merge, merged)
+}
+
+// mergeIn merges data of ours into what is in place.
+func (d *Dir) mergeIn(o op, merge Merge, ours []byte) error {
+	there, err := d.readPlain(o.Name, o.Name)
+	if err != nil {
+		return err
+	}
+	merged, err := merge(there.Data, ours)
 	if err != nil || bytes.Equal(merged, there.Data) {
 		return err
 	}
 	return d.putMerged(o, merge, merged)
 }
 
-// mergeInto merges data of ours with what is in place, which is theirs.
-func (d *Dir) mergeInto(o op, merge Merge, theirs, ours []byte) error {
-	merged, err := merge(theirs, ours)
-	if err != nil || bytes.Equal(merged, theirs) {
-		return err
-	}
-	return d.putMerged(o, merge, merged)
+// UnreadableEnding ends the name of what another program has written in the place of a
+// shared file and nobody can read.
+const UnreadableEnding = ".unreadable"
+
+// setAside keeps what another program has written and cannot be merged: no run may wait
+// for somebody to mend it.
+func (d *Dir) setAside(o op, from string) error {
+	d.seeing.Lock()
+	d.foreign = o.Name
+	d.seeing.Unlock()
+	return d.disk.rename(from, o.Name+UnreadableEnding)
 }
 
 // Each merge that another one follows has a longer name.
@@ -205,9 +249,6 @@ func (d *Dir) putMerged(o op, merge Merge, merged []byte) error {
 	expected := d.seen[o.Name]
 	d.seeing.Unlock()
 	o.From += mergedEnding
-	if err := ignoreMissing(d.disk.remove(o.From)); err != nil {
-		return err
-	}
 	if strings.Count(o.From, mergedEnding) > mergedMost {
 		return errors.New("another program keeps changing this file: run again when it has ended")
 	}

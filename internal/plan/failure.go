@@ -14,6 +14,7 @@ const (
 	ReasonKept     Code = "reason-kept"
 	CacheUnusable  Code = "cache-unusable"
 	Orphaned       Code = "orphaned"
+	SetAside       Code = "set-aside"
 	CutToCA        Code = "cut-to-ca"
 	CRLEnds        Code = "crl-ends"
 	ClockBehind    Code = "clock-behind"
@@ -55,6 +56,7 @@ var noteCodes = []CodeDoc{
 	{ReasonKept, "", "The certificate was revoked for another reason than the spec gives; the recorded reason stays."},
 	{CacheUnusable, "", "The cache can be neither read nor written, so runs take longer."},
 	{Orphaned, "", "mtlsplan has written a file for a site that is no longer in the spec."},
+	{SetAside, "", "Another program has written a file of the CA database that cannot be read; it is kept beside the database."},
 	{CutToCA, "", "Certificates end with the CA certificate, earlier than the spec asks."},
 	{CRLEnds, "", "The key of an earlier CA generation is lost, so its CRL ends and cannot be signed again."},
 	{ClockBehind, "", "The clock is behind dates that the directory records as past, or behind the release of the program; apply would stop."},

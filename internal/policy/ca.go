@@ -51,9 +51,6 @@ func (j *judgement) judgeCA() {
 	case is.err == nil:
 		is.err = plan.Errorf(plan.CAUnavailable, "%s has to be made first: add --only %s", owner, owner)
 	}
-	if t != nil {
-		t.Reason = ledger.CACompromise
-	}
 	if covered && err != nil {
 		j.fail(owner, err)
 	}
@@ -94,7 +91,7 @@ func (j *judgement) examineCompromised(rolls bool) []finding {
 			continue
 		}
 		j.issuer.shut = append(j.issuer.shut, g.Cert)
-		f := finding{action: plan.Revoke, Reason: plan.Reason{Code: plan.Revoked, Field: "compromised", Want: fmt.Sprint(g.Number),
+		f := finding{action: plan.Revoke, reason: ledger.CACompromise, Reason: plan.Reason{Code: plan.Revoked, Field: "compromised",
 			Message: fmt.Sprintf("generation %d is compromised and no longer trusted", g.Number)}}
 		rows := j.Ledger.Rows()
 		for k := range rows {
@@ -103,7 +100,7 @@ func (j *judgement) examineCompromised(rolls bool) []finding {
 			}
 		}
 		if n := len(f.revokes); n > 0 {
-			f.Message += fmt.Sprintf("; %s %s revoked, and the users get new ones", plural(n, "certificate"), agree(n, "is", "are"))
+			f.Message += fmt.Sprintf("; %s %s revoked", plural(n, "certificate"), agree(n, "is", "are"))
 		}
 		if !last && slices.ContainsFunc(j.Have.CA.Crt.All, func(c *x509.Certificate) bool { return pki.PublicID(c.PublicKey) == g.SPKI }) {
 			f.makes = []plan.Kind{plan.KindCrt}
@@ -139,7 +136,7 @@ func (j *judgement) examineCA() ([]finding, error) {
 	case lost > 0:
 		return no(plan.Missing, "%s lacks %s of %s, and without a CRL that can be read nothing tells which of them are revoked: restore one of the two from a backup",
 			ledger.IndexName, plural(lost, "certificate"), ledger.IssuedName)
-	case gens > 0 && spec.Generation == gens+1 && ca.Passphrase.Err == nil && blocked(ca.Key):
+	case gens > 0 && spec.Generation == gens+1 && ca.Passphrase.Err == nil && lostKey(ca, spec):
 		return ask(view, lostKeyPolicies), nil
 	case ca.Key.Missing && ca.Passphrase.Err != nil && gens > 0:
 		return nil, errUnavailable(&ca.Passphrase)
@@ -164,14 +161,24 @@ func (j *judgement) examineCA() ([]finding, error) {
 	case ca.Passphrase.Err != nil:
 		return nil, errUnavailable(&ca.Passphrase)
 	case ca.Key.Opening == facts.OpensNeither:
-		return nil, fmt.Errorf("%w; if no passphrase is left that opens it, set generation = %d: a new CA is made then, and the old one stays trusted until its users have moved",
-			errWrongPassphrase(ca.Owner, &ca.Key, &ca.Passphrase, spec.Passphrase, spec.PreviousPassphrase), gens+1)
+		err := errWrongPassphrase(ca.Owner, &ca.Key, &ca.Passphrase, spec.Passphrase, spec.PreviousPassphrase)
+		if gens == 0 {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w; if no passphrase is left that opens it, move the key file away and set generation = %d: a new CA is made then, and the old one stays trusted until its users have moved", err, gens+1)
 	case ca.Key.SPKI != j.trust.Current().SPKI:
 		return no(plan.KeyMismatch, "%s is not the key of the CA certificate that the database holds: restore the one that belongs to %s", ca.Key.Name(), ca.Crt.Name())
 	case spec.Generation < gens || spec.Generation > gens+1:
 		return no(plan.KeyChanged, "the CA is at generation %d and the spec asks for %d: raise it by one at a time, and never lower it", gens, spec.Generation)
 	}
 	return ask(view, caPolicies), nil
+}
+
+// lostKey reports whether the CA's key is lost for good. One that merely does not open
+// with the passphrase of this run is not: the passphrase may be mistyped, and the new
+// key would be encrypted under it.
+func lostKey(ca *facts.CA, spec *config.CA) bool {
+	return ca.Key.Missing || ca.Key.Opening == facts.Unreadable || ca.Key.Opening == facts.OpensNeither && spec.Passphrase.Kind == config.Generated && !ca.Passphrase.Made
 }
 
 // firstCA makes the CA of a directory that has none.

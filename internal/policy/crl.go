@@ -23,7 +23,7 @@ func (j *judgement) judgeCRL() []string {
 	}
 	planned := j.planned()
 	barred = append(barred, Serials(planned)...)
-	j.verdict.Silent = j.silent()
+	j.verdict.CannotSign = j.cannotSign()
 	rows := append(j.trust.Revoked(j.Ledger, crl, j.Now, j.issuer.dropped), planned...)
 	revoked := Serials(slices.DeleteFunc(rows, func(r ledger.Row) bool { return !j.onNextCRL(r) }))
 	if !j.Ask.Covers(owner) {
@@ -61,8 +61,11 @@ func (j *judgement) onNextCRL(r ledger.Row) bool {
 		return false
 	}
 	spki := j.trust.Signer(r)
-	if j.verdict.Silent[spki] || spki == current.SPKI {
-		return !j.verdict.Silent[spki] && !j.issuer.dropped
+	switch {
+	case j.verdict.CannotSign[spki]:
+		return false
+	case spki == current.SPKI:
+		return !j.issuer.dropped
 	}
 	return slices.ContainsFunc(j.trust.Past(), func(g ledger.Generation) bool { return g.SPKI == spki })
 }
@@ -154,8 +157,8 @@ func (j *judgement) pastKey(g ledger.Generation) facts.Key {
 	return pastKey(&j.Have.CA, j.Config.CA.Name, g)
 }
 
-// silent are the CAs, by SPKI, that stay trusted and whose key can sign no CRL.
-func (j *judgement) silent() map[string]bool {
+// cannotSign are the CAs, by SPKI, that stay trusted and whose key can sign no CRL.
+func (j *judgement) cannotSign() map[string]bool {
 	out := map[string]bool{}
 	if current := j.trust.Current(); j.issuer.lost && !j.issuer.dropped {
 		out[current.SPKI] = true
@@ -184,12 +187,12 @@ func (j *judgement) crlBlocked(owner plan.Owner) error {
 	const wayOn = "move its users at once with --replace 'user.*'; a site with revocation = \"map\" needs no CRL"
 	var stuck error
 	for _, g := range j.trust.Signing() {
-		if !j.verdict.Silent[g.SPKI] {
+		if !j.verdict.CannotSign[g.SPKI] {
 			continue
 		}
 		k := j.pastKey(g)
-		if g.Number == j.trust.Current().Number {
-			k = j.Have.CA.Key
+		if g.Number == j.trust.Current().Number { // this plan moves it there
+			k.Missing = j.Have.CA.Key.Missing
 		}
 		if k.Missing {
 			j.warn(owner, plan.CRLEnds, "%s, which signs the CRL of generation %d, is lost; %s: restore the key from a backup, or %s", k.Name(), g.Number, until(&g), wayOn)

@@ -65,7 +65,7 @@ func (j *judgement) judgeOneDeparted(d *departed, have *facts.Departed) {
 	switch {
 	case have.Err != nil:
 		j.fail(have.Owner, fallback(plan.FileError, have.Err))
-		return
+		have = &facts.Departed{Owner: have.Owner} // its files stay where they are
 	case d.lost:
 		j.add(newTask(OfDeparted, d.index, have.Owner,
 			unrecorded(have.Crt.Name()+" was issued by the CA, but the CA database knows nothing of it, so that it cannot be revoked")))
@@ -89,14 +89,17 @@ func (j *judgement) judgeOneDeparted(d *departed, have *facts.Departed) {
 			f.Message += ", and with a shared serial what was issued before to " + also
 		}
 	}
+	if len(d.rows) == 0 && len(f.removes) == 0 {
+		return // a failure says why
+	}
 	if len(f.revokes) == 0 && len(f.removes) == 0 {
 		j.warn(have.Owner, plan.SharedSerial, "shares serial %s with %s: it is revoked once they have certificates of their own, or at once with --replace",
 			strings.Join(Serials(d.rows), " "), others(d.rows, have.Owner))
 		j.add(nil)
 		return
 	}
+	f.reason = d.reason
 	t := newTask(OfDeparted, d.index, have.Owner, []finding{f})
-	t.Reason = d.reason
 	if len(d.rows) > 0 {
 		j.shut++
 	}
@@ -110,7 +113,7 @@ func (j *judgement) needed(r ledger.Row) bool {
 		return false
 	}
 	return slices.ContainsFunc(r.Owners(), func(o string) bool {
-		return ledger.IsUser(o) && !j.leaving[o] && len(j.Ledger.Valid(o, j.Now)) == 1
+		return ledger.IsUser(o) && j.leaving[o] == "" && len(j.Ledger.Valid(o, j.Now)) == 1
 	})
 }
 

@@ -57,9 +57,9 @@ type Verdict struct {
 	// depends on it, or it is compromised.
 	Dropped bool
 
-	// Silent are the CAs, by SPKI, that stay trusted and that can sign no CRL, because
-	// their key cannot be opened.
-	Silent map[string]bool
+	// CannotSign are the CAs, by SPKI, that stay trusted and whose key can sign no CRL any
+	// more.
+	CannotSign map[string]bool
 }
 
 // Judge decides what has to be done. Every owner is judged by the ledger as it
@@ -94,43 +94,43 @@ type judgement struct {
 	issuer  issuer
 	verdict *Verdict
 
-	replace map[plan.Owner]bool     // who is to be rekeyed
-	stolen  map[string]bool         // keys that somebody else has; they are not certified again
-	leaving map[string]bool         // owners that must have no valid certificate
-	holders map[string][]plan.Owner // of the keys of csr users: who has one
-	user    userView                // of the user who is judged now
-	late    time.Time               // the newest notBefore of a user's certificate in place
-	latest  plan.Owner              // whose it is
-	cut     int                     // users whose certificate ends with the CA's
-	shut    int                     // users who had a valid certificate and will have none
+	replace     map[plan.Owner]bool     // who is to be rekeyed
+	compromised map[string]bool         // keys that somebody else has; they are not certified again
+	leaving     map[string]string       // owners that must have no valid certificate, with the reason
+	holders     map[string][]plan.Owner // of the keys of csr users: who has one
+	user        userView                // of the user who is judged now
+	late        time.Time               // the newest notBefore of a user's certificate in place
+	latest      plan.Owner              // whose it is
+	cut         int                     // users whose certificate ends with the CA's
+	shut        int                     // users who had a valid certificate and will have none
 }
 
 func newJudgement(q Question, f *found) *judgement {
-	j := &judgement{Question: q, found: f, trust: f.trust, replace: map[plan.Owner]bool{}, leaving: map[string]bool{}}
+	j := &judgement{Question: q, found: f, trust: f.trust, replace: map[plan.Owner]bool{}, leaving: map[string]string{}}
 	j.Ledger, j.user.needed = f.ledger, j.needed
 	j.verdict = &Verdict{Plan: &plan.Plan{At: q.Now, Steps: []plan.Step{}}, Found: f.all(), Ledger: f.ledger, Trust: f.trust}
 	for _, owner := range q.Ask.Replace {
 		j.replace[owner] = true
 	}
 	for _, d := range f.departed {
-		j.leaving[string(q.Have.Departed[d.index].Owner)] = true
+		j.leaving[string(q.Have.Departed[d.index].Owner)] = d.reason
 	}
-	j.stolen = j.stolenKeys()
+	j.compromised = j.compromisedKeys()
 	return j
 }
 
-// stolenKeys are the keys of certificates that are, or with this plan will be, revoked
+// compromisedKeys are the keys of certificates that are, or with this plan will be, revoked
 // because somebody else has the key.
-func (j *judgement) stolenKeys() map[string]bool {
+func (j *judgement) compromisedKeys() map[string]bool {
 	losing := map[string]bool{} // owners who lose what they have for that reason
 	if j.Ask.Reason == ledger.KeyCompromise {
 		for owner := range j.replace {
 			losing[string(owner)] = true
 		}
 	}
-	for _, d := range j.found.departed {
-		if d.reason == ledger.KeyCompromise {
-			losing[string(j.Have.Departed[d.index].Owner)] = true
+	for owner, reason := range j.leaving {
+		if reason == ledger.KeyCompromise {
+			losing[owner] = true
 		}
 	}
 	return j.Ledger.KeysOf(func(r *ledger.Row) bool {

@@ -66,6 +66,9 @@ func (j *judgement) closingNotes() {
 	for _, name := range j.Have.CA.Odd {
 		j.note("", plan.CacheUnusable, "%s is not a plain file with one link, so the cache is not used and runs take longer: remove it", name)
 	}
+	for _, name := range j.Have.CA.SetAside {
+		j.warn("", plan.SetAside, "%s is what another program wrote in the place of the file, and cannot be read: see what it was to revoke or to issue, do that again, and remove it", name)
+	}
 	for _, name := range j.Have.Orphans {
 		j.warn("", plan.Orphaned, "%s was written by mtlsplan, and no site of the spec has it now: a proxy that still reads it misses revocations; remove it", name)
 	}

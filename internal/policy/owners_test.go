@@ -189,15 +189,15 @@ func TestCSRKeys(t *testing.T) {
 		"the CA's":   {func(w *world, u *facts.User) { u.Key.SPKI = w.have.CA.Key.SPKI }, "failure user.ann key-reused"},
 		"given up":   {func(w *world, u *facts.User) { w.revoke(u.Crt.Cert.Serial, "keyCompromise") }, "failure user.ann key-compromised"},
 		"superseded": {func(w *world, u *facts.User) { w.revoke(u.Crt.Cert.Serial, "affiliationChanged") }, "failure user.ann key-reused"},
-		"replace":    {func(w *world, _ *facts.User) { w.ask.Replace = []plan.Owner{"user.ann"} }, "user.ann revoke : replace-asked\nfailure user.ann key-reused"},
+		"replace":    {func(w *world, _ *facts.User) { w.ask.Replace = []plan.Owner{"user.ann"} }, "user.ann revoke : replace-asked(reason)\nfailure user.ann key-reused"},
 		"replace for a stolen key": {func(w *world, _ *facts.User) {
 			w.ask.Replace, w.ask.Reason = []plan.Owner{"user.ann"}, ledger.KeyCompromise
-		}, "user.ann revoke : replace-asked\nfailure user.ann key-compromised"},
+		}, "user.ann revoke : replace-asked(reason)\nfailure user.ann key-compromised"},
 		"a stolen key": {func(w *world, u *facts.User) {
 			stolen := w.certify(w.cfg.Users[1].Subject, u.Crt.Cert.X509.PublicKey, w.nextSerial())
 			w.record(ledger.Issue{Owner: "user.zed", Cert: stolen})
 			w.revoke(pki.SerialHex(stolen.SerialNumber), ledger.KeyCompromise)
-		}, "user.ann revoke : revoked\nfailure user.ann key-compromised"},
+		}, "user.ann revoke : revoked(serial)\nfailure user.ann key-compromised"},
 		"mode of copy": {func(_ *world, u *facts.User) { u.CSR.Mode = 0o666 }, "user.ann repair csr: mode(mode)"},
 	} {
 		t.Run(name, func(t *testing.T) {

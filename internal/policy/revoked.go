@@ -57,7 +57,7 @@ func (t Trust) Barred(l *ledger.Ledger, crl facts.CRL, now time.Time, dropped bo
 // their CA's key cannot be opened.
 func (v *Verdict) Kept(have facts.CRL) facts.CRL {
 	kept := facts.CRL{Lists: map[string]*x509.RevocationList{}}
-	for spki := range v.Silent {
+	for spki := range v.CannotSign {
 		if list := have.Lists[spki]; list != nil {
 			kept.Lists[spki] = list
 		}

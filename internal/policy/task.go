@@ -20,13 +20,13 @@ const (
 	OfSite
 )
 
-// Stage is when in a run a task is done: what takes access away comes before what
+// Stage is the place of a task in a plan: what takes access away comes before what
 // gives it.
 type Stage uint8
 
 const (
 	First   Stage = iota // the CA, on which all others depend
-	Take                 // of those who lose a certificate and are given nothing
+	Take                 // those who lose a certificate and are given nothing
 	Publish              // CRL and sites, which make it so
 	Give                 // certificates and all other files
 )
@@ -42,10 +42,9 @@ type Task struct {
 	Makes   []plan.Kind  // may name a kind more than once
 	Fixes   []facts.File // whose mode is to be narrowed
 	Removes []facts.File
-	Revokes []ledger.Row
-	Reason  string     // of the revocations: a name from RFC 5280 section 5.3.1
-	Key     string     // SPKI of the key that was judged; "" where one is generated
-	Keep    ledger.Sum // the user's certificate that stays, unless NewCert; zero for none
+	Revokes []ledger.Row // each with the reason for which it is revoked, a name from RFC 5280 section 5.3.1
+	Key     string       // SPKI of the key that was judged; "" where one is generated
+	Keep    ledger.Sum   // the user's certificate that stays, unless NewCert; zero for none
 }
 
 // Stage is when the task is done.
@@ -75,6 +74,7 @@ type finding struct {
 	fixes   []facts.File
 	removes []facts.File
 	revokes []ledger.Row
+	reason  string // of the revocations; "" for superseded
 }
 
 // one is a single finding, that something is to be made.
@@ -123,6 +123,7 @@ func newTask(part Part, index int, owner plan.Owner, findings []finding) *Task {
 		return cmp.Or(place(a)-place(b), plan.Strength(a.Code)-plan.Strength(b.Code))
 	})
 	t := &Task{Part: part, Index: index, Step: plan.Step{Owner: owner}}
+	revoked := map[string]int{} // places in t.Revokes by serial
 	for _, f := range findings {
 		t.Step.Reasons = append(t.Step.Reasons, f.Reason)
 		if slices.Index(plan.Actions, f.action) > slices.Index(plan.Actions, t.Step.Action) {
@@ -134,9 +135,13 @@ func newTask(part Part, index int, owner plan.Owner, findings []finding) *Task {
 		t.Fixes = append(t.Fixes, f.fixes...)
 		t.Removes = append(t.Removes, f.removes...)
 		for _, r := range f.revokes {
-			if !slices.ContainsFunc(t.Revokes, func(have ledger.Row) bool { return have.Serial == r.Serial }) {
-				t.Revokes = append(t.Revokes, r)
+			r.Reason = cmp.Or(f.reason, ledger.Superseded)
+			if i, twice := revoked[r.Serial]; twice {
+				t.Revokes[i].Reason = ledger.Graver(t.Revokes[i].Reason, r.Reason)
+				continue
 			}
+			revoked[r.Serial] = len(t.Revokes)
+			t.Revokes = append(t.Revokes, r)
 		}
 	}
 	t.Step.Artefacts = append(make([]plan.Kind, 0, len(t.Makes)+len(t.Fixes)+len(t.Removes)), t.Makes...)

@@ -98,9 +98,9 @@ func (t Trust) knowsKey(c *x509.Certificate) bool {
 	return slices.ContainsFunc(t.Generations, func(g ledger.Generation) bool { return g.SPKI == spki })
 }
 
-// compromisedKey reports whether a certificate is of a generation that is
+// leftBehind reports whether a certificate is of a generation that is
 // compromised: [judgement.examineCompromised] leaves it behind.
-func (t Trust) compromisedKey(c *x509.Certificate) bool {
+func (t Trust) leftBehind(c *x509.Certificate) bool {
 	spki := pki.PublicID(c.PublicKey)
 	return slices.ContainsFunc(t.Generations, func(g ledger.Generation) bool { return g.SPKI == spki && t.Compromised(&g) })
 }

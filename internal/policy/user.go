@@ -19,16 +19,16 @@ type userView struct {
 	ca     *issuer
 	needed func(ledger.Row) bool
 
-	issued ledger.Issued
-	known  []ledger.Row       // the user's valid and unexpired rows, oldest first
-	cert   *facts.Certificate // what the ledger holds for the key, else the one in place when it is recorded; nil for none
-	state  ledger.State       // of cert
-	shared string             // the owners of cert's serial, "" for this user alone
-	sole   bool               // cert is the one in place
-	spent  bool               // the key must not be certified again
-	stolen []ledger.Row       // those of known for a key that somebody else has
-	crtOf  string             // whose the one in place is, when it is another's
-	keyOf  string             // whose the key is, when it is another's
+	issued      ledger.Issued
+	known       []ledger.Row       // the user's valid and unexpired rows, oldest first
+	cert        *facts.Certificate // what the ledger holds for the key, else the one in place when it is recorded; nil for none
+	state       ledger.State       // of cert
+	shared      string             // the owners of cert's serial, "" for this user alone
+	sole        bool               // cert is the one in place
+	spent       bool               // the key must not be certified again
+	compromised []ledger.Row       // those of known for a key that somebody else has
+	crtOf       string             // whose the one in place is, when it is another's
+	keyOf       string             // whose the key is, when it is another's
 
 	replaced bool // --replace asks for a new key
 	adopted  bool // this run takes over what lies there
@@ -41,7 +41,7 @@ var userPolicies = []policy[*userView]{
 	{plan.Missing, certMissing},                // the certificate is there
 	{plan.Damaged, certDamaged},                // and is the one that was issued
 	{plan.Revoked, certRevoked},                // and neither it nor its key is revoked
-	{plan.Revoked, keyStolen},                  // and nobody else has a key of the user's
+	{plan.Revoked, keyCompromised},             // and nobody else has a key of the user's
 	{plan.IssuerChanged, issuerChanged},        // and a CA of ours has issued it
 	{plan.KeyMismatch, keyMismatch},            // and it is for the key
 	{plan.KeyChanged, keyChanged},              // which is of the type that the spec asks for
@@ -73,7 +73,7 @@ var userPolicies = []policy[*userView]{
 // that does not touch.
 var keylessPolicies = []policy[*userView]{
 	{plan.Unrecorded, userAdopted},
-	{plan.Revoked, keyStolen},
+	{plan.Revoked, keyCompromised},
 	{plan.EncodingChanged, strayFiles},
 	{plan.PassphraseChanged, userStrayPass},
 	{plan.Mode, userModes},
@@ -95,11 +95,11 @@ func (j *judgement) judgeUser(i int) {
 		issued: j.Ledger.IssuedTo(string(u.Owner)), known: j.Ledger.AppendValid(v.known[:0], string(u.Owner), j.Now),
 		replaced: j.replace[u.Owner], adopted: isAdopted, lost: adopted.lost,
 	}
-	if len(j.stolen) > 0 {
-		under := v.issued.Under(j.stolen)
+	if len(j.compromised) > 0 {
+		under := v.issued.Under(j.compromised)
 		for _, r := range v.known {
 			if under[r.Serial] {
-				v.stolen = append(v.stolen, r)
+				v.compromised = append(v.compromised, r)
 			}
 		}
 	}
@@ -112,13 +112,7 @@ func (j *judgement) judgeUser(i int) {
 	}
 	if err != nil {
 		j.fail(u.Owner, err)
-		if t := newTask(OfUser, i, u.Owner, v.revokeAnyway()); t != nil {
-			t.Reason = j.reasonFor(v)
-			j.add(t)
-			if !v.replaced && len(t.Revokes) == len(v.known) {
-				j.shut++
-			}
-		}
+		j.addRevocations(i, v.unjudged(j.Ask.Reason))
 		return
 	}
 	if v.replaced && !isRefusal(findings) {
@@ -132,7 +126,6 @@ func (j *judgement) judgeUser(i int) {
 		}
 		return
 	}
-	t.Reason = j.reasonFor(v)
 	if v.cert != nil {
 		t.Keep = v.cert.Sum
 	}
@@ -145,6 +138,7 @@ func (j *judgement) judgeUser(i int) {
 		}
 		if j.issuer.err != nil {
 			j.fail(u.Owner, j.issuer.err)
+			j.addRevocations(i, findings)
 			return
 		}
 		t.Step.NotAfter = new(v.end())
@@ -154,6 +148,26 @@ func (j *judgement) judgeUser(i int) {
 		}
 	}
 	t.Step.Reimport = t.NewCert && len(u.P12) > 0
+	j.add(t)
+}
+
+// addRevocations does of findings what takes access away, where nothing new can be
+// made: whoever should be out is out.
+func (j *judgement) addRevocations(i int, findings []finding) {
+	var left []finding
+	for _, f := range findings {
+		if len(f.revokes) > 0 {
+			left = append(left, finding{Reason: f.Reason, action: plan.Revoke, revokes: f.revokes, reason: f.reason})
+		}
+	}
+	if len(left) == 0 {
+		return
+	}
+	left[0].Message += "; a new certificate cannot be made now"
+	t := newTask(OfUser, i, j.user.Owner, left)
+	if !j.user.replaced && len(t.Revokes) == len(j.user.known) {
+		j.shut++
+	}
 	j.add(t)
 }
 
@@ -171,17 +185,6 @@ func (v *userView) superseding(t *Task) []plan.Superseded {
 		out = append(out, s)
 	}
 	return out
-}
-
-// reasonFor is why a user loses certificates.
-func (j *judgement) reasonFor(v *userView) string {
-	switch {
-	case len(v.stolen) > 0:
-		return ledger.KeyCompromise
-	case v.replaced:
-		return j.Ask.Reason
-	}
-	return ledger.Superseded
 }
 
 // endOf is when a certificate ends that is issued now: a user's never outlives the

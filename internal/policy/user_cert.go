@@ -48,20 +48,22 @@ func certRevoked(v *userView) []finding {
 	return nil
 }
 
-const stolenMessage = "a certificate for the same key was revoked for keyCompromise: whoever has the key gets in with every other one"
-
-// keyStolen revokes what was issued for a key that somebody else has, whoever's key
+// keyCompromised revokes what was issued for a key that somebody else has, whosever key
 // it was when that was found.
-func keyStolen(v *userView) []finding {
-	if len(v.stolen) == 0 || v.replaced {
+func keyCompromised(v *userView) []finding {
+	if len(v.compromised) == 0 || v.replaced {
 		return nil
 	}
-	r := plan.Reason{Message: stolenMessage, Field: "serial", Have: strings.Join(Serials(v.stolen), " ")}
+	r := plan.Reason{Message: "a certificate for the same key was revoked for keyCompromise: whoever has the key gets in with every other one",
+		Field: "serial", Have: strings.Join(Serials(v.compromised), " ")}
+	if also := others(v.compromised, v.Owner); also != "" {
+		r.Message += "; with a shared serial this also ends what was issued before to " + also
+	}
 	f := finding{Reason: r, action: plan.Revoke}
-	if v.cert != nil && slices.ContainsFunc(v.stolen, func(r ledger.Row) bool { return r.Serial == v.cert.Serial }) {
+	if v.cert != nil && slices.ContainsFunc(v.compromised, func(r ledger.Row) bool { return r.Serial == v.cert.Serial }) {
 		f = v.rekey(r)[0]
 	}
-	f.revokes = v.stolen
+	f.revokes, f.reason = v.compromised, ledger.KeyCompromise
 	return []finding{f}
 }
 

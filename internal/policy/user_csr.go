@@ -54,7 +54,7 @@ func (j *judgement) examineCSR(v *userView) ([]finding, error) {
 	if slices.ContainsFunc(j.trust.Generations, func(g ledger.Generation) bool { return g.SPKI == spki }) {
 		return nil, plan.Errorf(plan.KeyReused, "the request holds the key of the CA: make a key for the user")
 	}
-	if j.stolen[spki] {
+	if j.compromised[spki] {
 		return nil, plan.Errorf(plan.KeyCompromised, "the key of the request is revoked for keyCompromise, and nobody gets a certificate for it again: make a new key, and a request with it")
 	}
 	if v.issued.GivenUp(spki) {

@@ -90,7 +90,7 @@ func (j *judgement) examineCert(v *userView) ([]finding, error) {
 	if newest := v.issued.Newest(v.Key.SPKI, v.now); newest != nil {
 		v.cert = v.atHand(newest.Sum)
 	}
-	v.spent = v.issued.GivenUp(v.Key.SPKI) || j.stolen[v.Key.SPKI] && !v.replaced
+	v.spent = v.issued.GivenUp(v.Key.SPKI) || j.compromised[v.Key.SPKI] && !v.replaced
 	switch c := v.Crt.Cert; {
 	case c == nil:
 	case v.issued.Holds(c.Sum):
@@ -179,30 +179,19 @@ func (v *userView) renew(r plan.Reason) []finding {
 	return v.rekey(r)
 }
 
-// revokeAnyway is what is done where no new certificate can be made: whoever should
-// be out is out.
-func (v *userView) revokeAnyway() []finding {
-	f := finding{action: plan.Revoke}
-	switch {
-	case v.replaced && len(v.known) > 0:
-		f.revokes = v.known
-		f.Reason = plan.Reason{Code: plan.ReplaceAsked, Message: "--replace asks for a new key, which cannot be made now; the certificate is revoked all the same"}
-	case len(v.stolen) > 0:
-		f.revokes = v.stolen
-		f.Reason = plan.Reason{Code: plan.Revoked, Message: stolenMessage}
-	default:
-		return nil
+// unjudged is what is found of a user in whose files nothing can be judged.
+func (v *userView) unjudged(reason string) []finding {
+	var out []finding
+	if v.replaced && len(v.known) > 0 {
+		out = append(out, v.replace(reason)...)
 	}
-	if also := others(f.revokes, v.Owner); also != "" {
-		f.Message += ", and with a shared serial what was issued before to " + also
-	}
-	return []finding{f}
+	return append(out, coded(plan.Revoked, keyCompromised(v))...)
 }
 
 // replace is what --replace asks for, whatever the state of the user.
 func (v *userView) replace(reason string) []finding {
 	f := v.rekey(plan.Reason{Code: plan.ReplaceAsked, Message: "--replace asks for a new key", Field: "reason", Want: reason})
-	f[0].revokes = v.known
+	f[0].revokes, f[0].reason = v.known, reason
 	if also := others(v.known, v.Owner); also != "" {
 		f[0].Message += "; its serial is shared, so this also ends what was issued before to " + also
 	}

@@ -23,8 +23,11 @@ func Next(done []plan.Step, cfg *spec.Config, path func(string) string) []string
 		if s.Reimport {
 			reimports++
 		}
-		if isUser(s.Owner) && s.Revokes > 0 {
+		switch {
+		case isUser(s.Owner) && s.Revokes > 0:
 			shutOut++
+		case strings.HasPrefix(string(s.Owner), "ca."): // of a compromised generation
+			shutOut += s.Revokes
 		}
 	}
 	var lines []string
