@@ -42,8 +42,8 @@ func refuseEarly(cfg *config.Config, opt Options) error {
 	return err
 }
 
-// rehearse checks again under the lock, since another run may have marked the
-// directory while this one waited, and marks it before a rehearsal changes anything.
+// rehearse marks the directory before a rehearsal changes anything. One that is refused
+// leaves no mark.
 func rehearse(dir *outdir.Dir, opt Options) error {
 	marked, err := checkRehearsal(dir, opt)
 	if err != nil || marked || !opt.Rehearsal {

@@ -170,7 +170,7 @@ func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Re
 		return nil, err
 	}
 	defer dir.Close()
-	if err := rehearse(dir, opt); err != nil {
+	if _, err := checkRehearsal(dir, opt); err != nil {
 		return nil, err
 	}
 	r := newRun(ctx, cfg, opt, dir)
@@ -208,6 +208,9 @@ func (r *run) apply(w Watcher) (*Report, error) {
 	w.Planned(v.Plan)
 	if v.Plan.Refused() {
 		return report, nil
+	}
+	if err := rehearse(r.dir, r.opt); err != nil {
+		return nil, err
 	}
 	for again := 0; !st.verdict.Plan.Empty(); again++ {
 		err := r.carryOut(st, w, report)

@@ -26,8 +26,9 @@ A second run has nothing to do. An owner that fails is left as it was, and the
 others go on (exit 3). After an interruption, run apply again: it finishes the
 interrupted run.
 
-From cron, reload the proxy after exit codes 0 and 3: after 3 everything is done
-but for the owners named. Where the site names copies of files, copy them first.
+From cron, reload the proxy after exit codes 0, 1, 3 and 130: revocations come
+first, and whatever is in place fits together. After 3 everything is done but
+for the owners named. Where the site names copies of files, copy them first.
 
 --rehearsal --at DATE works as if DATE had come, and marks the output directory
 in db/rehearsal: what it holds is not for use, and no other apply or plan works
@@ -36,7 +37,8 @@ on it from then on.`,
   mtlsplan apply --only user.mmuser staff.hcl
   mtlsplan apply --replace 'user.*' --reason keyCompromise
   mtlsplan apply -q; s=$?                                         # from cron
-  case $s in 0|3) nginx -t -q && systemctl reload nginx || s=1;; esac; exit $s
+  case $s in 0|1|3|130) nginx -t -q && systemctl reload nginx || s=1;; esac
+  exit $s
   mtlsplan apply --rehearsal --at 2027-06-01 --output /tmp/rehearsal`,
 		Args:              atMostOneFile,
 		ValidArgsFunction: completeFile,

@@ -21,8 +21,8 @@ type Generation struct {
 
 // Generations are the keys of a CA, oldest first: the last is the current one.
 //
-// A certificate that this very run revokes still counts: a CA leaves in the first
-// run that finds nobody, and not in the one that makes it so.
+// A certificate that this very run revokes, as its date tells, still counts: a CA
+// leaves in the first run that finds nobody, and not in the one that makes it so.
 func (l *Ledger) Generations(ca string, now time.Time) []Generation {
 	since := now.Add(-pki.Backdate).Truncate(time.Second)
 	var out []Generation
@@ -42,7 +42,7 @@ func (l *Ledger) Generations(ca string, now time.Time) []Generation {
 	issuers := l.Issuers(out)
 	for i := range l.rows {
 		r := &l.rows[i]
-		if r.State == Revoked && r.Revoked.Before(since) || !now.Before(r.NotAfter) || !IsUser(r.Owner) {
+		if r.State == Revoked && (!r.Revoked.Equal(since) || r.Reason == CACompromise) || !now.Before(r.NotAfter) || !IsUser(r.Owner) {
 			continue
 		}
 		for i := range out {

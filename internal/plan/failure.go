@@ -17,8 +17,10 @@ const (
 	SetAside       Code = "set-aside"
 	CutToCA        Code = "cut-to-ca"
 	CRLEnds        Code = "crl-ends"
-	ClockBehind    Code = "clock-behind"
-	WeakPassphrase Code = "weak-passphrase"
+
+	CompromisedTrusted Code = "compromised-trusted"
+	ClockBehind        Code = "clock-behind"
+	WeakPassphrase     Code = "weak-passphrase"
 )
 
 // Codes of failures; [Unreadable] is among them too.
@@ -59,6 +61,7 @@ var noteCodes = []CodeDoc{
 	{SetAside, "", "Another program has written a file of the CA database that cannot be read; it is kept beside the database."},
 	{CutToCA, "", "Certificates end with the CA certificate, earlier than the spec asks."},
 	{CRLEnds, "", "The key of an earlier CA generation is lost, so its CRL ends and cannot be signed again."},
+	{CompromisedTrusted, "", "A compromised CA generation is still trusted, because this run makes no new one."},
 	{ClockBehind, "", "The clock is behind dates that the directory records as past, or behind the release of the program; apply would stop."},
 	{WeakPassphrase, "", "The CA's passphrase was chosen, and is easy to guess."},
 }

@@ -48,7 +48,7 @@ func (j *judgement) judgeCA() {
 		t.Step.NotAfter = new(is.notAfter)
 	case current != nil:
 		is.notBefore, is.notAfter = current.Cert.NotBefore, current.Cert.NotAfter
-	case is.err == nil:
+	case is.err == nil && !is.refused:
 		is.err = plan.Errorf(plan.CAUnavailable, "%s has to be made first: add --only %s", owner, owner)
 	}
 	if covered && err != nil {
@@ -67,6 +67,13 @@ func (j *judgement) judgeCA() {
 			is.after = is.after[1:]
 		}
 		is.after = append([]*x509.Certificate{nil}, is.after...)
+	}
+	if j.trust.Compromised(current) && !is.rolled && !is.refused {
+		why := "the new CA cannot be made now"
+		if !covered {
+			why = "--only leaves out " + string(owner) + ": add --only " + string(owner)
+		}
+		j.warn(owner, plan.CompromisedTrusted, "generation %d is compromised and still trusted, because %s", current.Number, why)
 	}
 	if is.rolled && j.trust.Compromised(current) {
 		is.trusted = is.trusted[1:] // its users get new certificates in this very run
@@ -131,7 +138,7 @@ func (j *judgement) examineCA() ([]finding, error) {
 	case ca.Key.Missing && gens > 0 && spec.Generation != gens+1:
 		return no(plan.Missing, "%s is gone, and certificates were issued with it: %s", ca.Key.Name(), waysOn)
 	case lost > 0 && len(j.found.Question.Ledger.Rows()) == 0:
-		return no(plan.Missing, "%s is gone or empty, and %s holds %s, of which it told which are revoked: restore it from a backup, or from OpenSSL's copy %s.old",
+		return no(plan.Missing, "%s is gone or empty, and %s holds %s, of which it told which are revoked: restore it from a backup, or from OpenSSL's copy %s.old; or say --adopt, and all are recorded again, revoked where the CRL says so",
 			ledger.IndexName, ledger.IssuedName, plural(lost, "certificate"), ledger.IndexName)
 	case lost > 0:
 		return no(plan.Missing, "%s lacks %s of %s, and without a CRL that can be read nothing tells which of them are revoked: restore one of the two from a backup",

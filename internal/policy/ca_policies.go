@@ -52,6 +52,7 @@ var lostKeyPolicies = []policy[*caView]{
 	{plan.Damaged, caRestored},
 	{plan.KeyChanged, caRollover},
 	{plan.Damaged, caCertDamaged},
+	{plan.PassphraseChanged, caStrayPass},
 	{plan.Mode, caModes},
 }
 

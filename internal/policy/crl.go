@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/plan"
@@ -182,7 +183,11 @@ func (j *judgement) crlBlocked(owner plan.Owner) error {
 		return "there is none in place"
 	}
 	if j.issuer.err != nil {
-		return plan.Errorf(plan.CRLUnavailable, "%w; %s", j.issuer.err, until(j.trust.Current()))
+		in := ""
+		if current := j.trust.Current(); current != nil {
+			in = j.stillIn(*current)
+		}
+		return plan.Errorf(plan.CRLUnavailable, "%w; %s%s", j.issuer.err, until(j.trust.Current()), in)
 	}
 	const wayOn = "move its users at once with --replace 'user.*'; a site with revocation = \"map\" needs no CRL"
 	var stuck error
@@ -194,11 +199,39 @@ func (j *judgement) crlBlocked(owner plan.Owner) error {
 		if g.Number == j.trust.Current().Number { // this plan moves it there
 			k.Missing = j.Have.CA.Key.Missing
 		}
-		if k.Missing {
+		in := j.stillIn(g)
+		switch {
+		case k.Missing && in == "":
 			j.warn(owner, plan.CRLEnds, "%s, which signs the CRL of generation %d, is lost; %s: restore the key from a backup, or %s", k.Name(), g.Number, until(&g), wayOn)
-		} else if stuck == nil {
-			stuck = plan.Errorf(plan.CRLUnavailable, "neither passphrase nor previous_passphrase of the CA opens %s, which signs the CRL of generation %d; %s: name the passphrase as previous_passphrase, or move the key file away and %s", k.Name(), g.Number, until(&g), wayOn)
+		case stuck != nil:
+		case k.Missing:
+			stuck = plan.Errorf(plan.CRLUnavailable, "%s, which signs the CRL of generation %d, is lost; %s%s: restore the key from a backup, or %s", k.Name(), g.Number, until(&g), in, wayOn)
+		default:
+			stuck = plan.Errorf(plan.CRLUnavailable, "neither passphrase nor previous_passphrase of the CA opens %s, which signs the CRL of generation %d; %s%s: name the passphrase as previous_passphrase, or move the key file away and %s", k.Name(), g.Number, until(&g), in, wayOn)
 		}
 	}
 	return stuck
+}
+
+// stillIn says who gets in although revoked, because a site goes by the CRL alone and
+// the CA cannot sign a new one; "" for nobody.
+func (j *judgement) stillIn(g ledger.Generation) string {
+	i := slices.IndexFunc(j.Config.Sites, func(s config.Site) bool { return s.Settings.Revocation == "crl" })
+	if i < 0 {
+		return ""
+	}
+	var owners []string
+	on := onCRL(j.Have.CRL)
+	rows := append(j.trust.Revoked(j.Ledger, j.Have.CRL, j.Now, false), j.planned()...)
+	for _, r := range rows {
+		if _, listed := slices.BinarySearch(on, r.Serial); !listed && ledger.IsUser(r.Owner) && j.trust.Signer(r) == g.SPKI {
+			owners = append(owners, r.Owner)
+		}
+	}
+	if len(owners) == 0 {
+		return ""
+	}
+	slices.Sort(owners)
+	site := j.Config.Sites[i]
+	return fmt.Sprintf("; until then %s still gets in through %s, which reads the CRL alone", joined(slices.Compact(owners)), plan.Site(site.Proxy.Name, site.Name))
 }

@@ -65,9 +65,10 @@ func (f *found) record(changes []ledger.Change) {
 
 // restore records again what issued.pem holds and index.txt lacks, because another
 // program has written an older copy of it. What was revoked of it is on the last CRL,
-// from which learn takes it; without one it cannot be told.
+// from which learn takes it; without one it cannot be told. An index that is gone
+// altogether is made anew only with --adopt.
 func (f *found) restore() []ledger.Change {
-	if len(f.ledger.Rows()) == 0 || f.Have.CRL.Missing || f.Have.CRL.Damaged || f.Have.CRL.Err != nil {
+	if len(f.ledger.Rows()) == 0 && !f.Ask.Adopt || f.Have.CRL.Missing || f.Have.CRL.Damaged || f.Have.CRL.Err != nil {
 		return nil
 	}
 	var out []ledger.Change

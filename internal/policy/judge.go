@@ -74,7 +74,7 @@ func Judge(q Question) *Verdict {
 	j.judgeUsers()
 	j.judgeDeparted()
 	j.guard()
-	if len(j.planned()) > 0 {
+	if len(j.planned()) > 0 || j.unpublished() {
 		// A revocation takes effect today, whatever --only says: one that is on no
 		// CRL and in no site revokes nothing.
 		j.Ask.Covers = func(plan.Owner) bool { return true }
@@ -83,6 +83,12 @@ func Judge(q Question) *Verdict {
 	j.closingNotes()
 	j.judgeClock()
 	return j.finish()
+}
+
+// unpublished reports whether a revocation is on no CRL yet, whoever has made it.
+func (j *judgement) unpublished() bool {
+	revoked := j.trust.Revoked(j.Ledger, j.Have.CRL, j.Now, false)
+	return j.found.learnt > 0 || pending(j.Have.CRL, Serials(revoked)) > 0
 }
 
 // judgement is a judgement under way. Its ledger, other than the question's,

@@ -182,7 +182,9 @@ func (v *userView) renew(r plan.Reason) []finding {
 // unjudged is what is found of a user in whose files nothing can be judged.
 func (v *userView) unjudged(reason string) []finding {
 	var out []finding
-	if v.replaced && len(v.known) > 0 {
+	if v.replaced && len(v.known) > 0 && (v.Asked == nil || reason != ledger.Superseded) {
+		// A csr user whose request still holds the old key would be given a certificate
+		// for it again.
 		out = append(out, v.replace(reason)...)
 	}
 	return append(out, coded(plan.Revoked, keyCompromised(v))...)

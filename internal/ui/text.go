@@ -59,8 +59,9 @@ func noteLikeness(n plan.Note) string {
 
 // Failures writes one line for each owner that could not be judged or done.
 func Failures(w io.Writer, st Style, failures []plan.Failure) {
-	for _, f := range failures {
-		fmt.Fprintln(w, st.paint(red, Clean(string(f.Owner))+":")+" "+Clean(f.Message))
+	for _, g := range fold(failures, func(f plan.Failure) string { return string(f.Code) + f.Message }) {
+		owners := someOwners(g, func(f plan.Failure) plan.Owner { return f.Owner })
+		fmt.Fprintln(w, st.paint(red, owners+":")+" "+Clean(g[0].Message))
 	}
 }
 
