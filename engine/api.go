@@ -10,6 +10,7 @@ import (
 	"mtlsplan/internal/authority"
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
+	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/plan"
 )
 
@@ -76,7 +77,12 @@ type LockedError struct {
 	Holder string // pid, host and command, as far as known
 }
 
-func (e *LockedError) Error() string { return e.Dir + ": another run holds the lock: " + e.Holder }
+func (e *LockedError) Error() string {
+	if e.Holder == outdir.UnknownHolder {
+		return e.Dir + ": another program holds the lock: a backup with flock, perhaps, or a run that is just ending; wait for it, or say --lock-timeout 5m"
+	}
+	return e.Dir + ": another run holds the lock: " + e.Holder
+}
 
 // UnknownOwnerError says that neither spec nor ledger knows an owner, or one who fits
 // a pattern.

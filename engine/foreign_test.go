@@ -38,7 +38,7 @@ func (o *opensslCA) reads() {
 	if i < 0 || rows[i].State == ledger.Revoked {
 		return
 	}
-	rows[i].State, rows[i].Revoked, rows[i].Reason = ledger.Revoked, o.w.now, "affiliationChanged"
+	rows[i].State, rows[i].Revoked, rows[i].Reason = ledger.Revoked, o.w.now, ledger.KeyCompromise
 	o.rows, o.read = rows, true
 }
 
@@ -153,7 +153,7 @@ func (s *scene) after(w *world, other *opensslCA, undisturbed []ledger.Row) {
 		}
 		return &is.rows[i]
 	}
-	if r := row(other.serial); other.read && (r == nil || r.State != ledger.Revoked) {
+	if r := row(other.serial); other.read && (r == nil || r.State != ledger.Revoked || r.Reason != ledger.KeyCompromise) {
 		w.t.Fatalf("the revocation is lost: %+v", r)
 	}
 	for _, e := range is.issued {

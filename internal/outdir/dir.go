@@ -45,7 +45,6 @@ type Dir struct {
 	path    string
 	disk    disk
 	lock    *os.File // nil for a reader
-	holder  string   // of the lock, one line
 	pending view     // a committed batch that no writer has finished yet
 
 	shared  map[string]Merge // files that others write too

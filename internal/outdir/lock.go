@@ -16,6 +16,9 @@ import (
 
 const lockName = DB + "/lock"
 
+// UnknownHolder is the holder of a lock that no run of ours has signed.
+const UnknownHolder = "unknown"
+
 // ErrLocked says that another writer holds the directory.
 type ErrLocked struct{ Holder string }
 
@@ -99,8 +102,7 @@ func (d *Dir) acquire(ctx context.Context, holder string, timeout time.Duration)
 	if err := d.checkKeepsModes(f); err != nil {
 		return err
 	}
-	d.holder = holder
-	return d.Remember(remembered(f))
+	return d.sign(holder, remembered(f))
 }
 
 // memoryMost is how much of the lock file is read, in bytes: a line for a note of
@@ -131,9 +133,13 @@ func remembered(f *os.File) []byte {
 // It may be lost at any time: the lock itself is the kernel's, and nothing depends
 // on the text. So a crash between these two calls loses no more than a name in a
 // message, or leaves the end of an older text.
-func (d *Dir) Remember(text []byte) error {
+//
+// Whoever finds the lock taken from now on is not told of this run.
+func (d *Dir) Remember(text []byte) error { return d.sign("", text) }
+
+func (d *Dir) sign(holder string, text []byte) error {
 	lock := &file{d.lock, &d.disk, lockName}
-	whole := append([]byte(d.holder+"\n"), text...)
+	whole := append([]byte(holder+"\n"), text...)
 	err := lock.write(whole, 0)
 	if err == nil {
 		err = lock.truncate(int64(len(whole)))
@@ -154,7 +160,7 @@ func readHolder(f *os.File) string {
 		return r
 	}, line)
 	if line == "" {
-		return "unknown"
+		return UnknownHolder
 	}
 	return line
 }
