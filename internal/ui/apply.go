@@ -148,5 +148,5 @@ func (v *Apply) End(r *engine.Report) {
 	if v.shown {
 		fmt.Fprintln(v.Out)
 	}
-	fmt.Fprintln(v.Out, v.OutStyle.paint(bold, ApplyTotals(r)))
+	fmt.Fprintln(v.Out, v.OutStyle.paint(bold, v.OutStyle.wrap(ApplyTotals(r), 0, "")))
 }

@@ -22,15 +22,62 @@ const (
 )
 
 // Style is how text looks on one stream. The zero Style is plain.
-type Style struct{ Color bool }
+type Style struct {
+	Color bool
+	Width int // columns of a terminal; 0 for anything else, where a message is one line for grep
+}
 
 // StyleFor colours what goes to a terminal, unless NO_COLOR is set to anything
-// (no-color.org) or the terminal calls itself dumb.
+// (no-color.org) or the terminal calls itself dumb, and breaks its lines at words.
 func StyleFor(w io.Writer, lookupEnv func(string) (string, bool)) Style {
+	s := Style{Color: Interactive(w, lookupEnv), Width: widthOf(w)}
 	if v, ok := lookupEnv("NO_COLOR"); ok && v != "" {
-		return Style{}
+		s.Color = false
 	}
-	return Style{Color: Interactive(w, lookupEnv)}
+	return s
+}
+
+// widthOf is the number of columns of the terminal that w ends at, 0 for none.
+func widthOf(w io.Writer) int {
+	switch w := w.(type) {
+	case *Output:
+		return widthOf(w.W)
+	case *os.File:
+		if !term.IsTerminal(int(w.Fd())) {
+			return 0
+		}
+		const least = 40
+		if width, _, err := term.GetSize(int(w.Fd())); err == nil && width >= least {
+			return width
+		}
+		return pageWidth
+	}
+	return 0
+}
+
+// wrap breaks a line at its blanks. It begins in the column from, and goes on behind
+// the indent. A word that is longer than a line stays whole, so that it can be copied.
+func (s Style) wrap(text string, from int, indent string) string {
+	if s.Width == 0 || from+utf8.RuneCountInString(text) <= s.Width {
+		return text
+	}
+	var b strings.Builder
+	column := from
+	for i, word := range strings.Split(text, " ") {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case column+1+n > s.Width:
+			b.WriteString("\n" + indent)
+			column = len(indent)
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
 }
 
 // Interactive reports whether w ends at a terminal that understands control

@@ -26,19 +26,21 @@ func Plan(w io.Writer, st Style, p *plan.Plan) {
 	if !p.Empty() {
 		fmt.Fprintln(w)
 	}
-	fmt.Fprintln(w, st.paint(bold, PlanTotals(p)))
+	fmt.Fprintln(w, st.paint(bold, st.wrap(PlanTotals(p), 0, "")))
 }
 
 // Notes writes one line for each note, and one for many like ones.
 func Notes(w io.Writer, st Style, notes []plan.Note) {
 	for _, g := range fold(notes, noteLikeness) {
 		n := g[0]
-		kind := "note: "
+		kind, color := "note: ", ""
 		if n.Warning {
-			kind = st.paint(yellow, "warning:") + " "
+			kind, color = "warning: ", yellow
 		}
+		begin, whose := len(kind), ""
+		kind = st.paint(color, strings.TrimSuffix(kind, " ")) + " "
 		if n.Owner != "" {
-			kind += someOwners(g, func(n plan.Note) plan.Owner { return n.Owner }) + ": "
+			whose = someOwners(g, func(n plan.Note) plan.Owner { return n.Owner }) + ": "
 		}
 		message := n.Message
 		switch differ := slices.ContainsFunc(g, func(other plan.Note) bool { return other.Message != message }); {
@@ -47,7 +49,7 @@ func Notes(w io.Writer, st Style, notes []plan.Note) {
 		case differ:
 			message += fmt.Sprintf(" (%s)", n.Owner)
 		}
-		fmt.Fprintln(w, kind+Clean(message))
+		fmt.Fprintln(w, kind+st.wrap(whose+Clean(message), begin, indent))
 	}
 }
 
@@ -61,13 +63,14 @@ func noteLikeness(n plan.Note) string {
 func Failures(w io.Writer, st Style, failures []plan.Failure) {
 	for _, g := range fold(failures, func(f plan.Failure) string { return string(f.Code) + f.Message }) {
 		owners := someOwners(g, func(f plan.Failure) plan.Owner { return f.Owner })
-		fmt.Fprintln(w, st.paint(red, owners+":")+" "+Clean(g[0].Message))
+		fmt.Fprintln(w, st.paint(red, owners+":")+" "+st.wrap(Clean(g[0].Message), utf8.RuneCountInString(owners)+2, indent))
 	}
 }
 
 // Error writes why the program failed, in one or more lines.
 func Error(w io.Writer, text string) {
-	fmt.Fprintln(w, "mtlsplan: "+cleanBlock(text))
+	const name = "mtlsplan: "
+	fmt.Fprintln(w, name+Style{Width: widthOf(w)}.wrap(cleanBlock(text), len(name), indent))
 }
 
 // groups folds steps with the same kind of owner, action, artefacts and reason
@@ -250,7 +253,10 @@ func (l *layout) reason(r plan.Reason) {
 const indent = "    "
 
 func (l *layout) detail(text string) {
-	fmt.Fprintln(l.w, indent+l.st.paint(faint, text))
+	narrow := Style{Width: max(0, l.st.Width-len(indent))}
+	for line := range strings.Lines(narrow.wrap(text, 0, "  ")) {
+		fmt.Fprintln(l.w, indent+l.st.paint(faint, strings.TrimSuffix(line, "\n")))
+	}
 }
 
 func pad(s string, width int) string {

@@ -15,6 +15,22 @@ import (
 var at = time.Date(2027, 1, 2, 3, 4, 5, 6, time.FixedZone("CET", 3600))
 
 // TestManyFailures: a passphrase that everybody lacks is told in time.
+func TestWrapForATerminal(t *testing.T) {
+	st := Style{Width: 20}
+	for text, want := range map[string]string{
+		"short":                                  "short",
+		"one two three four five six":            "one two\n  three four five\n  six",
+		"a-word-that-is-longer-than-any-line ok": "a-word-that-is-longer-than-any-line\n  ok",
+	} {
+		if have := st.wrap(text, 10, "  "); have != want {
+			t.Errorf("%q, not %q", have, want)
+		}
+	}
+	if have := (Style{}).wrap("one two three four five six", 10, "  "); have != "one two three four five six" {
+		t.Errorf("without a terminal: %q", have)
+	}
+}
+
 func TestManyFailures(t *testing.T) {
 	v := &Apply{Out: io.Discard, Err: io.Discard}
 	report := &engine.Report{Plan: &plan.Plan{}}
