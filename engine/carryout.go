@@ -27,6 +27,7 @@ type carryOut struct {
 	stock
 	watch  Watcher
 	report *Report
+	early  bool // only what takes access away is done
 
 	trusted []*x509.Certificate // the current CA first
 	crl     facts.CRL           // what stays of the CRLs in place
@@ -90,6 +91,9 @@ func (c *carryOut) all() error {
 	// Moving thousands of files may take its time, and lets nobody in.
 	if err := c.batches(stages[policy.Take], 16*batchSize); err != nil || failed != nil {
 		return cmp.Or(err, failed)
+	}
+	if c.early {
+		return nil
 	}
 	// A crash between two batches: the users before it are done, and the next
 	// plan has those behind it.

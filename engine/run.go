@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func newRun(ctx context.Context, cfg *config.Config, opt Options, dir *outdir.Di
 	}
 	return &run{ctx: ctx, cfg: cfg, opt: opt, dir: dir, in: inventory.New(ctx, dir, inventory.Options{
 		Config: cfg, Now: opt.Now, Covers: opt.covers, Adopt: opt.Adopt, Thorough: opt.thorough, Sealed: opt.sealed, Parallel: opt.Parallel,
-		LookupEnv: opt.LookupEnv, Reading: opt.Reading,
+		LookupEnv: opt.LookupEnv, Reading: opt.Reading, Unasked: opt.unasked,
 	})}
 }
 
@@ -193,20 +194,29 @@ func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Re
 const plansAgain = 3
 
 func (r *run) apply(w Watcher) (*Report, error) {
-	st, err := r.takeStock()
+	before, err := r.revokeEarly()
+	var st stock
+	if err == nil {
+		st, err = r.takeStock()
+	}
+	if err == nil {
+		err = cmp.Or(st.verdict.Clock, r.ctx.Err())
+	}
 	if err != nil {
-		return nil, err
+		if before != nil {
+			w.Planned(before.Plan)
+			w.Done(before.Done)
+		}
+		return before, err
 	}
-	v := st.verdict
-	if v.Clock != nil {
-		return nil, v.Clock
+	p := st.verdict.Plan
+	report := &Report{Plan: before.and(p), Failures: p.Failures}
+	w.Planned(report.Plan)
+	if before != nil {
+		report.Done = before.Done
+		w.Done(before.Done)
 	}
-	if err := r.ctx.Err(); err != nil {
-		return nil, err
-	}
-	report := &Report{Plan: v.Plan, Failures: v.Plan.Failures}
-	w.Planned(v.Plan)
-	if v.Plan.Refused() {
+	if p.Refused() {
 		return report, nil
 	}
 	if err := rehearse(r.dir, r.opt); err != nil {

@@ -29,6 +29,7 @@ type Options struct {
 	Covers    func(plan.Owner) bool // the owners that the run is about
 	Adopt     bool                  // files that the ledger knows nothing of are to be taken over
 	Thorough  bool                  // every file is read and opened, whatever the cache knows
+	Unasked   bool                  // programs are not asked for the passphrases of users
 	Sealed    bool                  // no secret is read, and nothing that is encrypted is opened
 	Parallel  int                   // how many owners are read at a time; less than 1: as many as there are cores
 	LookupEnv func(string) (string, bool)
@@ -88,6 +89,7 @@ func (r *Reader) Again(covers func(plan.Owner) bool, w *ledger.Writer, reread bo
 // whatever was seen of a certificate is in it.
 func (r *Reader) take(l *ledger.Ledger) (*facts.Inventory, *ledger.Ledger, error) {
 	inv, ca := &facts.Inventory{}, r.readCA()
+	r.secrets.unasked.Store(r.opt.Unasked) // whoever signs has been asked
 	var err error
 	if inv.CA, err = r.ca(ca); err != nil {
 		return nil, nil, err

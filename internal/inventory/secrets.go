@@ -2,9 +2,11 @@ package inventory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
@@ -15,12 +17,15 @@ import (
 
 // secrets reads passphrases, each source once a run, and keeps them in memory.
 type secrets struct {
-	ctx    context.Context
-	lookup func(string) (string, bool)
-	hide   []string // variables that a command must not see
-	mu     sync.Mutex
-	read   map[string]*reading
+	ctx     context.Context
+	lookup  func(string) (string, bool)
+	hide    []string    // variables that a command must not see
+	unasked atomic.Bool // programs are not asked
+	mu      sync.Mutex
+	read    map[string]*reading
 }
+
+var errUnasked = errors.New("the program is not asked yet")
 
 type reading struct {
 	once  sync.Once
@@ -57,6 +62,10 @@ func (s *secrets) from(src config.Source) *reading {
 	}
 	s.mu.Unlock()
 	entry.once.Do(func() {
+		if src.Kind == config.FromCommand && s.unasked.Load() {
+			entry.err = errUnasked
+			return
+		}
 		if info, ok := secret.Ref(src).Info(); ok {
 			entry.file = sourceStat(info)
 		}

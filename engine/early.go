@@ -1,0 +1,84 @@
+package engine
+
+import (
+	"errors"
+	"slices"
+
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/plan"
+	"mtlsplan/internal/policy"
+)
+
+// A program that gives a user's passphrase may take minutes, or hang. Nobody who
+// should be out stays in meanwhile: before the programs are asked, what needs no user's
+// passphrase is judged and carried out as far as it takes access away.
+
+// revokeEarly is that part of a run; nil where there is nothing of it to do. What is
+// wrong beside it the run itself finds again, and says.
+func (r *run) revokeEarly() (*Report, error) {
+	if !slices.ContainsFunc(r.cfg.Users, asksPrograms) {
+		return nil, nil
+	}
+	opt := r.opt
+	opt.unasked = true
+	early := newRun(r.ctx, r.cfg, opt, r.dir)
+	defer early.in.Close()
+	st, err := early.takeStock()
+	if err != nil || st.verdict.Clock != nil || st.verdict.Plan.Refused() || !slices.ContainsFunc(st.verdict.Tasks, takesAccess) {
+		return nil, r.ctx.Err()
+	}
+	if err := rehearse(r.dir, r.opt); err != nil {
+		return nil, err
+	}
+	report := &Report{Plan: &plan.Plan{At: r.opt.Now}}
+	c := newCarryOut(early, st, unseen{}, report)
+	c.early = true
+	err = c.all()
+	if _, moved := errors.AsType[*outdir.ErrForeign](err); moved {
+		r.dir.Reread()
+		err = nil // the run itself plans anew
+	}
+	report.Plan.Steps = report.Done
+	if err == nil && len(report.Done) == 0 {
+		return nil, nil
+	}
+	return report, err
+}
+
+func asksPrograms(u config.User) bool {
+	return u.Passphrase.Kind == config.FromCommand || u.PreviousPassphrase.Kind == config.FromCommand || u.ChallengePassword.Kind == config.FromCommand
+}
+
+// takesAccess reports whether a task revokes something, or publishes what is revoked.
+func takesAccess(t *policy.Task) bool { return len(t.Revokes) > 0 || t.Stage() == policy.Publish }
+
+// and is the plan of a whole run, of which some was done early.
+func (before *Report) and(p *plan.Plan) *plan.Plan {
+	if before == nil {
+		return p
+	}
+	whole, has := *p, map[plan.Owner]bool{}
+	for _, s := range p.Steps {
+		has[s.Owner] = true
+	}
+	whole.Steps = nil
+	for _, s := range before.Done {
+		if has[s.Owner] {
+			continue
+		}
+		whole.Steps = append(whole.Steps, s)
+		if s.Action != plan.Retire { // whoever has left is no owner any more
+			whole.Unchanged--
+		}
+	}
+	whole.Steps = append(whole.Steps, p.Steps...)
+	return &whole
+}
+
+// unseen is a watcher for what is told later.
+type unseen struct{}
+
+func (unseen) Planned(*plan.Plan)  {}
+func (unseen) Done([]plan.Step)    {}
+func (unseen) Failed(plan.Failure) {}
