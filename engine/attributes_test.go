@@ -107,6 +107,8 @@ var mutations = []mutation{
 	site("listen", "", `["8443"]`),
 	site("redirect_from", "", `[]`),
 	site("upstream", `["127.0.0.1:8065"]`, `["127.0.0.1:8066"]`),
+	site("upstream_ca", `"/etc/tls/app.crt"`, `"/etc/tls/ca.crt"`, `upstream = ["https://app.internal:443"]`),
+	site("upstream_verify", "", "false", `upstream = ["https://app.internal:443"]`, `upstream_ca = "/etc/tls/app.crt"`),
 	site("application", "", `"generic"`),
 	site("nginx_version", "", `"1.26"`),
 	site("certificate", "", `"/etc/tls/chain.pem"`),

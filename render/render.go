@@ -49,7 +49,9 @@ type Settings struct {
 	ServerNames    []string // host names, "*.example.com" among them, and IPv4 addresses
 	Listen         []string // for TLS: ports, or IP addresses with ports
 	RedirectFrom   []string // the same for plain HTTP that is sent on to HTTPS
-	Upstream       []string // the application's servers: host:port or unix:/path
+	Upstream       []string // the application's servers: host:port, https://host:port or unix:/path
+	UpstreamCA     string   // absolute path of the CA certificates on the proxy's host that an https server is verified against
+	UpstreamVerify bool     // whether an https server must show a certificate of UpstreamCA
 	Application    string   // a name from the proxy's table of applications
 	Version        string   // of the proxy's program; "" for whatever version runs there
 	Certificate    string   // absolute path of the server's certificate chain on the proxy's host; "" for the proxy's default

@@ -144,7 +144,11 @@ func (s site) proxy(c *conf, l location) {
 	if s.IdentityHeaders {
 		cert, subject = "$ssl_client_escaped_cert", "$ssl_client_s_dn_legacy"
 	}
-	c.set("proxy_pass", "http://"+s.name("upstream"))
+	scheme := "http://"
+	if len(upstreamHosts(s.Settings)) > 0 {
+		scheme = overTLS
+	}
+	c.set("proxy_pass", scheme+s.name("upstream"))
 	c.set("proxy_http_version", "1.1")
 	c.set("proxy_set_header", "Host", "$http_host")
 	c.set("proxy_set_header", "X-Real-IP", "$remote_addr")

@@ -2,6 +2,7 @@ package nginx
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 )
 
@@ -19,6 +20,7 @@ func check(s settings) []problem {
 		}
 	}
 	out = append(out, duplicates(s)...)
+	out = append(out, checkUpstreams(s)...)
 	out = append(out, checkVerify(s)...)
 	out = append(out, checkPaths(s)...)
 	if s.SessionResumption {
@@ -96,6 +98,63 @@ func listenKey(s string) string {
 		return s
 	}
 	return fmt.Sprintf("%s %d", addr, port)
+}
+
+// checkUpstreams holds that NGINX speaks either TLS or plain HTTP with all servers
+// of an upstream, and knows them all by one name.
+func checkUpstreams(s settings) []problem {
+	var out []problem
+	find := func(attribute, summary, detail string) {
+		out = append(out, problem{Attribute: attribute, Summary: summary, Detail: detail})
+	}
+	warn := func(attribute, summary, detail string) {
+		out = append(out, problem{Attribute: attribute, Warning: true, Summary: summary, Detail: detail})
+	}
+	hosts := upstreamHosts(s)
+	switch {
+	case len(hosts) == 0:
+		if s.UpstreamCA != "" {
+			warn("upstream_ca", "No upstream speaks TLS", `The application is spoken to in plain HTTP, so upstream_ca is not used. Write "https://" before the servers in upstream, or remove upstream_ca.`)
+		}
+		if !s.UpstreamVerify {
+			warn("upstream_verify", "No upstream speaks TLS", `The application is spoken to in plain HTTP, so upstream_verify is not used. Write "https://" before the servers in upstream, or remove upstream_verify.`)
+		}
+		return out
+	case len(hosts) < len(s.Upstream):
+		find("upstream", "TLS and plain HTTP in one upstream",
+			`NGINX speaks either TLS or plain HTTP with all servers of an application. Write "https://" before each of them or before none.`)
+		return out
+	}
+	first := hosts[0]
+	_, err := netip.ParseAddr(first)
+	address := err == nil
+	for _, h := range hosts[1:] {
+		if !strings.EqualFold(h, first) && (s.UpstreamVerify || !address) {
+			find("upstream", "Several names for one application", fmt.Sprintf("NGINX asks all servers of an application for one name, and these are %q and %q. Name one host that resolves to all of them: NGINX uses every address of a name.", first, h))
+			return out
+		}
+	}
+	switch {
+	case !s.UpstreamVerify:
+		warn("upstream_verify", "The application is not verified", "The connection to the application is encrypted, but NGINX does not check who answers. Whoever can get between the two reads everything, and learns what is told about users. Set upstream_ca to the CA that issued the application's certificate, or to the certificate itself if it is self-signed, and remove upstream_verify.")
+	case s.UpstreamCA == "":
+		find("upstream", "No CA for the application", `NGINX has to know which CA issued the certificate of an https upstream. Set upstream_ca to a file with that CA's certificate on NGINX's host, or with the application's own certificate if it is self-signed; for a public CA it is "/etc/ssl/certs/ca-certificates.crt" on Debian. Without any check of who answers: upstream_verify = false.`)
+	case address:
+		warn("upstream", "Verified by address", fmt.Sprintf("NGINX compares %q with the DNS names of the application's certificate, else with its common name, and never with the IP addresses in it. If it is not among them, everybody gets 502. Write a name that the certificate has, and let it resolve to the address, in /etc/hosts for example.", first))
+	}
+	return out
+}
+
+// upstreamHosts are the hosts of the servers that speak TLS.
+func upstreamHosts(s settings) []string {
+	var hosts []string
+	for _, u := range s.Upstream {
+		if server, ok := strings.CutPrefix(u, overTLS); ok {
+			host, _, _ := cutPort(server)
+			hosts = append(hosts, strings.Trim(host, "[]"))
+		}
+	}
+	return hosts
 }
 
 func checkVerify(s settings) []problem {

@@ -53,7 +53,7 @@ func directives(of render.Site) []directive {
 	c.gap()
 	c.block(func() {
 		for _, u := range s.Upstream {
-			c.set("server", u)
+			c.set("server", strings.TrimPrefix(u, overTLS))
 		}
 		c.set("keepalive", "32")
 	}, "upstream", s.name("upstream"))
@@ -112,7 +112,29 @@ func (s site) tlsServer(c *conf) {
 	c.set("add_header", "Strict-Transport-Security", "max-age=15768000", "always")
 	c.comment("To many applications X_SSL_Client_Cert is X-SSL-Client-Cert, and no client may send that.")
 	c.set("underscores_in_headers", "off")
+	s.upstreamTLS(c)
 	s.locations(c)
+}
+
+// upstreamTLS writes how an application that speaks TLS is spoken to. Without
+// proxy_ssl_name NGINX would ask for the name of the upstream block; TLS 1.3 is
+// not among the default protocols before 1.23.4.
+func (s site) upstreamTLS(c *conf) {
+	hosts := upstreamHosts(s.Settings)
+	if len(hosts) == 0 {
+		return
+	}
+	c.gap()
+	c.set("proxy_ssl_protocols", "TLSv1.2", "TLSv1.3")
+	c.set("proxy_ssl_server_name", "on")
+	c.set("proxy_ssl_name", hosts[0])
+	if !s.UpstreamVerify {
+		c.set("proxy_ssl_verify", "off")
+		return
+	}
+	c.set("proxy_ssl_verify", "on")
+	c.set("proxy_ssl_verify_depth", "4")
+	c.set("proxy_ssl_trusted_certificate", s.UpstreamCA)
 }
 
 // ciphers of TLS 1.2 with forward secrecy and authenticated encryption. TLS 1.3

@@ -129,7 +129,19 @@ func parsePort(s string) (int, error) {
 	return n, nil
 }
 
+// overTLS begins an upstream that speaks TLS.
+const overTLS = "https://"
+
 func checkUpstream(s string) error {
+	if server, ok := strings.CutPrefix(s, overTLS); ok {
+		switch {
+		case isHostPort(server):
+			return nil
+		case farPort(server):
+			return errPort
+		}
+		return errors.New(`An upstream that speaks TLS is "https://", a host and a port, without a path: "https://app.internal:443".`)
+	}
 	if p, ok := strings.CutPrefix(s, "unix:"); ok {
 		if checkPath(p) == nil && !strings.Contains(p, ":") {
 			return nil
@@ -139,7 +151,7 @@ func checkUpstream(s string) error {
 	} else if farPort(s) {
 		return errPort
 	}
-	return errors.New(`A server of the application is a host and a port, or a socket: "127.0.0.1:8065", "[::1]:8065", "app.internal:8065" or "unix:/run/app.sock". A scheme such as "http://" and parameters are not taken.`)
+	return errors.New(`A server of the application is a host and a port, or a socket: "127.0.0.1:8065", "[::1]:8065", "app.internal:8065" or "unix:/run/app.sock". These are spoken to in plain HTTP; "https://" before a host and a port stands for TLS. "http://" and parameters are not taken.`)
 }
 
 func checkProbe(s string) error {
