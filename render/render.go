@@ -53,6 +53,7 @@ type Settings struct {
 	UpstreamCA     string   // absolute path of the CA certificates on the proxy's host that an https server is verified against
 	UpstreamVerify bool     // whether an https server must show a certificate of UpstreamCA
 	Application    string   // a name from the proxy's table of applications
+	MaxBodySize    string   // the largest request body, in the proxy's notation; "" for the application's
 	Version        string   // of the proxy's program; "" for whatever version runs there
 	Certificate    string   // absolute path of the server's certificate chain on the proxy's host; "" for the proxy's default
 	CertificateKey string   // the same of its private key

@@ -154,6 +154,7 @@ var wellFormed = map[string][]string{
 	"redirect_from":   {"8080", "192.0.2.1:80", "[::]:8080"},
 	"upstream":        {"127.0.0.1:8065", "[::1]:8065", "app.internal:80", "unix:/run/app.sock", "https://app.internal:443", "https://127.0.0.1:8006", "https://[::1]:8006"},
 	"upstream_ca":     {"/etc/ssl/certs/ca-certificates.crt"},
+	"max_body_size":   {"512M", "10g", "1048576", "0", "999999999G"},
 	"nginx_version":   {"1.22", "1.26.3", "1.13.5", "2.0"},
 	"certificate":     {"/etc/letsencrypt/live/example.mattermost.com/fullchain.pem", "/a"},
 	"certificate_key": {"/etc/ssl/private/key.pem"},

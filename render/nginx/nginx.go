@@ -43,6 +43,8 @@ var Proxy = &render.Proxy{
 			Doc: "Whether an https upstream is verified; directive proxy_ssl_verify."},
 		{Name: "application", Field: func(s *settings) any { return &s.Application }, Default: applications[0].name, Words: applicationNames(),
 			Doc: "The application behind the proxy: " + applicationDocs() + "."},
+		{Name: "max_body_size", Field: func(s *settings) any { return &s.MaxBodySize }, Check: checkSize,
+			Doc: "The largest request body, an upload for example, such as 512M or 10G; 0 for any size; " + maxBodyDocs() + " when not set. Directive client_max_body_size."},
 		{Name: "nginx_version", Field: func(s *settings) any { return &s.Version }, Check: checkNginxVersion,
 			Doc: "The version that will run the site, such as 1.22 or 1.26.3, at least 1.13.5; when not set, only forms that every version accepts without a warning, which means no HTTP/2."},
 		{Name: "certificate", Field: func(s *settings) any { return &s.Certificate }, Check: checkPath,

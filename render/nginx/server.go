@@ -112,6 +112,8 @@ func (s site) tlsServer(c *conf) {
 	c.set("add_header", "Strict-Transport-Security", "max-age=15768000", "always")
 	c.comment("To many applications X_SSL_Client_Cert is X-SSL-Client-Cert, and no client may send that.")
 	c.set("underscores_in_headers", "off")
+	c.gap()
+	c.set("client_max_body_size", cmp.Or(s.MaxBodySize, s.application.maxBody))
 	s.upstreamTLS(c)
 	s.locations(c)
 }

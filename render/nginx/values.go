@@ -21,6 +21,7 @@ var (
 	plainFile   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._@+-]*(?:/[A-Za-z0-9_][A-Za-z0-9._@+-]*)*$`)
 	exemptPath  = regexp.MustCompile(`^(?:/[A-Za-z0-9._~!&()*+,=:@-]+)+/?$`)
 	versionText = regexp.MustCompile(`^([0-9]{1,3})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?$`)
+	sizeText    = regexp.MustCompile(`^(?:0|[1-9][0-9]{0,8}[kKmMgG]?)$`)
 	ownedSuffix = regexp.MustCompile(`\.(?:key|crt|csr|p12|crl|pass)$`)
 )
 
@@ -152,6 +153,13 @@ func checkUpstream(s string) error {
 		return errPort
 	}
 	return errors.New(`A server of the application is a host and a port, or a socket: "127.0.0.1:8065", "[::1]:8065", "app.internal:8065" or "unix:/run/app.sock". These are spoken to in plain HTTP; "https://" before a host and a port stands for TLS. "http://" and parameters are not taken.`)
+}
+
+func checkSize(s string) error {
+	if !sizeText.MatchString(s) {
+		return errors.New(`A size is a whole number of bytes, or one with "k", "M" or "G" behind it: "512M", "10G". It has at most nine digits, and "0" stands for any size.`)
+	}
+	return nil
 }
 
 func checkProbe(s string) error {
