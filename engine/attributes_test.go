@@ -110,6 +110,7 @@ var mutations = []mutation{
 	site("upstream_ca", `"/etc/tls/app.crt"`, `"/etc/tls/ca.crt"`, `upstream = ["https://app.internal:443"]`),
 	site("upstream_verify", "", "false", `upstream = ["https://app.internal:443"]`, `upstream_ca = "/etc/tls/app.crt"`),
 	site("application", "", `"generic"`),
+	site("acme_challenge", "", `"/var/www/html"`),
 	site("max_body_size", "", `"10G"`),
 	site("nginx_version", "", `"1.26"`),
 	site("certificate", "", `"/etc/tls/chain.pem"`),

@@ -31,6 +31,11 @@ func check(s settings) []problem {
 		out = append(out, problem{Attribute: "session_resumption", Summary: "Revoked users with a session stay in",
 			Detail: `With revocation = "crl" a revocation is seen in handshakes only, and a resumed session has none; the first site on the address may keep such sessions. Set revocation to "map" or "both", which ask on every request, or leave session_resumption out.`})
 	}
+	for _, p := range s.Exempt {
+		if strings.Contains(p, "*") {
+			out = append(out, problem{Attribute: "exempt", Warning: true, Summary: "An asterisk is no pattern here", Detail: literalAsterisk(p)})
+		}
+	}
 	for _, name := range s.ServerNames {
 		if len(name) > longestHashed {
 			out = append(out, problem{Attribute: "server_name", Warning: true, Summary: "Long server name",
@@ -170,6 +175,16 @@ func checkVerify(s settings) []problem {
 	return out
 }
 
+// literalAsterisk says what to write in place of a path that looks like a pattern.
+func literalAsterisk(p string) string {
+	detail := fmt.Sprintf("%q stands for a path with an asterisk in it. ", p)
+	open := p[:strings.LastIndexByte(p[:strings.IndexByte(p, '*')], '/')+1]
+	if open == "/" {
+		return detail + `A path that ends in "/" stands for all below it; name the paths that need no certificate one by one, as in "/hooks/".`
+	}
+	return detail + fmt.Sprintf(`A path that ends in "/" stands for all below it: write %q if nothing below it needs a certificate, or name the paths one by one.`, open)
+}
+
 func checkPaths(s settings) []problem {
 	var out []problem
 	for _, path := range []struct{ name, read, put string }{
@@ -180,6 +195,10 @@ func checkPaths(s settings) []problem {
 			out = append(out, problem{Attribute: "deploy." + path.name, Summary: "Two paths for one file",
 				Detail: fmt.Sprintf("The site would read %q, but the file is put at %q. Give one of them.", path.read, path.put)})
 		}
+	}
+	if s.ACMEChallenge != "" && len(s.RedirectFrom) == 0 {
+		out = append(out, problem{Attribute: "acme_challenge", Summary: "No plain HTTP to answer on",
+			Detail: "An ACME challenge is asked for over plain HTTP on port 80, and with redirect_from = [] this site does not answer there. Name port 80 in redirect_from, or remove acme_challenge if another site on this host answers for the name."})
 	}
 	if s.Revocation == "map" && s.CRL != "" {
 		out = append(out, problem{Attribute: "crl", Warning: true, Summary: "The CRL is not used",

@@ -152,6 +152,7 @@ var wellFormed = map[string][]string{
 	"server_name":     {"chat.example.com", "*.example.com", "xn--bcher-kva.example", "localhost", "a_b.example", "192.0.2.1"},
 	"listen":          {"8443", "192.0.2.1:8443", "[::1]:8443", "*:8443"},
 	"redirect_from":   {"8080", "192.0.2.1:80", "[::]:8080"},
+	"acme_challenge":  {"/var/www/html"},
 	"upstream":        {"127.0.0.1:8065", "[::1]:8065", "app.internal:80", "unix:/run/app.sock", "https://app.internal:443", "https://127.0.0.1:8006", "https://[::1]:8006"},
 	"upstream_ca":     {"/etc/ssl/certs/ca-certificates.crt"},
 	"max_body_size":   {"512M", "10g", "1048576", "0", "999999999G"},

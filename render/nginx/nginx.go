@@ -35,6 +35,8 @@ var Proxy = &render.Proxy{
 			Doc: "Ports, or addresses with ports, for TLS; directive listen."},
 		{Name: "redirect_from", Field: func(s *settings) any { return &s.RedirectFrom }, Default: []string{"80", "[::]:80"}, Check: checkListen,
 			Doc: "Ports, or addresses with ports, where plain HTTP is sent on to HTTPS; [] for none."},
+		{Name: "acme_challenge", Field: func(s *settings) any { return &s.ACMEChallenge }, Check: checkPath,
+			Doc: "Absolute path of a webroot on the proxy's host, as in certbot's -w: below /.well-known/acme-challenge/, plain HTTP is answered from it and not sent on, so that the server's own certificate can be renewed."},
 		{Name: "upstream", Field: func(s *settings) any { return &s.Upstream }, Required: true, Check: checkUpstream,
 			Doc: "The application's servers: host:port or unix:/path for plain HTTP, https://host:port for TLS. A name must resolve when NGINX starts; NGINX uses all addresses that it resolves to."},
 		{Name: "upstream_ca", Field: func(s *settings) any { return &s.UpstreamCA }, Check: checkPath,

@@ -89,7 +89,19 @@ func (s site) redirectServer(c *conf) {
 			port = ":" + strconv.Itoa(n)
 		}
 	}
-	c.set("return", "301", "https://$host"+port+"$request_uri")
+	redirect := func() { c.set("return", "301", "https://$host"+port+"$request_uri") }
+	if s.ACMEChallenge == "" {
+		redirect()
+		return
+	}
+	c.gap()
+	c.comment("The CA of the server's certificate asks here, without a certificate. A token is",
+		"letters, digits, - and _ (RFC 8555, section 8.3), so no path leads elsewhere.")
+	c.block(func() {
+		c.set("root", s.ACMEChallenge)
+		c.set("default_type", "text/plain")
+	}, "location", "~", `^/[.]well-known/acme-challenge/[A-Za-z0-9_-]+\z`)
+	c.block(redirect, "location", "/")
 }
 
 func (s site) serverName(c *conf) {
