@@ -117,6 +117,7 @@ var mutations = []mutation{
 	site("certificate_key", "", `"/etc/tls/key.pem"`),
 	site("verify", "", `"optional"`),
 	site("exempt", "", `["/hooks/"]`),
+	site("cors_preflight", "", "true"),
 	site("revocation", "", `"both"`),
 	site("identity_headers", "", "false"),
 	site("session_resumption", "", "true"),

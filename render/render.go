@@ -61,6 +61,7 @@ type Settings struct {
 
 	Verify            string   // "on" or "optional": whether a client must have a certificate
 	Exempt            []string // paths that need none; one that ends in "/" stands for all below it
+	CORSPreflight     bool     // whether a CORS preflight needs no certificate
 	Revocation        string   // "map" of serials, "crl" or "both"
 	IdentityHeaders   bool     // whether the application is told who came
 	SessionResumption bool     // whether TLS sessions may be resumed

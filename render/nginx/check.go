@@ -163,14 +163,14 @@ func upstreamHosts(s settings) []string {
 }
 
 func checkVerify(s settings) []problem {
-	if s.Verify != "optional" || len(s.Exempt) > 0 {
+	if s.Verify != "optional" || gated(s) {
 		return nil
 	}
 	out := []problem{{Attribute: "verify", Warning: true, Summary: "Everybody is let in",
-		Detail: `With verify = "optional" and no exempt paths, clients without certificate reach every path, and the application must tell them apart by the identity headers. Name the open paths in exempt to close all others.`}}
+		Detail: `With verify = "optional" and nothing exempt, clients without certificate reach every path, and the application must tell them apart by the identity headers. Name the open paths in exempt to close all others.`}}
 	if !s.IdentityHeaders {
 		out = append(out, problem{Attribute: "identity_headers", Warning: true, Summary: "The certificate decides nothing",
-			Detail: `With verify = "optional", no exempt paths and no identity headers, neither NGINX nor the application uses the certificate.`})
+			Detail: `With verify = "optional", nothing exempt and no identity headers, neither NGINX nor the application uses the certificate.`})
 	}
 	return out
 }

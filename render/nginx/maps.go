@@ -102,15 +102,19 @@ func (s site) mismatchMap(c *conf) {
 // character.
 const segment = `(?![.]{1,2}(?:[/?]|$))(?:[A-Za-z0-9._~!&()*+,=:@-]|%(?![01]|2[5EeFf]|3[Bb]|5[Cc]|7[Ff])[0-9A-Fa-f]{2})+`
 
-// exemptMaps decide whether a request without certificate is for an exempt
-// path. NGINX compares one form of the path ($uri) and passes on another
-// ($request_uri), so both must be exempt.
-func (s site) exemptMaps(c *conf) {
+// pathMap is half of the decision whether a request is for an exempt path. NGINX
+// compares one form of the path ($uri) and passes on another ($request_uri), so
+// both must be exempt.
+func (s site) pathMap(c *conf) {
 	c.gap()
 	c.comment("0 for a request line that spells an exempt path plainly. NGINX passes on what",
 		"the client wrote, so a path that only becomes exempt once dots, slashes and",
 		"escapes are resolved is not.")
-	s.mapping(c, "$request_uri", "path", "1", func() {
+	other := "1"
+	if s.CORSPreflight {
+		other = s.variable("pre")
+	}
+	s.mapping(c, "$request_uri", "path", other, func() {
 		for _, p := range s.Exempt {
 			if strings.HasSuffix(p, "/") {
 				c.set("~^"+literal(p)+"(?:"+segment+"/)*(?:"+segment+")?(?:[?]|$)", "0")
@@ -119,6 +123,20 @@ func (s site) exemptMaps(c *conf) {
 			}
 		}
 	})
+}
+
+// preflightMap finds what the Fetch standard calls a CORS-preflight request: the
+// method and both headers. An origin has colons, so it stands before the last one.
+func (s site) preflightMap(c *conf) {
+	c.gap()
+	c.comment("0 for a CORS preflight, with which a browser sends no certificate.")
+	s.mapping(c, "$request_method:$http_origin:$http_access_control_request_method", "pre", "1", func() {
+		c.set("~^OPTIONS:[^:].*:[^:]+$", "0")
+	})
+}
+
+// denyMap decides whether a request without certificate goes further.
+func (s site) denyMap(c *conf) {
 	c.gap()
 	c.comment("1 for a request that needs a certificate and has none.")
 	s.mapping(c, "$ssl_client_verify:$uri", "deny", "1", func() {
@@ -129,6 +147,9 @@ func (s site) exemptMaps(c *conf) {
 				end = ""
 			}
 			c.set("~^NONE:"+literal(p)+end, s.variable("path"))
+		}
+		if s.CORSPreflight {
+			c.set("~^NONE:", s.variable("pre"))
 		}
 	})
 }

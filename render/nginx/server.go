@@ -23,6 +23,7 @@ type site struct {
 	versions    versions
 	application application
 	optional    bool // clients without certificate get past the handshake
+	gated       bool // a map decides which of them go further
 	mapped      bool // revocation by map
 	listed      bool // revocation by ssl_crl
 	sni         bool // some server name can be named in a handshake
@@ -31,7 +32,8 @@ type site struct {
 func newSite(of render.Site) site {
 	s := site{Site: of, id: siteID(of.Name), application: applicationNamed(of.Application)}
 	s.versions, _ = parseVersion(of.Version)
-	s.optional = of.Verify == "optional" || len(of.Exempt) > 0
+	s.gated = gated(of.Settings)
+	s.optional = of.Verify == "optional" || s.gated
 	s.mapped = of.Revocation != "crl"
 	s.listed = of.Revocation == "crl" || of.Revocation == "both"
 	for _, name := range of.ServerNames {
@@ -40,6 +42,9 @@ func newSite(of render.Site) site {
 	}
 	return s
 }
+
+// gated reports whether some requests need no certificate while all others do.
+func gated(s settings) bool { return len(s.Exempt) > 0 || s.CORSPreflight }
 
 // directives are the whole site.
 func directives(of render.Site) []directive {
@@ -58,8 +63,14 @@ func directives(of render.Site) []directive {
 		c.set("keepalive", "32")
 	}, "upstream", s.name("upstream"))
 	s.mismatchMap(c)
+	if s.CORSPreflight {
+		s.preflightMap(c)
+	}
 	if len(s.Exempt) > 0 {
-		s.exemptMaps(c)
+		s.pathMap(c)
+	}
+	if s.gated {
+		s.denyMap(c)
 	}
 	if s.mapped {
 		s.revokedMap(c)
@@ -244,7 +255,7 @@ func (s site) refusals(c *conf) {
 			"after 425 a client sends it again behind the handshake (RFC 8470).")
 		c.refuse("$ssl_early_data", "425")
 	}
-	if len(s.Exempt) > 0 {
+	if s.gated {
 		c.refuse(s.variable("deny"), "496")
 	}
 	if s.mapped {
