@@ -110,6 +110,8 @@ var mutations = []mutation{
 	site("upstream_ca", `"/etc/tls/app.crt"`, `"/etc/tls/ca.crt"`, `upstream = ["https://app.internal:443"]`),
 	site("upstream_verify", "", "false", `upstream = ["https://app.internal:443"]`, `upstream_ca = "/etc/tls/app.crt"`),
 	site("application", "", `"generic"`),
+	site("proxy_protocol", "", "true"),
+	site("real_ip_from", `["10.0.0.1"]`, `["10.0.0.0/8"]`, "proxy_protocol = true"),
 	site("acme_challenge", "", `"/var/www/html"`),
 	site("max_body_size", "", `"10G"`),
 	site("nginx_version", "", `"1.26"`),

@@ -49,6 +49,8 @@ type Settings struct {
 	ServerNames    []string // host names, "*.example.com" among them, and IPv4 addresses
 	Listen         []string // for TLS: ports, or IP addresses with ports
 	RedirectFrom   []string // the same for plain HTTP that is sent on to HTTPS
+	ProxyProtocol  bool     // whether a load balancer puts the PROXY protocol's header before each connection
+	RealIPFrom     []string // addresses and networks of load balancers whose header is believed
 	ACMEChallenge  string   // absolute path of the webroot on the proxy's host from which HTTP-01 challenges are answered; "" for none
 	Upstream       []string // the application's servers: host:port, https://host:port or unix:/path
 	UpstreamCA     string   // absolute path of the CA certificates on the proxy's host that an https server is verified against

@@ -20,6 +20,7 @@ func check(s settings) []problem {
 		}
 	}
 	out = append(out, duplicates(s)...)
+	out = append(out, checkBalancer(s)...)
 	out = append(out, checkUpstreams(s)...)
 	out = append(out, checkVerify(s)...)
 	out = append(out, checkPaths(s)...)
@@ -55,6 +56,7 @@ var lists = []struct {
 }{
 	{"server_name", func(s settings) []string { return s.ServerNames }, strings.ToLower, "A site needs at least one entry here."},
 	{"upstream", func(s settings) []string { return s.Upstream }, upstreamKey, "A site needs at least one entry here."},
+	{"real_ip_from", func(s settings) []string { return s.RealIPFrom }, strings.ToLower, ""},
 	{"exempt", func(s settings) []string { return s.Exempt }, strings.Clone, ""},
 	{"listen", func(s settings) []string { return s.Listen }, listenKey,
 		"A site without a TLS port cannot ask for certificates. Name at least one, or leave the setting out for 443."},
@@ -103,6 +105,25 @@ func listenKey(s string) string {
 		return s
 	}
 	return fmt.Sprintf("%s %d", addr, port)
+}
+
+// checkBalancer compares what a load balancer says with whom it is believed of.
+func checkBalancer(s settings) []problem {
+	if s.ProxyProtocol && len(s.RealIPFrom) == 0 {
+		return []problem{{Attribute: "proxy_protocol", Warning: true, Summary: "Everybody has the load balancer's address",
+			Detail: "X-Real-IP and X-Forwarded-For name the load balancer and not the client, and limits by address count all clients as one. Set real_ip_from to the addresses of the load balancer, as NGINX sees them."}}
+	}
+	if !s.ProxyProtocol && len(s.RealIPFrom) > 0 {
+		return []problem{{Attribute: "real_ip_from", Summary: "No load balancer to believe",
+			Detail: "A load balancer before this site cannot look into TLS, so it names the client in the PROXY protocol's header only. Set proxy_protocol = true and let the load balancer send that header, or remove real_ip_from."}}
+	}
+	for _, n := range s.RealIPFrom {
+		if strings.HasSuffix(n, "/0") {
+			return []problem{{Attribute: "real_ip_from", Warning: true, Summary: "Everybody is believed",
+				Detail: fmt.Sprintf("%q is every address, so whoever reaches the port may claim to come from anywhere. Name the addresses of the load balancer.", n)}}
+		}
+	}
+	return nil
 }
 
 // checkUpstreams holds that NGINX speaks either TLS or plain HTTP with all servers

@@ -143,7 +143,8 @@ func keepsTree(t rapid.TB, a attribute, value string) {
 
 // beside is what a setting needs to be rendered at all.
 var beside = map[string]said{
-	"upstream_ca": {"upstream": []string{"https://app.internal:443"}},
+	"real_ip_from": {"proxy_protocol": true},
+	"upstream_ca":  {"upstream": []string{"https://app.internal:443"}},
 }
 
 // wellFormed are values that each setting with a check must accept.
@@ -152,6 +153,7 @@ var wellFormed = map[string][]string{
 	"server_name":     {"chat.example.com", "*.example.com", "xn--bcher-kva.example", "localhost", "a_b.example", "192.0.2.1"},
 	"listen":          {"8443", "192.0.2.1:8443", "[::1]:8443", "*:8443"},
 	"redirect_from":   {"8080", "192.0.2.1:80", "[::]:8080"},
+	"real_ip_from":    {"192.0.2.10", "10.0.0.0/8", "2001:db8::/32", "::1"},
 	"acme_challenge":  {"/var/www/html"},
 	"upstream":        {"127.0.0.1:8065", "[::1]:8065", "app.internal:80", "unix:/run/app.sock", "https://app.internal:443", "https://127.0.0.1:8006", "https://[::1]:8006"},
 	"upstream_ca":     {"/etc/ssl/certs/ca-certificates.crt"},

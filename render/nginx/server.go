@@ -91,9 +91,10 @@ func directives(of render.Site) []directive {
 
 func (s site) redirectServer(c *conf) {
 	for _, l := range s.RedirectFrom {
-		c.set("listen", l)
+		c.set(append([]string{"listen", l}, s.balanced()...)...)
 	}
 	s.serverName(c)
+	s.realIP(c)
 	port := ""
 	if len(s.Listen) > 0 {
 		if _, n, err := splitListen(s.Listen[0]); err == nil && n != 443 {
@@ -122,6 +123,7 @@ func (s site) serverName(c *conf) {
 func (s site) tlsServer(c *conf) {
 	s.listen(c)
 	s.serverName(c)
+	s.realIP(c)
 	c.gap()
 	chain, key := s.certificate()
 	c.set("ssl_certificate", chain)
@@ -170,6 +172,26 @@ var ciphers = []string{
 	"ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
 }
 
+// balanced is what a load balancer adds to an address.
+func (s site) balanced() []string {
+	if s.ProxyProtocol {
+		return []string{"proxy_protocol"}
+	}
+	return nil
+}
+
+func (s site) realIP(c *conf) {
+	if !s.ProxyProtocol || len(s.RealIPFrom) == 0 {
+		return
+	}
+	c.gap()
+	c.comment("The client's address is the one that the load balancer names.")
+	for _, from := range s.RealIPFrom {
+		c.set("set_real_ip_from", from)
+	}
+	c.set("real_ip_header", "proxy_protocol")
+}
+
 // listen writes HTTP/2 only where the version is known: the parameter of
 // listen warns since 1.25.1, and the directive is unknown before.
 func (s site) listen(c *conf) {
@@ -177,6 +199,7 @@ func (s site) listen(c *conf) {
 	if s.versions.allBefore(sinceHTTP2Alone) {
 		extra = append(extra, "http2")
 	}
+	extra = append(extra, s.balanced()...)
 	for _, l := range s.Listen {
 		c.set(append([]string{"listen", l}, extra...)...)
 	}

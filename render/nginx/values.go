@@ -52,7 +52,7 @@ func checkListen(s string) error {
 		return errPort
 	}
 	if _, _, err := splitListen(s); err != nil {
-		return errors.New(`An address to listen on is a port from 1 to 65535, or an IP address and a port, such as "443", "192.0.2.1:443" or "[::]:443". Parameters such as "ssl" are added by the renderer.`)
+		return errors.New(`An address to listen on is a port from 1 to 65535, or an IP address and a port, such as "443", "192.0.2.1:443" or "[::]:443". Parameters such as "ssl" are added by the renderer; behind a load balancer, set proxy_protocol = true.`)
 	}
 	return nil
 }
@@ -181,6 +181,22 @@ func isHostPort(s string) bool {
 		return true
 	}
 	return isHost(host)
+}
+
+// checkNetwork refuses what set_real_ip_from does not take, and a network with
+// bits behind its prefix, of which NGINX warns.
+func checkNetwork(s string) error {
+	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" && !addr.Is4In6() {
+		return nil
+	}
+	network, err := netip.ParsePrefix(s)
+	if err != nil || network.Addr().Is4In6() {
+		return errors.New(`A load balancer is an IP address or a network, such as "192.0.2.10", "10.0.0.0/8" or "2001:db8::/32".`)
+	}
+	if network != network.Masked() {
+		return fmt.Errorf("%q is an address in the network %q. Write the network, or the address alone.", s, network.Masked())
+	}
+	return nil
 }
 
 // checkPath refuses a path that is not absolute, or that NGINX's configuration
