@@ -49,7 +49,7 @@ var mutations = []mutation{
 	{block: "ca", attribute: "previous_passphrase", after: env("A")},
 	{block: "ca", attribute: "kdf_iterations", before: "2048", after: "2049", steps: []string{"ca.m rebuild key: encoding-changed(kdf_iterations)"}},
 	{block: "ca", attribute: "generation", before: "1", after: "2", steps: []string{
-		"ca.m rekey key crt: key-changed(generation)", "crl.m reissue crl: upstream"}},
+		"ca.m rekey key crt: key-changed(generation)", "crl.m reissue crl: upstream", "nginx.m rebuild site: upstream"}},
 	{block: "ca", attribute: "compromised", after: "[1]", also: map[string][]string{"ca": {"generation = 2"}}, steps: []string{
 		"ca.m revoke key crt: revoked(compromised) key-changed(generation)", "crl.m reissue crl: upstream", "nginx.m rebuild site: upstream",
 		"user.ann rekey key csr crt p12: issuer-changed(issuer)", "user.bob rekey key csr crt p12: issuer-changed(issuer)",

@@ -32,6 +32,7 @@ type Site struct {
 	// Facts of the run, beside the spec's block.
 
 	CA      string   // the CA's name
+	CAKey   []byte   // public key of the current CA, DER of its SubjectPublicKeyInfo; nil before there is one
 	Contact string   // whom a refused person can ask: the CA's e-mail, or "" when it has none
 	Revoked []string // serials that must not get in, upper-case hex in whole bytes, sorted
 

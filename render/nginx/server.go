@@ -30,7 +30,7 @@ type site struct {
 }
 
 func newSite(of render.Site) site {
-	s := site{Site: of, id: siteID(of.Name), application: applicationNamed(of.Application)}
+	s := site{Site: of, id: siteID(of), application: applicationNamed(of.Application)}
 	s.versions, _ = parseVersion(of.Version)
 	s.gated = gated(of.Settings)
 	s.optional = of.Verify == "optional" || s.gated
@@ -111,6 +111,7 @@ func (s site) redirectServer(c *conf) {
 		"letters, digits, - and _ (RFC 8555, section 8.3), so no path leads elsewhere.")
 	c.block(func() {
 		c.set("root", s.ACMEChallenge)
+		c.set("try_files", "$uri", "=404")
 		c.set("default_type", "text/plain")
 	}, "location", "~", `^/[.]well-known/acme-challenge/[A-Za-z0-9_-]+\z`)
 	c.block(redirect, "location", "/")
@@ -241,13 +242,14 @@ func (s site) sessions(c *conf) {
 	}
 }
 
-// generation is different whenever trust or revocations are.
+// generation is different whenever trust or revocations are; it is the role in the
+// name of the session cache.
 func (s site) generation() string {
 	h := sha256.New()
 	for _, part := range append([]string{s.Generation, s.ClientCA, s.CRL}, s.Revoked...) {
 		fmt.Fprintf(h, "%d:%s", len(part), part)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
+	return hex.EncodeToString(h.Sum(nil)[:4])
 }
 
 func (s site) clients(c *conf) {
