@@ -32,6 +32,7 @@ type Site struct {
 	// Facts of the run, beside the spec's block.
 
 	CA      string   // the CA's name
+	CAKey   []byte   // public key of the current CA, DER of its SubjectPublicKeyInfo; nil before there is one
 	Contact string   // whom a refused person can ask: the CA's e-mail, or "" when it has none
 	Revoked []string // serials that must not get in, upper-case hex in whole bytes, sorted
 
@@ -49,14 +50,21 @@ type Settings struct {
 	ServerNames    []string // host names, "*.example.com" among them, and IPv4 addresses
 	Listen         []string // for TLS: ports, or IP addresses with ports
 	RedirectFrom   []string // the same for plain HTTP that is sent on to HTTPS
-	Upstream       []string // the application's servers: host:port or unix:/path
+	ProxyProtocol  bool     // whether a load balancer puts the PROXY protocol's header before each connection
+	RealIPFrom     []string // addresses and networks of load balancers whose header is believed
+	ACMEChallenge  string   // absolute path of the webroot on the proxy's host from which HTTP-01 challenges are answered; "" for none
+	Upstream       []string // the application's servers: host:port, https://host:port or unix:/path
+	UpstreamCA     string   // absolute path of the CA certificates on the proxy's host that an https server is verified against
+	UpstreamVerify bool     // whether an https server must show a certificate of UpstreamCA
 	Application    string   // a name from the proxy's table of applications
+	MaxBodySize    string   // the largest request body, in the proxy's notation; "" for the application's
 	Version        string   // of the proxy's program; "" for whatever version runs there
 	Certificate    string   // absolute path of the server's certificate chain on the proxy's host; "" for the proxy's default
 	CertificateKey string   // the same of its private key
 
 	Verify            string   // "on" or "optional": whether a client must have a certificate
 	Exempt            []string // paths that need none; one that ends in "/" stands for all below it
+	CORSPreflight     bool     // whether a CORS preflight needs no certificate
 	Revocation        string   // "map" of serials, "crl" or "both"
 	IdentityHeaders   bool     // whether the application is told who came
 	SessionResumption bool     // whether TLS sessions may be resumed

@@ -193,6 +193,7 @@ nginx "chat" {
 		Listen:          []string{"443", "[::]:443"},
 		RedirectFrom:    []string{},
 		Upstream:        []string{"127.0.0.1:8065"},
+		UpstreamVerify:  true,
 		Application:     "mattermost",
 		Verify:          "on",
 		Revocation:      "map",

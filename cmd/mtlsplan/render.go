@@ -19,7 +19,8 @@ func (a *app) renderCmd() *cobra.Command {
 		Long: `Prints the proxy configuration of the site NAME, as apply would write it, with
 the revocations that the CA database holds now. NAME may be left out where the
 spec has only one site. A single argument is FILE if it ends in .hcl or names
-an existing file, else NAME.`,
+an existing file, else NAME. The names of what a site declares end in a digest
+over the CA's key, which differs as long as there is no CA.`,
 		Example: `  mtlsplan render
   mtlsplan render mattermost
   mtlsplan render staff.hcl mattermost | diff site.conf -`,

@@ -6,11 +6,13 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -24,15 +26,22 @@ func init() {
 	scriptCommands["websocket"] = cmdWebSocket
 }
 
-// cmdUpstream implements "upstream NAME ADDR": runs an application until the script ends. It
-// answers with the request as received, and echoes messages on a WebSocket.
+// cmdUpstream implements "upstream NAME ADDR [DIR]": runs an application until the script ends. It
+// answers with the request as received, and echoes messages on a WebSocket. With a directory
+// that servercert has made, it speaks TLS.
 func cmdUpstream(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: upstream NAME ADDR")
+	if neg || len(args) != 2 && len(args) != 3 {
+		ts.Fatalf("usage: upstream NAME ADDR [DIR]")
 	}
 	listener, err := net.Listen("tcp", args[1])
 	ts.Check(err)
-	server := &http.Server{Handler: upstream(args[0])}
+	if len(args) == 3 {
+		dir := ts.MkAbs(args[2])
+		cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "fullchain.pem"), filepath.Join(dir, "privkey.pem"))
+		ts.Check(err)
+		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{cert}})
+	}
+	server := &http.Server{Handler: upstream(args[0]), ErrorLog: log.New(io.Discard, "", 0)}
 	go server.Serve(listener)
 	ts.Defer(func() { server.Close() })
 }
@@ -56,6 +65,9 @@ func (name upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	fmt.Fprintf(w, "upstream: %s\nrequest: %s %s\nhost: %s\n", name, r.Method, r.RequestURI, r.Host)
+	if r.TLS != nil {
+		fmt.Fprintf(w, "tls name: %s\n", r.TLS.ServerName)
+	}
 	for _, key := range slices.Sorted(maps.Keys(r.Header)) {
 		for _, value := range r.Header[key] {
 			fmt.Fprintf(w, "%s: %s\n", strings.ToLower(key), value)

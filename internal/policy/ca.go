@@ -16,7 +16,7 @@ import (
 // issuer is what the rest of the plan must know of the CA.
 type issuer struct {
 	trusted   []*x509.Certificate // who may have issued a certificate
-	after     []*x509.Certificate // the CAs that are trusted after this plan, nil for one that it makes
+	after     []*x509.Certificate // the CAs that are trusted after this plan; one that it makes has no more than its key, where that is known
 	shut      []*x509.Certificate // earlier generations that are compromised
 	notBefore time.Time
 	notAfter  time.Time // of the CA certificate after this plan
@@ -66,7 +66,11 @@ func (j *judgement) judgeCA() {
 		if current != nil && (!is.rolled || is.dropped) {
 			is.after = is.after[1:]
 		}
-		is.after = append([]*x509.Certificate{nil}, is.after...)
+		made := &x509.Certificate{}
+		if current != nil && !is.rolled {
+			made.RawSubjectPublicKeyInfo = current.Cert.RawSubjectPublicKeyInfo
+		}
+		is.after = append([]*x509.Certificate{made}, is.after...)
 	}
 	if j.trust.Compromised(current) && !is.rolled && !is.refused {
 		why := "the new CA cannot be made now"

@@ -269,7 +269,7 @@ func TestGenerationOfSite(t *testing.T) {
 	seen := map[string]int{}
 	for i, g := range []string{
 		generation([]*x509.Certificate{a}, nil), generation([]*x509.Certificate{b}, nil), generation([]*x509.Certificate{a, b}, nil),
-		generation([]*x509.Certificate{b, a}, nil), generation([]*x509.Certificate{nil, a}, nil), generation([]*x509.Certificate{nil}, nil),
+		generation([]*x509.Certificate{b, a}, nil), generation([]*x509.Certificate{{}, a}, nil), generation([]*x509.Certificate{{}}, nil),
 		generation([]*x509.Certificate{a}, []string{"02"}), generation([]*x509.Certificate{a}, []string{"0203"}), generation([]*x509.Certificate{a}, []string{"02", "03"}),
 		generation(nil, nil),
 	} {

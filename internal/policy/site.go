@@ -18,7 +18,7 @@ import (
 )
 
 // RenderSite renders a site. revoked are the serials that it must refuse, trusted
-// are the CAs, the current one first; nil stands for one that is still to be made.
+// are the CAs, the current one first.
 func RenderSite(cfg *config.Config, site config.Site, revoked []string, trusted []*x509.Certificate) []render.File {
 	path := func(kind plan.Kind) string {
 		return filepath.Join(cfg.Output, facts.CAPath(cfg.CA.Name, kind).String())
@@ -26,10 +26,15 @@ func RenderSite(cfg *config.Config, site config.Site, revoked []string, trusted 
 	settings := site.Settings
 	settings.ClientCA = cmp.Or(settings.ClientCA, path(plan.KindCrt))
 	settings.CRL = cmp.Or(settings.CRL, path(plan.KindCRL))
+	var key []byte
+	if len(trusted) > 0 {
+		key = trusted[0].RawSubjectPublicKeyInfo
+	}
 	return site.Proxy.Render(render.Site{
 		Name:       site.Name,
 		Settings:   settings,
 		CA:         cfg.CA.Name,
+		CAKey:      key,
 		Contact:    cfg.CA.Subject.Email,
 		Revoked:    revoked,
 		Generation: generation(trusted, revoked),
@@ -41,10 +46,7 @@ func RenderSite(cfg *config.Config, site config.Site, revoked []string, trusted 
 func generation(trusted []*x509.Certificate, revoked []string) string {
 	h := sha256.New()
 	for _, ca := range trusted {
-		var sum [sha256.Size]byte
-		if ca != nil {
-			sum = sha256.Sum256(ca.Raw)
-		}
+		sum := sha256.Sum256(ca.Raw)
 		h.Write(sum[:])
 	}
 	fmt.Fprint(h, strings.Join(revoked, "\n"))

@@ -7,6 +7,7 @@ import "strings"
 type application struct {
 	name      string
 	doc       string // what it has, for the reference: "NAME has DOC"
+	maxBody   string // client_max_body_size: the largest request body
 	maps      []requestMap
 	locations []location
 }
@@ -16,7 +17,6 @@ type application struct {
 type location struct {
 	match   []string
 	headers [][2]string // request headers, beside those that every location sets
-	maxBody string      // client_max_body_size: the largest request body
 	tuning  [][]string  // directives that may stand in a location: timeouts, buffers
 }
 
@@ -48,13 +48,13 @@ var applications = []application{
 		// sends that response header itself; the guide sets it on requests, where
 		// it does nothing. There is no cache: the guide declares one and does not
 		// use it.
-		name: "mattermost",
-		doc:  "its official sizes, timeouts and WebSocket location",
+		name:    "mattermost",
+		doc:     "its official sizes, timeouts and WebSocket location",
+		maxBody: "100M",
 		locations: []location{
 			{
 				match:   []string{"~", `/api/v[0-9]+/(users/)?websocket$`},
 				headers: [][2]string{{"Upgrade", "$http_upgrade"}, {"Connection", "upgrade"}},
-				maxBody: "50M",
 				tuning: [][]string{
 					{"client_body_timeout", "60s"},
 					{"send_timeout", "300s"},
@@ -69,7 +69,6 @@ var applications = []application{
 			{
 				match:   []string{"/"},
 				headers: [][2]string{{"Connection", ""}},
-				maxBody: "100M",
 				tuning: [][]string{
 					{"proxy_buffers", "256", "16k"},
 					{"proxy_buffer_size", "16k"},
@@ -79,13 +78,13 @@ var applications = []application{
 		},
 	},
 	{
-		name: "generic",
-		doc:  "one location that also upgrades WebSockets",
-		maps: []requestMap{connection},
+		name:    "generic",
+		doc:     "one location that also upgrades WebSockets",
+		maxBody: "1M",
+		maps:    []requestMap{connection},
 		locations: []location{{
 			match:   []string{"/"},
 			headers: [][2]string{{"Upgrade", "$http_upgrade"}, {"Connection", "$ws"}},
-			maxBody: "100M",
 			tuning:  [][]string{{"proxy_read_timeout", "600s"}}, // ten minutes of silence end a WebSocket
 		}},
 	},
@@ -105,6 +104,14 @@ func applicationDocs() string {
 		docs = append(docs, a.name+" has "+a.doc)
 	}
 	return strings.Join(docs, "; ")
+}
+
+func maxBodyDocs() string {
+	var docs []string
+	for _, a := range applications {
+		docs = append(docs, a.maxBody+" for "+a.name)
+	}
+	return strings.Join(docs, ", ")
 }
 
 // applicationNamed is the row of a name that the spec's check has let through.
@@ -144,7 +151,11 @@ func (s site) proxy(c *conf, l location) {
 	if s.IdentityHeaders {
 		cert, subject = "$ssl_client_escaped_cert", "$ssl_client_s_dn_legacy"
 	}
-	c.set("proxy_pass", "http://"+s.name("upstream"))
+	scheme := "http://"
+	if len(upstreamHosts(s.Settings)) > 0 {
+		scheme = overTLS
+	}
+	c.set("proxy_pass", scheme+s.name("upstream"))
 	c.set("proxy_http_version", "1.1")
 	c.set("proxy_set_header", "Host", "$http_host")
 	c.set("proxy_set_header", "X-Real-IP", "$remote_addr")
@@ -155,7 +166,6 @@ func (s site) proxy(c *conf, l location) {
 	for _, h := range l.headers {
 		c.set("proxy_set_header", h[0], s.ownVariable(h[1]))
 	}
-	c.set("client_max_body_size", l.maxBody)
 	for _, line := range l.tuning {
 		c.set(line...)
 	}

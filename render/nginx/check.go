@@ -2,6 +2,7 @@ package nginx
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 )
 
@@ -19,6 +20,8 @@ func check(s settings) []problem {
 		}
 	}
 	out = append(out, duplicates(s)...)
+	out = append(out, checkBalancer(s)...)
+	out = append(out, checkUpstreams(s)...)
 	out = append(out, checkVerify(s)...)
 	out = append(out, checkPaths(s)...)
 	if s.SessionResumption {
@@ -28,6 +31,11 @@ func check(s settings) []problem {
 	if s.SessionResumption && s.Revocation == "crl" {
 		out = append(out, problem{Attribute: "session_resumption", Summary: "Revoked users with a session stay in",
 			Detail: `With revocation = "crl" a revocation is seen in handshakes only, and a resumed session has none; the first site on the address may keep such sessions. Set revocation to "map" or "both", which ask on every request, or leave session_resumption out.`})
+	}
+	for _, p := range s.Exempt {
+		if strings.Contains(p, "*") {
+			out = append(out, problem{Attribute: "exempt", Warning: true, Summary: "An asterisk is no pattern here", Detail: literalAsterisk(p)})
+		}
 	}
 	for _, name := range s.ServerNames {
 		if len(name) > longestHashed {
@@ -48,6 +56,7 @@ var lists = []struct {
 }{
 	{"server_name", func(s settings) []string { return s.ServerNames }, strings.ToLower, "A site needs at least one entry here."},
 	{"upstream", func(s settings) []string { return s.Upstream }, upstreamKey, "A site needs at least one entry here."},
+	{"real_ip_from", func(s settings) []string { return s.RealIPFrom }, strings.ToLower, ""},
 	{"exempt", func(s settings) []string { return s.Exempt }, strings.Clone, ""},
 	{"listen", func(s settings) []string { return s.Listen }, listenKey,
 		"A site without a TLS port cannot ask for certificates. Name at least one, or leave the setting out for 443."},
@@ -98,17 +107,103 @@ func listenKey(s string) string {
 	return fmt.Sprintf("%s %d", addr, port)
 }
 
+// checkBalancer compares what a load balancer says with whom it is believed of.
+func checkBalancer(s settings) []problem {
+	if s.ProxyProtocol && len(s.RealIPFrom) == 0 {
+		return []problem{{Attribute: "proxy_protocol", Warning: true, Summary: "Everybody has the load balancer's address",
+			Detail: "X-Real-IP and X-Forwarded-For name the load balancer and not the client, and limits by address count all clients as one. Set real_ip_from to the addresses of the load balancer, as NGINX sees them."}}
+	}
+	if !s.ProxyProtocol && len(s.RealIPFrom) > 0 {
+		return []problem{{Attribute: "real_ip_from", Summary: "No load balancer to believe",
+			Detail: "A load balancer before this site cannot look into TLS, so it names the client in the PROXY protocol's header only. Set proxy_protocol = true and let the load balancer send that header, or remove real_ip_from."}}
+	}
+	for _, n := range s.RealIPFrom {
+		if strings.HasSuffix(n, "/0") {
+			return []problem{{Attribute: "real_ip_from", Warning: true, Summary: "Everybody is believed",
+				Detail: fmt.Sprintf("%q is every address, so whoever reaches the port may claim to come from anywhere. Name the addresses of the load balancer.", n)}}
+		}
+	}
+	return nil
+}
+
+// checkUpstreams holds that NGINX speaks either TLS or plain HTTP with all servers
+// of an upstream, and knows them all by one name.
+func checkUpstreams(s settings) []problem {
+	var out []problem
+	find := func(attribute, summary, detail string) {
+		out = append(out, problem{Attribute: attribute, Summary: summary, Detail: detail})
+	}
+	warn := func(attribute, summary, detail string) {
+		out = append(out, problem{Attribute: attribute, Warning: true, Summary: summary, Detail: detail})
+	}
+	hosts := upstreamHosts(s)
+	switch {
+	case len(hosts) == 0:
+		if s.UpstreamCA != "" {
+			warn("upstream_ca", "No upstream speaks TLS", `The application is spoken to in plain HTTP, so upstream_ca is not used. Write "https://" before the servers in upstream, or remove upstream_ca.`)
+		}
+		if !s.UpstreamVerify {
+			warn("upstream_verify", "No upstream speaks TLS", `The application is spoken to in plain HTTP, so upstream_verify is not used. Write "https://" before the servers in upstream, or remove upstream_verify.`)
+		}
+		return out
+	case len(hosts) < len(s.Upstream):
+		find("upstream", "TLS and plain HTTP in one upstream",
+			`NGINX speaks either TLS or plain HTTP with all servers of an application. Write "https://" before each of them or before none.`)
+		return out
+	}
+	first := hosts[0]
+	_, err := netip.ParseAddr(first)
+	address := err == nil
+	for _, h := range hosts[1:] {
+		if !strings.EqualFold(h, first) && (s.UpstreamVerify || !address) {
+			find("upstream", "Several names for one application", fmt.Sprintf("NGINX asks all servers of an application for one name, and these are %q and %q. Name one host that resolves to all of them: NGINX uses every address of a name.", first, h))
+			return out
+		}
+	}
+	switch {
+	case !s.UpstreamVerify:
+		warn("upstream_verify", "The application is not verified", "The connection to the application is encrypted, but NGINX does not check who answers. Whoever can get between the two reads everything, and learns what is told about users. Set upstream_ca to the CA that issued the application's certificate, or to the certificate itself if it is self-signed, and remove upstream_verify.")
+	case s.UpstreamCA == "":
+		find("upstream", "No CA for the application", `NGINX has to know which CA issued the certificate of an https upstream. Set upstream_ca to a file with that CA's certificate on NGINX's host, or with the application's own certificate if it is self-signed; for a public CA it is "/etc/ssl/certs/ca-certificates.crt" on Debian. Without any check of who answers: upstream_verify = false.`)
+	case address:
+		warn("upstream", "Verified by address", fmt.Sprintf("NGINX compares %q with the DNS names of the application's certificate, else with its common name, and never with the IP addresses in it. If it is not among them, everybody gets 502. Write a name that the certificate has, and let it resolve to the address, in /etc/hosts for example.", first))
+	}
+	return out
+}
+
+// upstreamHosts are the hosts of the servers that speak TLS.
+func upstreamHosts(s settings) []string {
+	var hosts []string
+	for _, u := range s.Upstream {
+		if server, ok := strings.CutPrefix(u, overTLS); ok {
+			host, _, _ := cutPort(server)
+			hosts = append(hosts, strings.Trim(host, "[]"))
+		}
+	}
+	return hosts
+}
+
 func checkVerify(s settings) []problem {
-	if s.Verify != "optional" || len(s.Exempt) > 0 {
+	if s.Verify != "optional" || gated(s) {
 		return nil
 	}
 	out := []problem{{Attribute: "verify", Warning: true, Summary: "Everybody is let in",
-		Detail: `With verify = "optional" and no exempt paths, clients without certificate reach every path, and the application must tell them apart by the identity headers. Name the open paths in exempt to close all others.`}}
+		Detail: `With verify = "optional" and nothing exempt, clients without certificate reach every path, and the application must tell them apart by the identity headers. Name the open paths in exempt to close all others.`}}
 	if !s.IdentityHeaders {
 		out = append(out, problem{Attribute: "identity_headers", Warning: true, Summary: "The certificate decides nothing",
-			Detail: `With verify = "optional", no exempt paths and no identity headers, neither NGINX nor the application uses the certificate.`})
+			Detail: `With verify = "optional", nothing exempt and no identity headers, neither NGINX nor the application uses the certificate.`})
 	}
 	return out
+}
+
+// literalAsterisk says what to write in place of a path that looks like a pattern.
+func literalAsterisk(p string) string {
+	detail := fmt.Sprintf("%q stands for a path with an asterisk in it. ", p)
+	open := p[:strings.LastIndexByte(p[:strings.IndexByte(p, '*')], '/')+1]
+	if open == "/" {
+		return detail + `A path that ends in "/" stands for all below it; name the paths that need no certificate one by one, as in "/hooks/".`
+	}
+	return detail + fmt.Sprintf(`A path that ends in "/" stands for all below it: write %q if nothing below it needs a certificate, or name the paths one by one.`, open)
 }
 
 func checkPaths(s settings) []problem {
@@ -121,6 +216,10 @@ func checkPaths(s settings) []problem {
 			out = append(out, problem{Attribute: "deploy." + path.name, Summary: "Two paths for one file",
 				Detail: fmt.Sprintf("The site would read %q, but the file is put at %q. Give one of them.", path.read, path.put)})
 		}
+	}
+	if s.ACMEChallenge != "" && len(s.RedirectFrom) == 0 {
+		out = append(out, problem{Attribute: "acme_challenge", Summary: "No plain HTTP to answer on",
+			Detail: "An ACME challenge is asked for over plain HTTP on port 80, and with redirect_from = [] this site does not answer there. Name port 80 in redirect_from, or remove acme_challenge if another site on this host answers for the name."})
 	}
 	if s.Revocation == "map" && s.CRL != "" {
 		out = append(out, problem{Attribute: "crl", Warning: true, Summary: "The CRL is not used",

@@ -2,6 +2,7 @@ package nginx
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -112,16 +113,26 @@ func keepsTree(t rapid.TB, a attribute, value string) {
 	switch a.Name {
 	case "nginx_version":
 		plainValue = value // its forms differ on purpose
+	case "upstream":
+		if strings.HasPrefix(value, overTLS) {
+			plainValue = "https://app.internal:443"
+		}
 	case "server_name":
 		if _, err := parseIP(value); err == nil {
 			plainValue = "192.0.2.1" // a handshake cannot name it: one map less
 		}
 	}
 	set := func(value string) render.Site {
-		if _, list := a.Field(&settings{}).(*[]string); list {
-			return plainSite(said{a.Name: []string{value}})
+		v := maps.Clone(beside[a.Name])
+		if v == nil {
+			v = said{}
 		}
-		return plainSite(said{a.Name: value})
+		if _, list := a.Field(&settings{}).(*[]string); list {
+			v[a.Name] = []string{value}
+		} else {
+			v[a.Name] = value
+		}
+		return plainSite(v)
 	}
 	plain, odd := directives(set(plainValue)), directives(set(value))
 	if got, want := shape(odd), shape(plain); got != want {
@@ -130,13 +141,23 @@ func keepsTree(t rapid.TB, a attribute, value string) {
 	readBack(t, changed(plain, odd))
 }
 
+// beside is what a setting needs to be rendered at all.
+var beside = map[string]said{
+	"real_ip_from": {"proxy_protocol": true},
+	"upstream_ca":  {"upstream": []string{"https://app.internal:443"}},
+}
+
 // wellFormed are values that each setting with a check must accept.
 var wellFormed = map[string][]string{
 	"file":            {"nginx/mattermost", "site.conf", "a/b/c"},
 	"server_name":     {"chat.example.com", "*.example.com", "xn--bcher-kva.example", "localhost", "a_b.example", "192.0.2.1"},
 	"listen":          {"8443", "192.0.2.1:8443", "[::1]:8443", "*:8443"},
 	"redirect_from":   {"8080", "192.0.2.1:80", "[::]:8080"},
-	"upstream":        {"127.0.0.1:8065", "[::1]:8065", "app.internal:80", "unix:/run/app.sock"},
+	"real_ip_from":    {"192.0.2.10", "10.0.0.0/8", "2001:db8::/32", "::1"},
+	"acme_challenge":  {"/var/www/html"},
+	"upstream":        {"127.0.0.1:8065", "[::1]:8065", "app.internal:80", "unix:/run/app.sock", "https://app.internal:443", "https://127.0.0.1:8006", "https://[::1]:8006"},
+	"upstream_ca":     {"/etc/ssl/certs/ca-certificates.crt"},
+	"max_body_size":   {"512M", "10g", "1048576", "0", "999999999G"},
 	"nginx_version":   {"1.22", "1.26.3", "1.13.5", "2.0"},
 	"certificate":     {"/etc/letsencrypt/live/example.mattermost.com/fullchain.pem", "/a"},
 	"certificate_key": {"/etc/ssl/private/key.pem"},

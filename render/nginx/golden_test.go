@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -158,21 +159,39 @@ func TestEveryProxyHasIdentityLines(t *testing.T) {
 	}
 }
 
-func TestSiteIDs(t *testing.T) {
-	labels := []string{"mattermost", "Chat", "a.b", "a_b", "a-b", "a+b", "a@b", "a_2eb", "a__b", "ab", "_", "a.", "a_2e",
-		strings.Repeat("x", 11), strings.Repeat("x", 12), strings.Repeat("x", 13), strings.Repeat(".", 64), strings.Repeat("_", 64)}
+// TestSiteNames: two sites never have a name in common, be they of one spec or of
+// two, and NGINX's table of variables takes many of this length.
+func TestSiteNames(t *testing.T) {
 	seen := map[string]string{}
-	for _, l := range labels {
-		s := newSite(render.Site{Name: l})
-		if other, ok := seen[s.id]; ok {
-			t.Errorf("%q and %q are both %q", l, other, s.id)
+	for _, key := range []string{"", "one key", "another key"} {
+		for _, label := range []string{"mattermost", "Chat", "a.b", "a_b", strings.Repeat("x", 64)} {
+			s := newSite(render.Site{Name: label, CAKey: []byte(key)})
+			who := key + " " + label
+			if other, ok := seen[s.id]; ok {
+				t.Errorf("%q and %q are both %q", who, other, s.id)
+			}
+			seen[s.id] = who
 		}
-		seen[s.id] = l
-		for _, role := range []string{"sni", "path", "deny", "sn", "rev", "old", "page", "ws"} {
-			if n := s.name(role); len(n) > 22 || strings.Trim(n, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
-				t.Errorf("%q: variable %q", l, n)
+	}
+	all := plainSite(said{"application": "generic", "exempt": []string{"/x/"}, "cors_preflight": true, "session_resumption": true})
+	all.CAKey = []byte("one key")
+	for i := range fullTable + 1 {
+		all.Revoked = append(all.Revoked, fmt.Sprintf("%032X", i*257+1))
+	}
+	id := newSite(all).id
+	names := 0
+	walk(directives(all), func(args []string) {
+		for _, a := range args {
+			for _, name := range regexp.MustCompile(`[0-9a-z]+_[0-9a-f]{8}`).FindAllString(a, -1) {
+				names++
+				if len(name) > 22 || strings.HasPrefix(a, "$") && len(name) > 14 || !strings.HasSuffix(name, "_"+id) || len(id) != 8 {
+					t.Errorf("name %q", name)
+				}
 			}
 		}
+	})
+	if names < 20 {
+		t.Errorf("%d names were found", names)
 	}
 }
 

@@ -59,6 +59,8 @@ func TestSilentSites(t *testing.T) {
 		{"nginx_version", []any{"", "1.22", "1.22.1"}},
 		{"revocation", []any{"map", "crl", "both"}},
 		{"session_resumption", []any{false, true}},
+		{"cors_preflight", []any{false, true}},
+		{"proxy_protocol", []any{false, true}},
 		{"exempt", []any{[]string(nil), []string{"/hooks/", "/api/v4/system/ping", "/a~b!(c)*+,=:@/"}}},
 		{"server_name", []any{[]string{"chat.test"}, []string{"*.wild.test", "a_b.test", "192.0.2.1"}}},
 	}

@@ -3,44 +3,26 @@ package nginx
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
+
+	"mtlsplan/render"
 )
 
-// NGINX keeps all variables in one hash table and warns when it gets crowded,
-// with names over 22 bytes at some 20 of them (variables_hash_max_size 1024,
-// variables_hash_bucket_size 64). So names are short: "mtls_", the site's id,
-// "_" and a role of at most 4 characters.
-const longestID = 22 - len("mtls__") - 4
-
-// siteID is a label as part of a name: letters and digits in lower case, "_"
-// doubled, any other character as "_" and two hex digits. Two labels never give
-// the same, since they do not differ by case alone. A long label is cut to
-// exactly longestID characters, of which the last eight are a digest; all
-// others are shorter than that.
-func siteID(label string) string {
-	var b strings.Builder
-	for _, c := range []byte(strings.ToLower(label)) {
-		switch {
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
-			b.WriteByte(c)
-		case c == '_':
-			b.WriteString("__")
-		default:
-			b.WriteString("_" + hex.EncodeToString([]byte{c}))
-		}
-	}
-	id := b.String()
-	if len(id) < longestID {
-		return id
-	}
-	sum := sha256.Sum256([]byte(id))
-	return id[:longestID-8] + hex.EncodeToString(sum[:4])
+// siteID tells a site's names from those of all other sites in one NGINX, also
+// of other specs: two that have the same label have another CA.
+func siteID(s render.Site) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d:%s%s", len(s.CAKey), s.CAKey, s.Name)
+	return hex.EncodeToString(h.Sum(nil)[:4])
 }
 
-// name is unique to a site and a role. Roles hold no "_", so the last "_" of a
-// name parts the two.
-func (s site) name(role string) string     { return "mtls_" + s.id + "_" + role }
+// name is unique to a site and a role. NGINX keeps all variables in one hash table
+// of small buckets, in which two names of up to 14 bytes have room, so the role of
+// a variable has at most 5 characters; with names over 22 bytes NGINX warns at some
+// 20 variables (variables_hash_max_size 1024, variables_hash_bucket_size 64).
+func (s site) name(role string) string     { return role + "_" + s.id }
 func (s site) variable(role string) string { return "$" + s.name(role) }
 
 // mapping writes "map source variable { default fallback; … }", directive map
@@ -102,15 +84,19 @@ func (s site) mismatchMap(c *conf) {
 // character.
 const segment = `(?![.]{1,2}(?:[/?]|$))(?:[A-Za-z0-9._~!&()*+,=:@-]|%(?![01]|2[5EeFf]|3[Bb]|5[Cc]|7[Ff])[0-9A-Fa-f]{2})+`
 
-// exemptMaps decide whether a request without certificate is for an exempt
-// path. NGINX compares one form of the path ($uri) and passes on another
-// ($request_uri), so both must be exempt.
-func (s site) exemptMaps(c *conf) {
+// pathMap is half of the decision whether a request is for an exempt path. NGINX
+// compares one form of the path ($uri) and passes on another ($request_uri), so
+// both must be exempt.
+func (s site) pathMap(c *conf) {
 	c.gap()
 	c.comment("0 for a request line that spells an exempt path plainly. NGINX passes on what",
 		"the client wrote, so a path that only becomes exempt once dots, slashes and",
 		"escapes are resolved is not.")
-	s.mapping(c, "$request_uri", "path", "1", func() {
+	other := "1"
+	if s.CORSPreflight {
+		other = s.variable("pre")
+	}
+	s.mapping(c, "$request_uri", "path", other, func() {
 		for _, p := range s.Exempt {
 			if strings.HasSuffix(p, "/") {
 				c.set("~^"+literal(p)+"(?:"+segment+"/)*(?:"+segment+")?(?:[?]|$)", "0")
@@ -119,6 +105,20 @@ func (s site) exemptMaps(c *conf) {
 			}
 		}
 	})
+}
+
+// preflightMap finds what the Fetch standard calls a CORS-preflight request: the
+// method and both headers. An origin has colons, so it stands before the last one.
+func (s site) preflightMap(c *conf) {
+	c.gap()
+	c.comment("0 for a CORS preflight, with which a browser sends no certificate.")
+	s.mapping(c, "$request_method:$http_origin:$http_access_control_request_method", "pre", "1", func() {
+		c.set("~^OPTIONS:[^:].*:[^:]+$", "0")
+	})
+}
+
+// denyMap decides whether a request without certificate goes further.
+func (s site) denyMap(c *conf) {
 	c.gap()
 	c.comment("1 for a request that needs a certificate and has none.")
 	s.mapping(c, "$ssl_client_verify:$uri", "deny", "1", func() {
@@ -129,6 +129,9 @@ func (s site) exemptMaps(c *conf) {
 				end = ""
 			}
 			c.set("~^NONE:"+literal(p)+end, s.variable("path"))
+		}
+		if s.CORSPreflight {
+			c.set("~^NONE:", s.variable("pre"))
 		}
 	})
 }

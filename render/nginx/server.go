@@ -23,15 +23,17 @@ type site struct {
 	versions    versions
 	application application
 	optional    bool // clients without certificate get past the handshake
+	gated       bool // a map decides which of them go further
 	mapped      bool // revocation by map
 	listed      bool // revocation by ssl_crl
 	sni         bool // some server name can be named in a handshake
 }
 
 func newSite(of render.Site) site {
-	s := site{Site: of, id: siteID(of.Name), application: applicationNamed(of.Application)}
+	s := site{Site: of, id: siteID(of), application: applicationNamed(of.Application)}
 	s.versions, _ = parseVersion(of.Version)
-	s.optional = of.Verify == "optional" || len(of.Exempt) > 0
+	s.gated = gated(of.Settings)
+	s.optional = of.Verify == "optional" || s.gated
 	s.mapped = of.Revocation != "crl"
 	s.listed = of.Revocation == "crl" || of.Revocation == "both"
 	for _, name := range of.ServerNames {
@@ -40,6 +42,9 @@ func newSite(of render.Site) site {
 	}
 	return s
 }
+
+// gated reports whether some requests need no certificate while all others do.
+func gated(s settings) bool { return len(s.Exempt) > 0 || s.CORSPreflight }
 
 // directives are the whole site.
 func directives(of render.Site) []directive {
@@ -53,13 +58,19 @@ func directives(of render.Site) []directive {
 	c.gap()
 	c.block(func() {
 		for _, u := range s.Upstream {
-			c.set("server", u)
+			c.set("server", strings.TrimPrefix(u, overTLS))
 		}
 		c.set("keepalive", "32")
 	}, "upstream", s.name("upstream"))
 	s.mismatchMap(c)
+	if s.CORSPreflight {
+		s.preflightMap(c)
+	}
 	if len(s.Exempt) > 0 {
-		s.exemptMaps(c)
+		s.pathMap(c)
+	}
+	if s.gated {
+		s.denyMap(c)
 	}
 	if s.mapped {
 		s.revokedMap(c)
@@ -80,16 +91,30 @@ func directives(of render.Site) []directive {
 
 func (s site) redirectServer(c *conf) {
 	for _, l := range s.RedirectFrom {
-		c.set("listen", l)
+		c.set(append([]string{"listen", l}, s.balanced()...)...)
 	}
 	s.serverName(c)
+	s.realIP(c)
 	port := ""
 	if len(s.Listen) > 0 {
 		if _, n, err := splitListen(s.Listen[0]); err == nil && n != 443 {
 			port = ":" + strconv.Itoa(n)
 		}
 	}
-	c.set("return", "301", "https://$host"+port+"$request_uri")
+	redirect := func() { c.set("return", "301", "https://$host"+port+"$request_uri") }
+	if s.ACMEChallenge == "" {
+		redirect()
+		return
+	}
+	c.gap()
+	c.comment("The CA of the server's certificate asks here, without a certificate. A token is",
+		"letters, digits, - and _ (RFC 8555, section 8.3), so no path leads elsewhere.")
+	c.block(func() {
+		c.set("root", s.ACMEChallenge)
+		c.set("try_files", "$uri", "=404")
+		c.set("default_type", "text/plain")
+	}, "location", "~", `^/[.]well-known/acme-challenge/[A-Za-z0-9_-]+\z`)
+	c.block(redirect, "location", "/")
 }
 
 func (s site) serverName(c *conf) {
@@ -99,6 +124,7 @@ func (s site) serverName(c *conf) {
 func (s site) tlsServer(c *conf) {
 	s.listen(c)
 	s.serverName(c)
+	s.realIP(c)
 	c.gap()
 	chain, key := s.certificate()
 	c.set("ssl_certificate", chain)
@@ -112,7 +138,31 @@ func (s site) tlsServer(c *conf) {
 	c.set("add_header", "Strict-Transport-Security", "max-age=15768000", "always")
 	c.comment("To many applications X_SSL_Client_Cert is X-SSL-Client-Cert, and no client may send that.")
 	c.set("underscores_in_headers", "off")
+	c.gap()
+	c.set("client_max_body_size", cmp.Or(s.MaxBodySize, s.application.maxBody))
+	s.upstreamTLS(c)
 	s.locations(c)
+}
+
+// upstreamTLS writes how an application that speaks TLS is spoken to. Without
+// proxy_ssl_name NGINX would ask for the name of the upstream block; TLS 1.3 is
+// not among the default protocols before 1.23.4.
+func (s site) upstreamTLS(c *conf) {
+	hosts := upstreamHosts(s.Settings)
+	if len(hosts) == 0 {
+		return
+	}
+	c.gap()
+	c.set("proxy_ssl_protocols", "TLSv1.2", "TLSv1.3")
+	c.set("proxy_ssl_server_name", "on")
+	c.set("proxy_ssl_name", hosts[0])
+	if !s.UpstreamVerify {
+		c.set("proxy_ssl_verify", "off")
+		return
+	}
+	c.set("proxy_ssl_verify", "on")
+	c.set("proxy_ssl_verify_depth", "4")
+	c.set("proxy_ssl_trusted_certificate", s.UpstreamCA)
 }
 
 // ciphers of TLS 1.2 with forward secrecy and authenticated encryption. TLS 1.3
@@ -123,6 +173,26 @@ var ciphers = []string{
 	"ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
 }
 
+// balanced is what a load balancer adds to an address.
+func (s site) balanced() []string {
+	if s.ProxyProtocol {
+		return []string{"proxy_protocol"}
+	}
+	return nil
+}
+
+func (s site) realIP(c *conf) {
+	if !s.ProxyProtocol || len(s.RealIPFrom) == 0 {
+		return
+	}
+	c.gap()
+	c.comment("The client's address is the one that the load balancer names.")
+	for _, from := range s.RealIPFrom {
+		c.set("set_real_ip_from", from)
+	}
+	c.set("real_ip_header", "proxy_protocol")
+}
+
 // listen writes HTTP/2 only where the version is known: the parameter of
 // listen warns since 1.25.1, and the directive is unknown before.
 func (s site) listen(c *conf) {
@@ -130,6 +200,7 @@ func (s site) listen(c *conf) {
 	if s.versions.allBefore(sinceHTTP2Alone) {
 		extra = append(extra, "http2")
 	}
+	extra = append(extra, s.balanced()...)
 	for _, l := range s.Listen {
 		c.set(append([]string{"listen", l}, extra...)...)
 	}
@@ -171,13 +242,14 @@ func (s site) sessions(c *conf) {
 	}
 }
 
-// generation is different whenever trust or revocations are.
+// generation is different whenever trust or revocations are; it is the role in the
+// name of the session cache.
 func (s site) generation() string {
 	h := sha256.New()
 	for _, part := range append([]string{s.Generation, s.ClientCA, s.CRL}, s.Revoked...) {
 		fmt.Fprintf(h, "%d:%s", len(part), part)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
+	return hex.EncodeToString(h.Sum(nil)[:4])
 }
 
 func (s site) clients(c *conf) {
@@ -208,7 +280,7 @@ func (s site) refusals(c *conf) {
 			"after 425 a client sends it again behind the handshake (RFC 8470).")
 		c.refuse("$ssl_early_data", "425")
 	}
-	if len(s.Exempt) > 0 {
+	if s.gated {
 		c.refuse(s.variable("deny"), "496")
 	}
 	if s.mapped {

@@ -48,6 +48,11 @@ func sameServer(sites []render.Site) []render.SiteProblem {
 						Detail: fmt.Sprintf("The site %q has %q in %s already, and an address speaks either TLS or plain HTTP. Give one of the two sites another port.",
 							sites[first.site].Name, listen, u.opposite)}})
 					continue
+				} else if sites[first.site].ProxyProtocol != s.ProxyProtocol && !shared {
+					shared = true
+					out = append(out, render.SiteProblem{Site: i, Problem: problem{Attribute: "proxy_protocol", Summary: "Address of another site",
+						Detail: fmt.Sprintf("The site %q has %q in %s, too, and is %s. NGINX expects the PROXY protocol's header from everybody on an address or from nobody. Give both sites the same proxy_protocol, or one of them another port.",
+							sites[first.site].Name, listen, u.attribute, behind(sites[first.site].ProxyProtocol))}})
 				}
 				for _, name := range s.ServerNames {
 					key := server{address, strings.ToLower(name)}
@@ -66,10 +71,17 @@ func sameServer(sites []render.Site) []render.SiteProblem {
 	return out
 }
 
-// quietVariables is how many variables with names of up to 22 bytes fit into
-// NGINX's table of variables without a warning. Measured with random names on
-// 1.22.1: 24 always did, 28 at times did not.
-const quietVariables = 24
+func behind(balancer bool) string {
+	if balancer {
+		return "behind a load balancer"
+	}
+	return "not behind a load balancer"
+}
+
+// quietVariables is how many variables with names of up to 14 bytes fit into
+// NGINX's table of variables without a warning. Measured with random digests on
+// 1.22.1: 64 did in each of 150 trials.
+const quietVariables = 64
 
 func manyVariables(sites []render.Site) []render.SiteProblem {
 	total := 0

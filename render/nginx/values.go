@@ -21,6 +21,7 @@ var (
 	plainFile   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._@+-]*(?:/[A-Za-z0-9_][A-Za-z0-9._@+-]*)*$`)
 	exemptPath  = regexp.MustCompile(`^(?:/[A-Za-z0-9._~!&()*+,=:@-]+)+/?$`)
 	versionText = regexp.MustCompile(`^([0-9]{1,3})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?$`)
+	sizeText    = regexp.MustCompile(`^(?:0|[1-9][0-9]{0,8}[kKmMgG]?)$`)
 	ownedSuffix = regexp.MustCompile(`\.(?:key|crt|csr|p12|crl|pass)$`)
 )
 
@@ -51,7 +52,7 @@ func checkListen(s string) error {
 		return errPort
 	}
 	if _, _, err := splitListen(s); err != nil {
-		return errors.New(`An address to listen on is a port from 1 to 65535, or an IP address and a port, such as "443", "192.0.2.1:443" or "[::]:443". Parameters such as "ssl" are added by the renderer.`)
+		return errors.New(`An address to listen on is a port from 1 to 65535, or an IP address and a port, such as "443", "192.0.2.1:443" or "[::]:443". Parameters such as "ssl" are added by the renderer; behind a load balancer, set proxy_protocol = true.`)
 	}
 	return nil
 }
@@ -129,7 +130,19 @@ func parsePort(s string) (int, error) {
 	return n, nil
 }
 
+// overTLS begins an upstream that speaks TLS.
+const overTLS = "https://"
+
 func checkUpstream(s string) error {
+	if server, ok := strings.CutPrefix(s, overTLS); ok {
+		switch {
+		case isHostPort(server):
+			return nil
+		case farPort(server):
+			return errPort
+		}
+		return errors.New(`An upstream that speaks TLS is "https://", a host and a port, without a path: "https://app.internal:443".`)
+	}
 	if p, ok := strings.CutPrefix(s, "unix:"); ok {
 		if checkPath(p) == nil && !strings.Contains(p, ":") {
 			return nil
@@ -139,7 +152,14 @@ func checkUpstream(s string) error {
 	} else if farPort(s) {
 		return errPort
 	}
-	return errors.New(`A server of the application is a host and a port, or a socket: "127.0.0.1:8065", "[::1]:8065", "app.internal:8065" or "unix:/run/app.sock". A scheme such as "http://" and parameters are not taken.`)
+	return errors.New(`A server of the application is a host and a port, or a socket: "127.0.0.1:8065", "[::1]:8065", "app.internal:8065" or "unix:/run/app.sock". These are spoken to in plain HTTP; "https://" before a host and a port stands for TLS. "http://" and parameters are not taken.`)
+}
+
+func checkSize(s string) error {
+	if !sizeText.MatchString(s) {
+		return errors.New(`A size is a whole number of bytes, or one with "k", "M" or "G" behind it: "512M", "10G". It has at most nine digits, and "0" stands for any size.`)
+	}
+	return nil
 }
 
 func checkProbe(s string) error {
@@ -161,6 +181,22 @@ func isHostPort(s string) bool {
 		return true
 	}
 	return isHost(host)
+}
+
+// checkNetwork refuses what set_real_ip_from does not take, and a network with
+// bits behind its prefix, of which NGINX warns.
+func checkNetwork(s string) error {
+	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" && !addr.Is4In6() {
+		return nil
+	}
+	network, err := netip.ParsePrefix(s)
+	if err != nil || network.Addr().Is4In6() {
+		return errors.New(`A load balancer is an IP address or a network, such as "192.0.2.10", "10.0.0.0/8" or "2001:db8::/32".`)
+	}
+	if network != network.Masked() {
+		return fmt.Errorf("%q is an address in the network %q. Write the network, or the address alone.", s, network.Masked())
+	}
+	return nil
 }
 
 // checkPath refuses a path that is not absolute, or that NGINX's configuration
