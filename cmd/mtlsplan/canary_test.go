@@ -189,6 +189,7 @@ var spoken = map[string][]string{
 		"apply SPEC --adopt --lock-timeout 1ms --parallel 1", "apply SPEC --rehearsal --at 2027-06-01 --output OUT", "apply SPEC --at +30d", "apply SPEC --accept-clock"},
 	"show":       {"show SPEC ann", "show SPEC user.cat --at +30d", "show SPEC ca.m", "show SPEC nobody"},
 	"render":     {"render SPEC", "render SPEC m", "render SPEC nosite"},
+	"doctor":     {"doctor OUT/nginx/m", "doctor OUT/nginx/m --prefix OUT --nginx-version 1.26", "doctor SPEC", "doctor OUT/ann-m.key"},
 	"validate":   {"validate SPEC", "validate SPEC --output OUT"},
 	"fmt":        {"fmt SPEC --check --diff", "fmt SPEC --diff --check"},
 	"init":       {"init SPEC", "init SPEC.new"},

@@ -9,6 +9,7 @@ func (a *app) commands() []*cobra.Command {
 		a.planCmd(),
 		a.showCmd(),
 		a.renderCmd(),
+		a.doctorCmd(),
 		a.validateCmd(),
 		a.fmtCmd(),
 		a.initCmd(),

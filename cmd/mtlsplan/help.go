@@ -20,7 +20,7 @@ type exitDoc struct {
 var exitDocs = []exitDoc{
 	{exitDone, "done, or nothing to do"},
 	{exitFailure, "failure, including wrong flags or arguments; the message says what to do"},
-	{exitPending, "changes are pending (plan --detailed-exitcode, fmt --check)"},
+	{exitPending, "changes are pending (plan --detailed-exitcode, fmt --check), or something is wrong (doctor)"},
 	{exitIncomplete, "incomplete: an owner failed or cannot be judged; everything else is done and safe"},
 	{exitRefused, "refused: a step must not be applied, so nothing was changed"},
 	{exitInvalid, "the spec is invalid"},

@@ -1,0 +1,104 @@
+package plan
+
+// ChecksDocument is the answer of doctor: what was checked, and what is wrong.
+type ChecksDocument struct {
+	FormatVersion int `json:"format_version"`
+	// Whether nothing is wrong.
+	OK bool `json:"ok"`
+	// What is wrong, by file and line; then the checks that found nothing.
+	Checks []Check `json:"checks"`
+}
+
+// Check is one thing that was checked.
+type Check struct {
+	// What was checked: nginx.NAME, with the name of the site's file.
+	Owner Owner `json:"owner"`
+	// The name of the check.
+	Check string `json:"check"`
+	// Whether nothing is wrong.
+	OK bool `json:"ok"`
+	// What is wrong; codes are stable.
+	Code Code `json:"code,omitempty"`
+	// What is wrong and why that matters, for people; of a check that found nothing, what holds.
+	Message string `json:"message"`
+	// The file in which it is.
+	File string `json:"file"`
+	// Its line, from 1; absent where nothing is wrong.
+	Line int `json:"line,omitempty"`
+	// Lines to write in its place or beside it.
+	Write []string `json:"write,omitempty"`
+}
+
+// Codes of what is wrong with a site made by hand.
+const (
+	SiteSyntax        Code = "syntax"
+	SSLOn             Code = "ssl-on"
+	NoTLS             Code = "no-tls"
+	HTTP2Form         Code = "http2-form"
+	OldProtocol       Code = "old-protocol"
+	VerifyMissing     Code = "verify-missing"
+	VerifyOff         Code = "verify-off"
+	VerifyUnchecked   Code = "verify-unchecked"
+	VerifyNoCA        Code = "verify-no-ca"
+	CheckDefeated     Code = "check-defeated"
+	CheckSkipped      Code = "check-skipped"
+	OpenServer        Code = "open-server"
+	CAUnset           Code = "ca-unset"
+	CAUnreadable      Code = "ca-unreadable"
+	CAPrivateKey      Code = "ca-private-key"
+	CAExpired         Code = "ca-expired"
+	CAVersion1        Code = "ca-version-1"
+	CANotCA           Code = "ca-not-a-ca"
+	CAIncomplete      Code = "ca-incomplete"
+	CAPublic          Code = "ca-public"
+	CAWritable        Code = "ca-writable"
+	VerifyDepth       Code = "verify-depth"
+	NoRevocation      Code = "no-revocation"
+	CRLUnreadable     Code = "crl-unreadable"
+	CRLEnded          Code = "crl-ended"
+	CRLMissing        Code = "crl-missing"
+	SessionResumption Code = "session-resumption"
+	EarlyData         Code = "early-data"
+	MultilineHeader   Code = "multiline-header"
+	DNForm            Code = "dn-form"
+	HeaderMissing     Code = "header-missing"
+	Underscores       Code = "underscores"
+)
+
+// CheckCodes are the codes of what doctor finds, for the reference.
+func CheckCodes() []CodeDoc { return checkCodes }
+
+var checkCodes = []CodeDoc{
+	{SiteSyntax, "", "NGINX cannot read this, or a file that it includes is not there."},
+	{SSLOn, "", "The directive ssl is gone since NGINX 1.25.1."},
+	{NoTLS, "", "No server speaks TLS, so no client can show a certificate."},
+	{HTTP2Form, "", "HTTP/2 is switched on in a form of another NGINX."},
+	{OldProtocol, "", "A version of TLS before 1.2 is allowed."},
+	{VerifyMissing, "", "No client is asked for a certificate."},
+	{VerifyOff, "", "The server has a CA for clients, and ssl_verify_client is off."},
+	{VerifyUnchecked, "", "The certificate is optional, and nothing refuses a client that has none."},
+	{VerifyNoCA, "", "optional_no_ca lets certificates of any issuer in."},
+	{CheckDefeated, "", "An if looks at the certificate and refuses nobody without one."},
+	{CheckSkipped, "", "A rewrite before the check ends the phase in which it stands."},
+	{OpenServer, "", "Another server leads to the same application and asks for no certificate."},
+	{CAUnset, "", "ssl_verify_client has no CA certificate to verify with."},
+	{CAUnreadable, "", "The file of the CA certificate is not there, or holds none."},
+	{CAPrivateKey, "", "The file of the CA certificate holds a private key."},
+	{CAExpired, "", "A CA certificate has expired, or is not valid yet."},
+	{CAVersion1, "", "A CA certificate is of X.509 version 1, and nothing in it says that it is a CA's."},
+	{CANotCA, "", "A certificate among the CA's is not of a CA."},
+	{CAIncomplete, "", "The issuer of a CA certificate is not in the file."},
+	{CAPublic, "", "Whoever has a certificate of a public CA comes in."},
+	{CAWritable, "", "Others than the owner can write the file of the CA certificate."},
+	{VerifyDepth, "", "ssl_verify_depth is too small for the CAs in the file."},
+	{NoRevocation, "", "A revoked certificate gets in."},
+	{CRLUnreadable, "", "The file of ssl_crl is not there, or holds no CRL."},
+	{CRLEnded, "", "A CRL has ended, or has not begun, and everybody is refused."},
+	{CRLMissing, "", "A CA has no CRL in the file, and all of its users are refused."},
+	{SessionResumption, "", "A revoked or expired certificate gets in with a resumed TLS session."},
+	{EarlyData, "", "Early data can be replayed, and comes before the certificate."},
+	{MultilineHeader, "", "A header has several lines, which HTTP no longer allows."},
+	{DNForm, "", "The DN has the form of RFC 2253, and the application splits it at slashes."},
+	{HeaderMissing, "", "In this location clients can send the identity header themselves."},
+	{Underscores, "", "Clients can send the identity header with underscores in its name."},
+}
