@@ -56,15 +56,12 @@ cannot be read.`,
 }
 
 func (a *app) doctor(ctx context.Context, file, prefix, version string) error {
-	site := doctor.Site{File: file, Now: a.started}
+	site := doctor.Site{File: file, Prefix: prefix, Now: a.started}
 	var err error
 	if version != "" {
 		if site.Version, err = doctor.ParseVersion(version); err != nil {
 			return usageError("--nginx-version %q: %w", version, err)
 		}
-	}
-	if site.Prefix, err = filepath.Abs(prefix); err != nil {
-		return err
 	}
 	text, _, err := input.Read(ctx, file, mostOfSite)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/invopop/jsonschema"
 
+	"mtlsplan/internal/doctor"
 	"mtlsplan/internal/plan"
 )
 
@@ -223,6 +224,13 @@ func documentDocs(p page) {
 			wordTable(p, "state", plan.FileStates())
 		case "FileFact":
 			wordTable(p, "name", plan.FactNames())
+		case "Check":
+			var checks []plan.Word
+			for _, r := range doctor.Rules() {
+				checks = append(checks, plan.Word{Name: r.Name, Doc: r.Doc})
+			}
+			wordTable(p, "check", checks)
+			codeTable(p, plan.CheckCodes())
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -163,11 +164,10 @@ func identity(name string) bool {
 // listed reports whether a server looks up each certificate in a list of its own: a map
 // by serial, say, and an if that refuses by it.
 func (w *ward) listed(s *server) bool {
-	dependent := w.dependent(identity)
 	var visit func([]*nginxconf.Directive) bool
 	visit = func(list []*nginxconf.Directive) bool {
 		for _, d := range list {
-			if d.Name == "if" && ends(d.Block) && dependent(strings.Join(d.Args, " ")) || strings.Contains(d.Name, "access_by_lua") || visit(d.Block) {
+			if d.Name == "if" && ends(d.Block) && w.onIdentity(strings.Join(d.Args, " ")) || strings.Contains(d.Name, "access_by_lua") || visit(d.Block) {
 				return true
 			}
 		}
@@ -190,8 +190,16 @@ func (w *ward) revocation() {
 			continue
 		}
 		w.report(s.verify.Place, plan.NoRevocation, "A revoked certificate still gets in: there is neither ssl_crl nor a map by $ssl_client_serial. Name the CRL of the CA, and reload NGINX whenever it changes.",
-			"ssl_crl /etc/nginx/client-ca.crl;")
+			"ssl_crl "+besideCA(s)+";")
 	}
+}
+
+// besideCA is where the CRL is likely to be.
+func besideCA(s *server) string {
+	if d := s.nearest("ssl_client_certificate"); d != nil && d.Arg(0) != "" {
+		return strings.TrimSuffix(d.Arg(0), filepath.Ext(d.Arg(0))) + ".crl"
+	}
+	return "/etc/nginx/client-ca.crl"
 }
 
 func (w *ward) crl(s *server, d *nginxconf.Directive) {

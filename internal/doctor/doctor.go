@@ -10,6 +10,7 @@ package doctor
 
 import (
 	"cmp"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -75,10 +76,18 @@ func Rules() (out []Rule) {
 // ward is one site under examination.
 type ward struct {
 	Site
-	root     *scope
-	servers  []*server
+	root    *scope
+	servers []*server
+	maps    map[string]*nginxconf.Directive // by the variable that they give
+	set     map[string]bool                 // variables of set
+
+	// whether a text depends on a variable: on $ssl_client_verify, on one by which a
+	// certificate is known, on any of the certificate
+	onVerify, onIdentity, onCert func(text string) bool
+
 	check    string
 	findings []Finding
+	seen     map[string]bool
 }
 
 // Examine gives what is wrong with a site, by file and line: the site's own first.
@@ -137,11 +146,11 @@ func (w *ward) path(d *nginxconf.Directive) string {
 
 // report adds a finding, once: servers may share a line.
 func (w *ward) report(at nginxconf.Place, code plan.Code, message string, write ...string) {
-	for _, f := range w.findings {
-		if f.Place == at && f.Code == code && f.Message == message {
-			return
-		}
+	key := fmt.Sprint(at, code, message)
+	if w.seen[key] {
+		return
 	}
+	w.seen[key] = true
 	w.findings = append(w.findings, Finding{at, w.check, code, message, write})
 }
 

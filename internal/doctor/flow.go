@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,16 +19,26 @@ type value struct {
 // flow carries out the directives of ngx_http_rewrite_module in a request of somebody
 // without a good certificate.
 type flow struct {
-	w    *ward
-	vars map[string]value // variables that were set
-	// what $ssl_client_verify is; the other variables of the certificate are empty
-	// where it is "NONE", else unknown
-	result string
+	w      *ward
+	vars   map[string]value // variables that were set
+	forged bool             // they have a certificate that they made themselves, else none
+	mapped map[string]value // what maps give, until the next set
 
 	refused bool
 	checked []*nginxconf.Directive // each if that depends on the certificate
 	skip    *nginxconf.Directive   // a rewrite before the first of these that may end the phase
 	skipped bool                   // skip stands before the if that refuses
+}
+
+func (w *ward) newFlow(forged bool) *flow {
+	return &flow{w: w, vars: map[string]value{}, forged: forged, mapped: map[string]value{}}
+}
+
+// clone is the same request, before it comes to its location.
+func (f *flow) clone() *flow {
+	c := *f
+	c.vars, c.mapped, c.checked = maps.Clone(f.vars), map[string]value{}, slices.Clip(f.checked)
+	return &c
 }
 
 // run carries out a block of a server or location, and reports whether the request goes
@@ -92,7 +103,7 @@ func (f *flow) depend(block []*nginxconf.Directive, on value) {
 			name := variable(s.Arg(0))
 			v := f.variable(name)
 			v.cert = true
-			f.vars[name] = v
+			f.assign(name, v)
 		}
 	}
 }
@@ -110,87 +121,104 @@ func ends(block []*nginxconf.Directive) bool {
 // unknown.
 func (f *flow) set(d *nginxconf.Directive, on value, sure bool) {
 	name := variable(d.Arg(0))
-	v := f.text(d.Arg(1), 0)
+	v := f.text(d.Arg(1))
 	if !sure || !on.known {
 		before := f.variable(name)
-		v = value{known: false, cert: v.cert || before.cert || on.cert}
+		same := v.known && before.known && v.text == before.text
+		v = value{v.text, same, v.cert || before.cert || on.cert}
 	}
+	f.assign(name, v)
+}
+
+func (f *flow) assign(name string, v value) {
 	f.vars[name] = v
+	clear(f.mapped)
 }
 
 func variable(arg string) string { return strings.ToLower(strings.TrimPrefix(arg, "$")) }
 
 var reference = regexp.MustCompile(`\$(?:\{(\w+)\}|(\w+))`)
 
+// longestText bounds what variables of variables come to.
+const longestText = 1 << 16
+
 // text is a string with its variables.
-func (f *flow) text(s string, depth int) value {
+func (f *flow) text(s string) value {
 	v := value{text: s, known: true}
 	for _, m := range reference.FindAllStringSubmatch(s, -1) {
-		x := f.lookup(strings.ToLower(m[1]+m[2]), depth)
+		x := f.variable(strings.ToLower(m[1] + m[2]))
 		v.known = v.known && x.known
 		v.cert = v.cert || x.cert
 		v.text = strings.Replace(v.text, m[0], x.text, 1)
+		if len(v.text) > longestText {
+			return value{cert: v.cert}
+		}
 	}
 	return v
 }
 
-func (f *flow) variable(name string) value { return f.lookup(name, 0) }
-
-func (f *flow) lookup(name string, depth int) value {
+func (f *flow) variable(name string) value {
 	if v, ok := f.vars[name]; ok {
 		return v
 	}
 	switch {
+	case name == "ssl_client_verify" && f.forged:
+		return value{"FAILED:unable to verify the first certificate", true, true}
 	case name == "ssl_client_verify":
-		return value{f.result, true, true}
+		return value{"NONE", true, true}
+	case name == "ssl_client_fingerprint" && f.forged: // nobody can choose it
+		return value{strings.Repeat("0", 40), true, true}
+	case strings.HasPrefix(name, "ssl_client_") && f.forged: // as they like: no check
+		return value{}
 	case strings.HasPrefix(name, "ssl_client_"):
-		return value{"", f.result == "NONE", true}
+		return value{"", true, true}
 	}
-	if m := f.w.mapOf(name); m != nil && depth < 20 {
-		return f.mapped(m, depth+1)
+	if v, ok := f.mapped[name]; ok {
+		return v
 	}
-	return value{known: f.w.sets(name)} // a variable of set is empty before
+	if m := f.w.maps[name]; m != nil {
+		f.mapped[name] = value{} // for a map that looks itself up
+		v := f.fromMap(m)
+		f.mapped[name] = v
+		return v
+	}
+	return value{known: f.w.set[name]} // a variable of set is empty before
 }
 
-// mapOf is the map that gives a variable.
-func (w *ward) mapOf(name string) (found *nginxconf.Directive) {
-	var visit func([]*nginxconf.Directive)
-	visit = func(list []*nginxconf.Directive) {
-		for _, d := range list {
-			switch {
-			case d.Name == "http":
-				visit(d.Block)
-			case d.Name == "map" && d.Opens && variable(d.Arg(1)) == name:
-				found = d
+// index notes the maps and the variables of set in a site.
+func (w *ward) index(list []*nginxconf.Directive) {
+	for _, d := range list {
+		switch d.Name {
+		case "map":
+			if d.Opens {
+				w.maps[variable(d.Arg(1))] = d
 			}
+		case "set":
+			w.set[variable(d.Arg(0))] = true
 		}
+		w.index(d.Block)
 	}
-	visit(w.Directives)
-	return found
 }
 
-// sets reports whether a set gives a variable.
-func (w *ward) sets(name string) bool {
-	var visit func([]*nginxconf.Directive) bool
-	visit = func(list []*nginxconf.Directive) bool {
-		return slices.ContainsFunc(list, func(d *nginxconf.Directive) bool {
-			return d.Name == "set" && variable(d.Arg(0)) == name || visit(d.Block)
-		})
-	}
-	return visit(w.Directives)
-}
-
-// mapped is what a map gives: ngx_http_map_find compares without regard to case, and
+// fromMap is what a map gives: ngx_http_map_find compares without regard to case, and
 // tries regular expressions in their order.
-func (f *flow) mapped(m *nginxconf.Directive, depth int) value {
-	from := f.text(m.Arg(0), depth)
+func (f *flow) fromMap(m *nginxconf.Directive) value {
+	from := f.text(m.Arg(0))
 	out := value{known: true, cert: from.cert}
 	matched, decided := "", false
+	constant := map[string]bool{}
+	if !slices.ContainsFunc(m.Block, func(e *nginxconf.Directive) bool { return e.Name == "default" }) {
+		constant[""] = true
+	}
 	for _, e := range m.Block {
-		to := f.text(e.Arg(0), depth)
-		out.cert = out.cert || to.cert
+		to := f.text(e.Arg(0))
+		parameter := len(e.Args) == 0 // hostnames, volatile
+		if !parameter {
+			out.cert = out.cert || to.cert
+			constant[to.text] = to.known
+		}
 		switch {
-		case e.Name == "hostnames" || e.Name == "volatile":
+		case parameter:
 		case e.Name == "default":
 			if !decided {
 				out.text, out.known = to.text, to.known
@@ -202,16 +230,17 @@ func (f *flow) mapped(m *nginxconf.Directive, depth int) value {
 		case strings.HasPrefix(e.Name, "~") && matched == "":
 			switch yes := matches(e.Name[1:], from.text); {
 			case !yes.known:
-				return value{cert: out.cert}
+				from.known = false
 			case yes.text != "":
 				out.text, out.known, decided, matched = to.text, to.known, true, "pattern"
 			}
 		}
 	}
-	if !from.known {
-		return value{cert: out.cert}
+	if from.known {
+		return out
 	}
-	return out
+	// Whatever is looked up, a map with one value gives it.
+	return value{out.text, len(constant) == 1 && constant[out.text], out.cert}
 }
 
 // matches tries a pattern, which begins with "*" where case does not count. A pattern
@@ -239,15 +268,15 @@ func (f *flow) condition(d *nginxconf.Directive) value {
 	args := conditionOf(d)
 	switch len(args) {
 	case 1:
-		v := f.text(args[0], 0)
+		v := f.text(args[0])
 		yes := truth(v.text != "" && v.text != "0")
 		return value{yes.text, v.known, v.cert}
 	case 3:
-		have, want := f.text(args[0], 0), value{text: args[2], known: true}
+		have, want := f.text(args[0]), value{text: args[2], known: true}
 		var yes value
 		switch op := args[1]; op {
 		case "=", "!=":
-			want = f.text(args[2], 0)
+			want = f.text(args[2])
 			yes = truth((have.text == want.text) == (op == "="))
 		case "~", "~*", "!~", "!~*":
 			yes = matches(strings.TrimPrefix(strings.TrimPrefix(op, "!"), "~")+args[2], have.text)

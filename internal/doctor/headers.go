@@ -16,9 +16,6 @@ import (
 // has expired only for as long as a session lives.
 const longestSession = 3600 // seconds
 
-// changing is the name of a cache that changes with the CRL, which ends all sessions.
-var changing = regexp.MustCompile(`^shared:[^:]*_[0-9a-f]{8,}:`)
-
 func (w *ward) sessions() {
 	off := []string{"ssl_session_cache off;", "ssl_session_tickets off;"}
 	for _, s := range w.asking() {
@@ -31,7 +28,7 @@ func (w *ward) sessions() {
 		}
 		harmless := w.listed(s) && seconds(lives) <= longestSession
 		what := "A session that is resumed is not verified again: who is revoked, or whose certificate has expired, stays in for " + lives + " and longer, even after a reload."
-		if d := s.nearest("ssl_session_cache"); d != nil && slices.ContainsFunc(d.Args, func(a string) bool { return strings.HasPrefix(a, "shared:") && !changing.MatchString(a) }) && !harmless {
+		if d := s.nearest("ssl_session_cache"); d != nil && slices.ContainsFunc(d.Args, func(a string) bool { return strings.HasPrefix(a, "shared:") }) && !harmless {
 			w.report(d.Place, plan.SessionResumption, what, off...)
 			continue
 		}
@@ -65,7 +62,7 @@ func (w *ward) headers() {
 	for _, s := range w.asking() {
 		identities := w.identities(s)
 		for _, l := range s.locations() {
-			if strings.HasPrefix(l.Arg(len(l.Args)-1), "/.well-known/") {
+			if strings.HasPrefix(l.pathOf(), "/.well-known/") {
 				continue
 			}
 			if in, pass := l.pass(); pass != nil && passes[pass.Name] != "" {
@@ -85,10 +82,9 @@ var clearing = regexp.MustCompile(`(?i)ssl|cert|user|identity`)
 // identities are the headers of a server that tell who a client is, or are kept from
 // telling it. What is wrong with a value is reported on the way.
 func (w *ward) identities(s *server) (out []header) {
-	dependent := w.dependent(func(name string) bool { return strings.HasPrefix(name, "ssl_client_") })
 	add := func(d *nginxconf.Directive) {
 		name, value := d.Arg(0), d.Arg(1)
-		if !dependent(value) && (value != "" || !clearing.MatchString(name)) {
+		if !w.onCert(value) && (value != "" || !clearing.MatchString(name)) {
 			return
 		}
 		w.value(d)

@@ -56,7 +56,11 @@ type server struct {
 func (s *server) asks() bool { return s.mode != "off" }
 
 func newWard(of Site) *ward {
-	w := &ward{Site: of, root: &scope{list: of.Directives}}
+	w := &ward{Site: of, root: &scope{list: of.Directives}, maps: map[string]*nginxconf.Directive{}, set: map[string]bool{}, seen: map[string]bool{}}
+	w.index(of.Directives)
+	w.onVerify = w.dependent(func(name string) bool { return name == "ssl_client_verify" })
+	w.onIdentity = w.dependent(identity)
+	w.onCert = w.dependent(func(name string) bool { return strings.HasPrefix(name, "ssl_client_") })
 	w.collect(w.root)
 	if len(w.servers) == 0 && slices.ContainsFunc(of.Directives, partOfServer) {
 		w.add(w.root, of.Directives[0].Place)
@@ -82,9 +86,7 @@ func (w *ward) collect(in *scope) {
 
 func (w *ward) add(in *scope, at nginxconf.Place) {
 	s := &server{scope: in, at: at, mode: "off"}
-	for _, l := range in.own("listen") {
-		s.tls = s.tls || slices.Contains(l.Args, "ssl") || slices.Contains(l.Args, "quic")
-	}
+	s.tls = s.listensWith("ssl") || s.listensWith("quic")
 	if d := in.nearest("ssl"); d != nil {
 		s.tls = s.tls || d.Arg(0) == "on"
 	}
@@ -116,6 +118,9 @@ func locationsIn(in *scope) (out []*scope) {
 	}
 	return out
 }
+
+// pathOf is the path or pattern of a location.
+func (s *scope) pathOf() string { return s.Arg(len(s.Args) - 1) }
 
 // passes are the directives that hand a request to an application, by the one that
 // sets headers for it.

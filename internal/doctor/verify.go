@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"mtlsplan/internal/nginxconf"
 	"mtlsplan/internal/plan"
 )
 
@@ -18,8 +19,13 @@ func (w *ward) tls() {
 	for _, s := range w.servers {
 		encrypted = encrypted || s.tls
 		for _, d := range s.nearestAll("ssl") {
-			if d.Arg(0) == "on" {
-				w.report(d.Place, plan.SSLOn, `NGINX 1.25.1 and newer do not know "ssl" and refuse to start. Remove this line, and say so in listen, which every version takes.`, s.listen("ssl")...)
+			const gone = `NGINX 1.25.1 and newer do not know "ssl" and refuse to start. Remove this line`
+			switch {
+			case d.Arg(0) != "on":
+			case s.listensWith("ssl"):
+				w.report(d.Place, plan.SSLOn, gone+`; "listen ... ssl" says the same.`)
+			default:
+				w.report(d.Place, plan.SSLOn, gone+", and say so in listen, which every version takes.", s.listen("ssl")...)
 			}
 		}
 		w.http2(s)
@@ -35,15 +41,20 @@ func (w *ward) tls() {
 	}
 }
 
-// listen are the server's lines for TLS, with and without a parameter.
-func (s *server) listen(with string, without ...string) (out []string) {
+// listensWith reports whether a listen of the server has a parameter.
+func (s *server) listensWith(parameter string) bool {
+	return slices.ContainsFunc(s.own("listen"), func(l *nginxconf.Directive) bool { return slices.Contains(l.Args, parameter) })
+}
+
+// listen are the server's lines for TLS with one more parameter.
+func (s *server) listen(with string) (out []string) {
 	for _, l := range s.own("listen") {
-		args := slices.DeleteFunc(slices.Clone(l.Args), func(a string) bool { return slices.Contains(without, a) })
-		if !slices.Contains(args, with) && len(args) > 0 && with != "" {
-			args = slices.Insert(args, 1, with)
-		}
-		if plain(args) && with == "ssl" && len(s.own("listen")) > 1 {
+		args := slices.Clone(l.Args)
+		if len(args) == 0 || plain(args) && len(s.own("listen")) > 1 {
 			continue
+		}
+		if !slices.Contains(args, with) {
+			args = slices.Insert(args, 1+slices.Index(args[1:], "ssl")+1, with)
 		}
 		out = append(out, "listen "+strings.Join(args, " ")+";")
 	}
@@ -70,9 +81,6 @@ func (w *ward) http2(s *server) {
 		return
 	}
 	lines := s.listen("http2")
-	for i := range lines {
-		lines[i] = strings.Replace(lines[i], " http2 ssl", " ssl http2", 1)
-	}
 	if w.Version.before(http2Alone) {
 		w.report(d.Place, plan.HTTP2Form, `NGINX before 1.25.1 does not know "http2" and refuses to start. Remove this line, and say so in listen.`, lines...)
 		return
@@ -85,16 +93,15 @@ const verifyOn = "ssl_verify_client on;"
 func (w *ward) verify() {
 	asking := w.asking()
 	for _, s := range w.servers {
-		ca := s.own("ssl_client_certificate")
-		if s.tls && !s.asks() && len(ca) > 0 {
-			at, code, what := ca[0].Place, plan.VerifyMissing, "The CA of the clients is here, but without ssl_verify_client no client is asked for a certificate."
-			if s.verify != nil {
-				at, code, what = s.verify.Place, plan.VerifyOff, "No client is asked for a certificate, so everybody comes in."
-			}
-			w.report(at, code, what, verifyOn)
+		switch own := s.own("ssl_client_certificate"); {
+		case !s.tls || s.asks():
+		case s.verify != nil && s.nearest("ssl_client_certificate") != nil:
+			w.report(s.verify.Place, plan.VerifyOff, "No client is asked for a certificate, so everybody comes in.", verifyOn)
+		case len(own) > 0:
+			w.report(own[0].Place, plan.VerifyMissing, "The CA of the clients is here, but without ssl_verify_client no client is asked for a certificate.", verifyOn)
 		}
 	}
-	if len(asking) == 0 {
+	if len(asking) == 0 && !w.has(plan.VerifyOff) && !w.has(plan.VerifyMissing) {
 		w.nobodyAsks()
 	}
 	for _, s := range asking {
@@ -108,7 +115,7 @@ func (w *ward) verify() {
 // nobodyAsks reports the servers with TLS, when none of them asks for certificates.
 func (w *ward) nobodyAsks() {
 	for _, s := range w.servers {
-		if !s.tls || s.redirects() || len(s.own("ssl_client_certificate")) > 0 {
+		if !s.tls || s.redirects() {
 			continue
 		}
 		at := s.at
@@ -125,14 +132,12 @@ func (s *server) redirects() bool { return len(s.own("return")) > 0 }
 // optional judges a server that lets clients without a certificate past the handshake:
 // something after it must refuse them.
 func (w *ward) optional(s *server) {
-	result := "NONE"
-	if s.mode == "optional_no_ca" {
-		result = "FAILED:unable to verify the first certificate"
-	}
+	before := w.newFlow(s.mode == "optional_no_ca")
+	goesOn := before.run(s.list, true, true)
 	closed, open := 0, 0
 	for _, l := range s.serving() {
-		f := &flow{w: w, vars: map[string]value{}, result: result}
-		if f.run(s.list, true, true) && l != s.scope {
+		f := before.clone()
+		if goesOn && l != s.scope {
 			f.run(l.list, false, true)
 		}
 		switch {
@@ -161,32 +166,30 @@ func (w *ward) has(code plan.Code) bool {
 
 // defeated reports what was meant as a check and refuses nobody.
 func (w *ward) defeated(f *flow, l *scope, s *server) {
-	for _, d := range f.checked {
-		if ends(d.Block) {
-			w.report(d.Place, plan.CheckDefeated, "This condition is not true for a client without a good certificate, so it is not refused. $ssl_client_verify is SUCCESS, NONE, or FAILED: and a reason.",
-				"if ($ssl_client_verify != SUCCESS) { return 403; }")
-			return
-		}
+	about := func(d *nginxconf.Directive) bool { return w.onVerify(strings.Join(d.Args, " ")) }
+	if slices.ContainsFunc(f.checked, func(d *nginxconf.Directive) bool { return ends(d.Block) && about(d) }) {
+		at := f.checked[slices.IndexFunc(f.checked, about)]
+		w.report(at.Place, plan.CheckDefeated, "This condition refuses no client that has no good certificate. $ssl_client_verify is SUCCESS, NONE, or FAILED: and a reason.",
+			"if ($ssl_client_verify != SUCCESS) { return 403; }")
+		return
 	}
 	if l.up == nil || l.up.Directive == nil || l.up.Name != "location" {
 		return
 	}
 	for _, d := range l.up.list {
-		if d.Name == "if" && ends(d.Block) && certificate(strings.Join(d.Args, " ")) {
+		if d.Name == "if" && ends(d.Block) && w.onCert(strings.Join(d.Args, " ")) {
 			w.report(l.Place, plan.CheckDefeated, fmt.Sprintf("The check of the certificate in line %d does not hold here: a location inherits no if. Write it here too, or in the server.", d.Line),
 				"if "+strings.Join(d.Args, " ")+" { return 403; }")
 		}
 	}
 }
 
-func certificate(text string) bool { return strings.Contains(text, "$ssl_client_") }
-
 // serving are the locations that hand requests to an application; in a server without an
 // application, all that answer with files.
 func (s *server) serving() (out []*scope) {
 	var files []*scope
 	for _, l := range s.locations() {
-		if strings.HasPrefix(l.Arg(len(l.Args)-1), "/.well-known/") {
+		if strings.HasPrefix(l.pathOf(), "/.well-known/") {
 			continue
 		}
 		if _, pass := l.pass(); pass != nil {
@@ -215,8 +218,6 @@ func internal(l *scope) bool {
 
 // elsewhere reports whether something that is not an if may look at the certificate.
 func (w *ward) elsewhere(l *scope, mode string) bool {
-	verified := w.dependent(func(name string) bool { return name == "ssl_client_verify" })
-	some := w.dependent(func(name string) bool { return strings.HasPrefix(name, "ssl_client_") })
 	for s := l; s != nil; s = s.up {
 		for _, d := range s.list {
 			if strings.HasPrefix(d.Name, "access_by_lua") || strings.HasPrefix(d.Name, "rewrite_by_lua") || d.Name == "js_access" {
@@ -227,7 +228,7 @@ func (w *ward) elsewhere(l *scope, mode string) bool {
 	if d := l.nearest("auth_request"); d != nil && d.Arg(0) != "off" {
 		return true
 	}
-	if d := l.nearest("auth_basic"); d != nil && some(d.Arg(0)) {
+	if d := l.nearest("auth_basic"); d != nil && w.onCert(d.Arg(0)) {
 		return true
 	}
 	if mode != "optional" {
@@ -235,7 +236,7 @@ func (w *ward) elsewhere(l *scope, mode string) bool {
 	}
 	for _, name := range []string{"proxy_set_header", "grpc_set_header", "fastcgi_param", "uwsgi_param", "scgi_param"} {
 		for _, d := range l.nearestAll(name) {
-			if verified(d.Arg(1)) { // the application decides
+			if w.onVerify(d.Arg(1)) { // the application decides
 				return true
 			}
 		}
@@ -257,7 +258,7 @@ func (w *ward) bypass(s *server, asking []*server) {
 		}
 		for _, l := range o.locations() {
 			_, pass := l.pass()
-			if pass == nil || l.Arg(len(l.Args)-1) != "/" || !targets[target(pass)] || len(l.own("return")) > 0 {
+			if pass == nil || l.pathOf() != "/" || !targets[target(pass)] || len(l.own("return")) > 0 {
 				continue
 			}
 			w.report(pass.Place, plan.OpenServer, fmt.Sprintf("%s is behind client certificates in another server (line %d), and open here. Send people there instead.", target(pass), s.at.Line),

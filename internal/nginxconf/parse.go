@@ -26,9 +26,9 @@ type Directive struct {
 	Lua   string       // the program of a *_by_lua_block
 }
 
-// Arg is the i-th argument, from 0, or "".
+// Arg is the i-th argument, from 0, or "" where there is none.
 func (d *Directive) Arg(i int) string {
-	if i < len(d.Args) {
+	if i >= 0 && i < len(d.Args) {
 		return d.Args[i]
 	}
 	return ""
