@@ -50,7 +50,7 @@ cannot be read.`,
 			return a.doctor(cmd.Context(), args[0], prefix, version)
 		},
 	}
-	cmd.Flags().StringVar(&prefix, "prefix", "/etc/nginx", "directory of nginx.conf, where relative paths in SITE `DIR` begin")
+	cmd.Flags().StringVar(&prefix, "prefix", "/etc/nginx", "`DIR` of nginx.conf, where the relative paths in SITE begin")
 	cmd.Flags().StringVar(&version, "nginx-version", "", "`VERSION` of NGINX, as in 1.26; without it, lines that only some versions take are reported")
 	return cmd
 }
