@@ -29,8 +29,9 @@ func (a *app) doctorCmd() *cobra.Command {
 		Long: `Reads an NGINX site that was made by hand, with what it includes and the CA and
 CRL files that it names, and says line by line what is wrong with its client
 certificates, and what to write. SITE is a file of the http block, a whole
-nginx.conf, or the lines of one server. NGINX is not run and nothing is changed;
-nginx -t says whether NGINX starts, and not whether it lets the right people in.
+nginx.conf, or the lines of one server. What nginx.conf sets is seen only where
+it is the SITE. NGINX is not run and nothing is changed: nginx -t says whether
+NGINX starts, and not whether it lets the right people in.
 
 Exits with 0 if nothing is wrong, with 2 if something is, and with 1 if SITE
 cannot be read.`,

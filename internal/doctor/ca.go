@@ -167,13 +167,18 @@ func (w *ward) listed(s *server) bool {
 	var visit func([]*nginxconf.Directive) bool
 	visit = func(list []*nginxconf.Directive) bool {
 		for _, d := range list {
-			if d.Name == "if" && ends(d.Block) && w.onIdentity(strings.Join(d.Args, " ")) || strings.Contains(d.Name, "access_by_lua") || visit(d.Block) {
+			if d.Name == "if" && ends(d.Block) && w.onIdentity(strings.Join(d.Args, " ")) || identifying(d) || visit(d.Block) {
 				return true
 			}
 		}
 		return false
 	}
 	return visit(s.list)
+}
+
+// identifying reports whether a program looks up one of the variables of [identity].
+func identifying(d *nginxconf.Directive) bool {
+	return program(d, "ssl_client_serial") || program(d, "ssl_client_fingerprint") || program(d, "ssl_client_s_dn")
 }
 
 func (w *ward) revocation() {
@@ -183,7 +188,7 @@ func (w *ward) revocation() {
 			w.crl(s, d)
 			continue
 		}
-		if o := s.nearest("ssl_ocsp"); o != nil && o.Arg(0) != "off" {
+		if o := s.nearest("ssl_ocsp"); o != nil && !o.Is("off") {
 			continue
 		}
 		if d != nil && d.Arg(0) != "" || w.listed(s) {

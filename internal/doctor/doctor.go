@@ -4,8 +4,9 @@
 //
 // The source of the rules is NGINX's own code and documentation
 // (ngx_http_ssl_module, ngx_http_rewrite_module, ngx_http_proxy_module), tried on NGINX.
-// A rule says something only where the site certainly is wrong: what a site leaves to
-// files that are not known here is taken to be right.
+// A rule speaks where the directives that are given are wrong, or lack what must stand
+// somewhere. What cannot be seen in them, a program or an application that looks at the
+// certificate, is taken to be right.
 package doctor
 
 import (

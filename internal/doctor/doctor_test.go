@@ -207,6 +207,9 @@ var mistakes = []mistake{
 	{name: "a password or nothing", find: `auth_basic [^;]+;`, replace: "", code: plan.VerifyUnchecked, line: "ssl_verify_client", only: "kibana"},
 	{name: "plain HTTP beside it", find: `return 301 https://\$server_name\$request_uri;`, replace: "location / { proxy_pass http://backend; }", code: plan.OpenServer, only: "mattermost"},
 	{name: "no semicolon", find: `(ssl_verify_client on);(\s+ssl_)`, replace: "$1$2", code: plan.SiteSyntax},
+	{name: "an error page that lets in", find: `location @nocert \{[^}]+\}`, replace: "location @nocert { proxy_pass http://rocket; proxy_set_header X-SSL-Client-Verify \"\"; }", code: plan.CheckDefeated, line: "error_page 495", only: "rocket-chat"},
+	{name: "Lua that looks elsewhere", find: `(?s)access_by_lua_block \{.*\n        \}`, replace: "access_by_lua_block { ngx.header.x = '}' } set $$x $$ssl_client_serial; if ($$x = 01) { return 403; }", code: plan.VerifyUnchecked, line: "ssl_verify_client", only: "openresty"},
+	{name: "capitals", find: `ssl_verify_client on;`, replace: "ssl_verify_client OFF;", code: plan.VerifyOff, only: "minio"},
 	{name: "no TLS", find: ` ssl;`, replace: ";", code: plan.NoTLS, line: "server {", only: "prometheus portainer kibana"},
 }
 
@@ -248,6 +251,29 @@ func TestOneMistakeEach(t *testing.T) {
 		made += n
 	}
 	t.Logf("%d sites with one mistake each", made)
+}
+
+// TestTakenForRight has what other people's sites do beside a mistake that it makes good.
+func TestTakenForRight(t *testing.T) {
+	sites := readSites(t, "testdata/sites/*.conf")
+	for _, c := range []struct{ site, old, new string }{
+		{"keycloak", "server_name sso.example.com;", "$0 location /a { proxy_pass_request_headers off; proxy_pass http://b; }"},
+		{"keycloak", "server_name sso.example.com;", "$0 more_clear_input_headers 'SSL-Client-*'; location /a { proxy_pass http://b; }"},
+		{"mattermost", "ssl_verify_client on;", "ssl_verify_client ON;"},
+		{"redmine", "if ($ssl_client_verify != SUCCESS) { return 403; }", "access_by_lua_file check.lua;"},
+		{"redmine", "if ($ssl_client_verify != SUCCESS) { return 403; }", "auth_request /sso;"},
+		{"redmine", "if ($ssl_client_verify != SUCCESS) { return 403; }", "if ($ssl_client_s_dn !~ O=Example) { return 403; }"},
+		{"redmine", "if ($ssl_client_verify != SUCCESS) { return 403; }", "set $c \"${ssl_client_verify}x\"; if ($c != SUCCESSx) { return 403; }"},
+		{"redmine", "if ($ssl_client_verify != SUCCESS) { return 403; }", "if ($ssl_client_verify = SUCCESS) { set $ok 1; } if ($ok = '') { return 403; }"},
+	} {
+		text := strings.Replace(sites[c.site], c.old, strings.ReplaceAll(c.new, "$0", c.old), 1)
+		if text == sites[c.site] {
+			t.Errorf("%s has no %s", c.site, c.old)
+		}
+		if found := examine(text, "", File{}, File{}); len(found) > 0 {
+			t.Errorf("%s with %s: %s", c.site, c.new, listed(found))
+		}
+	}
 }
 
 func TestFiles(t *testing.T) {

@@ -19,7 +19,7 @@ const longestSession = 3600 // seconds
 func (w *ward) sessions() {
 	off := []string{"ssl_session_cache off;", "ssl_session_tickets off;"}
 	for _, s := range w.asking() {
-		if d := s.nearest("ssl_early_data"); d != nil && d.Arg(0) == "on" {
+		if d := s.nearest("ssl_early_data"); d != nil && d.Is("on") {
 			w.report(d.Place, plan.EarlyData, "Early data can be sent again by whoever has seen it, and comes in by an old session, before a certificate is asked for.", "ssl_early_data off;")
 		}
 		lives := "5m"
@@ -34,7 +34,7 @@ func (w *ward) sessions() {
 		}
 		if d := s.nearest("ssl_session_ticket_key"); d != nil && !harmless {
 			w.report(d.Place, plan.SessionResumption, what+" Remove this line.", off...)
-		} else if d := s.nearest("ssl_session_tickets"); d != nil && d.Arg(0) == "on" && !harmless {
+		} else if d := s.nearest("ssl_session_tickets"); d != nil && d.Is("on") && !harmless {
 			w.report(d.Place, plan.SessionResumption, "A session that is resumed with a ticket is not verified again: whose certificate has expired stays in, and who is revoked, too, where the keys of tickets outlive a reload.", off...)
 		}
 	}
@@ -53,10 +53,7 @@ func seconds(s string) (total int) {
 }
 
 // header is an identity header as some location sets it.
-type header struct {
-	name, value string
-	line        int
-}
+type header struct{ name, value string }
 
 func (w *ward) headers() {
 	for _, s := range w.asking() {
@@ -65,11 +62,14 @@ func (w *ward) headers() {
 			if strings.HasPrefix(l.pathOf(), "/.well-known/") {
 				continue
 			}
+			if d := l.nearest("proxy_pass_request_headers"); d != nil && d.Is("off") {
+				continue
+			}
 			if in, pass := l.pass(); pass != nil && passes[pass.Name] != "" {
 				w.location(l, in, passes[pass.Name], identities)
 			}
 		}
-		if d := s.nearest("underscores_in_headers"); d != nil && d.Arg(0) == "on" && len(identities) > 0 {
+		if d := s.nearest("underscores_in_headers"); d != nil && d.Is("on") && len(identities) > 0 {
 			name := strings.ReplaceAll(identities[0].name, "-", "_")
 			w.report(d.Place, plan.Underscores, "A client can send "+name+", which many applications take for "+identities[0].name+".", "underscores_in_headers off;")
 		}
@@ -89,7 +89,7 @@ func (w *ward) identities(s *server) (out []header) {
 		}
 		w.value(d)
 		if !slices.ContainsFunc(out, func(h header) bool { return strings.EqualFold(h.name, name) }) {
-			out = append(out, header{name, w.better(d), d.Line})
+			out = append(out, header{name, w.better(d)})
 		}
 	}
 	scopes := []*scope{}
@@ -152,9 +152,12 @@ func setHeader(directive, name, value string) string {
 func (w *ward) location(l, in *scope, directive string, identities []header) {
 	set := in.nearestAll(directive)
 	var missing, lines []string
-	dropped := 0
+	var dropped *nginxconf.Directive
 	for _, h := range identities {
 		if slices.ContainsFunc(set, func(d *nginxconf.Directive) bool { return strings.EqualFold(d.Arg(0), h.name) }) {
+			continue
+		}
+		if cleared(in, h.name) {
 			continue
 		}
 		missing = append(missing, h.name)
@@ -162,7 +165,7 @@ func (w *ward) location(l, in *scope, directive string, identities []header) {
 		for up := l.up; up != nil; up = up.up {
 			for _, d := range up.own(directive) {
 				if strings.EqualFold(d.Arg(0), h.name) {
-					dropped = d.Line
+					dropped = d
 				}
 			}
 		}
@@ -171,9 +174,25 @@ func (w *ward) location(l, in *scope, directive string, identities []header) {
 		return
 	}
 	names := strings.Join(missing, " and ")
-	if dropped > 0 {
-		w.report(l.Place, plan.HeaderMissing, fmt.Sprintf("Here a client can send its own %s: this location has a %s, so it inherits none from outside, not that of line %d either.", names, directive, dropped), lines...)
+	if dropped != nil {
+		w.report(l.Place, plan.HeaderMissing, fmt.Sprintf("Here a client can send its own %s: this location has a %s, so it inherits none from outside, not that of %s either.", names, directive, from(l.Place, dropped.Place)), lines...)
 		return
 	}
 	w.report(l.Place, plan.HeaderMissing, fmt.Sprintf("Here a client can send its own %s, and the application believes it. Set it here too, or to \"\".", names), lines...)
+}
+
+// cleared reports whether more_clear_input_headers, of a module that many builds have,
+// removes a header of the client's. A name may end in "*".
+func cleared(in *scope, name string) bool {
+	for ; in != nil; in = in.up {
+		for _, d := range in.own("more_clear_input_headers") {
+			for _, pattern := range strings.Fields(strings.Join(d.Args, " ")) {
+				start, open := strings.CutSuffix(pattern, "*")
+				if strings.EqualFold(pattern, name) || open && len(name) >= len(start) && strings.EqualFold(name[:len(start)], start) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }

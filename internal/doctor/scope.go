@@ -88,10 +88,10 @@ func (w *ward) add(in *scope, at nginxconf.Place) {
 	s := &server{scope: in, at: at, mode: "off"}
 	s.tls = s.listensWith("ssl") || s.listensWith("quic")
 	if d := in.nearest("ssl"); d != nil {
-		s.tls = s.tls || d.Arg(0) == "on"
+		s.tls = s.tls || d.Is("on")
 	}
 	if s.verify = in.nearest("ssl_verify_client"); s.verify != nil {
-		s.mode = s.verify.Arg(0)
+		s.mode = strings.ToLower(s.verify.Arg(0))
 	}
 	w.servers = append(w.servers, s)
 }

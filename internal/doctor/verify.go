@@ -21,7 +21,7 @@ func (w *ward) tls() {
 		for _, d := range s.nearestAll("ssl") {
 			const gone = `NGINX 1.25.1 and newer do not know "ssl" and refuse to start. Remove this line`
 			switch {
-			case d.Arg(0) != "on":
+			case !d.Is("on"):
 			case s.listensWith("ssl"):
 				w.report(d.Place, plan.SSLOn, gone+`; "listen ... ssl" says the same.`)
 			default:
@@ -30,7 +30,7 @@ func (w *ward) tls() {
 		}
 		w.http2(s)
 		if d := s.nearest("ssl_protocols"); d != nil && s.tls {
-			if old := slices.DeleteFunc(slices.Clone(d.Args), func(p string) bool { return p == "TLSv1.2" || p == "TLSv1.3" }); len(old) > 0 {
+			if old := slices.DeleteFunc(slices.Clone(d.Args), func(p string) bool { return strings.EqualFold(p, "TLSv1.2") || strings.EqualFold(p, "TLSv1.3") }); len(old) > 0 {
 				w.report(d.Place, plan.OldProtocol, strings.Join(old, " and ")+" can be broken; every browser of the last ten years speaks TLS 1.2.", "ssl_protocols TLSv1.2 TLSv1.3;")
 			}
 		}
@@ -77,7 +77,7 @@ func (w *ward) http2(s *server) {
 		}
 	}
 	d := s.nearest("http2")
-	if d == nil || d.Arg(0) != "on" || w.Version.since(http2Alone) {
+	if d == nil || !d.Is("on") || w.Version.since(http2Alone) {
 		return
 	}
 	lines := s.listen("http2")
@@ -108,6 +108,7 @@ func (w *ward) verify() {
 		if s.mode != "on" {
 			w.optional(s)
 		}
+		w.errorPages(s)
 		w.bypass(s, asking)
 	}
 }
@@ -143,12 +144,12 @@ func (w *ward) optional(s *server) {
 		switch {
 		case f.refused && f.skipped:
 			closed++
-			w.report(f.skip.Place, plan.CheckSkipped, fmt.Sprintf("A request that this line rewrites leaves before the check of the certificate in line %d. Write the check above it, or in the server.", f.checked[len(f.checked)-1].Line))
+			w.report(f.skip.Place, plan.CheckSkipped, fmt.Sprintf("A request that this line rewrites leaves before the check of the certificate in %s. Write the check above it, or in the server.", from(f.skip.Place, f.checked[len(f.checked)-1].Place)))
 		case f.refused, w.elsewhere(l, s.mode):
 			closed++
 		default:
 			open++
-			w.defeated(f, l, s)
+			w.defeated(f, l)
 		}
 	}
 	switch {
@@ -165,7 +166,7 @@ func (w *ward) has(code plan.Code) bool {
 }
 
 // defeated reports what was meant as a check and refuses nobody.
-func (w *ward) defeated(f *flow, l *scope, s *server) {
+func (w *ward) defeated(f *flow, l *scope) {
 	about := func(d *nginxconf.Directive) bool { return w.onVerify(strings.Join(d.Args, " ")) }
 	if slices.ContainsFunc(f.checked, func(d *nginxconf.Directive) bool { return ends(d.Block) && about(d) }) {
 		at := f.checked[slices.IndexFunc(f.checked, about)]
@@ -178,7 +179,7 @@ func (w *ward) defeated(f *flow, l *scope, s *server) {
 	}
 	for _, d := range l.up.list {
 		if d.Name == "if" && ends(d.Block) && w.onCert(strings.Join(d.Args, " ")) {
-			w.report(l.Place, plan.CheckDefeated, fmt.Sprintf("The check of the certificate in line %d does not hold here: a location inherits no if. Write it here too, or in the server.", d.Line),
+			w.report(l.Place, plan.CheckDefeated, fmt.Sprintf("The check of the certificate in %s does not hold here: a location inherits no if. Write it here too, or in the server.", from(l.Place, d.Place)),
 				"if "+strings.Join(d.Args, " ")+" { return 403; }")
 		}
 	}
@@ -220,12 +221,12 @@ func internal(l *scope) bool {
 func (w *ward) elsewhere(l *scope, mode string) bool {
 	for s := l; s != nil; s = s.up {
 		for _, d := range s.list {
-			if strings.HasPrefix(d.Name, "access_by_lua") || strings.HasPrefix(d.Name, "rewrite_by_lua") || d.Name == "js_access" {
+			if program(d, "ssl_client_") {
 				return true
 			}
 		}
 	}
-	if d := l.nearest("auth_request"); d != nil && d.Arg(0) != "off" {
+	if d := l.nearest("auth_request"); d != nil && !d.Is("off") {
 		return true
 	}
 	if d := l.nearest("auth_basic"); d != nil && w.onCert(d.Arg(0)) {
@@ -242,6 +243,47 @@ func (w *ward) elsewhere(l *scope, mode string) bool {
 		}
 	}
 	return false
+}
+
+// program reports whether a directive is a program that may refuse a request by a
+// variable. What stands in a file is not known.
+func program(d *nginxconf.Directive, variable string) bool {
+	if d.Opens {
+		return (d.Name == "access_by_lua_block" || d.Name == "rewrite_by_lua_block") && strings.Contains(d.Lua, variable)
+	}
+	return strings.HasPrefix(d.Name, "access_by_lua") || strings.HasPrefix(d.Name, "rewrite_by_lua") || d.Name == "js_access"
+}
+
+// errorPages reports an error_page for clients without a good certificate that hands
+// them to the application.
+func (w *ward) errorPages(s *server) {
+	targets, named := map[string]bool{}, map[string]*nginxconf.Directive{}
+	for _, l := range s.locations() {
+		if _, pass := l.pass(); pass == nil {
+			continue
+		} else if name := l.Arg(0); strings.HasPrefix(name, "@") {
+			named[name] = pass
+		} else {
+			targets[target(pass)] = true
+		}
+	}
+	for _, d := range s.nearestAll("error_page") {
+		if !slices.Contains(d.Args, "495") && !slices.Contains(d.Args, "496") {
+			continue
+		}
+		if pass := named[d.Arg(len(d.Args)-1)]; pass != nil && targets[target(pass)] {
+			w.report(d.Place, plan.CheckDefeated, fmt.Sprintf("A client without a good certificate is refused with 495 or 496, and this line hands it to %s all the same (%s). Answer it there.", target(pass), from(d.Place, pass.Place)),
+				"return 403;")
+		}
+	}
+}
+
+// from names a place as seen from another one: by its line alone in the same file.
+func from(here, there nginxconf.Place) string {
+	if here.File == there.File {
+		return fmt.Sprintf("line %d", there.Line)
+	}
+	return fmt.Sprintf("%s:%d", there.File, there.Line)
 }
 
 // bypass reports other servers that lead to the application of s from "/".
@@ -261,7 +303,7 @@ func (w *ward) bypass(s *server, asking []*server) {
 			if pass == nil || l.pathOf() != "/" || !targets[target(pass)] || len(l.own("return")) > 0 {
 				continue
 			}
-			w.report(pass.Place, plan.OpenServer, fmt.Sprintf("%s is behind client certificates in another server (line %d), and open here. Send people there instead.", target(pass), s.at.Line),
+			w.report(pass.Place, plan.OpenServer, fmt.Sprintf("%s is behind client certificates in another server (%s), and open here. Send people there instead.", target(pass), from(pass.Place, s.at)),
 				"return 301 https://$host$request_uri;")
 		}
 	}

@@ -34,6 +34,10 @@ func (d *Directive) Arg(i int) string {
 	return ""
 }
 
+// Is reports whether the first argument is a word of NGINX's, in which case does not
+// count (ngx_conf_set_flag_slot, ngx_conf_set_enum_slot).
+func (d *Directive) Is(word string) bool { return strings.EqualFold(d.Arg(0), word) }
+
 // Error is a place that cannot be read, and why, without the place.
 type Error struct {
 	Place
