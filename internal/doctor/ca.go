@@ -194,7 +194,7 @@ func (w *ward) revocation() {
 		if d != nil && d.Arg(0) != "" || w.listed(s) {
 			continue
 		}
-		w.report(s.verify.Place, plan.NoRevocation, "A revoked certificate still gets in: there is neither ssl_crl nor a map by $ssl_client_serial. Name the CRL of the CA, and reload NGINX whenever it changes.",
+		w.report(s.verify.Place, plan.NoRevocation, "A revoked certificate still gets in: there is neither ssl_crl nor a map by $ssl_client_serial. Let the CA sign a CRL, even if it lists nobody yet, name it, and reload NGINX whenever it changes.",
 			"ssl_crl "+besideCA(s)+";")
 	}
 }

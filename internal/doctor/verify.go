@@ -156,7 +156,7 @@ func (w *ward) optional(s *server) {
 	case s.mode == "optional_no_ca" && open > 0:
 		w.report(s.verify.Place, plan.VerifyNoCA, "optional_no_ca lets a certificate of any issuer in, also one that somebody has made for themselves.", verifyOn)
 	case s.mode == "optional" && closed == 0 && !w.has(plan.CheckDefeated):
-		w.report(s.verify.Place, plan.VerifyUnchecked, "A client without a certificate comes in as well: nothing in this server refuses it. Write on, or check it before the locations.",
+		w.report(s.verify.Place, plan.VerifyUnchecked, "A client without a certificate comes in as well: nothing in this server refuses it. Either of these lines does.",
 			verifyOn, "if ($ssl_client_verify != SUCCESS) { return 403; }")
 	}
 }

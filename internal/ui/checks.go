@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"mtlsplan/internal/plan"
 )
@@ -15,13 +16,10 @@ func Checks(w io.Writer, st Style, file string, checks []plan.Check) {
 			continue
 		}
 		wrong++
-		lines := wrap(fmt.Sprintf("%s:%d: %s", Clean(c.File), c.Line, Clean(c.Message)), pageWidth-len(indent))
-		fmt.Fprintln(w, st.paint(bold, lines[0]))
-		for _, l := range lines[1:] {
-			fmt.Fprintln(w, indent+l)
-		}
+		place := fmt.Sprintf("%s:%d:", Clean(c.File), c.Line)
+		fmt.Fprintln(w, st.paint(bold, place)+" "+st.wrap(Clean(c.Message), utf8.RuneCountInString(place)+1, indent))
 		for _, l := range c.Write {
-			fmt.Fprintln(w, indent+indent+st.paint(green, Clean(l)))
+			fmt.Fprintln(w, indent+st.paint(green, Clean(l)))
 		}
 	}
 	if wrong == 0 {
