@@ -19,6 +19,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"mtlsplan/internal/nginxconf"
 	"mtlsplan/internal/plan"
@@ -251,6 +252,57 @@ func TestOneMistakeEach(t *testing.T) {
 		made += n
 	}
 	t.Logf("%d sites with one mistake each", made)
+}
+
+// replaced are the codes whose lines stand for the directive that is wrong; other lines
+// are put behind it, or into the location.
+var replaced = "ssl-on http2-form old-protocol verify-off verify-no-ca session-resumption early-data multiline-header dn-form underscores verify-depth ca-public"
+
+// obey does what a finding says.
+func obey(text string, f Finding) string {
+	at := 0
+	for range f.Line - 1 {
+		at += strings.IndexByte(text[at:], '\n') + 1
+	}
+	for range f.Column - 1 {
+		_, n := utf8.DecodeRuneInString(text[at:])
+		at += n
+	}
+	end := at + strings.IndexAny(text[at:], ";{") + 1
+	lines := "\n" + strings.Join(f.Write, "\n") + "\n"
+	if slices.Contains(strings.Fields(replaced), string(f.Code)) {
+		return text[:at] + lines + text[end:]
+	}
+	return text[:end] + lines + text[end:]
+}
+
+// TestDoJustThat does what is said to each mistake, after which nothing is wrong.
+func TestDoJustThat(t *testing.T) {
+	done := map[plan.Code]int{}
+	for name, text := range changedSites(t) {
+		found := examine(text, versionOf(text), File{}, File{})
+		if len(found) != 1 || len(found[0].Write) == 0 {
+			continue
+		}
+		f := found[0]
+		switch f.Code {
+		case plan.NoTLS, plan.OpenServer, plan.CheckDefeated: // more than one line
+			continue
+		case plan.VerifyUnchecked: // either of two
+			f.Write = f.Write[1:]
+		}
+		after := obey(text, f)
+		if rest := examine(after, versionOf(text), File{}, File{}); len(rest) > 0 {
+			t.Errorf("%s: after %s: %s\n%s", name, listed(found), listed(rest), strings.Join(f.Write, "\n"))
+		}
+		done[f.Code]++
+	}
+	t.Log(done)
+	for _, code := range strings.Fields("no-revocation verify-missing ca-unset header-missing verify-unchecked old-protocol verify-off verify-no-ca session-resumption early-data multiline-header dn-form underscores") {
+		if done[plan.Code(code)] == 0 {
+			t.Errorf("nobody has obeyed %s", code)
+		}
+	}
 }
 
 // TestTakenForRight has what other people's sites do beside a mistake that it makes good.

@@ -19,7 +19,7 @@ func Checks(w io.Writer, st Style, file string, checks []plan.Check) {
 		place := fmt.Sprintf("%s:%d:", Clean(c.File), c.Line)
 		fmt.Fprintln(w, st.paint(bold, place)+" "+st.wrap(Clean(c.Message), utf8.RuneCountInString(place)+1, indent))
 		for _, l := range c.Write {
-			fmt.Fprintln(w, indent+st.paint(green, Clean(l)))
+			fmt.Fprintln(w, indent+indent+st.paint(green, Clean(l)))
 		}
 	}
 	if wrong == 0 {
