@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,6 +19,7 @@ type value struct {
 // without a good certificate.
 type flow struct {
 	w      *ward
+	up     *flow            // in the server, before it came to its location
 	vars   map[string]value // variables that were set
 	forged bool             // they have a certificate that they made themselves, else none
 	mapped map[string]value // what maps give, until the next set
@@ -34,11 +34,12 @@ func (w *ward) newFlow(forged bool) *flow {
 	return &flow{w: w, vars: map[string]value{}, forged: forged, mapped: map[string]value{}}
 }
 
-// clone is the same request, before it comes to its location.
-func (f *flow) clone() *flow {
-	c := *f
-	c.vars, c.mapped, c.checked = maps.Clone(f.vars), map[string]value{}, slices.Clip(f.checked)
-	return &c
+// into is the same request in a location, where it may set variables of its own.
+func (f *flow) into() *flow {
+	in := f.w.newFlow(f.forged)
+	in.up = f
+	in.refused, in.checked, in.skip, in.skipped = f.refused, slices.Clip(f.checked), f.skip, f.skipped
+	return in
 }
 
 // run carries out a block of a server or location, and reports whether the request goes
@@ -160,6 +161,14 @@ func (f *flow) text(s string) value {
 func (f *flow) variable(name string) value {
 	if v, ok := f.vars[name]; ok {
 		return v
+	}
+	if f.up != nil {
+		if v, ok := f.up.vars[name]; ok {
+			return v
+		}
+		if len(f.vars) == 0 {
+			return f.up.variable(name)
+		}
 	}
 	switch {
 	case name == "ssl_client_verify" && f.forged:

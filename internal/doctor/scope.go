@@ -12,9 +12,23 @@ type scope struct {
 	*nginxconf.Directive // nil for the file
 	list                 []*nginxconf.Directive
 	up                   *scope
+	byName               map[string][]*nginxconf.Directive // list, once it was asked for
 }
 
-func (s *scope) inside(d *nginxconf.Directive) *scope { return &scope{d, d.Block, s} }
+func (s *scope) inside(d *nginxconf.Directive) *scope {
+	return &scope{Directive: d, list: d.Block, up: s}
+}
+
+// named are the directives and blocks of a name.
+func (s *scope) named(name string) []*nginxconf.Directive {
+	if s.byName == nil {
+		s.byName = map[string][]*nginxconf.Directive{}
+		for _, d := range s.list {
+			s.byName[d.Name] = append(s.byName[d.Name], d)
+		}
+	}
+	return s.byName[name]
+}
 
 // nearest is the directive that counts in a block: its own, else that of the block
 // around it; nil for none.
@@ -35,8 +49,8 @@ func (s *scope) nearestAll(name string) (out []*nginxconf.Directive) {
 }
 
 func (s *scope) own(name string) (out []*nginxconf.Directive) {
-	for _, d := range s.list {
-		if d.Name == name && !d.Opens {
+	for _, d := range s.named(name) {
+		if !d.Opens {
 			out = append(out, d)
 		}
 	}

@@ -137,7 +137,7 @@ func (w *ward) optional(s *server) {
 	goesOn := before.run(s.list, true, true)
 	closed, open := 0, 0
 	for _, l := range s.serving() {
-		f := before.clone()
+		f := before.into()
 		if goesOn && l != s.scope {
 			f.run(l.list, false, true)
 		}
@@ -220,8 +220,8 @@ func internal(l *scope) bool {
 // elsewhere reports whether something that is not an if may look at the certificate.
 func (w *ward) elsewhere(l *scope, mode string) bool {
 	for s := l; s != nil; s = s.up {
-		for _, d := range s.list {
-			if program(d, "ssl_client_") {
+		for _, name := range programs {
+			if slices.ContainsFunc(s.named(name), func(d *nginxconf.Directive) bool { return program(d, "ssl_client_") }) {
 				return true
 			}
 		}
@@ -245,13 +245,13 @@ func (w *ward) elsewhere(l *scope, mode string) bool {
 	return false
 }
 
-// program reports whether a directive is a program that may refuse a request by a
-// variable. What stands in a file is not known.
+// programs are directives that may refuse a request.
+var programs = []string{"access_by_lua_block", "access_by_lua_file", "access_by_lua", "rewrite_by_lua_block", "rewrite_by_lua_file", "rewrite_by_lua", "js_access"}
+
+// program reports whether a directive is one of [programs] that looks at a variable. What
+// stands in a file is not known.
 func program(d *nginxconf.Directive, variable string) bool {
-	if d.Opens {
-		return (d.Name == "access_by_lua_block" || d.Name == "rewrite_by_lua_block") && strings.Contains(d.Lua, variable)
-	}
-	return strings.HasPrefix(d.Name, "access_by_lua") || strings.HasPrefix(d.Name, "rewrite_by_lua") || d.Name == "js_access"
+	return slices.Contains(programs, d.Name) && (!d.Opens || strings.Contains(d.Lua, variable))
 }
 
 // errorPages reports an error_page for clients without a good certificate that hands
