@@ -341,10 +341,9 @@ func TestFiles(t *testing.T) {
 	}, good.cert, good.key.Public(), good.key))))
 	day, month := now.AddDate(0, 0, -1), now.AddDate(0, 0, 30)
 	text := func(parts ...[]byte) File { return File{Text: slices.Concat(parts...), Mode: 0o644} }
-	const ca, verify, crl = 4, 5, 6
 	for _, c := range []struct {
 		name    string
-		ca, crl File
+		ca, crl File   // named in lines 4 and 6
 		extra   string // in line 7
 		want    string
 	}{
