@@ -10,6 +10,7 @@ type application struct {
 	maxBody   string // client_max_body_size: the largest request body
 	maps      []requestMap
 	locations []location
+	headers   map[string]string // what it is told of who came, where the spec says nothing
 }
 
 // A location is where requests are passed on. [site.proxy] has what all
@@ -51,6 +52,7 @@ var applications = []application{
 		name:    "mattermost",
 		doc:     "its official sizes, timeouts and WebSocket location",
 		maxBody: "100M",
+		headers: guideHeaders,
 		locations: []location{
 			{
 				match:   []string{"~", `/api/v[0-9]+/(users/)?websocket$`},
@@ -147,10 +149,6 @@ func (s site) locations(c *conf) {
 // location has none of its own, so each has all: a client's own identity
 // headers would pass through one that lacks them.
 func (s site) proxy(c *conf, l location) {
-	cert, subject := "", ""
-	if s.IdentityHeaders {
-		cert, subject = "$ssl_client_escaped_cert", "$ssl_client_s_dn_legacy"
-	}
 	scheme := "http://"
 	if len(upstreamHosts(s.Settings)) > 0 {
 		scheme = overTLS
@@ -161,8 +159,7 @@ func (s site) proxy(c *conf, l location) {
 	c.set("proxy_set_header", "X-Real-IP", "$remote_addr")
 	c.set("proxy_set_header", "X-Forwarded-For", "$proxy_add_x_forwarded_for")
 	c.set("proxy_set_header", "X-Forwarded-Proto", "$scheme")
-	c.set("proxy_set_header", "X-SSL-Client-Cert", cert)
-	c.set("proxy_set_header", "X-SSL-Client-Cert-Subject-DN", subject)
+	s.identity(c)
 	for _, h := range l.headers {
 		c.set("proxy_set_header", h[0], s.ownVariable(h[1]))
 	}
