@@ -84,12 +84,49 @@ var applications = []application{
 		doc:     "one location that also upgrades WebSockets",
 		maxBody: "1M",
 		maps:    []requestMap{connection},
-		locations: []location{{
-			match:   []string{"/"},
-			headers: [][2]string{{"Upgrade", "$http_upgrade"}, {"Connection", "$ws"}},
-			tuning:  [][]string{{"proxy_read_timeout", "600s"}}, // ten minutes of silence end a WebSocket
-		}},
+		locations: []location{everywhere(
+			[]string{"proxy_read_timeout", "600s"}, // ten minutes of silence end a WebSocket
+		)},
 	},
+	{
+		// https://docs.gitea.com/administration/reverse-proxies: a push or a package
+		// needs a large body, and paths are passed on as they are, "%2F" too, which
+		// NGINX does where proxy_pass has no path.
+		name:      "gitea",
+		doc:       "the sizes of its documentation, for pushes and packages, and WebSockets",
+		maxBody:   "512M",
+		maps:      []requestMap{connection},
+		locations: []location{everywhere()},
+	},
+	{
+		// https://grafana.com/tutorials/run-grafana-behind-a-proxy: Grafana compares
+		// Host with the Origin of requests, and Live is a WebSocket that it keeps
+		// alive itself. The documentation has a location for it, with the same lines.
+		name:      "grafana",
+		doc:       "the WebSocket of Grafana Live",
+		maxBody:   "1M",
+		maps:      []requestMap{connection},
+		locations: []location{everywhere()},
+	},
+	{
+		// https://github.com/dani-garcia/vaultwarden/wiki/Proxy-examples: an
+		// attachment has up to 500 MB, and notifications come over a WebSocket on the
+		// same port. The address of a client is read from X-Real-IP.
+		name:      "vaultwarden",
+		doc:       "room for its attachments, and WebSockets for notifications",
+		maxBody:   "525M",
+		maps:      []requestMap{connection},
+		locations: []location{everywhere()},
+	},
+}
+
+// everywhere is one location for all requests, WebSockets among them.
+func everywhere(tuning ...[]string) location {
+	return location{
+		match:   []string{"/"},
+		headers: [][2]string{{"Upgrade", "$http_upgrade"}, {"Connection", "$ws"}},
+		tuning:  tuning,
+	}
 }
 
 func applicationNames() []string {

@@ -65,17 +65,15 @@ func namesUsers(s settings) bool {
 func headerDocs() string {
 	var docs []string
 	for _, a := range applications {
-		if len(a.headers) == 0 {
-			docs = append(docs, a.name+" is told nothing")
-			continue
-		}
 		var pairs []string
 		for _, name := range slices.Sorted(maps.Keys(a.headers)) {
 			pairs = append(pairs, a.headers[name]+" in "+name)
 		}
-		docs = append(docs, a.name+" is told "+strings.Join(pairs, " and "))
+		if len(pairs) > 0 {
+			docs = append(docs, a.name+" is told "+strings.Join(pairs, " and "))
+		}
 	}
-	return strings.Join(docs, ", ")
+	return strings.Join(docs, ", ") + ", and any other application nothing"
 }
 
 // identity sets the headers, and drops what a client sends in their place and in
