@@ -58,7 +58,7 @@ func newCarryOut(r *run, st stock, w Watcher, report *Report) *carryOut {
 // time limit leaves somebody without a new certificate, and nobody in who should be
 // out.
 func (c *carryOut) all() error {
-	var stages [policy.Give + 1][]*policy.Task
+	var stages [policy.Follow + 1][]*policy.Task
 	for _, t := range c.verdict.Tasks {
 		stages[t.Stage()] = append(stages[t.Stage()], t)
 	}
@@ -104,6 +104,11 @@ func (c *carryOut) all() error {
 	}
 	// After an interrupt, too: whoever has a new certificate is let in by it. A crash
 	// before it: the next plan finds the sites behind the ledger.
+	for _, t := range stages[policy.Follow] {
+		if err := c.do(t); err != nil {
+			return err
+		}
+	}
 	if err := c.publishAgain(stages[policy.Publish]); err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ func (s site) userMaps(c *conf) {
 		if f.role != "" && slices.Contains(words, f.word) {
 			c.gap()
 			s.mapping(c, s.variable("rec"), f.role, "", func() {
-				c.set(fmt.Sprintf("~^(?:[^|]*[|]){%d}([^|]*)", f.field), "$1")
+				c.set("~^"+strings.Repeat("[^|]*[|]", f.field)+"([^|]*)", "$1")
 			})
 		}
 	}
