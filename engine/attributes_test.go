@@ -92,6 +92,13 @@ var mutations = []mutation{
 	{block: "user", attribute: "csr", after: `"ann.csr"`, steps: []string{"user.ann rekey key csr crt p12 pass: key-changed(csr) encoding-changed(p12) upstream(csr)"}},
 	{block: "user", attribute: "revoked", after: `"keyCompromise"`, steps: []string{
 		"user.ann retire key csr crt p12 pass: revoked(serial)", "crl.m reissue crl: revoked", "nginx.m rebuild site: upstream"}},
+	{block: "user", attribute: "groups", after: `["a"]`},
+	{block: "user", attribute: "groups", after: `["a"]`, with: map[string][]string{"nginx": {`headers = { "X-Groups" = "groups" }`}}, steps: []string{
+		"nginx.m rebuild site: settings-changed"}},
+	{block: "defaults", attribute: "groups", before: `["b"]`, after: `["a"]`, with: map[string][]string{"nginx": {`allow_groups = ["a"]`}}, steps: []string{
+		"nginx.m rebuild site: settings-changed"}},
+	{block: "user", attribute: "email", before: `"ann@example.com"`, after: `"ann@example.org"`, with: map[string][]string{"nginx": {`headers = { "X-Email" = "email" }`}}, steps: []string{
+		"nginx.m rebuild site: settings-changed", "user.ann rekey key csr crt p12: subject-changed(subject.email) san-changed(email)"}},
 	{block: "user", attribute: "overlap", after: `"9d"`, history: []int{0, 340}, day: 350, steps: []string{
 		"user.ann revoke : overlap-over(overlap)", "crl.m reissue crl: revoked", "nginx.m rebuild site: upstream"}},
 
@@ -122,6 +129,9 @@ var mutations = []mutation{
 	site("cors_preflight", "", "true"),
 	site("revocation", "", `"both"`),
 	site("identity_headers", "", "false"),
+	site("headers", "", `{ "X-Email" = "email" }`),
+	site("headers", `{ "X-Email" = "email" }`, `{}`),
+	site("allow_groups", `["a"]`, `["a", "b"]`),
 	site("session_resumption", "", "true"),
 	site("client_ca", "", `"/etc/nginx/ca.crt"`),
 	site("crl", "", `"/etc/nginx/ca.crl"`, `revocation = "crl"`),

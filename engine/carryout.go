@@ -31,6 +31,7 @@ type carryOut struct {
 
 	trusted []*x509.Certificate // the current CA first
 	crl     facts.CRL           // what stays of the CRLs in place
+	since   time.Time           // [policy.Since] of the CRLs in place
 
 	commits  sync.Mutex // one batch at a time
 	owed     []ledger.Request
@@ -44,7 +45,7 @@ type carryOut struct {
 
 func newCarryOut(r *run, st stock, w Watcher, report *Report) *carryOut {
 	c := &carryOut{run: r, stock: st, watch: w, report: report,
-		trusted: st.verdict.Trust.Certificates(), crl: st.have.CRL,
+		trusted: st.verdict.Trust.Certificates(), crl: st.have.CRL, since: policy.Since(st.have.CRL),
 		writer: ledger.NewWriter(st.ledger), keys: map[string]*authority.KeyFile{}, recorded: map[*policy.Task]bool{}}
 	// In memory; the first batch makes it durable.
 	c.writer.Record(st.verdict.Found...)
@@ -57,7 +58,7 @@ func newCarryOut(r *run, st stock, w Watcher, report *Report) *carryOut {
 // time limit leaves somebody without a new certificate, and nobody in who should be
 // out.
 func (c *carryOut) all() error {
-	var stages [policy.Give + 1][]*policy.Task
+	var stages [policy.Follow + 1][]*policy.Task
 	for _, t := range c.verdict.Tasks {
 		stages[t.Stage()] = append(stages[t.Stage()], t)
 	}
@@ -97,10 +98,21 @@ func (c *carryOut) all() error {
 	}
 	// A crash between two batches: the users before it are done, and the next
 	// plan has those behind it.
-	if err := c.batches(stages[policy.Give], batchSize); err != nil {
+	given := c.batches(stages[policy.Give], batchSize)
+	if given != nil && c.ctx.Err() == nil {
+		return given
+	}
+	// After an interrupt, too: whoever has a new certificate is let in by it. A crash
+	// before it: the next plan finds the sites behind the ledger.
+	for _, t := range stages[policy.Follow] {
+		if err := c.do(t); err != nil {
+			return err
+		}
+	}
+	if err := c.publishAgain(stages[policy.Publish]); err != nil {
 		return err
 	}
-	return c.ctx.Err()
+	return cmp.Or(given, c.ctx.Err())
 }
 
 // revoke takes from users what they lose, before anything is made for anybody. One
@@ -260,9 +272,14 @@ func (c *carryOut) commit(done []*result) error {
 	if len(ok) == 0 {
 		return nil
 	}
-	steps := make([]plan.Step, len(ok))
-	for i, r := range ok {
-		steps[i] = r.task.Step
+	var steps []plan.Step
+	for _, r := range ok {
+		if !r.again {
+			steps = append(steps, r.task.Step)
+		}
+	}
+	if len(steps) == 0 {
+		return nil
 	}
 	c.report.Done = append(c.report.Done, steps...)
 	c.watch.Done(steps)

@@ -33,7 +33,8 @@ func RenderSite(ctx context.Context, cfg *config.Config, opt Options, site confi
 	}
 	trust := st.verdict.Trust
 	barred := trust.Barred(st.verdict.Ledger, st.have.CRL, opt.Now, false)
-	return policy.RenderSite(cfg, site, policy.Refused(st.have.CRL, barred), trust.Certificates()), nil
+	return policy.RenderSite(cfg, site, policy.Public{
+		Ledger: st.verdict.Ledger, Trusted: trust.Certificates(), Revoked: policy.Refused(st.have.CRL, barred), Since: policy.Since(st.have.CRL)}), nil
 }
 
 // Inspect returns one owner in full: a user of the spec or of the CA database, or

@@ -40,7 +40,7 @@ func (c *carryOut) makeCRL(r *result) error {
 		r.changes = append(r.changes, ledger.PassNumber{Used: number})
 		number = new(big.Int).Add(number, big.NewInt(1))
 	}
-	r.then = func() { c.crl = kept }
+	r.then = func() { c.crl, c.since = kept, c.verdict.Since }
 	r.put(plan.KindCRL, facts.CAPath(c.cfg.CA.Name, plan.KindCRL), text, provesCRLs(signed))
 	return nil
 }

@@ -28,6 +28,7 @@ type result struct {
 	changes []ledger.Change
 	then    func() // what follows for the rest of the run, once all is proven
 	err     error  // the owner is left as it was
+	again   bool   // the step was done and reported before
 }
 
 type put struct {

@@ -46,11 +46,14 @@ user "wallboard" {
 }
 
 nginx "grafana" {
-  application     = "generic" # one location, WebSockets included
+  application     = "grafana" # WebSockets included
   server_name     = ["grafana.example.com"]
   upstream        = ["127.0.0.1:3000"]
   certificate     = "/etc/letsencrypt/live/grafana.example.com/fullchain.pem"
   certificate_key = "/etc/letsencrypt/live/grafana.example.com/privkey.pem"
+
+  # Grafana signs in whoever this header names: [auth.proxy] in grafana.ini.
+  headers = { "X-WEBAUTH-USER" = "name" }
 }
 
 nginx "wiki" {
@@ -59,7 +62,4 @@ nginx "wiki" {
   upstream        = ["10.0.0.11:8080", "10.0.0.12:8080"]
   certificate     = "/etc/letsencrypt/live/wiki.example.com/fullchain.pem"
   certificate_key = "/etc/letsencrypt/live/wiki.example.com/privkey.pem"
-
-  # The wiki need not know the client: no identity headers are sent.
-  identity_headers = false
 }

@@ -34,12 +34,25 @@ type Site struct {
 	CA      string   // the CA's name
 	CAKey   []byte   // public key of the current CA, DER of its SubjectPublicKeyInfo; nil before there is one
 	Contact string   // whom a refused person can ask: the CA's e-mail, or "" when it has none
+	Users   []User   // whose a serial is, sorted by it; nil where the site does not name users
 	Revoked []string // serials that must not get in, upper-case hex in whole bytes, sorted
 
 	// Generation is any text that differs whenever the CA certificates or the
 	// CRLs do, such as a digest of them. It names the session cache where
 	// sessions are resumed.
 	Generation string
+}
+
+// GroupPattern is the form of a group's name, a regular expression.
+const GroupPattern = `[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}`
+
+// User is what a site knows of one certificate.
+type User struct {
+	Serial     string // as in Revoked
+	Name       string // in the spec
+	CommonName string
+	Email      string // "" for none
+	Groups     []string
 }
 
 // Settings are what the spec's block says of a site, with defaults in place. A
@@ -62,14 +75,19 @@ type Settings struct {
 	Certificate    string   // absolute path of the server's certificate chain on the proxy's host; "" for the proxy's default
 	CertificateKey string   // the same of its private key
 
-	Verify            string   // "on" or "optional": whether a client must have a certificate
-	Exempt            []string // paths that need none; one that ends in "/" stands for all below it
-	CORSPreflight     bool     // whether a CORS preflight needs no certificate
-	Revocation        string   // "map" of serials, "crl" or "both"
-	IdentityHeaders   bool     // whether the application is told who came
-	SessionResumption bool     // whether TLS sessions may be resumed
-	ClientCA          string   // absolute path of the CA certificates on the proxy's host; "" for the output directory's
-	CRL               string   // the same of the CRL
+	Verify          string   // "on" or "optional": whether a client must have a certificate
+	Exempt          []string // paths that need none; one that ends in "/" stands for all below it
+	CORSPreflight   bool     // whether a CORS preflight needs no certificate
+	Revocation      string   // "map" of serials, "crl" or "both"
+	IdentityHeaders bool     // whether the application is told who came
+	AllowGroups     []string // only users of these groups come in; nil for everybody
+
+	// Headers are the names of headers to the application, with what each carries;
+	// nil for those of the application
+	Headers           map[string]string
+	SessionResumption bool   // whether TLS sessions may be resumed
+	ClientCA          string // absolute path of the CA certificates on the proxy's host; "" for the output directory's
+	CRL               string // the same of the CRL
 
 	Deploy Deploy
 }
@@ -103,6 +121,15 @@ type Proxy struct {
 
 	// Files names the files that Render gives for complete settings.
 	Files func(Settings) []string
+
+	// NamesUsers reports whether a site depends on who has which certificate, so
+	// that it is another with each certificate that is issued.
+	NamesUsers func(Settings) bool
+
+	// TellsDN reports whether the application is told the subject of a
+	// certificate as a text, which it can only read if no value in it has the
+	// characters "/" and "=".
+	TellsDN func(Settings) bool
 
 	// Render writes the files of a site. It is pure: the same site gives the
 	// same bytes.
@@ -152,15 +179,17 @@ type Attribute struct {
 	Default  any // of the type that Field points to; nil for none
 
 	// Field points to the setting that the attribute fills: a *string, a
-	// *[]string or a *bool. The type of the attribute follows from it.
+	// *[]string, a *bool or a *map[string]string. The type of the attribute
+	// follows from it.
 	Field func(*Settings) any
 
 	// Check refuses a value that the proxy's directive does not take; in a
-	// list it is asked of each element. The error says what is allowed, and
+	// list it is asked of each element, in an object of each name. The error says what is allowed, and
 	// quotes nothing but the value. Nil takes every value.
 	Check func(string) error
 
-	// Words are the only values allowed, for suggestions; empty for any.
+	// Words are the only values allowed, in an object of each member, for
+	// suggestions; empty for any.
 	Words []string
 }
 
@@ -177,6 +206,8 @@ func (a Attribute) SetDefault(s *Settings) {
 		*field = a.Default.([]string)
 	case *bool:
 		*field = a.Default.(bool)
+	case *map[string]string:
+		*field = a.Default.(map[string]string)
 	}
 }
 

@@ -55,6 +55,7 @@ type defaultsBlock struct {
 	reuseKey said[bool]
 	p12      said[[]pki.Profile]
 	overlap  said[time.Duration]
+	groups   said[[]string]
 }
 
 // userBlock is a user block, or a user of a roster: it can say whatever the

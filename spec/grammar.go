@@ -79,6 +79,8 @@ var attributes = append([]attribute{
 		"none", "An RFC 5280 reason. The user stays listed and has no valid certificate."},
 	{"overlap", inDefaults | inUser, func(l *loader, to target, v value) { to.defaults.overlap = using(l, "overlap", l.duration(v)) }, false,
 		"none", "How long after a renewal the superseded certificate is revoked."},
+	{"groups", inDefaults | inUser, func(l *loader, to target, v value) { to.defaults.groups = l.groups(v) }, false,
+		"none", "Words that sites let in by (`allow_groups`) and tell the application (`headers`). A user's list replaces that of the defaults."},
 	{"max_revocations", inGuard, func(l *loader, to target, v value) { to.guard.maxRevocations = l.integer(v, 0, 1<<31-1) }, false,
 		"10 % of the active users, at least 1", "How many users one run may leave without a valid certificate."},
 	{"file", inRoster, func(l *loader, to target, v value) { to.roster.file = l.rosterFile(v) }, false,

@@ -61,19 +61,19 @@ type loader struct {
 	broken bool            // the parser gave up on a part, so what seems to be missing may be there
 	used   []use
 
-	file            fileBlock
-	top             map[string]bool               // names of the attributes outside of any block
-	kinds           map[string][]*hclsyntax.Block // top-level blocks by type
-	ca              caBlock
-	defaults        defaultsBlock
-	identityHeaders bool                 // some site forwards the DN
-	users           map[string]hcl.Range // by name in lower case
-	people          people
-	early           map[[2]hcl.Range]bool // pairs of validity and renew_before that were reported
-	weak            map[hcl.Range]bool    // places of kdf_iterations that were reported
-	siteBodies      []*hclsyntax.Body
-	sound           []siteReader // those of the proxy at hand of which every value could be read
-	advice          []*advice
+	file       fileBlock
+	top        map[string]bool               // names of the attributes outside of any block
+	kinds      map[string][]*hclsyntax.Block // top-level blocks by type
+	ca         caBlock
+	defaults   defaultsBlock
+	tellsDN    bool                 // some site forwards the DN
+	users      map[string]hcl.Range // by name in lower case
+	people     people
+	early      map[[2]hcl.Range]bool // pairs of validity and renew_before that were reported
+	weak       map[hcl.Range]bool    // places of kdf_iterations that were reported
+	siteBodies []*hclsyntax.Body
+	sound      []siteReader // those of the proxy at hand of which every value could be read
+	advice     []*advice
 }
 
 func newLoader(ctx context.Context, src *Sources, file, dir string) *loader {

@@ -13,6 +13,7 @@ import (
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/pki"
+	"mtlsplan/render"
 )
 
 const day = 24 * time.Hour
@@ -212,6 +213,35 @@ func profileDocs() string {
 		docs = append(docs, fmt.Sprintf("`%s` (%s)", p, p.Doc()))
 	}
 	return strings.Join(docs, ", ")
+}
+
+const mostGroups = 32
+
+var groupName = regexp.MustCompile(`^` + render.GroupPattern + `$`)
+
+func (l *loader) groups(v value) (none said[[]string]) {
+	if v = v.as(list); !l.is(v, list, `put the names in brackets, as in ["admins"]`) {
+		return none
+	}
+	if len(v.list) > mostGroups {
+		l.error(v.at, "Too many groups", fmt.Sprintf("A user is in at most %d groups, because a site has them in one line.", mostGroups))
+		return none
+	}
+	out := []string{}
+	for _, e := range v.list {
+		switch {
+		case !l.is(e, text, `put the name in double quotes, as in "admins"`):
+			return none
+		case !groupName.MatchString(e.text):
+			l.error(e.at, "Unusable group", `A group is a word of at most 32 letters, digits, "_", "." and "-", such as "admins".`)
+			return none
+		case slices.Contains(out, e.text):
+			l.error(e.at, "Group named twice", "A user is in a group or not. Name it only once.")
+			return none
+		}
+		out = append(out, e.text)
+	}
+	return say(out, v.at)
 }
 
 func (l *loader) profiles(v value) (none said[[]pki.Profile]) {

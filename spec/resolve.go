@@ -59,6 +59,7 @@ func (l *loader) config(text []byte) {
 	slices.SortFunc(l.cfg.Users, func(a, b User) int { return cmp.Compare(a.Origin.Start.Byte, b.Origin.Start.Byte) })
 	l.readRosters(l.kinds["roster"])
 	l.checkSiteFiles()
+	l.checkGroups()
 	if l.cfg.Output == "" && l.file.output.set {
 		l.cfg.Output = l.file.output.value
 		l.checkOutput()
@@ -276,6 +277,7 @@ func (l *loader) addUser(s *userBlock) {
 		KDFIterations:      iterations(rounds, pass.value),
 		CSR:                s.csr.value,
 		Revoked:            s.revoked.value,
+		Groups:             s.groups.or(d.groups).value,
 	}
 	u.Validity, u.RenewBefore = l.period(s.validity.or(d.validity), s.renewBefore.or(d.renewBefore), defaultUserValidity, longestUserRenew)
 	if o := s.overlap.or(d.overlap); o.set {

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -22,7 +23,7 @@ func (l *loader) readSites(kinds map[string][]*hclsyntax.Block) {
 		l.checkSites(p)
 	}
 	for _, site := range l.cfg.Sites {
-		l.identityHeaders = l.identityHeaders || site.Settings.IdentityHeaders
+		l.tellsDN = l.tellsDN || site.Proxy.TellsDN(site.Settings)
 	}
 }
 
@@ -114,6 +115,12 @@ func (r *siteReader) fill(row render.Attribute, v value) bool {
 			*field = texts
 		}
 		return ok
+	case *map[string]string:
+		members, ok := r.members(row, v)
+		if ok {
+			*field = members
+		}
+		return ok
 	case *string:
 		ok := r.is(v, text, "put it in double quotes") && r.word(row, v)
 		if ok {
@@ -136,9 +143,30 @@ func (r *siteReader) texts(row render.Attribute, v value) ([]string, bool) {
 	return out, good
 }
 
+// members reads an object whose names differ without regard to case.
+func (r *siteReader) members(row render.Attribute, v value) (map[string]string, bool) {
+	if !r.is(v, object, `write names and values in braces, as in { "X-Email" = "email" }`) {
+		return nil, false
+	}
+	out, good, seen := map[string]string{}, true, map[string]bool{}
+	for _, m := range v.members {
+		if err := row.Check(m.name); err != nil {
+			r.error(m.at, "Unusable name", sentence(err.Error()))
+			good = false
+		}
+		if seen[strings.ToLower(m.name)] {
+			r.error(m.at, "Name given twice", "Upper and lower case make no difference here. Remove one of the two.")
+			good = false
+		}
+		seen[strings.ToLower(m.name)] = true
+		good = r.is(m.value, text, "put it in double quotes") && r.oneOf(row, m.value) && good
+		out[m.name] = m.value.text
+	}
+	return out, good
+}
+
 func (r *siteReader) word(row render.Attribute, v value) bool {
-	if len(row.Words) > 0 && !slices.Contains(row.Words, v.text) {
-		r.error(v.at, "Unknown value", fmt.Sprintf("%s cannot be %q. %s", row.Name, v.text, didYouMean(v.text, row.Words)))
+	if !r.oneOf(row, v) {
 		return false
 	}
 	if row.Check != nil {
@@ -148,6 +176,15 @@ func (r *siteReader) word(row render.Attribute, v value) bool {
 		}
 	}
 	return true
+}
+
+// oneOf holds a value against the words of its row.
+func (r *siteReader) oneOf(row render.Attribute, v value) bool {
+	if len(row.Words) == 0 || slices.Contains(row.Words, v.text) {
+		return true
+	}
+	r.error(v.at, "Unknown value", fmt.Sprintf("%s cannot be %q. %s", row.Name, v.text, didYouMean(v.text, row.Words)))
+	return false
 }
 
 func (r *siteReader) report(problem render.Problem) {
@@ -172,6 +209,38 @@ func (l *loader) checkSites(p *render.Proxy) {
 	}
 	for _, problem := range p.CheckAll(sites) {
 		read[problem.Site].report(problem.Problem)
+	}
+}
+
+// checkGroups warns of a group that lets nobody in.
+func (l *loader) checkGroups() {
+	if l.diags.HasErrors() {
+		return // the groups of a user may be among what could not be read
+	}
+	known := map[string]bool{}
+	for i := range l.cfg.Users {
+		for _, g := range l.cfg.Users[i].Groups {
+			known[g] = true
+		}
+	}
+	for i, site := range l.cfg.Sites {
+		attr := l.siteBodies[i].Attributes["allow_groups"]
+		if attr == nil {
+			continue
+		}
+		for _, g := range site.Settings.AllowGroups {
+			if known[g] {
+				continue
+			}
+			detail := fmt.Sprintf("No user is in the group %q, so it lets nobody in. ", g)
+			if s := suggest(g, slices.Sorted(maps.Keys(known))); s != "" {
+				detail += fmt.Sprintf("Did you mean %q?", s)
+			} else {
+				detail += fmt.Sprintf("Set groups = [%q] for those users, or remove it here.", g)
+			}
+			at := attr.Expr.Range()
+			l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "Group without users", Detail: detail, Subject: &at})
+		}
 	}
 }
 

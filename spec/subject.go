@@ -82,9 +82,9 @@ func (l *loader) checkSubject(own subjectBlock, complete pki.Subject) {
 				wrong = true
 			}
 		}
-		if !wrong && l.identityHeaders && strings.ContainsAny(own[i].value, "/=") {
+		if !wrong && l.tellsDN && strings.ContainsAny(own[i].value, "/=") {
 			l.error(own[i].at, "Character that the identity header cannot carry",
-				`"/" and "=" separate the parts of a DN in the header that a site with identity_headers passes on, so a name that contains them could be taken for another. Leave them out, or set identity_headers = false on the site.`)
+				`"/" and "=" separate the parts of a DN in the header with which a site tells the application who came, so a name that contains them could be taken for another. Leave them out, or let no header of the site carry dn: headers = {} tells nothing, and headers = { "X-Email" = "email" } only the address.`)
 		}
 	}
 }

@@ -63,6 +63,7 @@ type User struct {
 	CSR                string // absolute path, "" for none
 	Revoked            string // RFC 5280 reason, "" when not revoked
 	Overlap            *time.Duration
+	Groups             []string // what sites let in by, and tell the application
 }
 
 // SANs are the subject alternative names of the user's certificate.

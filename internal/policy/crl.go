@@ -11,6 +11,7 @@ import (
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 )
 
@@ -19,6 +20,7 @@ import (
 func (j *judgement) judgeCRL() []string {
 	owner, crl := plan.CRL(j.Config.CA.Name), j.Have.CRL
 	barred := j.trust.Barred(j.Ledger, crl, j.Now, j.issuer.dropped)
+	j.verdict.Since = Since(crl)
 	if j.verdict.Plan.Refused() {
 		return Refused(crl, barred) // what it would revoke stays
 	}
@@ -50,6 +52,11 @@ func (j *judgement) judgeCRL() []string {
 		t.Step.NotAfter = new(j.Now.Add(j.Config.CA.CRLValidity).Truncate(time.Second))
 		j.add(t)
 		crl = j.verdict.Kept(j.Have.CRL)
+		made := j.Now.Add(-pki.Backdate).Truncate(time.Second)
+		if kept := Since(crl); !kept.IsZero() && kept.Before(made) {
+			made = kept
+		}
+		j.verdict.Since = made
 	}
 	return Refused(crl, barred)
 }

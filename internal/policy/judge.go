@@ -57,6 +57,9 @@ type Verdict struct {
 	// depends on it, or it is compromised.
 	Dropped bool
 
+	// Since is [Since] of the CRLs that are in place when the plan is done.
+	Since time.Time
+
 	// CannotSign are the CAs, by SPKI, that stay trusted and whose key can sign no CRL any
 	// more.
 	CannotSign map[string]bool

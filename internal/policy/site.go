@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
@@ -17,9 +18,16 @@ import (
 	"mtlsplan/render"
 )
 
-// RenderSite renders a site. revoked are the serials that it must refuse, trusted
-// are the CAs, the current one first.
-func RenderSite(cfg *config.Config, site config.Site, revoked []string, trusted []*x509.Certificate) []render.File {
+// Public is what sites are made of beside the spec.
+type Public struct {
+	Ledger  *ledger.Ledger
+	Trusted []*x509.Certificate // the CAs, the current one first
+	Revoked []string            // serials that must be refused, sorted
+	Since   time.Time           // certificates that ended before are not named any more
+}
+
+// RenderSite renders a site.
+func RenderSite(cfg *config.Config, site config.Site, p Public) []render.File {
 	path := func(kind plan.Kind) string {
 		return filepath.Join(cfg.Output, facts.CAPath(cfg.CA.Name, kind).String())
 	}
@@ -27,8 +35,12 @@ func RenderSite(cfg *config.Config, site config.Site, revoked []string, trusted 
 	settings.ClientCA = cmp.Or(settings.ClientCA, path(plan.KindCrt))
 	settings.CRL = cmp.Or(settings.CRL, path(plan.KindCRL))
 	var key []byte
-	if len(trusted) > 0 {
-		key = trusted[0].RawSubjectPublicKeyInfo
+	if len(p.Trusted) > 0 {
+		key = p.Trusted[0].RawSubjectPublicKeyInfo
+	}
+	var users []render.User
+	if site.Proxy.NamesUsers(settings) {
+		users = holders(cfg, p)
 	}
 	return site.Proxy.Render(render.Site{
 		Name:       site.Name,
@@ -36,9 +48,42 @@ func RenderSite(cfg *config.Config, site config.Site, revoked []string, trusted 
 		CA:         cfg.CA.Name,
 		CAKey:      key,
 		Contact:    cfg.CA.Subject.Email,
-		Revoked:    revoked,
-		Generation: generation(trusted, revoked),
+		Users:      users,
+		Revoked:    p.Revoked,
+		Generation: generation(p.Trusted, p.Revoked),
 	})
+}
+
+// holders are the users of the spec by their serials. A serial that an adopted CA
+// has given to several certificates tells of nobody.
+func holders(cfg *config.Config, p Public) []render.User {
+	users := make(map[string]*config.User, len(cfg.Users))
+	for i := range cfg.Users {
+		users[string(plan.User(cfg.Users[i].Name))] = &cfg.Users[i]
+	}
+	var out []render.User
+	for _, r := range p.Ledger.Rows() {
+		u := users[r.Owner]
+		if u == nil || r.NotAfter.Before(p.Since) {
+			continue
+		}
+		if _, refused := slices.BinarySearch(p.Revoked, r.Serial); !refused {
+			out = append(out, render.User{Serial: r.Serial, Name: u.Name, CommonName: u.Subject.CommonName, Email: u.Subject.Email, Groups: u.Groups})
+		}
+	}
+	slices.SortFunc(out, func(a, b render.User) int { return cmp.Compare(a.Serial, b.Serial) })
+	return out
+}
+
+// Since is when the oldest of the CRLs in place was made: sites forget certificates
+// that ended before together with the CRLs. It is zero where there is none.
+func Since(crl facts.CRL) (oldest time.Time) {
+	for _, list := range crl.Lists {
+		if oldest.IsZero() || list.ThisUpdate.Before(oldest) {
+			oldest = list.ThisUpdate
+		}
+	}
+	return oldest
 }
 
 // generation is a digest of the CA certificates and the revocations. Numbers would
@@ -54,18 +99,30 @@ func generation(trusted []*x509.Certificate, revoked []string) string {
 }
 
 // judgeSites decides on the sites, which refuse some serials when the plan is
-// done.
+// done. A site that names users follows their certificates, whatever --only says.
 func (j *judgement) judgeSites(revoked []string) {
+	issues := slices.ContainsFunc(j.verdict.Tasks, func(t *Task) bool { return t.Part == OfUser && t.NewCert })
 	for i := range j.Have.Sites {
 		s := &j.Have.Sites[i]
+		site := j.Config.Sites[i]
+		follows := issues && site.Proxy.NamesUsers(site.Settings)
 		switch {
-		case !j.Ask.Covers(s.Owner):
+		case !j.Ask.Covers(s.Owner) && !follows:
 		case s.Err != nil:
 			j.fail(s.Owner, fallback(plan.FileError, s.Err))
 		case j.issuer.err != nil && j.Have.CA.Crt.Missing:
 			j.fail(s.Owner, plan.Errorf(plan.CAUnavailable, "%w; the site would name a CA file that is not there", j.issuer.err))
 		default:
-			j.add(newTask(OfSite, i, s.Owner, j.examineSite(j.Config.Sites[i], s, revoked)))
+			findings := j.examineSite(site, s, revoked)
+			follows = follows && !isRefusal(findings) && !slices.ContainsFunc(findings, func(f finding) bool { return slices.Contains(f.makes, plan.KindSite) })
+			if follows {
+				findings = append(findings, one(plan.Rebuild, plan.Reason{Code: plan.Upstream, Message: site.Settings.File + " names the users of certificates, some of which this run issues; a copy made by hand has to be made again"}, plan.KindSite)...)
+			}
+			t := newTask(OfSite, i, s.Owner, findings)
+			if t != nil {
+				t.Follows = follows
+			}
+			j.add(t)
 		}
 	}
 }
@@ -76,7 +133,7 @@ func (j *judgement) examineSite(site config.Site, have *facts.Site, revoked []st
 	if len(trusted) == 0 {
 		trusted = j.Have.CA.Crt.All // made by hand, and not taken over yet
 	}
-	for _, f := range RenderSite(j.Config, site, revoked, trusted) {
+	for _, f := range RenderSite(j.Config, site, Public{j.Ledger, trusted, revoked, j.verdict.Since}) {
 		i := slices.IndexFunc(have.Files, func(r facts.Rendered) bool { return r.Name() == f.Name })
 		if i < 0 {
 			out = append(out, one(plan.Create, plan.Reason{Code: plan.Missing, Message: f.Name + " is not there"}, plan.KindSite)...)
@@ -113,13 +170,17 @@ func (j *judgement) examineRendered(site config.Site, have *facts.Rendered, want
 	revocations := [][]string{onCRL(j.Have.CRL), Refused(j.Have.CRL, j.trust.Barred(j.Ledger, j.Have.CRL, j.Now, false))}
 	for _, trusted := range [][]*x509.Certificate{j.trust.Certificates(), j.Have.CA.Crt.All} {
 		for _, before := range revocations {
-			if slices.ContainsFunc(RenderSite(j.Config, site, before, trusted), func(f render.File) bool {
+			old := Public{j.Ledger, trusted, before, Since(j.Have.CRL)}
+			if slices.ContainsFunc(RenderSite(j.Config, site, old), func(f render.File) bool {
 				return f.Name == want.Name && have.Sum == sha256.Sum256(f.Data)
 			}) {
 				cas := !slices.Equal(trusted, j.issuer.after)
 				return found(plan.Upstream, plan.Rebuild, " was written before "+whatChanged(cas, !slices.Equal(before, revoked))+" changed")
 			}
 		}
+	}
+	if site.Proxy.NamesUsers(site.Settings) {
+		return found(plan.SettingsChanged, plan.Rebuild, " was written from other users or settings: their names, e-mails or groups, its block in the spec, the CA's e-mail or generation, or the output path has changed; or a run was interrupted, or mtlsplan writes it differently now")
 	}
 	return found(plan.SettingsChanged, plan.Rebuild, " was written from other settings: its block in the spec, the CA's e-mail or generation, or the output path has changed, or mtlsplan writes it differently now")
 }

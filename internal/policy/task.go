@@ -29,6 +29,7 @@ const (
 	Take                 // those who lose a certificate and are given nothing
 	Publish              // CRL and sites, which make it so
 	Give                 // certificates and all other files
+	Follow               // sites that nothing but new certificates makes others
 )
 
 // Task is a step with what it takes to carry it out. It is a value and holds no
@@ -39,6 +40,7 @@ type Task struct {
 	Index   int  // of the user in [facts.Inventory].Users, of the departed in Departed, of the site in Sites
 	NewKey  bool // what is made is for a new key; of a csr user: for the key of another request
 	NewCert bool
+	Follows bool         // of a site: it names users, and all that changes it is issued in this run
 	Makes   []plan.Kind  // may name a kind more than once
 	Fixes   []facts.File // whose mode is to be narrowed
 	Removes []facts.File
@@ -52,6 +54,8 @@ func (t *Task) Stage() Stage {
 	switch {
 	case t.Part == OfCA:
 		return First
+	case t.Follows:
+		return Follow
 	case t.Part == OfCRL || t.Part == OfSite:
 		return Publish
 	case t.Part == OfDeparted || len(t.Makes) == 0 && len(t.Revokes) > 0:

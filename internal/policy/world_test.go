@@ -201,12 +201,12 @@ func (w *world) depart(i int) *facts.Departed {
 
 // addSite adds a site of a proxy that writes down what it was given.
 func (w *world) addSite(name string) {
-	site := config.Site{Name: name, Settings: render.Settings{File: "proxy/" + name}, Proxy: &render.Proxy{Name: "proxy", Render: func(s render.Site) []render.File {
+	site := config.Site{Name: name, Settings: render.Settings{File: "proxy/" + name}, Proxy: &render.Proxy{Name: "proxy", NamesUsers: func(render.Settings) bool { return false }, Render: func(s render.Site) []render.File {
 		return []render.File{{Name: s.File, Data: fmt.Appendln(nil, s.ClientCA, s.Revoked, s.Generation, s.Upstream)}}
 	}}}
 	w.cfg.Sites = append(w.cfg.Sites, site)
 	s := facts.Site{Owner: plan.Site("proxy", name)}
-	for _, f := range RenderSite(w.cfg, site, nil, []*x509.Certificate{w.ca}) {
+	for _, f := range RenderSite(w.cfg, site, Public{Trusted: []*x509.Certificate{w.ca}}) {
 		sum := sha256.Sum256(f.Data)
 		s.Files = append(s.Files, facts.Rendered{File: facts.File{Kind: plan.KindSite, Path: facts.At(f.Name), Mode: 0o644}, Sum: sum})
 		w.record(ledger.Render{Path: f.Name, Sum: sum})

@@ -197,7 +197,11 @@ func TestIdentityHeaders(t *testing.T) {
 		for _, on := range []bool{true, false} {
 			t.Run(fmt.Sprint(application, on), func(t *testing.T) {
 				l.t = t
-				s := l.site(said{"application": application, "identity_headers": on, "exempt": []string{"/hooks/", "/api/v4/websocket"}, "upstream": []string{echo(t)}})
+				headers := guideHeaders
+				if !on {
+					headers = nil
+				}
+				s := l.site(said{"application": application, "identity_headers": on, "headers": headers, "exempt": []string{"/hooks/", "/api/v4/websocket"}, "upstream": []string{echo(t)}})
 				l.start("underscores_in_headers on;", s)
 				for _, path := range []string{"/", "/hooks/x", "/api/v4/websocket"} {
 					_, body := get(t, client(addrOf(s), "chat.test", user), "chat.test", path, own...)

@@ -10,6 +10,7 @@ type application struct {
 	maxBody   string // client_max_body_size: the largest request body
 	maps      []requestMap
 	locations []location
+	headers   map[string]string // what it is told of who came, where the spec says nothing
 }
 
 // A location is where requests are passed on. [site.proxy] has what all
@@ -51,6 +52,7 @@ var applications = []application{
 		name:    "mattermost",
 		doc:     "its official sizes, timeouts and WebSocket location",
 		maxBody: "100M",
+		headers: guideHeaders,
 		locations: []location{
 			{
 				match:   []string{"~", `/api/v[0-9]+/(users/)?websocket$`},
@@ -82,12 +84,49 @@ var applications = []application{
 		doc:     "one location that also upgrades WebSockets",
 		maxBody: "1M",
 		maps:    []requestMap{connection},
-		locations: []location{{
-			match:   []string{"/"},
-			headers: [][2]string{{"Upgrade", "$http_upgrade"}, {"Connection", "$ws"}},
-			tuning:  [][]string{{"proxy_read_timeout", "600s"}}, // ten minutes of silence end a WebSocket
-		}},
+		locations: []location{everywhere(
+			[]string{"proxy_read_timeout", "600s"}, // ten minutes of silence end a WebSocket
+		)},
 	},
+	{
+		// https://docs.gitea.com/administration/reverse-proxies: a push or a package
+		// needs a large body, and paths are passed on as they are, "%2F" too, which
+		// NGINX does where proxy_pass has no path.
+		name:      "gitea",
+		doc:       "the sizes of its documentation, for pushes and packages, and WebSockets",
+		maxBody:   "512M",
+		maps:      []requestMap{connection},
+		locations: []location{everywhere()},
+	},
+	{
+		// https://grafana.com/tutorials/run-grafana-behind-a-proxy: Grafana compares
+		// Host with the Origin of requests, and Live is a WebSocket that it keeps
+		// alive itself. The documentation has a location for it, with the same lines.
+		name:      "grafana",
+		doc:       "the WebSocket of Grafana Live",
+		maxBody:   "1M",
+		maps:      []requestMap{connection},
+		locations: []location{everywhere()},
+	},
+	{
+		// https://github.com/dani-garcia/vaultwarden/wiki/Proxy-examples: an
+		// attachment has up to 500 MB, and notifications come over a WebSocket on the
+		// same port. The address of a client is read from X-Real-IP.
+		name:      "vaultwarden",
+		doc:       "room for its attachments, and WebSockets for notifications",
+		maxBody:   "525M",
+		maps:      []requestMap{connection},
+		locations: []location{everywhere()},
+	},
+}
+
+// everywhere is one location for all requests, WebSockets among them.
+func everywhere(tuning ...[]string) location {
+	return location{
+		match:   []string{"/"},
+		headers: [][2]string{{"Upgrade", "$http_upgrade"}, {"Connection", "$ws"}},
+		tuning:  tuning,
+	}
 }
 
 func applicationNames() []string {
@@ -147,10 +186,6 @@ func (s site) locations(c *conf) {
 // location has none of its own, so each has all: a client's own identity
 // headers would pass through one that lacks them.
 func (s site) proxy(c *conf, l location) {
-	cert, subject := "", ""
-	if s.IdentityHeaders {
-		cert, subject = "$ssl_client_escaped_cert", "$ssl_client_s_dn_legacy"
-	}
 	scheme := "http://"
 	if len(upstreamHosts(s.Settings)) > 0 {
 		scheme = overTLS
@@ -161,8 +196,7 @@ func (s site) proxy(c *conf, l location) {
 	c.set("proxy_set_header", "X-Real-IP", "$remote_addr")
 	c.set("proxy_set_header", "X-Forwarded-For", "$proxy_add_x_forwarded_for")
 	c.set("proxy_set_header", "X-Forwarded-Proto", "$scheme")
-	c.set("proxy_set_header", "X-SSL-Client-Cert", cert)
-	c.set("proxy_set_header", "X-SSL-Client-Cert-Subject-DN", subject)
+	s.identity(c)
 	for _, h := range l.headers {
 		c.set("proxy_set_header", h[0], s.ownVariable(h[1]))
 	}

@@ -23,6 +23,7 @@ func check(s settings) []problem {
 	out = append(out, checkBalancer(s)...)
 	out = append(out, checkUpstreams(s)...)
 	out = append(out, checkVerify(s)...)
+	out = append(out, checkIdentity(s)...)
 	out = append(out, checkPaths(s)...)
 	if s.SessionResumption {
 		out = append(out, problem{Attribute: "session_resumption", Warning: true, Summary: "Resumed sessions are not verified again",
@@ -57,6 +58,7 @@ var lists = []struct {
 	{"server_name", func(s settings) []string { return s.ServerNames }, strings.ToLower, "A site needs at least one entry here."},
 	{"upstream", func(s settings) []string { return s.Upstream }, upstreamKey, "A site needs at least one entry here."},
 	{"real_ip_from", func(s settings) []string { return s.RealIPFrom }, strings.ToLower, ""},
+	{"allow_groups", func(s settings) []string { return s.AllowGroups }, strings.Clone, "Nobody would come in. Name the groups that may, or leave the setting out for everybody with a certificate."},
 	{"exempt", func(s settings) []string { return s.Exempt }, strings.Clone, ""},
 	{"listen", func(s settings) []string { return s.Listen }, listenKey,
 		"A site without a TLS port cannot ask for certificates. Name at least one, or leave the setting out for 443."},
@@ -183,14 +185,31 @@ func upstreamHosts(s settings) []string {
 	return hosts
 }
 
+func checkIdentity(s settings) []problem {
+	var out []problem
+	if !s.IdentityHeaders && len(s.Headers) > 0 {
+		out = append(out, problem{Attribute: "identity_headers", Summary: "Headers, and none",
+			Detail: "identity_headers = false says that the application is told nothing, and headers says what it is told. Remove one of the two."})
+	}
+	if s.AllowGroups != nil && s.Verify == "optional" && !gated(s) {
+		out = append(out, problem{Attribute: "allow_groups", Summary: "Clients without certificate come in",
+			Detail: `With verify = "optional" and nothing exempt, whoever is in none of the groups comes in by sending no certificate. Remove verify, or name the open paths in exempt.`})
+	}
+	return out
+}
+
 func checkVerify(s settings) []problem {
 	if s.Verify != "optional" || gated(s) {
 		return nil
 	}
 	out := []problem{{Attribute: "verify", Warning: true, Summary: "Everybody is let in",
 		Detail: `With verify = "optional" and nothing exempt, clients without certificate reach every path, and the application must tell them apart by the identity headers. Name the open paths in exempt to close all others.`}}
-	if !s.IdentityHeaders {
-		out = append(out, problem{Attribute: "identity_headers", Warning: true, Summary: "The certificate decides nothing",
+	if len(tells(s)) == 0 {
+		attribute := "identity_headers"
+		if s.IdentityHeaders {
+			attribute = "verify"
+		}
+		out = append(out, problem{Attribute: attribute, Warning: true, Summary: "The certificate decides nothing",
 			Detail: `With verify = "optional", nothing exempt and no identity headers, neither NGINX nor the application uses the certificate.`})
 	}
 	return out

@@ -127,9 +127,12 @@ func keepsTree(t rapid.TB, a attribute, value string) {
 		if v == nil {
 			v = said{}
 		}
-		if _, list := a.Field(&settings{}).(*[]string); list {
+		switch a.Field(&settings{}).(type) {
+		case *[]string:
 			v[a.Name] = []string{value}
-		} else {
+		case *map[string]string:
+			v[a.Name] = map[string]string{value: "email"}
+		default:
 			v[a.Name] = value
 		}
 		return plainSite(v)
@@ -157,6 +160,8 @@ var wellFormed = map[string][]string{
 	"acme_challenge":  {"/var/www/html"},
 	"upstream":        {"127.0.0.1:8065", "[::1]:8065", "app.internal:80", "unix:/run/app.sock", "https://app.internal:443", "https://127.0.0.1:8006", "https://[::1]:8006"},
 	"upstream_ca":     {"/etc/ssl/certs/ca-certificates.crt"},
+	"headers":         {"X-Email", "Remote-User", "x"},
+	"allow_groups":    {"admins", "a.b-c_d", "_"},
 	"max_body_size":   {"512M", "10g", "1048576", "0", "999999999G"},
 	"nginx_version":   {"1.22", "1.26.3", "1.13.5", "2.0"},
 	"certificate":     {"/etc/letsencrypt/live/example.mattermost.com/fullchain.pem", "/a"},
@@ -168,9 +173,16 @@ var wellFormed = map[string][]string{
 
 // TestSitesOfOtherFieldsKeepTheTree does the same for what the run gives.
 func TestSitesOfOtherFieldsKeepTheTree(t *testing.T) {
-	plain := directives(plainSite(said{"revocation": "both"}))
+	site := func() render.Site {
+		s := plainSite(said{"revocation": "both", "headers": map[string]string{"X-Email": "email"}})
+		s.Users = []render.User{{Serial: "02", Name: "ada", CommonName: "ada"}}
+		return s
+	}
+	plain := directives(site())
 	rapid.Check(t, func(rt *rapid.T) {
-		s := plainSite(said{"revocation": "both"})
+		s := site()
+		s.Users[0].CommonName = hostile.Draw(rt, "common name")
+		s.Users[0].Email = hostile.Draw(rt, "email")
 		s.Contact = hostile.Draw(rt, "contact")
 		s.CA = hostile.Draw(rt, "ca")
 		s.ClientCA = "/" + hostile.Draw(rt, "client_ca")
@@ -181,6 +193,9 @@ func TestSitesOfOtherFieldsKeepTheTree(t *testing.T) {
 		}
 		readBack(rt, changed(plain, ds))
 		walk(ds, func(args []string) {
+			if args[0] == "02" && (strings.ContainsAny(args[1], "$\n") || strings.Count(args[1], "|") != 3) {
+				rt.Fatalf("the record %q is not plain", args[1])
+			}
 			if args[0] == "return" && len(args) == 3 && strings.Contains(args[2], "<html") && strings.Count(args[2], "$") != 1 {
 				rt.Fatalf("the page has more variables than its own: %s", args[2])
 			}

@@ -83,6 +83,19 @@ func TestGolden(t *testing.T) {
 			s.Name, s.Contact, s.Revoked = "my.site", "", []string{"03FF", "0A0B0C"}
 			return s
 		},
+		"users": func() render.Site {
+			s := plainSite(said{
+				"application": "generic", "cors_preflight": true, "proxy_protocol": true, "real_ip_from": []string{"10.0.0.0/8"},
+				"upstream": []string{"https://app.internal:443"}, "upstream_ca": "/etc/tls/app.crt", "max_body_size": "10G", "acme_challenge": "/var/www/html",
+				"allow_groups": []string{"admins", "a.b"}, "headers": map[string]string{
+					"x-ssl-client-cert": "serial", "X-Name": "name", "X-CN": "common_name", "X-Email": "email", "X-Groups": "groups", "X-Finger": "fingerprint", "X-DN": "dn", "X-Cert": "certificate"},
+			})
+			s.Users = []render.User{
+				{Serial: "03FF", Name: "ada", CommonName: `Ada "$5" | Zoë%`, Email: "ada@example.com", Groups: []string{"admins", "ops"}},
+				{Serial: "04FF", Name: "bob", CommonName: "bob"},
+			}
+			return s
+		},
 		"many-revoked": func() render.Site {
 			s := plainSite(nil)
 			s.Revoked = many
@@ -144,7 +157,7 @@ func TestEveryProxyHasIdentityLines(t *testing.T) {
 		for _, on := range []bool{true, false} {
 			text := string(rendered(plainSite(said{"application": application, "identity_headers": on, "exempt": []string{"/x/"}})))
 			cert, subject := `X-SSL-Client-Cert "";`, `X-SSL-Client-Cert-Subject-DN "";`
-			if on {
+			if on && len(applicationNamed(application).headers) > 0 {
 				cert, subject = "X-SSL-Client-Cert $ssl_client_escaped_cert;", "X-SSL-Client-Cert-Subject-DN $ssl_client_s_dn_legacy;"
 			}
 			for _, part := range strings.Split(text, "    location ")[1:] {

@@ -106,6 +106,12 @@ func TestSilentTables(t *testing.T) {
 			l.t = t
 			l.config("", s)
 			l.test()
+			s = l.site(said{"headers": map[string]string{"X-Email": "email"}, "allow_groups": []string{"admins"}})
+			for i, serial := range serials {
+				s.Users = append(s.Users, render.User{Serial: serial, Name: fmt.Sprintf("user%d", i), Email: fmt.Sprintf("user%d@example.com", i), Groups: []string{"admins", "staff"}})
+			}
+			l.config("", s)
+			l.test()
 		})
 	}
 }
@@ -142,6 +148,9 @@ func TestRevokedLookups(t *testing.T) {
 			s.Revoked = serials
 			n := newSite(s)
 			c := &conf{}
+			if n.levels > 0 {
+				n.serialMap(c)
+			}
 			n.revokedMap(c)
 			addr := freeAddr(t)
 			maps := strings.ReplaceAll(string(text(c.written)), "$ssl_client_serial", "$http_x_serial")

@@ -143,33 +143,54 @@ func (s site) denyMap(c *conf) {
 // happen with 64.
 const fullTable = 64
 
-// revokedMap refuses serials on every request. Many serials are given as names
-// below *.REST.LAST, because with "hostnames" NGINX keeps a tree of tables, one
-// for each last byte, in place of a single table.
-func (s site) revokedMap(c *conf) {
-	serials := slices.Compact(slices.Sorted(slices.Values(s.Revoked)))
-	levels := tableLevels(serials)
-	source := "$ssl_client_serial"
-	c.gap()
-	if levels > 0 {
-		c.comment("The certificate's serial as x.sREST.LAST, so that the many below make a tree of",
-			"small tables, one for each last byte, and NGINX's default sizes suffice.")
-		pattern, dotted := "~^(.*)", "x.s$1"
-		for i := range levels {
-			pattern += "(..)"
-			dotted += ".$" + string(rune('2'+i))
-		}
-		s.mapping(c, source, "sn", source, func() { c.set(pattern+"$", dotted) })
-		source = s.variable("sn")
-		c.gap()
+// serials are all that maps of the site list.
+func (s site) serials() []string {
+	var out []string
+	if s.mapped {
+		out = append(out, s.Revoked...)
 	}
+	if s.named {
+		for _, u := range s.Users {
+			out = append(out, u.Serial)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// serial is the variable that the maps of serials go by.
+func (s site) serial() string {
+	if s.levels > 0 {
+		return s.variable("sn")
+	}
+	return "$ssl_client_serial"
+}
+
+// serialMap makes a serial a name below *.REST.LAST, where many are listed: with
+// "hostnames" NGINX keeps a tree of tables, one for each last byte, in place of a
+// single table.
+func (s site) serialMap(c *conf) {
+	c.gap()
+	c.comment("The certificate's serial as x.sREST.LAST, so that the many below make a tree of",
+		"small tables, one for each last byte, and NGINX's default sizes suffice.")
+	pattern, dotted := "~^(.*)", "x.s$1"
+	for i := range s.levels {
+		pattern += "(..)"
+		dotted += ".$" + string(rune('2'+i))
+	}
+	s.mapping(c, "$ssl_client_serial", "sn", "$ssl_client_serial", func() { c.set(pattern+"$", dotted) })
+}
+
+// revokedMap refuses serials on every request.
+func (s site) revokedMap(c *conf) {
+	c.gap()
 	c.comment("1 for a revoked certificate. Asked on every request, on resumed sessions too.")
-	s.mapping(c, source, "rev", "0", func() {
-		if levels > 0 {
+	s.mapping(c, s.serial(), "rev", "0", func() {
+		if s.levels > 0 {
 			c.set("hostnames")
 		}
-		for _, serial := range serials {
-			c.set(treeName(serial, levels), "1")
+		for _, serial := range slices.Compact(slices.Sorted(slices.Values(s.Revoked))) {
+			c.set(treeName(serial, s.levels), "1")
 		}
 	})
 }

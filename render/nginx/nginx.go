@@ -2,13 +2,17 @@
 // which nginx.conf includes in its http block.
 //
 // nginx.go has the rows of the spec's block, values.go and check.go what they
-// take, sites.go what one site must leave to another. server.go, maps.go, page.go
-// and application.go make the site as a tree of directives, which conf.go
-// prints. All forms are chosen by nginx_version; the oldest version that can
+// take, sites.go what one site must leave to another. server.go, maps.go, page.go,
+// identity.go and application.go make the site as a tree of directives, which
+// conf.go prints. All forms are chosen by nginx_version; the oldest version that can
 // be named is 1.13.5, the first with $ssl_client_escaped_cert.
 package nginx
 
-import "mtlsplan/render"
+import (
+	"slices"
+
+	"mtlsplan/render"
+)
 
 type (
 	attribute = render.Attribute
@@ -18,11 +22,13 @@ type (
 
 // Proxy is NGINX.
 var Proxy = &render.Proxy{
-	Name:     "nginx",
-	Doc:      "A complete NGINX site that asks browsers for a client certificate and proxies those who have one.",
-	Check:    check,
-	CheckAll: checkSites,
-	Files:    func(s settings) []string { return []string{s.File} },
+	Name:       "nginx",
+	Doc:        "A complete NGINX site that asks browsers for a client certificate and proxies those who have one.",
+	Check:      check,
+	CheckAll:   checkSites,
+	NamesUsers: namesUsers,
+	TellsDN:    func(s settings) bool { return slices.Contains(told(s), "dn") },
+	Files:      func(s settings) []string { return []string{s.File} },
 	Render: func(s render.Site) []render.File {
 		return []render.File{{Name: s.File, Data: text(directives(s))}}
 	},
@@ -66,7 +72,11 @@ var Proxy = &render.Proxy{
 		{Name: "revocation", Field: func(s *settings) any { return &s.Revocation }, Default: "map", Words: []string{"map", "crl", "both"},
 			Doc: "How revoked certificates are refused: by a map of serials that is asked on every request and never expires, by ssl_crl, or by both."},
 		{Name: "identity_headers", Field: func(s *settings) any { return &s.IdentityHeaders }, Default: true,
-			Doc: "Whether the application is told who came, in X-SSL-Client-Cert (URL-escaped PEM) and X-SSL-Client-Cert-Subject-DN (/C=US/.../emailAddress=..., in which OpenSSL escapes: anna\\+tls@example.com, and \\xC3\\xBC for ü). Headers of these names that a client sends are dropped either way."},
+			Doc: "Whether the application is told who came; false is the same as headers = {}."},
+		{Name: "headers", Field: func(s *settings) any { return &s.Headers }, Check: checkHeader, Words: carried,
+			Doc: "Headers that tell the application who came, each with what it carries: certificate (URL-escaped PEM), dn (/C=US/.../emailAddress=..., in which OpenSSL escapes: anna\\+tls@example.com, and \\xC3\\xBC for ü), name (in the spec), common_name, email, groups (with commas between), serial, or fingerprint (SHA-1). name, common_name, email and groups come from the CA database and the spec, not from the certificate; what is not printable ASCII in them, and %, $ and |, is URL-escaped. When not set, " + headerDocs() + ". A header of these names, or of Mattermost's two, that a client sends is dropped in any case."},
+		{Name: "allow_groups", Field: func(s *settings) any { return &s.AllowGroups }, Check: checkGroup,
+			Doc: "Groups whose users come in, as the attribute groups of users names them; everybody with a certificate when not set. Others read that they may not come in, and whom to ask."},
 		{Name: "session_resumption", Field: func(s *settings) any { return &s.SessionResumption }, Default: false,
 			Doc: "Whether TLS sessions may be resumed; a resumed session is not verified again."},
 		{Name: "client_ca", Field: func(s *settings) any { return &s.ClientCA }, Check: checkPath,

@@ -98,6 +98,10 @@ func (s site) reasonMap(c *conf) {
 		source += s.variable("old")
 		all = append(slices.Clone(refusals), s.resumedRefusal())
 	}
+	if len(s.AllowGroups) > 0 {
+		source += s.variable("out")
+		all = append([]refusal{{"~" + outsider + "$", "You may not come in here", "Your certificate is good, but this site is for others."}}, all...)
+	}
 	s.mapping(c, source, "page", text(otherTitle, otherAdvice), func() {
 		for _, r := range all {
 			c.set(r.pattern, text(r.title, r.advice))

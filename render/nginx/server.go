@@ -24,6 +24,8 @@ type site struct {
 	application application
 	optional    bool // clients without certificate get past the handshake
 	gated       bool // a map decides which of them go further
+	named       bool // the site names users
+	levels      int  // of the trees in which maps keep serials, see [tableLevels]
 	mapped      bool // revocation by map
 	listed      bool // revocation by ssl_crl
 	sni         bool // some server name can be named in a handshake
@@ -35,6 +37,8 @@ func newSite(of render.Site) site {
 	s.gated = gated(of.Settings)
 	s.optional = of.Verify == "optional" || s.gated
 	s.mapped = of.Revocation != "crl"
+	s.named = namesUsers(of.Settings)
+	s.levels = tableLevels(s.serials())
 	s.listed = of.Revocation == "crl" || of.Revocation == "both"
 	for _, name := range of.ServerNames {
 		_, err := parseIP(name)
@@ -72,8 +76,17 @@ func directives(of render.Site) []directive {
 	if s.gated {
 		s.denyMap(c)
 	}
+	if s.levels > 0 {
+		s.serialMap(c)
+	}
 	if s.mapped {
 		s.revokedMap(c)
+	}
+	if s.named {
+		s.userMaps(c)
+	}
+	if len(s.AllowGroups) > 0 {
+		s.groupMap(c)
 	}
 	if !s.SessionResumption {
 		s.resumedMap(c)
@@ -288,6 +301,9 @@ func (s site) refusals(c *conf) {
 	}
 	if !s.SessionResumption {
 		c.refuse(s.variable("old"), "495")
+	}
+	if len(s.AllowGroups) > 0 {
+		c.refuse(s.variable("out"), "495")
 	}
 	c.comment("495 and 496 are NGINX's own for a bad and for no certificate; 497 is plain HTTP on",
 		"a TLS port.")

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"mtlsplan/render"
 )
 
 // The checks below are allow lists. A value that they accept is one plain token
@@ -21,6 +23,8 @@ var (
 	plainFile   = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._@+-]*(?:/[A-Za-z0-9_][A-Za-z0-9._@+-]*)*$`)
 	exemptPath  = regexp.MustCompile(`^(?:/[A-Za-z0-9._~!&()*+,=:@-]+)+/?$`)
 	versionText = regexp.MustCompile(`^([0-9]{1,3})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?$`)
+	headerName  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*$`)
+	groupName   = regexp.MustCompile(`^` + render.GroupPattern + `$`)
 	sizeText    = regexp.MustCompile(`^(?:0|[1-9][0-9]{0,8}[kKmMgG]?)$`)
 	ownedSuffix = regexp.MustCompile(`\.(?:key|crt|csr|p12|crl|pass)$`)
 )
@@ -153,6 +157,28 @@ func checkUpstream(s string) error {
 		return errPort
 	}
 	return errors.New(`A server of the application is a host and a port, or a socket: "127.0.0.1:8065", "[::1]:8065", "app.internal:8065" or "unix:/run/app.sock". These are spoken to in plain HTTP; "https://" before a host and a port stands for TLS. "http://" and parameters are not taken.`)
+}
+
+// ownHeaders are those that a site sets for other purposes, or that belong to the
+// connection.
+var ownHeaders = []string{"host", "connection", "upgrade", "x-real-ip", "x-forwarded-for", "x-forwarded-proto",
+	"content-length", "content-type", "transfer-encoding", "te", "expect", "cookie", "authorization", "origin"}
+
+func checkHeader(s string) error {
+	if len(s) > 64 || !headerName.MatchString(s) {
+		return errors.New(`A header's name here has at most 64 letters, digits and "-", such as "X-Email". "_" is not taken: to many applications X_Email and X-Email are one header.`)
+	}
+	if slices.Contains(ownHeaders, strings.ToLower(s)) {
+		return fmt.Errorf("%q is a header that has a meaning of its own between a client and the application. Choose another name, such as \"X-Email\".", s)
+	}
+	return nil
+}
+
+func checkGroup(s string) error {
+	if !groupName.MatchString(s) {
+		return errors.New(`A group is a word of at most 32 letters, digits, "_", "." and "-", such as "admins".`)
+	}
+	return nil
 }
 
 func checkSize(s string) error {

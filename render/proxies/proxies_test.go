@@ -21,7 +21,7 @@ func TestRowsFillSettings(t *testing.T) {
 		for _, a := range rows {
 			field := a.Field(&s)
 			switch field.(type) {
-			case *string, *[]string, *bool:
+			case *string, *[]string, *bool, *map[string]string:
 			default:
 				t.Errorf("%s: %s fills a %T", p.Name, a.Name, field)
 			}
