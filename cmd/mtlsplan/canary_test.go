@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"fmt"
 	"maps"
@@ -120,7 +121,13 @@ func (c *cage) run(words ...string) int {
 		args[i] = strings.ReplaceAll(w, "SPEC", filepath.Join(c.dir, "m.hcl"))
 	}
 	fmt.Fprintf(&c.said, "\n$ mtlsplan %s\n", strings.Join(words, " "))
-	return run(c.t.Context(), args, process{strings.NewReader(""), &c.said, &c.said,
+	ctx := c.t.Context()
+	if words[0] == "try" { // which goes on until somebody ends it
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 500*time.Millisecond)
+		defer cancel()
+	}
+	return run(ctx, args, process{strings.NewReader(""), &c.said, &c.said,
 		func(name string) (string, bool) { s, ok := c.env[name]; return s, ok }, time.Now, scriptsReleased})
 }
 
@@ -190,6 +197,7 @@ var spoken = map[string][]string{
 	"show":       {"show SPEC ann", "show SPEC user.cat --at +30d", "show SPEC ca.m", "show SPEC nobody"},
 	"render":     {"render SPEC", "render SPEC m", "render SPEC nosite"},
 	"doctor":     {"doctor OUT/nginx/m", "doctor OUT/nginx/m --prefix OUT --nginx-version 1.26", "doctor SPEC", "doctor OUT/ann-m.key"},
+	"try":        {"try SPEC --listen 127.0.0.1:0", "try SPEC --listen nowhere", "try SPEC --listen 127.0.0.1:0 --at +30d"},
 	"validate":   {"validate SPEC", "validate SPEC --output OUT"},
 	"fmt":        {"fmt SPEC --check --diff", "fmt SPEC --diff --check"},
 	"init":       {"init SPEC", "init SPEC.new"},

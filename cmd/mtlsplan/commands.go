@@ -10,6 +10,7 @@ func (a *app) commands() []*cobra.Command {
 		a.showCmd(),
 		a.renderCmd(),
 		a.doctorCmd(),
+		a.tryCmd(),
 		a.validateCmd(),
 		a.fmtCmd(),
 		a.initCmd(),

@@ -237,6 +237,9 @@ func planDocs(p page) {
 		errs = append(errs, []string{string(c.Code), fmt.Sprint(statusOf(c.Code)), c.Doc})
 	}
 	p.table([]string{"code", "exit status", "meaning"}, errs)
+	p.heading(2, "The gate")
+	p.para("What `try` answers to a visitor. Its document is the one called visit below.")
+	codeTable(p, plan.VisitCodes())
 }
 
 func codeTable(p page, codes []plan.CodeDoc) {

@@ -17,6 +17,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 	"gopkg.in/yaml.v3"
+
+	"mtlsplan/internal/plan"
+	"mtlsplan/internal/ui"
 )
 
 // violationsVar names the file to which a run of mtlsplan writes the faults of its
@@ -201,23 +204,23 @@ func checkWords(at string, v any) error {
 
 // TestSchemasRefuse gives bad documents to the check, which must refuse them.
 func TestSchemasRefuse(t *testing.T) {
-	const plan = `{"format_version":1,"at":"2027-01-02T02:04:05Z","steps":[],"summary":{"reimports":0,"unchanged":0},"notes":[],"failures":[]`
+	const whole = `{"format_version":1,"at":"2027-01-02T02:04:05Z","steps":[],"summary":{"reimports":0,"unchanged":0},"notes":[],"failures":[]`
 	for _, c := range []struct {
 		args, text string
 		good       bool
 	}{
-		{"plan --format json", plan + `}`, true},
-		{"apply --format json", plan + `}`, false},
-		{"apply --format json", plan + `,"applied":[]}`, true},
-		{"apply --format json", plan + `,"applied":["user.ann"],"error":{"code":"interrupted","message":"m"}}`, true},
-		{"plan --format json", plan + `,"steps":null}`, false},
-		{"plan --format json", plan + `,"surprise":1}`, false},
-		{"plan --format json", plan + `} {}`, false},
-		{"plan --format json", strings.Replace(plan, "T02:04:05Z", "", 1) + `}`, false},
-		{"plan --format json", strings.Replace(plan, `"notes":[]`, `"notes":[{"code":"orphaned","message":"m"}]`, 1) + `}`, true},
-		{"plan --format json", strings.Replace(plan, `"notes":[]`, `"notes":[{"code":"damaged","message":"m"}]`, 1) + `}`, false},
-		{"plan --format json", strings.Replace(plan, `"notes":[]`, `"notes":[{"message":"m"}]`, 1) + `}`, false},
-		{"plan --format json", strings.Replace(plan, `"unchanged"`, `"to create"`, 1) + `}`, false},
+		{"plan --format json", whole + `}`, true},
+		{"apply --format json", whole + `}`, false},
+		{"apply --format json", whole + `,"applied":[]}`, true},
+		{"apply --format json", whole + `,"applied":["user.ann"],"error":{"code":"interrupted","message":"m"}}`, true},
+		{"plan --format json", whole + `,"steps":null}`, false},
+		{"plan --format json", whole + `,"surprise":1}`, false},
+		{"plan --format json", whole + `} {}`, false},
+		{"plan --format json", strings.Replace(whole, "T02:04:05Z", "", 1) + `}`, false},
+		{"plan --format json", strings.Replace(whole, `"notes":[]`, `"notes":[{"code":"orphaned","message":"m"}]`, 1) + `}`, true},
+		{"plan --format json", strings.Replace(whole, `"notes":[]`, `"notes":[{"code":"damaged","message":"m"}]`, 1) + `}`, false},
+		{"plan --format json", strings.Replace(whole, `"notes":[]`, `"notes":[{"message":"m"}]`, 1) + `}`, false},
+		{"plan --format json", strings.Replace(whole, `"unchanged"`, `"to create"`, 1) + `}`, false},
 		{"plan --format json", ``, false},
 		{"apply --quiet --format json", ``, true},
 		{"plan --format json", `{"format_version":1,"error":{"code":"usage","message":"m"}}`, true},
@@ -229,6 +232,25 @@ func TestSchemasRefuse(t *testing.T) {
 		err := checkDocument(strings.Fields(c.args), []byte(c.text))
 		if good := err == nil; good != c.good {
 			t.Errorf("%s: %s: %v", c.args, c.text, err)
+		}
+	}
+}
+
+// TestVisitDocuments: what the gate of try answers as JSON matches its schema.
+func TestVisitDocuments(t *testing.T) {
+	at := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, c := range plan.VisitCodes() {
+		v := plan.VisitDocument{FormatVersion: plan.FormatVersion, Admitted: c.Code == plan.Admitted, Code: c.Code}
+		if c.Code == plan.Revoked {
+			v.Certificate = &plan.VisitCertificate{Owner: "user.ann", Serial: "0A", NotBefore: at, NotAfter: at, RevokedAt: &at, RevokedFor: "superseded"}
+		}
+		_, text := ui.Visit(v, "", "application/json")
+		document, err := validator.UnmarshalJSON(bytes.NewReader(text))
+		if err == nil {
+			err = errors.Join(checkWords("", document), checkSchema("visit", document))
+		}
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

@@ -22,7 +22,7 @@ import (
 // documents are all documents that commands print with --format json or yaml. The schema of
 // each is docs/schema/NAME.json.
 var documents = []struct {
-	name  string // of the command, except for "error"
+	name  string // of the command, except for "error" and "visit"
 	value any
 }{
 	{"plan", plan.PlanDocument{}},
@@ -30,6 +30,8 @@ var documents = []struct {
 	{"show", plan.ShowDocument{}},
 	{"render", plan.RenderDocument{}},
 	{"doctor", plan.ChecksDocument{}},
+	{"try", plan.TryDocument{}},
+	{"visit", plan.VisitDocument{}},
 	{"validate", plan.ValidateDocument{}},
 	{"fmt", plan.FmtDocument{}},
 	{"init", plan.InitDocument{}},
@@ -40,14 +42,15 @@ var documents = []struct {
 // enums are the values that a key may have, by type and key, if the program has a table of
 // them.
 var enums = map[string]map[string][]string{
-	"Step":        {"action": texts(plan.Actions)},
-	"Reason":      {"code": codesIn(plan.Codes())},
-	"Note":        {"code": codesIn(plan.NoteCodes())},
-	"Failure":     {"code": codesIn(plan.FailureCodes())},
-	"Check":       {"code": codesIn(plan.CheckCodes())},
-	"ErrorDetail": {"code": codesIn(plan.ErrorCodes(), plan.FailureCodes())},
-	"FileDetail":  {"state": wordsIn(plan.FileStates())},
-	"FileFact":    {"name": wordsIn(plan.FactNames())},
+	"VisitDocument": {"code": codesIn(plan.VisitCodes())},
+	"Step":          {"action": texts(plan.Actions)},
+	"Reason":        {"code": codesIn(plan.Codes())},
+	"Note":          {"code": codesIn(plan.NoteCodes())},
+	"Failure":       {"code": codesIn(plan.FailureCodes())},
+	"Check":         {"code": codesIn(plan.CheckCodes())},
+	"ErrorDetail":   {"code": codesIn(plan.ErrorCodes(), plan.FailureCodes())},
+	"FileDetail":    {"state": wordsIn(plan.FileStates())},
+	"FileFact":      {"name": wordsIn(plan.FactNames())},
 }
 
 func texts[T ~string](words []T) (out []string) {
@@ -95,6 +98,9 @@ func schemaOf(name string, value any) *jsonschema.Schema {
 	}
 	for typ, keys := range enums {
 		def := s.Definitions[typ]
+		if typ == reflect.TypeOf(value).Name() {
+			def = s
+		}
 		for key, words := range keys {
 			if def == nil {
 				continue
