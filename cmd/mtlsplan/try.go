@@ -66,15 +66,15 @@ func (a *app) try(cmd *cobra.Command, cfg *spec.Config, opt engine.Options, list
 	if err != nil {
 		return usageError("--listen %q: give a host and a port, as in 127.0.0.1:8443", listen)
 	}
-	certificate, err := gate.Certificate(namesOf(host), a.started)
-	if err != nil {
-		return err
-	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
 	if err != nil {
 		return interruption(cmd, cannotListen(listen, err), "interrupted")
 	}
 	defer listener.Close()
+	certificate, err := gate.Certificate(namesOf(host), a.started)
+	if err != nil {
+		return err
+	}
 
 	doc := plan.TryDocument{
 		FormatVersion: plan.FormatVersion, URL: urlOf(host, listener.Addr()), Listen: listener.Addr().String(),

@@ -7,8 +7,10 @@ package gate
 
 import (
 	"cmp"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"math"
 	"slices"
 	"time"
@@ -38,16 +40,18 @@ func (w *World) Judge(cert *x509.Certificate, now time.Time) plan.VisitDocument 
 
 func (w *World) examine(cert *x509.Certificate, now time.Time) (plan.Code, *plan.VisitCertificate) {
 	shown := show(cert, now)
-	ours := w.recordedAs(cert, shown)
-	ca := w.signer(cert)
+	ca, weak := w.signer(cert)
+	ours := w.recordedAs(cert, ca, shown)
 	if ca != nil {
 		shown.Generation = w.generation(ca)
 	}
 	switch {
-	case ca == nil && !ours:
+	case ca == nil && !ours && !weak:
 		return plan.UnknownCA, shown
-	case w.revoked(cert, ca, shown):
+	case (ca != nil || ours) && w.revoked(cert, ca, shown):
 		return plan.Revoked, shown
+	case weak:
+		return plan.Unsuitable, shown
 	case ca == nil:
 		return plan.CALeft, shown
 	case now.Before(cert.NotBefore):
@@ -84,7 +88,7 @@ func show(cert *x509.Certificate, now time.Time) *plan.VisitCertificate {
 // recordedAs reports whether the CA database knows this very certificate, and adds
 // whose it is. `openssl ca` records a row of index.txt and no certificate; a row
 // counts only where the CA has signed, so that nobody learns of a user by a serial.
-func (w *World) recordedAs(cert *x509.Certificate, shown *plan.VisitCertificate) bool {
+func (w *World) recordedAs(cert, ca *x509.Certificate, shown *plan.VisitCertificate) bool {
 	sum := sha256.Sum256(cert.Raw)
 	entries := w.Ledger.Entries()
 	if i := slices.IndexFunc(entries, func(e ledger.Entry) bool { return e.Sum == sum }); i >= 0 {
@@ -93,17 +97,25 @@ func (w *World) recordedAs(cert *x509.Certificate, shown *plan.VisitCertificate)
 		}
 		return true
 	}
-	return w.Ledger.Row(shown.Serial) != nil && w.signer(cert) != nil
+	return ca != nil && w.Ledger.Row(shown.Serial) != nil
 }
 
 // signer is the CA of the trust file that has signed a certificate, nil for none.
-func (w *World) signer(cert *x509.Certificate) *x509.Certificate {
+// weak says that the certificate names one, and has a signature that nobody takes
+// today, such as one with SHA-1.
+func (w *World) signer(cert *x509.Certificate) (ca *x509.Certificate, weak bool) {
 	for _, ca := range w.CAs {
-		if string(cert.RawIssuer) == string(ca.RawSubject) && cert.CheckSignatureFrom(ca) == nil {
-			return ca
+		if string(cert.RawIssuer) != string(ca.RawSubject) {
+			continue
 		}
+		err := cert.CheckSignatureFrom(ca)
+		if err == nil {
+			return ca, false
+		}
+		_, insecure := errors.AsType[x509.InsecureAlgorithmError](err)
+		weak = weak || insecure
 	}
-	return nil
+	return nil, weak
 }
 
 // generation is the number of a CA, 0 for one that the CA database does not know.
@@ -141,11 +153,18 @@ func (w *World) revoked(cert, ca *x509.Certificate, shown *plan.VisitCertificate
 	return false
 }
 
-// serves reports whether all else is in order for the certificate of a client:
-// its purpose, and whatever the CA's certificate may restrict.
+// serves reports whether all else is in order for the certificate of a client: its
+// purpose, the length of the keys, and whatever the CA's certificate may restrict.
 func serves(cert, ca *x509.Certificate, now time.Time) bool {
 	roots := x509.NewCertPool()
 	roots.AddCert(ca)
 	_, err := cert.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
-	return err == nil && !(cert.BasicConstraintsValid && cert.IsCA)
+	return err == nil && !(cert.BasicConstraintsValid && cert.IsCA) && !short(cert) && !short(ca)
+}
+
+// short reports whether the key of a certificate is too short for OpenSSL's security
+// level 2, which is the default of Debian's and Ubuntu's NGINX.
+func short(cert *x509.Certificate) bool {
+	key, ok := cert.PublicKey.(*rsa.PublicKey)
+	return ok && key.N.BitLen() < 2048
 }

@@ -1,9 +1,11 @@
 package gate
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
@@ -41,11 +43,14 @@ func (parent *authority) issue(t *testing.T, serial int64, name string, days int
 	if change != nil {
 		change(c)
 	}
-	made := &authority{c, key}
+	made, public := &authority{c, key}, crypto.PublicKey(key.Public())
+	if c.PublicKey != nil {
+		public = c.PublicKey
+	}
 	if parent == nil {
 		parent = made
 	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent.cert, key.Public(), parent.key)
+	der, err := x509.CreateCertificate(rand.Reader, c, parent.cert, public, parent.key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,12 +107,17 @@ func TestJudge(t *testing.T) {
 	plain := user(ca, 9, func(c *x509.Certificate) { c.ExtKeyUsage, c.EmailAddresses = nil, nil })
 	under := user(brief, 10, nil)
 	sub := user(ca, 11, func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true })
+	short := user(ca, 12, func(c *x509.Certificate) {
+		c.PublicKey = &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 1023, 1), E: 65537}
+	})
+	weak := user(ca, 13, func(c *x509.Certificate) { c.SignatureAlgorithm = x509.ECDSAWithSHA1 })
 	const r = "R\t270601000000Z\t270106000000Z"
 	w := world(t, []*x509.Certificate{next.cert, ca.cert, brief.cert}, []issue{
 		{owner: "ca.m", cert: ca.cert}, {owner: "ca.m", cert: next.cert},
 		{owner: "user.ann", cert: ann}, {owner: "user.ann", cert: second}, {owner: "user.ann", cert: old}, {owner: "user.ann", cert: gone, state: r + ",cACompromise"},
 		{owner: "user.ann", cert: revoked, state: r}, {owner: "user.ann", cert: listed}, {owner: "unknown", cert: byHand, rowOnly: true},
 		{owner: "user.ann", cert: server}, {owner: "user.ann", cert: plain}, {owner: "user.ann", cert: under}, {owner: "user.ann", cert: sub},
+		{owner: "user.ann", cert: short}, {owner: "user.ann", cert: weak},
 	})
 	w.CRLs = map[string]*x509.RevocationList{pki.PublicID(ca.cert.PublicKey): {RevokedCertificateEntries: []x509.RevocationListEntry{
 		{SerialNumber: big.NewInt(6), RevocationTime: revokedAt, ReasonCode: 1}, {SerialNumber: big.NewInt(2), RevocationTime: revokedAt},
@@ -142,6 +152,8 @@ func TestJudge(t *testing.T) {
 		{"from a CA of our CA's name", user(twin, 1, nil), 10, plan.UnknownCA, "", 0, ""},
 		{"for servers", server, 10, plan.Unsuitable, "user.ann", 1, ""},
 		{"for no stated purpose", plain, 10, plan.Admitted, "user.ann", 1, ""},
+		{"with an RSA key of 1024 bits", short, 10, plan.Unsuitable, "user.ann", 1, ""},
+		{"signed with SHA-1", weak, 10, plan.Unsuitable, "user.ann", 0, ""},
 		{"that is a CA's", sub, 10, plan.Unsuitable, "user.ann", 1, ""},
 		{"the CA's own", ca.cert, 10, plan.Unsuitable, "", 1, ""},
 		{"whose CA has ended", under, 150, plan.CAEnded, "user.ann", 0, ""},
