@@ -45,8 +45,6 @@ func (g *Gate) World() (*gate.World, error) {
 	if g.world != nil && sight == g.sight {
 		return g.world, nil
 	}
-	// Until it is read whole nobody gets in, by what was known before.
-	g.world = nil
 	world, err := g.read(dir)
 	if err == nil {
 		g.world, g.sight = world, sight

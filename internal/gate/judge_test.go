@@ -154,6 +154,7 @@ func TestJudge(t *testing.T) {
 		{"for no stated purpose", plain, 10, plan.Admitted, "user.ann", 1, ""},
 		{"with an RSA key of 1024 bits", short, 10, plan.Unsuitable, "user.ann", 1, ""},
 		{"signed with SHA-1", weak, 10, plan.Unsuitable, "user.ann", 0, ""},
+		{"signed with SHA-1, unrecorded, with the serial of one that is revoked", user(ca, 5, func(c *x509.Certificate) { c.SignatureAlgorithm = x509.ECDSAWithSHA1 }), 10, plan.Unsuitable, "", 0, ""},
 		{"that is a CA's", sub, 10, plan.Unsuitable, "user.ann", 1, ""},
 		{"the CA's own", ca.cert, 10, plan.Unsuitable, "", 1, ""},
 		{"whose CA has ended", under, 150, plan.CAEnded, "user.ann", 0, ""},
