@@ -41,6 +41,7 @@ type Options struct {
 
 	unasked  bool // programs are not asked for users' passphrases
 	thorough bool // every file is read, whatever the cache knows of it
+	prove    bool // thorough, and what a proof takes is kept
 	sealed   bool // no secret is read, and nothing that is encrypted is opened
 
 	// scope, if set, replaces Only.

@@ -40,7 +40,7 @@ func newRun(ctx context.Context, cfg *config.Config, opt Options, dir *outdir.Di
 		opt.Parallel = runtime.GOMAXPROCS(0)
 	}
 	return &run{ctx: ctx, cfg: cfg, opt: opt, dir: dir, in: inventory.New(ctx, dir, inventory.Options{
-		Config: cfg, Now: opt.Now, Covers: opt.covers, Adopt: opt.Adopt, Thorough: opt.thorough, Sealed: opt.sealed, Parallel: opt.Parallel,
+		Config: cfg, Now: opt.Now, Covers: opt.covers, Adopt: opt.Adopt, Thorough: opt.thorough, Prove: opt.prove, Sealed: opt.sealed, Parallel: opt.Parallel,
 		LookupEnv: opt.LookupEnv, Reading: opt.Reading, Unasked: opt.unasked,
 	})}
 }

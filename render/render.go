@@ -131,6 +131,10 @@ type Proxy struct {
 	// characters "/" and "=".
 	TellsDN func(Settings) bool
 
+	// Refused reads the serials that a rendered file refuses back from it, also
+	// where somebody has altered it since; upper-case hex.
+	Refused func(data []byte) []string
+
 	// Render writes the files of a site. It is pure: the same site gives the
 	// same bytes.
 	Render func(Site) []File

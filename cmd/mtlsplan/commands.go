@@ -8,6 +8,7 @@ func (a *app) commands() []*cobra.Command {
 		a.applyCmd(),
 		a.planCmd(),
 		a.showCmd(),
+		a.verifyCmd(),
 		a.renderCmd(),
 		a.doctorCmd(),
 		a.tryCmd(),

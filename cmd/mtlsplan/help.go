@@ -20,8 +20,8 @@ type exitDoc struct {
 var exitDocs = []exitDoc{
 	{exitDone, "done, or nothing to do"},
 	{exitFailure, "failure, including wrong flags or arguments; the message says what to do"},
-	{exitPending, "changes are pending (plan --detailed-exitcode, fmt --check), or something is wrong (doctor)"},
-	{exitIncomplete, "incomplete: an owner failed or cannot be judged; everything else is done and safe"},
+	{exitPending, "changes are pending (plan --detailed-exitcode, fmt --check), or something is wrong (verify, doctor)"},
+	{exitIncomplete, "incomplete: an owner failed or cannot be judged or proven; everything else is done and safe"},
 	{exitRefused, "refused: a step must not be applied, so nothing was changed"},
 	{exitInvalid, "the spec is invalid"},
 	{exitLocked, "another run holds the lock; the message names it"},
@@ -36,7 +36,7 @@ func exitText() string {
 	return b.String() + "\n" + exitOrder
 }
 
-const exitOrder = "If several apply, 4 wins over 3, and 3 over 2."
+const exitOrder = "If several apply, 4 wins over 3, and 3 over 2; with verify, 2 wins over 3."
 
 // usage is the template of every command's help, below its description. %s is
 // the table of exit codes.

@@ -28,6 +28,7 @@ var documents = []struct {
 	{"plan", plan.PlanDocument{}},
 	{"apply", plan.ApplyDocument{}},
 	{"show", plan.ShowDocument{}},
+	{"verify", plan.ChecksDocument{}},
 	{"render", plan.RenderDocument{}},
 	{"doctor", plan.ChecksDocument{}},
 	{"try", plan.TryDocument{}},
@@ -47,7 +48,7 @@ var enums = map[string]map[string][]string{
 	"Reason":        {"code": codesIn(plan.Codes())},
 	"Note":          {"code": codesIn(plan.NoteCodes())},
 	"Failure":       {"code": codesIn(plan.FailureCodes())},
-	"Check":         {"code": codesIn(plan.CheckCodes())},
+	"Check":         {"code": append(codesIn(plan.CheckCodes(), plan.Codes(), plan.FailureCodes()), string(plan.ClockBehind))},
 	"ErrorDetail":   {"code": codesIn(plan.ErrorCodes(), plan.FailureCodes())},
 	"FileDetail":    {"state": wordsIn(plan.FileStates())},
 	"FileFact":      {"name": wordsIn(plan.FactNames())},
@@ -235,7 +236,8 @@ func documentDocs(p page) {
 			for _, r := range doctor.Rules() {
 				checks = append(checks, plan.Word{Name: r.Name, Doc: r.Doc})
 			}
-			wordTable(p, "check", checks)
+			wordTable(p, "check of verify", plan.CheckNames())
+			wordTable(p, "check of doctor", checks)
 			codeTable(p, plan.CheckCodes())
 		}
 	}

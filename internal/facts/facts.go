@@ -181,7 +181,8 @@ type Site struct {
 // Rendered is a file that was rendered.
 type Rendered struct {
 	File
-	Sum [sha256.Size]byte // of its content
+	Sum     [sha256.Size]byte // of its content
+	Refused []string          // serials that it refuses, upper-case hex; only where the directory is read to be proven
 }
 
 // Users are the users of the spec who may come in and whom the run is about.

@@ -63,14 +63,14 @@ func (r *Reader) ledgerFiles() (f ledger.Files, err error) {
 	if err == nil && !r.recall(&f) {
 		err = r.readIssued(&f)
 	}
-	f.HasAttr = !read(ledger.AttrName).Missing
+	f.Attr = read(ledger.AttrName)
 	f.Number, f.Rendered = read(ledger.NumberName), read(ledger.RenderedName)
 	return f, err
 }
 
 func (r *Reader) readIssued(f *ledger.Files) error {
 	file, err := r.dir.Read(ledger.IssuedName)
-	f.Issued, f.Hold, r.issued = file.Data, r.dir.Interrupted(), file.Stat
+	f.Issued, f.Hold, r.issued = file.Data, r.opt.Prove || r.dir.Interrupted(), file.Stat
 	return err
 }
 

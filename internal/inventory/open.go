@@ -38,7 +38,9 @@ func (r *Reader) unread(kind plan.Kind, path facts.Path) (f facts.File, exists b
 // that this process has made or opened is not put through its key derivation
 // again. It holds no passphrase.
 type openings struct {
-	m sync.Map // digest of container and passphrase → contents
+	m    sync.Map // digest of container and passphrase → contents
+	keep bool     // the keys of key files, too
+	keys sync.Map // SPKI → crypto.Signer
 }
 
 // contents is what a container holds.
@@ -80,7 +82,11 @@ func (o *openings) key(data []byte, pass secret.Value) (contents, error) {
 		if err != nil {
 			return contents{}, err
 		}
-		return contentsOf(key.Public()), nil
+		c := contentsOf(key.Public())
+		if o.keep {
+			o.keys.Store(c.spki, key)
+		}
+		return c, nil
 	})
 }
 

@@ -9,6 +9,7 @@ package inventory
 
 import (
 	"context"
+	"crypto"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,7 @@ type Options struct {
 	Adopt     bool                  // files that the ledger knows nothing of are to be taken over
 	Thorough  bool                  // every file is read and opened, whatever the cache knows
 	Unasked   bool                  // programs are not asked for the passphrases of users
+	Prove     bool                  // Thorough, and what it takes to prove the files is kept: [Reader.Signer], the DER of every entry of the ledger
 	Sealed    bool                  // no secret is read, and nothing that is encrypted is opened
 	Parallel  int                   // how many owners are read at a time; less than 1: as many as there are cores
 	LookupEnv func(string) (string, bool)
@@ -60,7 +62,10 @@ func New(ctx context.Context, dir *outdir.Dir, opt Options) *Reader {
 	if opt.Parallel < 1 {
 		opt.Parallel = runtime.GOMAXPROCS(0)
 	}
-	return &Reader{ctx: ctx, dir: dir, opt: opt, cache: statcache.Open(dir), secrets: newSecrets(ctx, opt.Config, opt.LookupEnv)}
+	opt.Thorough = opt.Thorough || opt.Prove
+	r := &Reader{ctx: ctx, dir: dir, opt: opt, cache: statcache.Open(dir), secrets: newSecrets(ctx, opt.Config, opt.LookupEnv)}
+	r.opened.keep = opt.Prove
+	return r
 }
 
 // Close lets go of what the reader holds open.
@@ -119,6 +124,14 @@ func (r *Reader) take(l *ledger.Ledger) (*facts.Inventory, *ledger.Ledger, error
 	inv.Sites = r.sites()
 	inv.Orphans = r.orphans(inv.Sites)
 	return inv, r.ledger, nil
+}
+
+// Signer is a key that was opened while the directory was read, by its
+// [pki.PublicID]; nil for one that was not. Only with Prove are keys kept.
+func (r *Reader) Signer(spki string) crypto.Signer {
+	key, _ := r.opened.keys.Load(spki)
+	signer, _ := key.(crypto.Signer)
+	return signer
 }
 
 // Ledger reads the ledger alone.

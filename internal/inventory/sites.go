@@ -19,6 +19,9 @@ func (r *Reader) sites() []facts.Site {
 			rendered := facts.Rendered{File: f.File}
 			if err == nil && !f.Missing {
 				rendered.Sum = sha256.Sum256(f.content.Data)
+				if r.opt.Prove {
+					rendered.Refused = site.Proxy.Refused(f.content.Data)
+				}
 			}
 			s.Files = append(s.Files, rendered)
 		}

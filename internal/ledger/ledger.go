@@ -38,6 +38,7 @@ type Ledger struct {
 	issued   map[string][]int32 // entries of an owner, oldest first
 	number   *big.Int           // of the next CRL
 	rendered map[string]Sum     // by path
+	attr     string             // content of index.txt.attr
 
 	mismatched bool              // an entry has no row, or one of another owner
 	numberLost bool              // crlnumber is gone, and was there
@@ -60,8 +61,7 @@ type Text struct {
 
 // Files are the files of a CA database.
 type Files struct {
-	Index, Number, Rendered Text
-	HasAttr                 bool
+	Index, Attr, Number, Rendered Text
 
 	// Issued is the content of issued.pem. With Recalled, the entries of the very
 	// same content, it is not read: Size and Unended tell of it.
@@ -112,7 +112,8 @@ func Parse(f Files) (*Ledger, error) {
 	if l.disk.issuedEnd = l.disk.issuedSize; l.disk.unended {
 		l.disk.issuedEnd++
 	}
-	l.disk.hasAttr, l.disk.hasNumber = f.HasAttr, !f.Number.Missing
+	l.attr = string(f.Attr.Data)
+	l.disk.hasAttr, l.disk.hasNumber = !f.Attr.Missing, !f.Number.Missing
 	if l.disk.hasNumber {
 		if l.number, err = ParseNumber(f.Number.Data); err != nil {
 			return bad(NumberName, err)
@@ -164,6 +165,10 @@ func (l *Ledger) Blank() bool { return len(l.issued) == 0 }
 
 // Number is that of the next CRL.
 func (l *Ledger) Number() *big.Int { return l.number }
+
+// Attr is the content of index.txt.attr, "" where it is missing. It should be
+// [Attributes].
+func (l *Ledger) Attr() string { return l.attr }
 
 // Row returns the row of a serial, nil when there is none. It must not be changed.
 func (l *Ledger) Row(serial string) *Row {

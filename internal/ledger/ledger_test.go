@@ -43,8 +43,7 @@ func (f files) Part(name string, at, size int64) ([]byte, error) {
 func (f files) parse(t *testing.T) *Ledger {
 	t.Helper()
 	text := func(name string) Text { data, ok := f[name]; return Text{data, !ok} }
-	_, attr := f[AttrName]
-	l, err := Parse(Files{Index: text(IndexName), Number: text(NumberName), Rendered: text(RenderedName), HasAttr: attr, Issued: f[IssuedName]})
+	l, err := Parse(Files{Index: text(IndexName), Number: text(NumberName), Rendered: text(RenderedName), Attr: text(AttrName), Issued: f[IssuedName]})
 	if err != nil {
 		t.Fatal(err)
 	}

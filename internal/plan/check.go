@@ -1,32 +1,96 @@
 package plan
 
-// ChecksDocument is the answer of doctor: what was checked, and what is wrong.
+// ChecksDocument is the answer of verify and of doctor: what was checked, and what is wrong.
 type ChecksDocument struct {
 	FormatVersion int `json:"format_version"`
 	// Whether nothing is wrong.
 	OK bool `json:"ok"`
-	// What is wrong, by file and line; then the checks that found nothing.
+	// What is wrong, of verify by owner, of doctor by file and line; then the checks that found nothing. A check that fails for several reasons is there once for each.
 	Checks []Check `json:"checks"`
 }
 
 // Check is one thing that was checked.
 type Check struct {
-	// What was checked: nginx.NAME, with the name of the site's file.
+	// Who was checked; of doctor nginx.NAME, with the name of the site's file.
 	Owner Owner `json:"owner"`
 	// The name of the check.
 	Check string `json:"check"`
 	// Whether nothing is wrong.
 	OK bool `json:"ok"`
-	// What is wrong; codes are stable.
+	// What is wrong; codes are stable. With passphrase-unavailable a secret cannot be had: the check is not proven, and need not be wrong.
 	Code Code `json:"code,omitempty"`
-	// What is wrong and why that matters, for people; of a check that found nothing, what holds.
-	Message string `json:"message"`
-	// The file in which it is.
-	File string `json:"file"`
+	// What is wrong, why that matters and what to do, for people; of a check of doctor that found nothing, what holds.
+	Message string `json:"message,omitempty"`
+	// Of doctor: the file in which it is.
+	File string `json:"file,omitempty"`
 	// Its line, from 1; absent where nothing is wrong.
 	Line int `json:"line,omitempty"`
 	// Lines to write in its place or beside it.
 	Write []string `json:"write,omitempty"`
+
+	Unproven bool `json:"-"` // of verify: it could not be made, because a secret cannot be had
+}
+
+// NewChecksDocument is the document of checks.
+func NewChecksDocument(checks []Check) ChecksDocument {
+	doc := ChecksDocument{FormatVersion: FormatVersion, OK: true, Checks: List(checks)}
+	for i := range checks {
+		doc.OK = doc.OK && checks[i].OK
+	}
+	return doc
+}
+
+// CheckName names a check of verify. Names are stable: scripts match them.
+type CheckName = string
+
+// The checks of verify.
+const (
+	FilesPresent           CheckName = "files-present"
+	Modes                  CheckName = "modes"
+	KeyOpens               CheckName = "key-opens"
+	KeyMatches             CheckName = "key-matches"
+	Encodings              CheckName = "encodings"
+	CertificateRecorded    CheckName = "certificate-recorded"
+	CertificateValid       CheckName = "certificate-valid"
+	CertificateAsSpecified CheckName = "certificate-as-specified"
+	CSRMatches             CheckName = "csr-matches"
+	P12Opens               CheckName = "p12-opens"
+	P12Matches             CheckName = "p12-matches"
+	LetIn                  CheckName = "let-in"
+	KeptOut                CheckName = "kept-out"
+	DepartedGone           CheckName = "departed-gone"
+	DatabaseWhole          CheckName = "database-whole"
+	CRLSigned              CheckName = "crl-signed"
+	CRLCurrent             CheckName = "crl-current"
+	CRLNumber              CheckName = "crl-number"
+	CRLEntries             CheckName = "crl-entries"
+	SiteCurrent            CheckName = "site-current"
+)
+
+// CheckNames are all checks of verify, in the order in which they are answered.
+func CheckNames() []Word { return checkNames }
+
+var checkNames = []Word{
+	{FilesPresent, "Every file of the owner is there and can be read, and none is left over."},
+	{Modes, "No file and no directory is open to more than it may be."},
+	{KeyOpens, "The key opens under the passphrase that the spec names."},
+	{KeyMatches, "Key and certificate belong together, and the key is nobody else's."},
+	{Encodings, "Key and .p12 are encrypted as the spec asks."},
+	{CertificateRecorded, "The certificates in place are those that the CA database holds."},
+	{CertificateValid, "A CA in the trust file has signed the certificate, it is not revoked, and it is valid now. Of a CA: it has signed itself, and is valid now."},
+	{CertificateAsSpecified, "Names, type of key and extensions of the certificate are what the spec asks for."},
+	{CSRMatches, "The CSR is signed by its key, and is the request that the certificate answers."},
+	{P12Opens, "Every .p12 opens under the passphrase; go-pkcs12 opens it."},
+	{P12Matches, "Every .p12 holds the key and the certificate in place."},
+	{LetIn, "A TLS server with the trust file and the revocations of every site lets the user in, over TLS 1.2 and 1.3. Where the key is not at hand, the certificate alone is judged."},
+	{KeptOut, "No site lets a revoked certificate in."},
+	{DepartedGone, "A user who is not in the spec, or revoked there, has no valid certificate and no files."},
+	{DatabaseWhole, "index.txt, issued.pem and the other files of the CA database agree, and every certificate in it has a good signature."},
+	{CRLSigned, "Every CA that is trusted has a CRL, which it has signed."},
+	{CRLCurrent, "The CRLs are valid now."},
+	{CRLNumber, "The number of the next CRL follows that of the newest in place."},
+	{CRLEntries, "The CRLs list what the CA database has revoked, with the same dates and reasons, and nothing else."},
+	{SiteCurrent, "The site is what the spec, the CAs and the revocations ask for, and its checksum is recorded."},
 }
 
 // Codes of what is wrong with a site made by hand.

@@ -47,6 +47,8 @@ type Reason struct {
 	Have string `json:"have,omitempty"`
 	// The value that the spec asks for.
 	Want string `json:"want,omitempty"`
+
+	Check CheckName `json:"-"` // the check of verify that fails for it
 }
 
 // Step is one owner's part of a plan.

@@ -36,7 +36,7 @@ func (j *judgement) judgeCRL() []string {
 		j.fail(owner, fallback(plan.FileError, crl.Err))
 		return Refused(crl, barred)
 	}
-	t := newTask(OfCRL, 0, owner, slices.Concat(j.examineCRL(revoked), j.learnt(), coded(plan.Mode, wide(nil, &crl.File))))
+	t := newTask(OfCRL, 0, owner, slices.Concat(j.examineCRL(revoked), j.learnt(), checked(plan.Modes, coded(plan.Mode, wide(nil, &crl.File)))))
 	stuck := j.crlBlocked(owner)
 	if stuck != nil {
 		j.fail(owner, stuck)
@@ -48,7 +48,9 @@ func (j *judgement) judgeCRL() []string {
 		}
 	case !t.MustMake(plan.KindCRL):
 		j.add(t)
-	case j.issuer.err == nil:
+	case j.issuer.err != nil:
+		j.verdict.Blocked = append(j.verdict.Blocked, t.Step)
+	default:
 		t.Step.NotAfter = new(j.Now.Add(j.Config.CA.CRLValidity).Truncate(time.Second))
 		j.add(t)
 		crl = j.verdict.Kept(j.Have.CRL)
@@ -82,21 +84,21 @@ func (j *judgement) onNextCRL(r ledger.Row) bool {
 // be lost with the file.
 func (j *judgement) learnt() []finding {
 	var out []finding
-	add := func(code plan.Code, message string) {
-		out = append(out, one(plan.Repair, plan.Reason{Code: code, Message: message}, plan.KindDB)...)
+	add := func(code plan.Code, check plan.CheckName, message string) {
+		out = append(out, one(plan.Repair, plan.Reason{Code: code, Check: check, Message: message}, plan.KindDB)...)
 	}
 	if n := j.found.learnt; n > 0 {
-		add(plan.Revoked, fmt.Sprintf("the CRL lists %s that %s lacks, now recorded", plural(n, "revocation"), ledger.IndexName))
+		add(plan.Revoked, plan.CRLEntries, fmt.Sprintf("the CRL lists %s that %s lacks, now recorded", plural(n, "revocation"), ledger.IndexName))
 	}
 	if j.found.behind {
-		add(plan.Damaged, fmt.Sprintf("the number in %s is not above that of the CRL in place; it is set to %s", ledger.NumberName, strings.TrimSpace(string(ledger.FormatNumber(j.Ledger.Number())))))
+		add(plan.Damaged, plan.CRLNumber, fmt.Sprintf("the number in %s is not above that of the CRL in place; it is set to %s", ledger.NumberName, strings.TrimSpace(string(ledger.FormatNumber(j.Ledger.Number())))))
 	}
 	return out
 }
 
 // crlFound is a finding for which the CRL is made anew.
-func crlFound(code plan.Code, action plan.Action, format string, args ...any) finding {
-	return one(action, plan.Reason{Code: code, Message: fmt.Sprintf(format, args...)}, plan.KindCRL)[0]
+func crlFound(code plan.Code, check plan.CheckName, action plan.Action, format string, args ...any) finding {
+	return one(action, plan.Reason{Code: code, Check: check, Message: fmt.Sprintf(format, args...)}, plan.KindCRL)[0]
 }
 
 // examineCRL compares the CRLs with the CAs that are trusted after this plan,
@@ -106,17 +108,17 @@ func (j *judgement) examineCRL(revoked []string) []finding {
 	blank := !j.Ask.Adopt && j.Ledger.Blank()
 	switch {
 	case crl.Missing && j.Ledger.Number().Cmp(big.NewInt(1)) > 0:
-		return []finding{crlFound(plan.Missing, plan.Create, "%s is gone", crl.Name())}
+		return []finding{crlFound(plan.Missing, plan.FilesPresent, plan.Create, "%s is gone", crl.Name())}
 	case crl.Missing:
-		return []finding{crlFound(plan.Missing, plan.Create, "there is no CRL yet")}
+		return []finding{crlFound(plan.Missing, plan.FilesPresent, plan.Create, "there is no CRL yet")}
 	case crl.Damaged && blank:
 		return refuse(plan.Unrecorded, crl.Name()+" is there, and the CA database knows nothing of it: move it away, or say --adopt to have it written over")
 	case crl.Damaged:
-		return []finding{crlFound(plan.Damaged, plan.Repair, "%s cannot be read, or no CA that the database knows has signed it", crl.Name())}
+		return []finding{crlFound(plan.Damaged, plan.CRLSigned, plan.Repair, "%s cannot be read, or no CA that the database knows has signed it", crl.Name())}
 	}
 	var out []finding
 	if j.issuer.rolled {
-		out = append(out, crlFound(plan.Upstream, plan.Reissue, "the new CA has no CRL yet"))
+		out = append(out, crlFound(plan.Upstream, plan.CRLSigned, plan.Reissue, "the new CA has no CRL yet"))
 	}
 	signing := map[string]bool{}
 	current := j.trust.Current()
@@ -127,18 +129,18 @@ func (j *judgement) examineCRL(revoked []string) []finding {
 			continue // crlBlocked says it
 		}
 		if list == nil {
-			out = append(out, crlFound(plan.Upstream, plan.Reissue, "there is no CRL of generation %d of the CA", g.Number))
+			out = append(out, crlFound(plan.Upstream, plan.CRLSigned, plan.Reissue, "there is no CRL of generation %d of the CA", g.Number))
 			continue
 		}
 		out = append(out, j.examineList(list)...)
 	}
 	for spki := range crl.Lists {
 		if !signing[spki] {
-			out = append(out, crlFound(plan.Upstream, plan.Reissue, "it holds the CRL of a CA that is no longer trusted"))
+			out = append(out, crlFound(plan.Upstream, plan.CRLSigned, plan.Reissue, "it holds the CRL of a CA that is no longer trusted"))
 		}
 	}
 	if n := pending(*crl, revoked); n > 0 {
-		out = append(out, crlFound(plan.Revoked, plan.Reissue, "%s %s not on it yet", plural(n, "revoked certificate"), agree(n, "is", "are")))
+		out = append(out, crlFound(plan.Revoked, plan.CRLEntries, plan.Reissue, "%s %s not on it yet", plural(n, "revoked certificate"), agree(n, "is", "are")))
 	}
 	return out
 }
@@ -147,16 +149,16 @@ func (j *judgement) examineCRL(revoked []string) []finding {
 func (j *judgement) examineList(list *x509.RevocationList) []finding {
 	var out []finding
 	if list.Number == nil || len(list.AuthorityKeyId) == 0 {
-		out = append(out, crlFound(plan.UsageChanged, plan.Reissue, "the CRL has no number or does not say whose it is; some readers refuse that"))
+		out = append(out, crlFound(plan.UsageChanged, plan.CRLNumber, plan.Reissue, "the CRL has no number or does not say whose it is; some readers refuse that"))
 	}
 	due := list.NextUpdate.Add(-j.Config.CA.CRLRenewBefore)
 	switch {
 	case j.Now.After(list.NextUpdate):
-		out = append(out, crlFound(plan.Expired, plan.Reissue, "the CRL has ended on %s, and a proxy that reads it refuses everybody", day(list.NextUpdate)))
+		out = append(out, crlFound(plan.Expired, plan.CRLCurrent, plan.Reissue, "the CRL has ended on %s, and a proxy that reads it refuses everybody", day(list.NextUpdate)))
 	case ahead(j.Now, list.ThisUpdate):
-		out = append(out, crlFound(plan.Expired, plan.Reissue, "the CRL is valid only from %s on, and a proxy that reads it refuses everybody", day(list.ThisUpdate)))
+		out = append(out, crlFound(plan.Expired, plan.CRLCurrent, plan.Reissue, "the CRL is valid only from %s on, and a proxy that reads it refuses everybody", day(list.ThisUpdate)))
 	case !j.Now.Before(due):
-		out = append(out, crlFound(plan.Expiring, plan.Reissue, "the CRL ends on %s, and is signed anew from %s on", day(list.NextUpdate), day(due)))
+		out = append(out, crlFound(plan.Expiring, plan.CRLCurrent, plan.Reissue, "the CRL ends on %s, and is signed anew from %s on", day(list.NextUpdate), day(due)))
 	}
 	return out
 }

@@ -22,7 +22,7 @@ func (w *world) blank() *ledger.Ledger {
 
 // forget takes the users out of the ledger.
 func (w *world) forget() {
-	led, err := ledger.Parse(ledger.Files{Number: ledger.Text{Data: []byte("02\n")}, HasAttr: true})
+	led, err := ledger.Parse(ledger.Files{Number: ledger.Text{Data: []byte("02\n")}, Attr: ledger.Text{Data: []byte(ledger.Attributes)}})
 	w.must(err)
 	for _, path := range w.ledger.RenderedPaths() {
 		sum, _ := w.ledger.Rendered(path)

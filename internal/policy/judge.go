@@ -60,6 +60,10 @@ type Verdict struct {
 	// Since is [Since] of the CRLs that are in place when the plan is done.
 	Since time.Time
 
+	// Blocked is what there would be to do if the CA could sign, and the plan were not
+	// refused.
+	Blocked []plan.Step
+
 	// CannotSign are the CAs, by SPKI, that stay trusted and whose key can sign no CRL any
 	// more.
 	CannotSign map[string]bool
@@ -181,6 +185,11 @@ func (j *judgement) finish() *Verdict {
 	v.sort()
 	if !v.Plan.Refused() {
 		return v
+	}
+	for _, s := range v.Plan.Steps {
+		if s.Action != plan.Refuse {
+			v.Blocked = append(v.Blocked, s)
+		}
 	}
 	v.Tasks = slices.DeleteFunc(v.Tasks, func(t *Task) bool { return t.Step.Action != plan.Refuse })
 	v.Plan.Steps = slices.DeleteFunc(v.Plan.Steps, func(s plan.Step) bool { return s.Action != plan.Refuse })

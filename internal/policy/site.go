@@ -136,12 +136,12 @@ func (j *judgement) examineSite(site config.Site, have *facts.Site, revoked []st
 	for _, f := range RenderSite(j.Config, site, Public{j.Ledger, trusted, revoked, j.verdict.Since}) {
 		i := slices.IndexFunc(have.Files, func(r facts.Rendered) bool { return r.Name() == f.Name })
 		if i < 0 {
-			out = append(out, one(plan.Create, plan.Reason{Code: plan.Missing, Message: f.Name + " is not there"}, plan.KindSite)...)
+			out = append(out, one(plan.Create, plan.Reason{Code: plan.Missing, Check: plan.FilesPresent, Message: f.Name + " is not there"}, plan.KindSite)...)
 			continue
 		}
 		there := &have.Files[i]
 		out = append(out, j.examineRendered(site, there, f, revoked)...)
-		out = append(out, coded(plan.Mode, wide(nil, &there.File))...)
+		out = append(out, checked(plan.Modes, coded(plan.Mode, wide(nil, &there.File)))...)
 	}
 	return out
 }

@@ -98,14 +98,15 @@ func isRefusal(findings []finding) bool {
 // policy is one question that is asked of an owner. All of them are asked, so
 // that a plan shows every reason.
 type policy[V any] struct {
-	code plan.Code
-	ask  func(V) []finding
+	code  plan.Code
+	check plan.CheckName // what verify calls the question
+	ask   func(V) []finding
 }
 
 func ask[V any](view V, policies []policy[V]) []finding {
 	var out []finding
 	for i := range policies {
-		out = append(out, coded(policies[i].code, policies[i].ask(view))...)
+		out = append(out, checked(policies[i].check, coded(policies[i].code, policies[i].ask(view)))...)
 	}
 	return out
 }
@@ -113,6 +114,13 @@ func ask[V any](view V, policies []policy[V]) []finding {
 func coded(code plan.Code, findings []finding) []finding {
 	for i := range findings {
 		findings[i].Code = code
+	}
+	return findings
+}
+
+func checked(check plan.CheckName, findings []finding) []finding {
+	for i := range findings {
+		findings[i].Check = check
 	}
 	return findings
 }

@@ -37,46 +37,46 @@ type userView struct {
 
 // userPolicies are asked of every user who has a key.
 var userPolicies = []policy[*userView]{
-	{plan.Unrecorded, userAdopted},             // what is taken over is shown
-	{plan.Missing, certMissing},                // the certificate is there
-	{plan.Damaged, certDamaged},                // and is the one that was issued
-	{plan.Revoked, certRevoked},                // and neither it nor its key is revoked
-	{plan.Revoked, keyCompromised},             // and nobody else has a key of the user's
-	{plan.IssuerChanged, issuerChanged},        // and a CA of ours has issued it
-	{plan.KeyMismatch, keyMismatch},            // and it is for the key
-	{plan.KeyChanged, keyChanged},              // which is of the type that the spec asks for
-	{plan.SubjectChanged, subjectChanged},      // and it has the spec's name
-	{plan.SANChanged, sanChanged},              // and its e-mail address
-	{plan.Expired, expired},                    // it has not ended
-	{plan.Expired, notBegun},                   // and has begun
-	{plan.Expiring, expiring},                  // and does not end soon
-	{plan.UsageChanged, usageChanged},          // and is what would be issued today
-	{plan.UsageChanged, sharedSerial},          // and nobody else has its serial
-	{plan.OverlapOver, overlapOver},            // those before it end when the spec says
-	{plan.PassphraseChanged, userPassphrase},   // the key opens with the spec's passphrase
-	{plan.EncodingChanged, userEncoding},       // and is encrypted as it asks
-	{plan.Missing, csrMissing},                 // the request is there
-	{plan.Damaged, csrDamaged},                 // and is the one that the certificate answers
-	{plan.Upstream, csrUpstream},               // and the one that the user has made
-	{plan.PassphraseChanged, challengeDiffers}, // and has the spec's challenge password
-	{plan.Missing, p12Missing},                 // every .p12 is there
-	{plan.Damaged, p12Damaged},                 // and can be read
-	{plan.PassphraseChanged, p12Passphrase},    // and opens with the spec's passphrase
-	{plan.EncodingChanged, p12Encoding},        // and is encrypted as it asks
-	{plan.Upstream, p12Upstream},               // and holds what lies beside it
-	{plan.EncodingChanged, strayFiles},         // no file lies about that the spec has no use for
-	{plan.PassphraseChanged, userStrayPass},    // and no generated passphrase
-	{plan.Mode, userModes},                     // nothing is open to more than it should be
+	{plan.Unrecorded, plan.CertificateRecorded, userAdopted},           // what is taken over is shown
+	{plan.Missing, plan.FilesPresent, certMissing},                     // the certificate is there
+	{plan.Damaged, plan.CertificateRecorded, certDamaged},              // and is the one that was issued
+	{plan.Revoked, plan.CertificateValid, certRevoked},                 // and neither it nor its key is revoked
+	{plan.Revoked, plan.CertificateValid, keyCompromised},              // and nobody else has a key of the user's
+	{plan.IssuerChanged, plan.CertificateValid, issuerChanged},         // and a CA of ours has issued it
+	{plan.KeyMismatch, plan.KeyMatches, keyMismatch},                   // and it is for the key
+	{plan.KeyChanged, plan.CertificateAsSpecified, keyChanged},         // which is of the type that the spec asks for
+	{plan.SubjectChanged, plan.CertificateAsSpecified, subjectChanged}, // and it has the spec's name
+	{plan.SANChanged, plan.CertificateAsSpecified, sanChanged},         // and its e-mail address
+	{plan.Expired, plan.CertificateValid, expired},                     // it has not ended
+	{plan.Expired, plan.CertificateValid, notBegun},                    // and has begun
+	{plan.Expiring, plan.CertificateValid, expiring},                   // and does not end soon
+	{plan.UsageChanged, plan.CertificateAsSpecified, usageChanged},     // and is what would be issued today
+	{plan.UsageChanged, plan.CertificateRecorded, sharedSerial},        // and nobody else has its serial
+	{plan.OverlapOver, plan.CertificateValid, overlapOver},             // those before it end when the spec says
+	{plan.PassphraseChanged, plan.KeyOpens, userPassphrase},            // the key opens with the spec's passphrase
+	{plan.EncodingChanged, plan.Encodings, userEncoding},               // and is encrypted as it asks
+	{plan.Missing, plan.FilesPresent, csrMissing},                      // the request is there
+	{plan.Damaged, plan.CSRMatches, csrDamaged},                        // and is the one that the certificate answers
+	{plan.Upstream, plan.CSRMatches, csrUpstream},                      // and the one that the user has made
+	{plan.PassphraseChanged, plan.CSRMatches, challengeDiffers},        // and has the spec's challenge password
+	{plan.Missing, plan.FilesPresent, p12Missing},                      // every .p12 is there
+	{plan.Damaged, plan.P12Opens, p12Damaged},                          // and can be read
+	{plan.PassphraseChanged, plan.P12Opens, p12Passphrase},             // and opens with the spec's passphrase
+	{plan.EncodingChanged, plan.Encodings, p12Encoding},                // and is encrypted as it asks
+	{plan.Upstream, plan.P12Matches, p12Upstream},                      // and holds what lies beside it
+	{plan.EncodingChanged, plan.FilesPresent, strayFiles},              // no file lies about that the spec has no use for
+	{plan.PassphraseChanged, plan.FilesPresent, userStrayPass},         // and no generated passphrase
+	{plan.Mode, plan.Modes, userModes},                                 // nothing is open to more than it should be
 }
 
 // keylessPolicies are asked of a user whose key has to be made first: of what
 // that does not touch.
 var keylessPolicies = []policy[*userView]{
-	{plan.Unrecorded, userAdopted},
-	{plan.Revoked, keyCompromised},
-	{plan.EncodingChanged, strayFiles},
-	{plan.PassphraseChanged, userStrayPass},
-	{plan.Mode, userModes},
+	{plan.Unrecorded, plan.CertificateRecorded, userAdopted},
+	{plan.Revoked, plan.CertificateValid, keyCompromised},
+	{plan.EncodingChanged, plan.FilesPresent, strayFiles},
+	{plan.PassphraseChanged, plan.FilesPresent, userStrayPass},
+	{plan.Mode, plan.Modes, userModes},
 }
 
 func (j *judgement) judgeUsers() {
@@ -134,10 +134,12 @@ func (j *judgement) judgeUser(i int) {
 	}
 	if t.NewCert && t.Step.Action != plan.Refuse {
 		if j.issuer.refused {
+			j.verdict.Blocked = append(j.verdict.Blocked, t.Step)
 			return // the refusal says it for everybody
 		}
 		if j.issuer.err != nil {
 			j.fail(u.Owner, j.issuer.err)
+			j.verdict.Blocked = append(j.verdict.Blocked, t.Step)
 			j.addRevocations(i, findings)
 			return
 		}

@@ -57,7 +57,7 @@ func newWorld(t *testing.T, names ...string) *world {
 		Passphrase: config.Source{Kind: config.Generated}, KDFIterations: 2048, Generation: 1, CRLValidity: 30 * dayLong, CRLRenewBefore: 10 * dayLong,
 	}}
 	w.have = &facts.Inventory{Users: w.people}
-	led, err := ledger.Parse(ledger.Files{Number: ledger.Text{Data: []byte("02\n")}, HasAttr: true})
+	led, err := ledger.Parse(ledger.Files{Number: ledger.Text{Data: []byte("02\n")}, Attr: ledger.Text{Data: []byte(ledger.Attributes)}})
 	w.must(err)
 	w.ledger = led
 	w.key, w.ca = w.makeCA(1)

@@ -228,6 +228,29 @@ func treeName(serial string, levels int) string {
 	return name
 }
 
+// refused are the serials that [site.revokedMap] has written into a text: the lines
+// of its map, up to the end of the block.
+func refused(data []byte) []string {
+	var out []string
+	inside := false
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimSpace(line)
+		switch name, listed := strings.CutSuffix(line, " 1;"); {
+		case strings.HasPrefix(line, "map "):
+			inside = strings.HasSuffix(line, "_rev {")
+		case line == "}":
+			inside = false
+		case inside && listed:
+			name, tree := strings.CutPrefix(strings.TrimSpace(name), "*.s")
+			if tree {
+				name = strings.ReplaceAll(name, ".", "")
+			}
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // resumed is what the map of resumed sessions adds to $ssl_client_verify.
 const resumed = ", resumed"
 

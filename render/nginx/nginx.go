@@ -29,6 +29,7 @@ var Proxy = &render.Proxy{
 	NamesUsers: namesUsers,
 	TellsDN:    func(s settings) bool { return slices.Contains(told(s), "dn") },
 	Files:      func(s settings) []string { return []string{s.File} },
+	Refused:    refused,
 	Render: func(s render.Site) []render.File {
 		return []render.File{{Name: s.File, Data: text(directives(s))}}
 	},

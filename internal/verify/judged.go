@@ -1,0 +1,131 @@
+package verify
+
+import (
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/plan"
+)
+
+// judged takes over what the policies have found: every step that apply would do is a
+// check that fails, unless only time has made it due.
+func (p *proof) judged() {
+	v := p.Verdict
+	for i := range v.Plan.Steps {
+		p.step(&v.Plan.Steps[i], "")
+	}
+	when := " once the CA can sign"
+	if v.Plan.Refused() {
+		when = " once it is no longer refused"
+		p.unjudged[p.Have.CA.Owner], p.unjudged[plan.CRL(p.Config.CA.Name)] = true, true
+	}
+	blocked := map[plan.Owner]bool{}
+	for i := range v.Blocked {
+		blocked[v.Blocked[i].Owner] = true
+		p.step(&v.Blocked[i], when)
+	}
+	silent := map[plan.Owner]bool{} // users whose secret is elsewhere and cannot be had
+	for i := range p.Have.Users.Len() {
+		u, spec := p.Have.Users.User(i), &p.Config.Users[p.Have.Users.Spec(i)]
+		silent[u.Owner] = elsewhere(&u.Passphrase, &u.Key, spec.Passphrase) || u.ChallengeErr != nil
+	}
+	ca := &p.Have.CA
+	silent[ca.Owner] = elsewhere(&ca.Passphrase, &ca.Key, p.Config.CA.Passphrase)
+	caFails := false
+	for _, f := range v.Plan.Failures {
+		caFails = caFails || f.Owner == ca.Owner
+	}
+	for _, f := range v.Plan.Failures {
+		switch {
+		case f.Code == plan.CAUnavailable && blocked[f.Owner]:
+			continue // its reasons are said
+		case f.Code == plan.CRLUnavailable && caFails:
+			continue // the CRL in place is judged all the same
+		}
+		p.unjudged[f.Owner] = true
+		p.add(plan.Check{Owner: f.Owner, Check: p.checkOfFailure(f), Code: f.Code, Message: f.Message,
+			Unproven: f.Code == plan.PassphraseUnavailable && silent[f.Owner]})
+	}
+}
+
+// elsewhere reports whether a passphrase cannot be had from where the spec says, and
+// nothing of the directory is to blame. A generated one is a file of the directory.
+func elsewhere(p *facts.Passphrase, k *facts.Key, source config.Source) bool {
+	return p.Err != nil && source.Kind != config.Generated || k.Opening == facts.OpensNeither && p.PreviousErr != nil
+}
+
+// due are the reasons that nothing but time has given: nothing is wrong.
+func due(r plan.Reason) bool { return r.Code == plan.Expiring || r.Code == plan.OverlapOver }
+
+func (p *proof) step(s *plan.Step, when string) {
+	for _, r := range s.Reasons {
+		if due(r) {
+			continue
+		}
+		check := r.Check
+		if check == "" {
+			check = p.checkOf(s.Owner, r.Code)
+		}
+		p.add(plan.Check{Owner: s.Owner, Check: check, Code: r.Code, Message: r.Message + remedy(s, when)})
+	}
+}
+
+// remedy is what apply would do about a reason; the message of a refusal has its own.
+func remedy(s *plan.Step, when string) string {
+	switch {
+	case s.Action == plan.Refuse:
+		return ""
+	case s.Action == plan.Rekey && ledger.IsUser(string(s.Owner)):
+		return ": mtlsplan apply makes a new key" + when + ", and the user must import a new .p12"
+	case s.Action == plan.Create || s.Action == plan.Rekey:
+		return ": mtlsplan apply makes what is missing" + when
+	case s.Action == plan.Revoke || s.Action == plan.Retire:
+		return ": mtlsplan apply sees to it" + when
+	}
+	return ": mtlsplan apply mends it" + when
+}
+
+// checkOf is the check of a reason that no row of a policy has found.
+func (p *proof) checkOf(owner plan.Owner, code plan.Code) plan.CheckName {
+	ca := p.Have.CA.Owner
+	switch {
+	case code == plan.Missing:
+		return plan.FilesPresent
+	case ledger.IsUser(string(owner)) && (code == plan.Removed || code == plan.Revoked):
+		return plan.DepartedGone
+	case ledger.IsUser(string(owner)), owner == ca && code == plan.Unrecorded:
+		return plan.CertificateRecorded
+	case owner == ca && code == plan.Unreadable:
+		return plan.KeyOpens
+	case owner == ca && code == plan.KeyMismatch:
+		return plan.KeyMatches
+	case owner == ca && code == plan.KeyChanged:
+		return plan.CertificateAsSpecified
+	case owner == ca && code == plan.Revoked: // of a compromised generation
+		return plan.CertificateValid
+	case owner == ca:
+		return plan.DatabaseWhole
+	case owner == plan.CRL(p.Config.CA.Name):
+		return plan.CRLSigned
+	}
+	return plan.SiteCurrent
+}
+
+func (p *proof) checkOfFailure(f plan.Failure) plan.CheckName {
+	user := ledger.IsUser(string(f.Owner))
+	switch f.Code {
+	case plan.FileError:
+		return plan.FilesPresent
+	case plan.DatabaseInconsistent:
+		return plan.DatabaseWhole
+	case plan.CSRInvalid, plan.KeyReused, plan.KeyCompromised:
+		return plan.CSRMatches
+	}
+	switch {
+	case user || f.Owner == p.Have.CA.Owner:
+		return plan.KeyOpens
+	case f.Owner == plan.CRL(p.Config.CA.Name):
+		return plan.CRLCurrent
+	}
+	return plan.SiteCurrent
+}
