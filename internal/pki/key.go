@@ -233,7 +233,7 @@ func parsePlainKey(der []byte) (crypto.Signer, error) {
 	if !ok {
 		return nil, damaged("its key cannot sign")
 	}
-	if err := checkPublic(der, signer); err != nil {
+	if err := checkParts(der, signer); err != nil {
 		return nil, err
 	}
 	return signer, nil

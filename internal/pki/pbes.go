@@ -8,9 +8,11 @@ import (
 	"crypto/des"
 	"crypto/ecdsa"
 	"crypto/pbkdf2"
+	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
+	"crypto/x509"
 	"encoding/asn1"
 	"hash"
 
@@ -273,14 +275,26 @@ func judge(plain []byte) error {
 	return ErrPassphrase
 }
 
-// checkPublic compares the public key that an EC private key may carry (RFC
-// 5915) with the one that follows from its scalar. crypto/x509 does not, so
-// that an altered scalar would pass as somebody else's key.
-func checkPublic(der []byte, key crypto.Signer) error {
-	ec, ok := key.(*ecdsa.PrivateKey)
-	if !ok {
-		return nil
+// checkParts compares the parts of a private key, which say some things twice.
+// crypto/x509 reads over it where they contradict each other.
+func checkParts(der []byte, key crypto.Signer) error {
+	switch k := key.(type) {
+	case *ecdsa.PrivateKey:
+		return checkPublic(der, k)
+	case *rsa.PrivateKey:
+		// The exponents and the coefficient of RFC 8017 appendix A.1.2 are computed
+		// again from the primes. OpenSSL signs with those in the file.
+		if !bytes.Contains(der, x509.MarshalPKCS1PrivateKey(k)) {
+			return damaged("the parts of its private key do not belong together")
+		}
 	}
+	return nil
+}
+
+// checkPublic compares the public key that an EC private key may carry (RFC
+// 5915) with the one that follows from its scalar: an altered scalar would pass as
+// somebody else's key.
+func checkPublic(der []byte, ec *ecdsa.PrivateKey) error {
 	in := cryptobyte.String(der)
 	var seq cryptobyte.String
 	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) || !seq.SkipASN1(cbasn1.INTEGER) {

@@ -130,6 +130,9 @@ func (j *judgement) examineCA() ([]finding, error) {
 	no := func(code plan.Code, format string, args ...any) ([]finding, error) {
 		return refuse(code, fmt.Sprintf(format, args...)), nil
 	}
+	torn := func(format string, args ...any) ([]finding, error) {
+		return checked(plan.DatabaseWhole, refuse(plan.Missing, fmt.Sprintf(format, args...))), nil
+	}
 	other := func() string { return j.Ledger.OtherCA(string(ca.Owner)) }
 	waysOn := fmt.Sprintf("restore it from a backup, or set generation = %d: a new CA is made then, and the old one stays trusted until its users have moved", gens+1)
 	view := &caView{CA: ca, spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, adopted: j.found.ca, owed: j.settled(), restored: j.found.restored}
@@ -142,10 +145,10 @@ func (j *judgement) examineCA() ([]finding, error) {
 	case ca.Key.Missing && gens > 0 && spec.Generation != gens+1:
 		return no(plan.Missing, "%s is gone, and certificates were issued with it: %s", ca.Key.Name(), waysOn)
 	case lost > 0 && len(j.found.Question.Ledger.Rows()) == 0:
-		return no(plan.Missing, "%s is gone or empty, and %s holds %s, of which it told which are revoked: restore it from a backup, or from OpenSSL's copy %s.old; or say --adopt, and all are recorded again, revoked where the CRL says so",
+		return torn("%s is gone or empty, and %s holds %s, of which it told which are revoked: restore it from a backup, or from OpenSSL's copy %s.old; or say --adopt, and all are recorded again, revoked where the CRL says so",
 			ledger.IndexName, ledger.IssuedName, plural(lost, "certificate"), ledger.IndexName)
 	case lost > 0:
-		return no(plan.Missing, "%s lacks %s of %s, and without a CRL that can be read nothing tells which of them are revoked: restore one of the two from a backup",
+		return torn("%s lacks %s of %s, and without a CRL that can be read nothing tells which of them are revoked: restore one of the two from a backup",
 			ledger.IndexName, plural(lost, "certificate"), ledger.IssuedName)
 	case gens > 0 && spec.Generation == gens+1 && ca.Passphrase.Err == nil && lostKey(ca, spec):
 		return ask(view, lostKeyPolicies), nil

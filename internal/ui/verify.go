@@ -9,8 +9,8 @@ import (
 	"mtlsplan/internal/plan"
 )
 
-// Checks writes the checks of a directory for people: a line for each that fails, one
-// for many of a kind, and then the totals.
+// Checks writes the checks of a directory for people: each that fails with what is wrong
+// and what to do, many of a kind together, and then the totals.
 func Checks(w io.Writer, st Style, checks []plan.Check) {
 	var bad []plan.Check
 	owners := map[plan.Owner]bool{}
@@ -30,7 +30,8 @@ func Checks(w io.Writer, st Style, checks []plan.Check) {
 		if unlike {
 			message += fmt.Sprintf(" (%s)", Clean(string(c.Owner)))
 		}
-		fmt.Fprintln(w, st.paint(color, someOwners(g, func(c plan.Check) plan.Owner { return c.Owner })+":"), string(c.Check)+":", message)
+		fmt.Fprintln(w, st.paint(color, someOwners(g, func(c plan.Check) plan.Owner { return c.Owner })+":"), string(c.Check))
+		fmt.Fprintln(w, indent+message)
 	}
 	if len(bad) > 0 {
 		fmt.Fprintln(w)

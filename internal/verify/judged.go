@@ -16,7 +16,7 @@ func (p *proof) judged() {
 	}
 	when := " once the CA can sign"
 	if v.Plan.Refused() {
-		when = " once it is no longer refused"
+		when = refused
 		p.unjudged[p.Have.CA.Owner], p.unjudged[plan.CRL(p.Config.CA.Name)] = true, true
 	}
 	blocked := map[plan.Owner]bool{}
@@ -30,6 +30,9 @@ func (p *proof) judged() {
 		silent[u.Owner] = elsewhere(&u.Passphrase, &u.Key, spec.Passphrase) || u.ChallengeErr != nil
 	}
 	ca := &p.Have.CA
+	if v.Clock != nil {
+		p.add(plan.Check{Owner: ca.Owner, Check: plan.DatabaseWhole, Code: plan.ClockBehind, Message: v.Clock.Error()})
+	}
 	silent[ca.Owner] = elsewhere(&ca.Passphrase, &ca.Key, p.Config.CA.Passphrase)
 	caFails := false
 	for _, f := range v.Plan.Failures {
@@ -57,6 +60,10 @@ func elsewhere(p *facts.Passphrase, k *facts.Key, source config.Source) bool {
 // due are the reasons that nothing but time has given: nothing is wrong.
 func due(r plan.Reason) bool { return r.Code == plan.Expiring || r.Code == plan.OverlapOver }
 
+// refused stands for the time at which a plan is no longer refused. What there is to do
+// then may be another thing.
+const refused = "refused"
+
 func (p *proof) step(s *plan.Step, when string) {
 	for _, r := range s.Reasons {
 		if due(r) {
@@ -75,6 +82,8 @@ func remedy(s *plan.Step, when string) string {
 	switch {
 	case s.Action == plan.Refuse:
 		return ""
+	case when == refused:
+		return "; the plan is refused, so see to that first"
 	case s.Action == plan.Rekey && ledger.IsUser(string(s.Owner)):
 		return ": mtlsplan apply makes a new key" + when + ", and the user must import a new .p12"
 	case s.Action == plan.Create || s.Action == plan.Rekey:

@@ -25,13 +25,17 @@ func (p *proof) database() {
 			ledger.AttrName, strings.TrimSpace(ledger.Attributes))
 	}
 	entries := p.Ledger.Entries()
+	lost := map[*ledger.Entry]bool{} // of which the policies speak
+	for _, e := range p.Ledger.Lost() {
+		lost[e] = true
+	}
 	p.forEach(len(entries), func(i int) {
 		e := &entries[i]
 		if what := p.entry(e); what != "" {
 			p.fail(plan.Owner(e.Owner), plan.DatabaseWhole, plan.Damaged, "%s: the certificate of %s at byte %d %s: %s", ledger.IssuedName, e.Owner, e.At, what, backup)
 			return
 		}
-		if what := p.row(e); what != "" {
+		if what := p.row(e); what != "" && !lost[e] {
 			p.fail(plan.Owner(e.Owner), plan.DatabaseWhole, plan.Damaged, "%s: serial %s %s: %s", ledger.IndexName, e.Serial, what, backup)
 		}
 	})
@@ -63,16 +67,16 @@ func signedBy(cert, ca *x509.Certificate) bool {
 }
 
 // row says in what the row of an entry differs from the certificate, "" for nothing. A
-// serial that is shared has a row for several certificates; that there is none is a
-// matter of the policies.
+// serial that is shared has one row for several certificates.
 func (p *proof) row(e *ledger.Entry) string {
 	r := p.Ledger.Row(e.Serial)
-	if r == nil || len(r.Owners()) > 1 {
-		return ""
-	}
 	cert, err := x509.ParseCertificate(e.DER)
 	switch {
-	case err != nil:
+	case r == nil:
+		return "is not in it, and " + ledger.IssuedName + " has its certificate"
+	case !slices.Contains(r.Owners(), e.Owner):
+		return fmt.Sprintf("is of %s, and in %s of %s", r.Owner, ledger.IssuedName, e.Owner)
+	case err != nil || len(r.Owners()) > 1:
 	case !r.NotAfter.Equal(cert.NotAfter):
 		return fmt.Sprintf("ends on %s, and the certificate on %s", day(r.NotAfter), day(cert.NotAfter))
 	case r.Subject != pki.NameOneLine(cert.RawSubject):
@@ -85,7 +89,7 @@ func (p *proof) row(e *ledger.Entry) string {
 func (p *proof) ca() {
 	ca := &p.Have.CA
 	for _, cert := range ca.Crt.All {
-		if !signedBy(cert, cert) {
+		if !signedBy(cert, cert) && !p.has(ca.Owner, plan.CertificateRecorded) {
 			p.fail(ca.Owner, plan.CertificateValid, plan.Damaged, "%s: the signature of %s is wrong: %s", ca.Crt.Name(), pki.NameString(cert.RawSubject), backup)
 		}
 	}
@@ -107,25 +111,25 @@ func (p *proof) users() {
 
 func (p *proof) user(u *facts.User) {
 	if u.Err != nil || u.Crt.Cert == nil || u.Crt.Cert.X509 == nil {
-		p.unanswered(u.Owner)
+		p.unanswered(u.Owner, plan.CertificateValid, plan.LetIn)
 		return
 	}
 	cert := u.Crt.Cert.X509
 	if p.unjudged[u.Owner] && p.Ledger.Holder(u.Crt.Cert.Serial, u.Crt.Cert.Sum) != string(u.Owner) {
 		p.fail(u.Owner, plan.CertificateRecorded, plan.Damaged, "%s is not a certificate that the CA database holds for the user: %s", u.Crt.Name(), backup)
 	}
-	if p.has(u.Owner, plan.CertificateValid) {
-		p.unanswered(u.Owner)
+	if p.has(u.Owner, plan.CertificateValid) || p.has(u.Owner, plan.CertificateRecorded) {
+		p.unanswered(u.Owner, plan.CertificateValid, plan.LetIn)
 		return
 	}
 	if err := p.gate.chain(cert); err != nil {
-		p.fail(u.Owner, plan.CertificateValid, plan.IssuerChanged, "%s does not hold against %s (%s): mtlsplan plan says what apply would do", u.Crt.Name(), p.Have.CA.Crt.Name(), x509Reason(err))
-		p.unanswered(u.Owner)
+		p.fail(u.Owner, plan.CertificateValid, plan.IssuerChanged, "%s is not good for a server with %s (%s): %s", u.Crt.Name(), p.Have.CA.Crt.Name(), x509Reason(err), p.wayIn(u.Owner))
+		p.unanswered(u.Owner, plan.CertificateValid, plan.LetIn)
 		return
 	}
 	for i := range p.Have.Sites {
 		if site := &p.Have.Sites[i]; p.refuses(i, u.Crt.Cert.Serial) {
-			p.fail(u.Owner, plan.LetIn, plan.Revoked, "%s refuses serial %s as revoked: mtlsplan plan says what apply would do", site.Owner, u.Crt.Cert.Serial)
+			p.fail(u.Owner, plan.LetIn, plan.Revoked, "%s refuses serial %s as revoked, and the CA database says nothing of that: mtlsplan apply mends the site", site.Owner, u.Crt.Cert.Serial)
 			return
 		}
 	}
@@ -134,21 +138,33 @@ func (p *proof) user(u *facts.User) {
 		return // chain and revocation are all that the server looks at beside the key
 	}
 	if err := p.gate.letsIn(p.ctx, cert, key); err != nil && p.ctx.Err() == nil {
-		p.fail(u.Owner, plan.LetIn, plan.KeyMismatch, "a TLS server with %s does not let the user in (%s): have a new key made with mtlsplan apply --replace %s", p.Have.CA.Crt.Name(), x509Reason(err), u.Owner)
+		p.fail(u.Owner, plan.LetIn, plan.KeyMismatch, "a TLS server with %s does not let the user in (%s): %s", p.Have.CA.Crt.Name(), x509Reason(err), p.wayIn(u.Owner))
 	}
 }
 
-// unanswered leaves open whether somebody is let in whose certificate is no good: that
-// is said already.
-func (p *proof) unanswered(owner plan.Owner) {
+// unanswered leaves checks open that follow from one that fails: once is enough to say.
+func (p *proof) unanswered(owner plan.Owner, checks ...plan.CheckName) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.failed[id(owner, plan.LetIn)] = true
+	for _, check := range checks {
+		p.failed[id(owner, check)] = true
+	}
 }
 
-// x509Reason is an error of the libraries without the names of its layers.
+// wayIn is what lets somebody in again whom the server refuses.
+func (p *proof) wayIn(owner plan.Owner) string {
+	ca := p.Have.CA.Owner
+	if p.has(ca, plan.CertificateRecorded) || p.has(ca, plan.FilesPresent) || p.has(ca, plan.CertificateValid) {
+		return "mend " + string(ca) + " first"
+	}
+	return "have a new key made with mtlsplan apply --replace " + string(owner)
+}
+
+// x509Reason is an error of the libraries without the names of its layers and without
+// what it supposes.
 func x509Reason(err error) string {
-	return strings.ReplaceAll(strings.ReplaceAll(err.Error(), "tls: ", ""), "x509: ", "")
+	text, _, _ := strings.Cut(err.Error(), " (possibly")
+	return strings.ReplaceAll(strings.ReplaceAll(text, "tls: ", ""), "x509: ", "")
 }
 
 // refuses reports whether the i-th site refuses a serial: by its map, or by the CRL.
@@ -234,6 +250,9 @@ func (p *proof) sites() {
 // keptOut finds revoked certificates that a site would let in: those that a CA in the
 // trust file has signed, and that neither its map nor the CRL refuses.
 func (p *proof) keptOut() {
+	if p.Verdict.Trust.Current() == nil {
+		return // nobody gets in
+	}
 	der := map[string][]byte{} // of the certificate, by serial
 	entries := p.Ledger.Entries()
 	for i := range entries {

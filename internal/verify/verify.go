@@ -82,7 +82,7 @@ type proof struct {
 	gate *gate
 
 	bad    []plan.Check
-	failed map[string]bool // owner and check
+	failed map[string]bool // owner and check: those that fail, and those that are left open
 	mu     sync.Mutex
 
 	onCRL  map[string]bool   // serials on the CRLs in place
