@@ -112,7 +112,7 @@ func TestSecretsAreNotSaidInMisfortune(t *testing.T) {
 			}
 			before := c.said.Len()
 			happen(c)
-			for _, line := range []string{"plan SPEC", "plan SPEC --format json", "show SPEC ann", "show SPEC ca.m --format yaml", "render SPEC", "validate SPEC --format json",
+			for _, line := range []string{"plan SPEC", "plan SPEC --format json", "show SPEC ann", "show SPEC ca.m --format yaml", "verify SPEC", "verify SPEC --format json", "render SPEC", "validate SPEC --format json",
 				"apply SPEC --format json", "apply SPEC --allow-revocations 9 --adopt", "plan SPEC"} {
 				c.run(strings.Fields(line)...)
 			}
@@ -170,7 +170,7 @@ func TestLiteralSecretsAreNotShown(t *testing.T) {
 		try := func(name, text string) {
 			c.said.Reset()
 			c.write("m.hcl", text)
-			for _, line := range []string{"validate SPEC", "validate SPEC --format json", "validate SPEC --format yaml", "apply SPEC --format json", "plan SPEC", "show SPEC ann", "render SPEC", "__complete show SPEC user.", "fmt SPEC --check --diff"} {
+			for _, line := range []string{"validate SPEC", "validate SPEC --format json", "validate SPEC --format yaml", "apply SPEC --format json", "plan SPEC", "show SPEC ann", "verify SPEC", "render SPEC", "__complete show SPEC user.", "fmt SPEC --check --diff"} {
 				if code := c.run(strings.Fields(line)...); code == exitDone && strings.HasPrefix(line, "validate") {
 					t.Errorf("%s: the spec is valid", name)
 				}

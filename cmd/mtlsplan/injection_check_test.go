@@ -38,6 +38,7 @@ func (tr *trial) apply(h hole, shape string) {
 		tr.t.Errorf("exit %d: %s", code, &tr.said)
 	}
 	tr.run("render")
+	tr.run("verify")
 	for _, u := range cfg.Users {
 		tr.run("show", "user."+u.Name)
 		if tr.run("show", "user."+u.Name, "--format", "json") == exitDone && !json.Valid(tr.out.Bytes()) {

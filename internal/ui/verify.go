@@ -62,7 +62,10 @@ func checkTotals(checks []plan.Check, owners int) string {
 	if wrong+unproven == 0 {
 		return "Verified: all " + count(good, "check", "checks") + of + " hold."
 	}
-	parts := []string{fmt.Sprintf("%d wrong", wrong)}
+	var parts []string
+	if wrong > 0 {
+		parts = append(parts, fmt.Sprintf("%d wrong", wrong))
+	}
 	if unproven > 0 {
 		parts = append(parts, fmt.Sprintf("%d not proven", unproven))
 	}

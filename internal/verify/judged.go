@@ -27,6 +27,7 @@ func (p *proof) judged() {
 	silent := map[plan.Owner]bool{} // users whose secret is elsewhere and cannot be had
 	for i := range p.Have.Users.Len() {
 		u, spec := p.Have.Users.User(i), &p.Config.Users[p.Have.Users.Spec(i)]
+		p.unjudged[u.Owner] = p.unjudged[u.Owner] || u.Key.Missing && u.Asked == nil
 		silent[u.Owner] = elsewhere(&u.Passphrase, &u.Key, spec.Passphrase) || u.ChallengeErr != nil
 	}
 	ca := &p.Have.CA
@@ -44,6 +45,9 @@ func (p *proof) judged() {
 			continue // its reasons are said
 		case f.Code == plan.CRLUnavailable && caFails:
 			continue // the CRL in place is judged all the same
+		case f.Code == plan.CRLUnavailable: // of the key of an earlier generation
+			p.fail(ca.Owner, plan.KeyOpens, f.Code, "%s", f.Message)
+			continue
 		}
 		p.unjudged[f.Owner] = true
 		p.add(plan.Check{Owner: f.Owner, Check: p.checkOfFailure(f), Code: f.Code, Message: f.Message,
@@ -65,6 +69,8 @@ func due(r plan.Reason) bool { return r.Code == plan.Expiring || r.Code == plan.
 const refused = "refused"
 
 func (p *proof) step(s *plan.Step, when string) {
+	// Of files that are not there no more can be said.
+	p.absent[s.Owner] = p.absent[s.Owner] || s.Action == plan.Create
 	for _, r := range s.Reasons {
 		if due(r) {
 			continue

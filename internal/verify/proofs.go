@@ -219,8 +219,8 @@ func (p *proof) listing(spki string, list *x509.RevocationList, e *x509.Revocati
 		return ""
 	}
 	when := r.Revoked
-	if when.After(list.ThisUpdate) {
-		when = list.ThisUpdate // a revocation is never dated later than the CRL that lists it
+	if when.After(list.ThisUpdate) && !when.After(list.ThisUpdate.Add(pki.Backdate)) {
+		when = list.ThisUpdate // thisUpdate is backdated, and no revocation on a CRL is dated later
 	}
 	reason := pki.ReasonName(e.ReasonCode)
 	switch {

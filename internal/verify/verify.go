@@ -44,7 +44,7 @@ func Checks(ctx context.Context, s Subject) ([]plan.Check, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &proof{Subject: s, ctx: ctx, gate: g, failed: map[string]bool{}, unjudged: map[plan.Owner]bool{}}
+	p := &proof{Subject: s, ctx: ctx, gate: g, failed: map[string]bool{}, absent: map[plan.Owner]bool{}, unjudged: map[plan.Owner]bool{}}
 	p.revocations()
 	p.judged()
 	p.database()
@@ -88,6 +88,7 @@ type proof struct {
 	onCRL  map[string]bool   // serials on the CRLs in place
 	mapped []map[string]bool // serials that each site refuses by its map
 
+	absent   map[plan.Owner]bool // owners of whom nothing was made yet
 	unjudged map[plan.Owner]bool // owners of whom the verdict has a failure in place of an answer
 }
 
@@ -151,7 +152,7 @@ func (p *proof) answer() []plan.Check {
 		}
 		place[owner] = len(place)
 		for _, check := range checks {
-			if !p.failed[id(owner, check)] && (!p.unjudged[owner] || slices.Contains(own, check)) {
+			if !p.failed[id(owner, check)] && !p.absent[owner] && (!p.unjudged[owner] || slices.Contains(own, check)) {
 				good = append(good, plan.Check{Owner: owner, Check: check, OK: true})
 			}
 		}

@@ -130,6 +130,19 @@ func TestSilentNeighbours(t *testing.T) {
 	l.test()
 }
 
+// What a site refuses can be read back from it, however its tables are made.
+func TestRefusedIsReadBack(t *testing.T) {
+	for name, serials := range map[string][]string{"none": nil, "few": randomSerials(3), "many": randomSerials(3000), "counted": countedSerials(3000), "same end": sameEnd(200)} {
+		s := plainSite(nil)
+		s.Revoked = serials
+		have := refused(rendered(s))
+		slices.Sort(have)
+		if !slices.Equal(have, serials) {
+			t.Errorf("%s: %d serials are read of %d", name, len(have), len(serials))
+		}
+	}
+}
+
 // TestRevokedLookups asks a running NGINX about serials that are listed and
 // about their neighbours. The serial comes from a header, the maps are those
 // of the site.

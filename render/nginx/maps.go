@@ -237,7 +237,7 @@ func refused(data []byte) []string {
 		line = strings.TrimSpace(line)
 		switch name, listed := strings.CutSuffix(line, " 1;"); {
 		case strings.HasPrefix(line, "map "):
-			inside = strings.HasSuffix(line, "_rev {")
+			inside = strings.Contains(line, " $rev_") && strings.HasSuffix(line, "{")
 		case line == "}":
 			inside = false
 		case inside && listed:
