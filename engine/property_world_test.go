@@ -248,6 +248,7 @@ func (w *world) settle() {
 		}
 		if len(r.report.Failures) == 0 {
 			w.checkAll(r)
+			w.checkVerified(r)
 			for name := range w.damaged {
 				if info, err := os.Lstat(w.out(name)); err == nil && !info.Mode().IsRegular() {
 					w.check(os.RemoveAll(w.out(name))) // in the place of a departed user's file
@@ -262,6 +263,17 @@ func (w *world) settle() {
 		w.undo()
 	}
 	w.t.Fatal("the directory does not settle")
+}
+
+// checkVerified: of what an apply leaves every check of verify holds, whatever was there
+// before.
+func (w *world) checkVerified(r ran) {
+	w.t.Helper()
+	checks, err := Verify(context.Background(), r.cfg, w.options())
+	w.check(err)
+	if bad := wrong(checks); len(bad) > 0 {
+		w.t.Fatalf("not verified: %+v", bad)
+	}
 }
 
 func refusals(p *plan.Plan) *plan.Step {

@@ -156,7 +156,7 @@ func (j *judgement) examineRendered(site config.Site, have *facts.Rendered, want
 	switch {
 	case have.Missing:
 		return found(plan.Missing, plan.Create, " is not there")
-	case have.Sum == sha256.Sum256(want.Data) && (recorded || j.Ledger.Blank()):
+	case have.Sum == sha256.Sum256(want.Data) && (have.Sum == written || j.Ledger.Blank()):
 		return nil
 	case have.Sum == sha256.Sum256(want.Data):
 		return one(plan.Repair, plan.Reason{Code: plan.Damaged, Message: ledger.RenderedName + " does not have the checksum of " + want.Name + "; it is recorded"}, plan.KindDB)

@@ -234,19 +234,6 @@ func (p *proof) listing(spki string, list *x509.RevocationList, e *x509.Revocati
 	return ""
 }
 
-// sites compares the recorded checksums with the files.
-func (p *proof) sites() {
-	for i := range p.Have.Sites {
-		s := &p.Have.Sites[i]
-		for _, f := range s.Files {
-			written, recorded := p.Ledger.Rendered(f.Name())
-			if !f.Missing && recorded && written != f.Sum && !p.has(s.Owner, plan.SiteCurrent) {
-				p.fail(s.Owner, plan.SiteCurrent, plan.Damaged, "%s has another checksum of %s than the file, which is right: remove that line, and mtlsplan apply records it", ledger.RenderedName, f.Name())
-			}
-		}
-	}
-}
-
 // keptOut finds revoked certificates that a site would let in: those that a CA in the
 // trust file has signed, and that neither its map nor the CRL refuses.
 func (p *proof) keptOut() {
