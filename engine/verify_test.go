@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -141,7 +142,7 @@ func TestVerifyTrustsNoCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	again, err := Verify(t.Context(), cfg, opt)
-	if err != nil || !slices.Equal(checks, again) {
+	if err != nil || !reflect.DeepEqual(checks, again) {
 		t.Error(err, "the cache makes a difference")
 	}
 }

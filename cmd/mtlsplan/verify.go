@@ -45,9 +45,9 @@ cannot be had, so that the rest is not proven.`,
 				return interruption(cmd, err, "interrupted")
 			}
 			if a.documents() {
-				err = a.answer(plan.NewVerifyDocument(checks))
+				err = a.answer(plan.NewChecksDocument(checks))
 			} else {
-				ui.Checks(a.stdout, ui.StyleFor(a.stdout, a.lookupEnv), checks)
+				ui.Verified(a.stdout, ui.StyleFor(a.stdout, a.lookupEnv), checks)
 			}
 			if err != nil {
 				return err

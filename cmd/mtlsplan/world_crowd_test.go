@@ -108,13 +108,13 @@ func (c *crowd) run(command string, process int, more ...string) ([]byte, error)
 // unfinished is an error where verify reports a fault. The users of the others have
 // departed for the spec that is looked with, and are not.
 func (c *crowd) unfinished(document []byte) error {
-	var doc plan.VerifyDocument
+	var doc plan.ChecksDocument
 	if err := json.Unmarshal(document, &doc); err != nil {
 		return err
 	}
 	for _, check := range doc.Checks {
 		departed := check.Check == plan.DepartedGone && has("removed missing", string(check.Code))
-		published := has("crl-entries site-current", string(check.Check)) && has("revoked upstream", string(check.Code)) // what a plan would add for them
+		published := has("crl-entries site-current", check.Check) && has("revoked upstream", string(check.Code)) // what a plan would add for them
 		if !check.OK && !departed && !published && check.Code != plan.Interrupted {
 			return fmt.Errorf("%s %s %s: %s", check.Owner, check.Check, check.Code, check.Message)
 		}

@@ -3,7 +3,6 @@ package policy
 import (
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
 	"strings"
 	"testing"
@@ -14,7 +13,6 @@ import (
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
-	"mtlsplan/render"
 )
 
 // TestOwners disturbs the CA, the CRL, the site and those who have departed.
@@ -244,57 +242,4 @@ func TestRevokedWhileCarryingOut(t *testing.T) {
 	if ca := w.ca.NotAfter; endOf(w.now, dayLong, ca) != w.now.Add(dayLong) || endOf(w.now, 9999*dayLong, ca) != ca {
 		t.Error("end")
 	}
-}
-
-func TestSiteSaysWhatChanged(t *testing.T) {
-	w := newWorld(t, "ann", "bob")
-	w.revoke("02", "superseded")
-	v := w.judge()
-	if m := v.Plan.Steps[1].Reasons[0].Message; m != "proxy/app was written before the revocations changed" {
-		t.Error(m)
-	}
-	files := RenderSite(w.cfg, w.cfg.Sites[0], Public{Trusted: w.judge().Trust.Certificates(), Revoked: []string{"02"}})
-	w.have.Sites[0].Files[0].Sum = sha256.Sum256(files[0].Data)
-	w.putCRL(w.signCRL(1, "02"))
-	if v := w.judge(); len(v.Plan.Steps) != 1 {
-		t.Error(text(v.Plan))
-	}
-}
-
-// The generation of a site goes by the CAs' certificates: two specs with one CA each
-// must not resume each other's sessions.
-func TestGenerationOfSite(t *testing.T) {
-	w := newWorld(t)
-	a, b := w.ca, newWorld(t).ca
-	seen := map[string]int{}
-	for i, g := range []string{
-		generation([]*x509.Certificate{a}, nil), generation([]*x509.Certificate{b}, nil), generation([]*x509.Certificate{a, b}, nil),
-		generation([]*x509.Certificate{b, a}, nil), generation([]*x509.Certificate{{}, a}, nil), generation([]*x509.Certificate{{}}, nil),
-		generation([]*x509.Certificate{a}, []string{"02"}), generation([]*x509.Certificate{a}, []string{"0203"}), generation([]*x509.Certificate{a}, []string{"02", "03"}),
-		generation(nil, nil),
-	} {
-		if other, twice := seen[g]; twice {
-			t.Errorf("%d and %d have one generation", other, i)
-		}
-		seen[g] = i
-	}
-}
-
-// A site that was written before the CA certificate was renewed says so.
-func TestSiteSaysThatTheCAChanged(t *testing.T) {
-	w := newWorld(t)
-	w.cfg.CA.RenewBefore = 3650 * dayLong
-	if m := w.judge().Plan.Steps[1].Reasons[0].Message; m != "proxy/app was written before the CAs changed" {
-		t.Error(m)
-	}
-}
-
-// A site may have several files; each is judged by itself.
-func TestSiteOfSeveralFiles(t *testing.T) {
-	w := newWorld(t)
-	first := w.cfg.Sites[0].Proxy.Render
-	w.cfg.Sites[0].Proxy.Render = func(s render.Site) []render.File {
-		return append(first(s), render.File{Name: "proxy/second", Data: []byte("second")})
-	}
-	w.want(w.judge(), "proxy.app create site: missing")
 }

@@ -16,7 +16,7 @@ func TestSiteSaysWhatChanged(t *testing.T) {
 	if m := v.Plan.Steps[1].Reasons[0].Message; m != "proxy/app was written before the revocations changed" {
 		t.Error(m)
 	}
-	files := RenderSite(w.cfg, w.cfg.Sites[0], []string{"02"}, w.judge().Trust.Certificates())
+	files := RenderSite(w.cfg, w.cfg.Sites[0], Public{Trusted: w.judge().Trust.Certificates(), Revoked: []string{"02"}})
 	sum := sha256.Sum256(files[0].Data)
 	w.have.Sites[0].Files[0].Sum = sum
 	w.putCRL(w.signCRL(1, "02"))

@@ -9,9 +9,9 @@ import (
 	"mtlsplan/internal/plan"
 )
 
-// Checks writes the checks of a directory for people: each that fails with what is wrong
+// Verified writes the checks of a directory for people: each that fails with what is wrong
 // and what to do, many of a kind together, and then the totals.
-func Checks(w io.Writer, st Style, checks []plan.Check) {
+func Verified(w io.Writer, st Style, checks []plan.Check) {
 	var bad []plan.Check
 	owners := map[plan.Owner]bool{}
 	for _, c := range checks {

@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"slices"
+
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
@@ -11,6 +13,9 @@ import (
 // check that fails, unless only time has made it due.
 func (p *proof) judged() {
 	v := p.Verdict
+	for _, s := range v.Plan.Steps {
+		p.anyDue = p.anyDue || slices.ContainsFunc(s.Reasons, due)
+	}
 	for i := range v.Plan.Steps {
 		p.step(&v.Plan.Steps[i], "")
 	}
@@ -64,6 +69,14 @@ func elsewhere(p *facts.Passphrase, k *facts.Key, source config.Source) bool {
 // due are the reasons that nothing but time has given: nothing is wrong.
 func due(r plan.Reason) bool { return r.Code == plan.Expiring || r.Code == plan.OverlapOver }
 
+// follows reports whether a reason of a CRL or a site may only follow from what is due: it
+// will have to tell of what is not there yet. Whether a revocation that is there has
+// reached them, the proofs find.
+func (p *proof) follows(s *plan.Step, r plan.Reason) bool {
+	return p.anyDue && !ledger.IsUser(string(s.Owner)) && s.Owner != p.Have.CA.Owner &&
+		(r.Code == plan.Upstream || r.Code == plan.Revoked && r.Check == plan.CRLEntries)
+}
+
 // refused stands for the time at which a plan is no longer refused. What there is to do
 // then may be another thing.
 const refused = "refused"
@@ -72,7 +85,7 @@ func (p *proof) step(s *plan.Step, when string) {
 	// Of files that are not there no more can be said.
 	p.absent[s.Owner] = p.absent[s.Owner] || s.Action == plan.Create
 	for _, r := range s.Reasons {
-		if due(r) {
+		if due(r) || p.follows(s, r) {
 			continue
 		}
 		check := r.Check

@@ -87,6 +87,7 @@ type proof struct {
 	onCRL  map[string]bool   // serials on the CRLs in place
 	mapped []map[string]bool // serials that each site refuses by its map
 
+	anyDue   bool                // time alone has made something due
 	absent   map[plan.Owner]bool // owners of whom nothing was made yet
 	unjudged map[plan.Owner]bool // owners of whom the verdict has a failure in place of an answer
 }
@@ -178,7 +179,7 @@ func (p *proof) answer() []plan.Check {
 	}
 	rank := map[plan.CheckName]int{}
 	for i, w := range plan.CheckNames() {
-		rank[plan.CheckName(w.Name)] = i
+		rank[w.Name] = i
 	}
 	for i := range p.bad {
 		if _, known := place[p.bad[i].Owner]; !known {
