@@ -75,7 +75,7 @@ func world(t *testing.T, cas []*x509.Certificate, issued []issue) *World {
 			entries = append(entries, ledger.FormatRecord(ledger.Record{Owner: i.owner, DER: i.cert.Raw})...)
 		}
 	}
-	l, err := ledger.Parse(ledger.Files{Index: ledger.Text{Data: index}, Issued: entries, Number: ledger.Text{Data: []byte("01\n")}, HasAttr: true})
+	l, err := ledger.Parse(ledger.Files{Index: ledger.Text{Data: index}, Issued: entries, Number: ledger.Text{Data: []byte("01\n")}, Attr: ledger.Text{Data: []byte(ledger.Attributes)}})
 	if err != nil {
 		t.Fatal(err)
 	}
