@@ -3,16 +3,13 @@ package verify
 import (
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
-	"math/big"
 	"net"
 	"time"
+
+	served "mtlsplan/internal/gate"
 )
 
 // gate is a TLS server as a site of the spec makes a proxy: it asks every client for
@@ -28,17 +25,10 @@ func newGate(trusted []*x509.Certificate, now time.Time) (*gate, error) {
 	for _, ca := range trusted {
 		g.roots.AddCert(ca)
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
+	var err error
+	if g.server, err = served.Certificate([]string{"localhost"}, now); err != nil {
 		return nil, err
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "gate"}, DNSNames: []string{"gate"},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return nil, err
-	}
-	g.server = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 	return g, nil
 }
 
