@@ -104,7 +104,8 @@ func (w *world) wait(t *rapid.T) {
 
 func (w *world) ran(*rapid.T) { w.settle() }
 
-// only runs for some owners: the files of the others stay as they are.
+// only runs for some owners: the files of the others stay as they are, unless they lose
+// access.
 func (w *world) only(t *rapid.T) {
 	cfg := w.load()
 	all := []plan.Owner{"ca.m", "crl.m", "nginx.m"}
@@ -116,8 +117,11 @@ func (w *world) only(t *rapid.T) {
 	r := w.apply(opt)
 	touched := slices.Clone(opt.Only)
 	for _, s := range r.report.Plan.Steps {
-		if s.Action == plan.Revoke || s.Action == plan.Retire {
-			touched = append(touched, "crl.m", "nginx.m") // a revocation must reach the CRL and the site
+		switch { // whoever loses a certificate is out, and a revocation reaches the CRL and the site
+		case s.Action == plan.Revoke || s.Action == plan.Retire:
+			touched = append(touched, s.Owner, "crl.m", "nginx.m")
+		case s.Owner == "crl.m" || s.Owner == "nginx.m":
+			touched = append(touched, s.Owner)
 		}
 	}
 	for _, name := range visible(changes(r.before, r.after)) {

