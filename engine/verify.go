@@ -20,11 +20,15 @@ func Verify(ctx context.Context, cfg *config.Config, opt Options) ([]plan.Check,
 	for looks := 1; ; looks++ {
 		checks, moved, err := prove(ctx, cfg, opt)
 		bad := err != nil || slices.ContainsFunc(checks, func(c plan.Check) bool { return !c.OK })
-		if !moved || !bad || looks >= 20 {
+		if !moved || !bad || looks >= verifyLooks {
 			return checks, err
 		}
 	}
 }
+
+// verifyLooks is how often a directory that changes all the time is looked at. Reading
+// every byte takes longer than making a plan, so a moment without a writer is rarer.
+const verifyLooks = 200
 
 func prove(ctx context.Context, cfg *config.Config, opt Options) (checks []plan.Check, moved bool, err error) {
 	dir, err := openDir(cfg.Output)

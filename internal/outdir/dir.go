@@ -135,7 +135,7 @@ func (d *Dir) Read(name string) (File, error) {
 		}
 		at := min(entry.at, int64(len(head.Data)))
 		tail := head.Data[at:]
-		if merge := d.shared[name]; merge != nil && (at < entry.at || !bytes.HasPrefix(staged.Data, tail) && !bytes.HasPrefix(tail, staged.Data)) {
+		if merge := d.shared[name]; merge != nil && (at < entry.at || !bytes.HasPrefix(tail, staged.Data) && !tornFrom(tail, staged.Data)) {
 			// Another program has changed it, and the writer will merge the two.
 			head.Data, err = merge(head.Data, staged.Data)
 			return head, err
