@@ -1,10 +1,8 @@
 package doctor
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/x509"
-	"encoding/json"
 	"maps"
 	"math/big"
 	"os"
@@ -17,6 +15,7 @@ import (
 	"testing"
 
 	"mtlsplan/internal/nginxconf"
+	"mtlsplan/internal/testing/tools"
 )
 
 // changedSites are the good sites and those of [mistakes], by what they are.
@@ -49,9 +48,7 @@ var (
 // TestNginxReadsTheSame lets NGINX read all of them: it complains of the grammar where
 // Parse does, and takes those that have no mistake.
 func TestNginxReadsTheSame(t *testing.T) {
-	if _, err := exec.LookPath("nginx"); err != nil {
-		t.Skip("there is no nginx")
-	}
+	tools.Need(t, "nginx")
 	dir := t.TempDir()
 	write := func(name string, data []byte) {
 		must(0, os.WriteFile(filepath.Join(dir, name), data, 0o600))
@@ -109,57 +106,27 @@ func TestNginxReadsTheSame(t *testing.T) {
 	}
 }
 
-const certbot = `
-import json, sys
-from certbot_nginx._internal.nginxparser import loads
-for line in sys.stdin:
-    try:
-        tree = loads(json.loads(line))
-    except Exception as e:
-        tree = "certbot: %s" % e
-    print(json.dumps(tree), flush=True)
-`
-
 // TestCertbotReadsTheSame compares the directives with those that the parser of certbot's
 // plugin reads. It leaves quotes and escapes, and knows neither Lua nor a byte order mark.
 func TestCertbotReadsTheSame(t *testing.T) {
-	python := "/usr/bin/python3" // for which Debian's packages are made
-	if exec.Command(python, "-c", "import certbot_nginx").Run() != nil {
-		t.Skip("there is no python3-certbot-nginx")
-	}
-	var in bytes.Buffer
-	var names []string
-	all := changedSites(t)
-	for name, text := range all {
-		if _, errs := nginxconf.Parse("site", []byte(text)); len(errs) > 0 || strings.Contains(text, "_by_lua_block") {
+	sites := 0
+	for name, text := range changedSites(t) {
+		list, errs := nginxconf.Parse("site", []byte(text))
+		if len(errs) > 0 || strings.Contains(text, "_by_lua_block") || testing.Short() && strings.Contains(name, ": ") {
 			continue
 		}
-		if testing.Short() && strings.Contains(name, ": ") {
-			continue
-		}
-		names = append(names, name)
-		in.Write(append(must(json.Marshal(text)), '\n'))
-	}
-	cmd := exec.Command(python, "-c", certbot)
-	cmd.Stdin = &in
-	answers := bytes.Split(bytes.TrimSpace(must(cmd.Output())), []byte("\n"))
-	if len(answers) != len(names) {
-		t.Fatalf("%d answers to %d sites", len(answers), len(names))
-	}
-	for i, name := range names {
-		var tree any
-		must(0, json.Unmarshal(answers[i], &tree))
+		sites++
+		tree := tools.Certbot(t, []byte(text))
 		nodes, ok := tree.([]any)
 		if !ok {
 			t.Errorf("%s: %v", name, tree)
 			continue
 		}
-		list, _ := nginxconf.Parse("site", []byte(all[name]))
 		if have, want := shape(list), certbotShape(nodes); !reflect.DeepEqual(have, want) {
 			t.Errorf("%s: read as\n%v\ncertbot reads\n%v", name, have, want)
 		}
 	}
-	t.Logf("%d sites", len(names))
+	t.Logf("%d sites", sites)
 }
 
 // words is how many arguments a directive has. Of the brackets of an if, certbot makes

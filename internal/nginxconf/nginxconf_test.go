@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"mtlsplan/internal/testing/tools"
 )
 
 // tree is a list of directives as lists of words.
@@ -171,9 +173,7 @@ var complaint = regexp.MustCompile(`\[emerg\] (.*) in .*site:(\d+)\n`)
 // takes, as far as its grammar goes, and where it complains of the grammar, it must do so
 // at the line of Parse's error.
 func TestAgainstNginx(t *testing.T) {
-	if _, err := exec.LookPath("nginx"); err != nil {
-		t.Skip("there is no nginx")
-	}
+	tools.Need(t, "nginx")
 	rounds := 600
 	if testing.Short() {
 		rounds = 60

@@ -1,80 +1,22 @@
 package nginx
 
 import (
-	"bufio"
-	"encoding/json"
-	"io"
-	"os/exec"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"mtlsplan/internal/testing/tools"
 )
 
-// A rendered text is read back by the parser of certbot's NGINX plugin, which
-// has nothing in common with the printer here. It leaves arguments quoted; the
-// rules of [unquote] are those of ngx_conf_read_token.
-const certbot = `
-import json, sys
-from certbot_nginx._internal.nginxparser import loads
-for line in sys.stdin:
-    try:
-        tree = loads(json.loads(line))
-    except Exception as e:
-        tree = "certbot: %s" % e
-    print(json.dumps(tree), flush=True)
-`
-
-// reader is one Python for all tests: a line of JSON in, a line of JSON out.
-var reader = sync.OnceValues(func() (func(text []byte) (any, error), error) {
-	python := "/usr/bin/python3" // for which Debian's packages are made
-	if exec.Command(python, "-c", "import certbot_nginx").Run() != nil {
-		python = "python3"
-	}
-	cmd := exec.Command(python, "-c", certbot)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	pipe, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	out := bufio.NewReader(pipe)
-	var lock sync.Mutex
-	return func(text []byte) (tree any, err error) {
-		lock.Lock()
-		defer lock.Unlock()
-		line, err := json.Marshal(string(text))
-		if err != nil {
-			return nil, err
-		}
-		if _, err := in.Write(append(line, '\n')); err != nil {
-			return nil, err
-		}
-		answer, err := out.ReadBytes('\n')
-		if err != nil && err != io.EOF {
-			return nil, err
-		}
-		return tree, json.Unmarshal(answer, &tree)
-	}, cmd.Start()
-})
-
-// readBack wants of certbot that it reads the printed directives as they were
-// meant.
+// readBack wants of the parser of certbot's NGINX plugin, which has nothing in common
+// with the printer here, that it reads the printed directives as they were meant. It
+// leaves arguments quoted; the rules of [unquote] are those of ngx_conf_read_token.
 func readBack(t rapid.TB, ds []directive) {
 	t.Helper()
-	read, err := reader()
-	if err != nil {
-		t.Fatal(err)
-	}
 	printed := text(ds)
-	tree, err := read(printed)
-	if err != nil {
-		t.Fatalf("no answer from certbot's parser, of the Debian package python3-certbot-nginx: %v", err)
-	}
+	tree := tools.Certbot(t, printed)
 	nodes, ok := tree.([]any)
 	if !ok {
 		t.Fatalf("%v in\n%s", tree, printed)
@@ -138,15 +80,7 @@ func TestReadBackNotices(t *testing.T) {
 		"a \"b c\" d {}":               false,
 		"a \"b c\";":                   false,
 	} {
-		read, err := reader()
-		if err != nil {
-			t.Fatal(err)
-		}
-		tree, err := read([]byte(printed))
-		if err != nil {
-			t.Fatal(err)
-		}
-		nodes, _ := tree.([]any)
+		nodes, _ := tools.Certbot(t, []byte(printed)).([]any)
 		if got := reflect.DeepEqual(fromCertbot(nodes), meant); got != want {
 			t.Errorf("%q is as meant: %v, want %v", printed, got, want)
 		}
