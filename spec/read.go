@@ -142,22 +142,16 @@ func (l *loader) duration(v value) (none said[time.Duration]) {
 		l.error(v.at, "Not a duration", form)
 		return none
 	}
-	count, unit := strings.TrimLeft(m[2], "0"), units[m[3]]
-	n := int64(0)
+	d, ok := lasting(m)
 	switch {
-	case count == "" || m[1] != "":
+	case m[1] != "" || strings.Trim(m[2], "0") == "":
 		l.error(v.at, "Duration not above zero", "It must be longer than zero. "+form)
 		return none
-	case len(count) > 9:
-		n = math.MaxInt64
-	default:
-		_, _ = fmt.Sscan(count, &n)
-	}
-	if n > int64(maxDuration/unit) {
+	case !ok:
 		l.error(v.at, "Duration too long", "The longest is 100 years (36500 days): programs disagree on dates far beyond that.")
 		return none
 	}
-	return say(time.Duration(n)*unit, v.at)
+	return say(d, v.at)
 }
 
 // path resolves a path against the spec's directory.

@@ -26,11 +26,7 @@ Symbols:
 		Args:              atMostOneFile,
 		ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := a.loadSpec(cmd.Context(), specArg(args))
-			if err != nil {
-				return err
-			}
-			opt, err := a.options(cfg, flags, "plan")
+			cfg, opt, err := a.prepared(cmd, args, flags)
 			if err != nil {
 				return err
 			}

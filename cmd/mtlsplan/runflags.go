@@ -97,6 +97,16 @@ func patterns(flag string, given []string) (list []plan.Owner, err error) {
 	return list, nil
 }
 
+// prepared loads the spec that a command line names, and what its run is asked.
+func (a *app) prepared(cmd *cobra.Command, args []string, f runFlags) (*spec.Config, engine.Options, error) {
+	cfg, err := a.loadSpec(cmd.Context(), specArg(args))
+	if err != nil {
+		return nil, engine.Options{}, err
+	}
+	opt, err := a.options(cfg, f, cmd.Name())
+	return cfg, opt, err
+}
+
 // noSuchOwner suggests the owners that may have been meant.
 func noSuchOwner(flag string, owner plan.Owner, cfg *spec.Config) error {
 	if owner.IsPattern() {

@@ -36,11 +36,7 @@ curl -H 'Accept: application/json', and else a text. Ctrl-C ends the gate.`,
 		Args:              atMostOneFile,
 		ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := a.loadSpec(cmd.Context(), specArg(args))
-			if err != nil {
-				return err
-			}
-			opt, err := a.options(cfg, runFlags{at: at}, "try")
+			cfg, opt, err := a.prepared(cmd, args, runFlags{at: at})
 			if err != nil {
 				return err
 			}

@@ -30,11 +30,7 @@ cannot be had, so that the rest is not proven.`,
 		Args:              atMostOneFile,
 		ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := a.loadSpec(cmd.Context(), specArg(args))
-			if err != nil {
-				return err
-			}
-			opt, err := a.options(cfg, runFlags{at: at}, "verify")
+			cfg, opt, err := a.prepared(cmd, args, runFlags{at: at})
 			if err != nil {
 				return err
 			}
