@@ -299,7 +299,9 @@ func (c *carryOut) record(done []*result, batch *outdir.Batch) (ok []*result) {
 		for _, cert := range r.issued {
 			c.writer.Record(ledger.Issue{Owner: string(r.task.Step.Owner), Cert: cert})
 		}
-		c.writer.Record(c.revocations(r.task)...)
+		if !c.recorded[r.task] {
+			c.writer.Record(c.revocations(r.task)...)
+		}
 		c.writer.Record(r.changes...)
 		ok = append(ok, r)
 	}

@@ -45,8 +45,10 @@ func refuseEarly(cfg *config.Config, opt Options) error {
 // rehearse marks the directory before a rehearsal changes anything. One that is refused
 // leaves no mark.
 func rehearse(dir *outdir.Dir, opt Options) error {
-	marked, err := checkRehearsal(dir, opt)
-	if err != nil || marked || !opt.Rehearsal {
+	if !opt.Rehearsal {
+		return nil
+	}
+	if marked, err := checkRehearsal(dir, opt); err != nil || marked {
 		return err
 	}
 	// A crash before it: nothing was rehearsed. Behind it: the directory is marked,

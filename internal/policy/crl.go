@@ -19,7 +19,8 @@ import (
 // when the plan is done.
 func (j *judgement) judgeCRL() []string {
 	owner, crl := plan.CRL(j.Config.CA.Name), j.Have.CRL
-	barred := j.trust.Barred(j.Ledger, crl, j.Now, j.issuer.dropped)
+	rows := j.trust.Revoked(j.Ledger, crl, j.Now, j.issuer.dropped)
+	barred := j.trust.barred(rows, j.Ledger, j.Now)
 	j.verdict.Since = Since(crl)
 	if j.verdict.Plan.Refused() {
 		return Refused(crl, barred) // what it would revoke stays
@@ -27,8 +28,7 @@ func (j *judgement) judgeCRL() []string {
 	planned := j.planned()
 	barred = append(barred, Serials(planned)...)
 	j.verdict.CannotSign = j.cannotSign()
-	rows := append(j.trust.Revoked(j.Ledger, crl, j.Now, j.issuer.dropped), planned...)
-	revoked := Serials(slices.DeleteFunc(rows, func(r ledger.Row) bool { return !j.onNextCRL(r) }))
+	revoked := Serials(slices.DeleteFunc(append(rows, planned...), func(r ledger.Row) bool { return !j.onNextCRL(r) }))
 	if !j.Ask.Covers(owner) {
 		return Refused(crl, barred)
 	}

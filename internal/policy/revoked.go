@@ -38,7 +38,11 @@ func (t Trust) Revoked(l *ledger.Ledger, crl facts.CRL, now time.Time, dropped b
 // of a generation that is compromised, on whose trust a copy of the CA certificate
 // file may still rest.
 func (t Trust) Barred(l *ledger.Ledger, crl facts.CRL, now time.Time, dropped bool) []string {
-	out := Serials(t.Revoked(l, crl, now, dropped))
+	return t.barred(t.Revoked(l, crl, now, dropped), l, now)
+}
+
+func (t Trust) barred(revoked []ledger.Row, l *ledger.Ledger, now time.Time) []string {
+	out := Serials(revoked)
 	for i := range t.Generations {
 		g := &t.Generations[i]
 		if !t.Compromised(g) {
