@@ -3,11 +3,14 @@ package engine
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
+	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -91,6 +94,35 @@ func TestOthersWriteToo(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestOthersWriteAllTheTime: a run that never finds the database as it read it gives up
+// after four plans, and leaves everything as it was.
+func TestOthersWriteAllTheTime(t *testing.T) {
+	s := newScene(t, scenes[0])
+	w := s.open(t, "beside a program that writes all the time")
+	plans := 0
+	ctx := outdir.WithTrace(context.Background(), func(c outdir.Change, do func() error) error {
+		if err := do(); err != nil || c.Do != "create" || !strings.HasSuffix(c.Name, "/journal.new") {
+			return err
+		}
+		plans++
+		name := w.out("db/index.txt")
+		data, err := os.ReadFile(name)
+		return errors.Join(err, os.WriteFile(name+".new", data, 0o600), os.Rename(name+".new", name))
+	})
+	before := w.records()
+	_, err := Apply(ctx, w.load(), s.options(w), quiet{})
+	if err == nil || !strings.Contains(err.Error(), "db/index.txt was changed by another program for the 4th time during this run: run again when it has ended") {
+		t.Errorf("%v", err)
+	}
+	if plans != 4 {
+		t.Errorf("%d plans", plans)
+	}
+	if after := w.records(); !reflect.DeepEqual(before.rows, after.rows) || len(before.issued) != len(after.issued) {
+		t.Error("something was recorded")
+	}
+	s.after(w, &opensslCA{w: w}, nil)
 }
 
 // revocable is the serial of a certificate that an undisturbed run leaves valid, and
