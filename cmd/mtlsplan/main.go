@@ -54,8 +54,10 @@ func live(stdout io.Writer, released time.Time) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	// A second signal is meant: it ends the process, and the next run copes with
-	// that.
-	context.AfterFunc(ctx, stop)
-	defer stop()
+	// that. timeout(1) sends its one to the program and then to the whole group.
+	context.AfterFunc(ctx, func() {
+		time.Sleep(time.Second)
+		stop()
+	})
 	return run(ctx, os.Args[1:], process{os.Stdin, stdout, os.Stderr, os.LookupEnv, time.Now, released})
 }
