@@ -2,10 +2,12 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"mtlsplan/internal/config"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/verify"
 )
@@ -46,6 +48,9 @@ func prove(ctx context.Context, cfg *config.Config, opt Options) (checks []plan.
 		})
 	}
 	moved = dir.Moved() && ctx.Err() == nil
+	if damaged, ok := errors.AsType[*ledger.DamagedError](err); ok {
+		return []plan.Check{{Owner: plan.CA(cfg.CA.Name), Check: plan.DatabaseWhole, Code: plan.Damaged, Message: damaged.Error()}}, moved, nil
+	}
 	if err == nil && st.have.CA.Interrupted && ctx.Err() == nil {
 		// A batch that a writer has committed is about to be in place; one that nobody
 		// finishes is still there after a moment.

@@ -78,12 +78,25 @@ type Files struct {
 // way, or was interrupted.
 var ErrTorn = errors.New("the last entry is cut short")
 
-// Parse reads a CA database. The error names the file and what to do; it wraps
-// [ErrTorn] where that is the reason.
+// DamagedError is of a file of the CA database that cannot be read as what it is. Its
+// message says what to do.
+type DamagedError struct {
+	File string // a path in the output directory
+	Err  error
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("%s: %v: restore it from a backup", e.File, e.Err)
+}
+
+func (e *DamagedError) Unwrap() error { return e.Err }
+
+// Parse reads a CA database. The error is a [*DamagedError]; it wraps [ErrTorn] where
+// that is the reason.
 func Parse(f Files) (*Ledger, error) {
 	l := &Ledger{number: big.NewInt(1), texts: map[string]string{}}
 	bad := func(name string, err error) (*Ledger, error) {
-		return nil, fmt.Errorf("%s: %w: restore it from a backup", name, err)
+		return nil, &DamagedError{name, err}
 	}
 	rows, err := ParseIndex(f.Index.Data)
 	if err != nil {

@@ -58,9 +58,9 @@ func EachRecord(data []byte, f func(e Record, at, size int64)) (whole int64, err
 		if start < 0 {
 			return 0, damaged(whole)
 		}
-		owner := bytes.TrimSpace(entry[:start])
+		owner := bytes.Trim(entry[:start], "\r\n")
 		block, _ := pem.Decode(entry[start:])
-		if block == nil || len(owner) == 0 || bytes.ContainsAny(owner, "\n\r") {
+		if block == nil || len(owner) == 0 || bytes.ContainsFunc(owner, func(r rune) bool { return r <= ' ' }) {
 			return 0, damaged(whole)
 		}
 		f(Record{Owner: string(owner), DER: block.Bytes}, whole, int64(len(entry)))

@@ -47,6 +47,9 @@ func (p *proof) entry(e *ledger.Entry) string {
 	if err != nil {
 		return "cannot be read"
 	}
+	if !ledger.IsUser(e.Owner) && e.Owner != string(p.Have.CA.Owner) {
+		return fmt.Sprintf("has an owner that is neither a user nor %s", p.Have.CA.Owner)
+	}
 	signers := []*x509.Certificate{cert}
 	if ledger.IsUser(e.Owner) {
 		signers = nil
