@@ -236,9 +236,9 @@ func (d *Dir) append(o op, changed map[string]bool) error {
 			return err
 		}
 	}
-	changed[o.Name] = true
 	tail, err := io.ReadAll(io.NewSectionReader(f.f, o.At, max(0, info.Size()-o.At)))
 	if err != nil || bytes.HasPrefix(tail, staged.Data) {
+		changed[o.Name] = true
 		return err
 	}
 	if merge := d.shared[o.Name]; merge != nil && (info.Size() < o.At || !tornFrom(tail, staged.Data)) {
@@ -256,10 +256,11 @@ func (d *Dir) append(o op, changed map[string]bool) error {
 			return err
 		}
 	}
-	if info, err = f.f.Stat(); err == nil {
-		d.see(o.Name, info)
+	if info, err = f.f.Stat(); err != nil {
+		return err
 	}
-	return err
+	d.see(o.Name, info)
+	return f.sync() // only this descriptor is sure to be told of a page that cannot be written
 }
 
 // tornFrom reports whether a crash may leave this tail of data: a part of it, and
