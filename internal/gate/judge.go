@@ -12,7 +12,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"math"
-	"slices"
 	"time"
 
 	"mtlsplan/internal/ledger"
@@ -89,11 +88,9 @@ func show(cert *x509.Certificate, now time.Time) *plan.VisitCertificate {
 // whose it is. `openssl ca` records a row of index.txt and no certificate; a row
 // counts only where the CA has signed, so that nobody learns of a user by a serial.
 func (w *World) recordedAs(cert, ca *x509.Certificate, shown *plan.VisitCertificate) bool {
-	sum := sha256.Sum256(cert.Raw)
-	entries := w.Ledger.Entries()
-	if i := slices.IndexFunc(entries, func(e ledger.Entry) bool { return e.Sum == sum }); i >= 0 {
-		if ledger.IsUser(entries[i].Owner) {
-			shown.Owner = plan.Owner(entries[i].Owner)
+	if owner := w.Ledger.Holder(shown.Serial, sha256.Sum256(cert.Raw)); owner != "" {
+		if ledger.IsUser(owner) {
+			shown.Owner = plan.Owner(owner)
 		}
 		return true
 	}
