@@ -39,7 +39,6 @@ type Options struct {
 
 	Command string // for the message of another run that finds the lock taken: "apply since 2026-11-23T16:00:00Z"
 
-	unasked  bool // programs are not asked for users' passphrases
 	thorough bool // every file is read, whatever the cache knows of it
 	prove    bool // thorough, and what a proof takes is kept
 	sealed   bool // no secret is read, and nothing that is encrypted is opened

@@ -17,14 +17,9 @@ import (
 // revokeEarly is that part of a run; nil where there is nothing of it to do. What is
 // wrong beside it the run itself finds again, and says.
 func (r *run) revokeEarly() (*Report, error) {
-	if !slices.ContainsFunc(r.cfg.Users, asksPrograms) {
-		return nil, nil
-	}
-	opt := r.opt
-	opt.unasked = true
-	early := newRun(r.ctx, r.cfg, opt, r.dir)
-	defer early.in.Close()
-	st, err := early.takeStock()
+	r.in.Unask(true)
+	defer r.in.Unask(false)
+	st, err := r.takeStock()
 	if err != nil || st.verdict.Clock != nil || st.verdict.Plan.Refused() || !slices.ContainsFunc(st.verdict.Tasks, takesAccess) {
 		return nil, r.ctx.Err()
 	}
@@ -32,11 +27,10 @@ func (r *run) revokeEarly() (*Report, error) {
 		return nil, err
 	}
 	report := &Report{Plan: &plan.Plan{At: r.opt.Now}}
-	c := newCarryOut(early, st, unseen{}, report)
+	c := newCarryOut(r, st, unseen{}, report)
 	c.early = true
 	err = c.all()
 	if _, moved := errors.AsType[*outdir.ErrForeign](err); moved {
-		r.dir.Reread()
 		err = nil // the run itself plans anew
 	}
 	report.Plan.Steps = report.Done

@@ -41,13 +41,24 @@ func newRun(ctx context.Context, cfg *config.Config, opt Options, dir *outdir.Di
 	}
 	return &run{ctx: ctx, cfg: cfg, opt: opt, dir: dir, in: inventory.New(ctx, dir, inventory.Options{
 		Config: cfg, Now: opt.Now, Covers: opt.covers, Adopt: opt.Adopt, Thorough: opt.thorough, Prove: opt.prove, Sealed: opt.sealed, Parallel: opt.Parallel,
-		LookupEnv: opt.LookupEnv, Reading: opt.Reading, Unasked: opt.unasked,
+		LookupEnv: opt.LookupEnv, Reading: opt.Reading,
 	})}
 }
 
 // takeStock reads what lies there and judges it.
 func (r *run) takeStock() (stock, error) {
 	have, led, err := r.in.Take()
+	if err != nil {
+		return stock{}, err
+	}
+	r.settle(have)
+	return r.judge(have, led, r.opt), nil
+}
+
+// takeStockAgain is takeStock after this run or another program has changed something.
+func (r *run) takeStockAgain() (stock, error) {
+	r.dir.Reread()
+	have, led, err := r.in.Again(r.opt.covers, nil, true)
 	if err != nil {
 		return stock{}, err
 	}
@@ -194,10 +205,13 @@ func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Re
 const plansAgain = 3
 
 func (r *run) apply(w Watcher) (*Report, error) {
-	before, err := r.revokeEarly()
+	var before *Report
 	var st stock
-	if err == nil {
+	var err error
+	if !slices.ContainsFunc(r.cfg.Users, asksPrograms) {
 		st, err = r.takeStock()
+	} else if before, err = r.revokeEarly(); err == nil {
+		st, err = r.takeStockAgain()
 	}
 	if err == nil {
 		err = cmp.Or(st.verdict.Clock, r.ctx.Err())
@@ -264,18 +278,15 @@ func (r *run) carryOut(st stock, w Watcher, report *Report) error {
 // planAgain makes the plan of what is left to do after another program has changed the
 // CA database. Nobody is replaced twice.
 func (r *run) planAgain(foreign error, w Watcher, report *Report) (stock, error) {
-	r.dir.Reread()
 	done := map[plan.Owner]bool{}
 	for _, step := range report.Done {
 		done[step.Owner] = true
 	}
 	r.opt.Replace = slices.DeleteFunc(slices.Clone(r.opt.Replace), func(owner plan.Owner) bool { return done[owner] })
-	have, led, err := r.in.Again(r.opt.covers, nil, true)
+	st, err := r.takeStockAgain()
 	if err != nil {
 		return stock{}, err
 	}
-	r.settle(have)
-	st := r.judge(have, led, r.opt)
 	p := st.verdict.Plan
 	if p.Refused() {
 		return stock{}, fmt.Errorf("%s/%w, and the plan as it is now is refused: see what mtlsplan plan says", r.cfg.Output, foreign)

@@ -30,7 +30,6 @@ type Options struct {
 	Covers    func(plan.Owner) bool // the owners that the run is about
 	Adopt     bool                  // files that the ledger knows nothing of are to be taken over
 	Thorough  bool                  // every file is read and opened, whatever the cache knows
-	Unasked   bool                  // programs are not asked for the passphrases of users
 	Prove     bool                  // Thorough, and what it takes to prove the files is kept: [Reader.Signer], the DER of every entry of the ledger
 	Sealed    bool                  // no secret is read, and nothing that is encrypted is opened
 	Parallel  int                   // how many owners are read at a time; less than 1: as many as there are cores
@@ -50,6 +49,7 @@ type Reader struct {
 	cache   *statcache.Cache
 	opened  openings
 	secrets *secrets
+	unasked bool
 
 	// Of what was read last:
 	users  *users
@@ -67,6 +67,10 @@ func New(ctx context.Context, dir *outdir.Dir, opt Options) *Reader {
 	r.opened.keep = opt.Prove
 	return r
 }
+
+// Unask says whether programs are left alone that give users' passphrases. Whoever
+// would need one of them has a passphrase that cannot be had.
+func (r *Reader) Unask(yes bool) { r.unasked = yes }
 
 // Close lets go of what the reader holds open.
 func (r *Reader) Close() { r.cache.Close() }
@@ -93,8 +97,9 @@ func (r *Reader) Again(covers func(plan.Owner) bool, w *ledger.Writer, reread bo
 // The ledger comes after the files: a writer beside us records first, so that
 // whatever was seen of a certificate is in it.
 func (r *Reader) take(l *ledger.Ledger) (*facts.Inventory, *ledger.Ledger, error) {
+	r.secrets.ask(true)
 	inv, ca := &facts.Inventory{}, r.readCA()
-	r.secrets.unasked.Store(r.opt.Unasked) // whoever signs has been asked
+	r.secrets.ask(!r.unasked) // whoever signs has been asked
 	var err error
 	if inv.CA, err = r.ca(ca); err != nil {
 		return nil, nil, err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
-	"sync/atomic"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
@@ -19,9 +18,9 @@ import (
 type secrets struct {
 	ctx     context.Context
 	lookup  func(string) (string, bool)
-	hide    []string    // variables that a command must not see
-	unasked atomic.Bool // programs are not asked
+	hide    []string // variables that a command must not see
 	mu      sync.Mutex
+	unasked bool // programs that were not asked yet are not asked
 	read    map[string]*reading
 }
 
@@ -51,21 +50,28 @@ func newSecrets(ctx context.Context, cfg *config.Config, lookup func(string) (st
 	return s
 }
 
+// ask says whether programs are asked from now on.
+func (s *secrets) ask(yes bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unasked = !yes
+}
+
 // from reads a source that is not generated.
 func (s *secrets) from(src config.Source) *reading {
 	id := fmt.Sprintf("%d\x00%s\x00%s\x00%q\x00%s", src.Kind, src.Env, src.File, src.Command, src.Dir)
 	s.mu.Lock()
 	entry := s.read[id]
+	if entry == nil && src.Kind == config.FromCommand && s.unasked {
+		s.mu.Unlock()
+		return &reading{err: errUnasked}
+	}
 	if entry == nil {
 		entry = &reading{}
 		s.read[id] = entry
 	}
 	s.mu.Unlock()
 	entry.once.Do(func() {
-		if src.Kind == config.FromCommand && s.unasked.Load() {
-			entry.err = errUnasked
-			return
-		}
 		if info, ok := secret.Ref(src).Info(); ok {
 			entry.file = sourceStat(info)
 		}
