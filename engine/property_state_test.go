@@ -211,7 +211,7 @@ func (w *world) checkUser(u spec.User, is records, trusted []*x509.Certificate) 
 	if cert.NotAfter.After(ca.NotAfter) {
 		bad("ends on %s, after its CA on %s", cert.NotAfter, ca.NotAfter)
 	}
-	if due := cert.NotAfter.Add(-u.RenewBefore); !w.now.Before(due) && cert.NotAfter.Before(trusted[0].NotAfter) {
+	if due := u.Due(cert.NotAfter); !w.now.Before(due) && cert.NotAfter.Before(trusted[0].NotAfter) {
 		bad("is due since %s", due)
 	}
 	row := is.row(serial)

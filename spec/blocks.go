@@ -52,10 +52,11 @@ type crlBlock struct {
 
 type defaultsBlock struct {
 	issuance
-	reuseKey said[bool]
-	p12      said[[]pki.Profile]
-	overlap  said[time.Duration]
-	groups   said[[]string]
+	reuseKey    said[bool]
+	p12         said[[]pki.Profile]
+	renewSpread said[time.Duration]
+	overlap     said[time.Duration]
+	groups      said[[]string]
 }
 
 // userBlock is a user block, or a user of a roster: it can say whatever the

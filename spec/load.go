@@ -69,7 +69,7 @@ type loader struct {
 	tellsDN    bool                 // some site forwards the DN
 	users      map[string]hcl.Range // by name in lower case
 	people     people
-	early      map[[2]hcl.Range]bool // pairs of validity and renew_before that were reported
+	early      map[[2]hcl.Range]bool // validity and renew_before, or renew_spread alone, that were reported
 	weak       map[hcl.Range]bool    // places of kdf_iterations that were reported
 	siteBodies []*hclsyntax.Body
 	sound      []siteReader // those of the proxy at hand of which every value could be read

@@ -67,7 +67,7 @@ user "alice" {
 	wantUser := User{
 		Name:    "alice",
 		Subject: pki.Subject{Country: "US", Organization: "Example", CommonName: "alice"},
-		Key:     pki.ECDSAP256, Validity: 365 * day, RenewBefore: 30 * day,
+		Key:     pki.ECDSAP256, Validity: 365 * day, RenewBefore: 30 * day, RenewSpread: 10 * day,
 		Passphrase: config.Source{Kind: config.Generated}, P12: []pki.Profile{pki.Compat}, KDFIterations: 2048,
 	}
 	if !reflect.DeepEqual(u, wantUser) {
@@ -170,6 +170,22 @@ func TestRenewBefore(t *testing.T) {
 		cfg := mustLoad(t, fmt.Sprintf(smallCA+"user \"a\" {\n  validity = %q\n}\n", validity))
 		if have := cfg.Users[0].RenewBefore; have != want {
 			t.Errorf("validity %s: %v, want %v", validity, have, want)
+		}
+	}
+}
+
+// TestRenewSpread is a third of renew_before, and leaves half of the rest alone.
+func TestRenewSpread(t *testing.T) {
+	for lifetime, want := range map[string]time.Duration{
+		`validity = "365d"`: 10 * day,
+		`validity = "30d"`:  80 * time.Hour,
+		"validity = \"30d\"\n  renew_before = \"29d\"":                            12 * time.Hour,
+		"validity = \"30d\"\n  renew_before = \"10d\"\n  renew_spread = \"19d\"": 19 * day,
+		`renew_spread = "0d"`: 0,
+	} {
+		cfg := mustLoad(t, smallCA+"user \"a\" {\n  "+lifetime+"\n}\n")
+		if have := cfg.Users[0].RenewSpread; have != want {
+			t.Errorf("%s: %v, want %v", lifetime, have, want)
 		}
 	}
 }

@@ -154,6 +154,14 @@ func (l *loader) duration(v value) (none said[time.Duration]) {
 	return say(d, v.at)
 }
 
+// spread is a duration that may be zero.
+func (l *loader) spread(v value) said[time.Duration] {
+	if m := durationForm.FindStringSubmatch(v.text); m != nil && strings.Trim(m[1]+m[2], "0") == "" {
+		return say(time.Duration(0), v.at)
+	}
+	return l.duration(v)
+}
+
 // path resolves a path against the spec's directory.
 func (l *loader) path(v value) (none said[string]) {
 	s := l.string(v)

@@ -211,6 +211,21 @@ func (l *loader) period(validity, renew said[time.Duration], initial, longest ti
 	return v, renew.value
 }
 
+// renewSpread settles over how long before renew_before a user may fall due.
+func (l *loader) renewSpread(asked said[time.Duration], u User) time.Duration {
+	rest := u.Validity - u.RenewBefore
+	switch {
+	case !asked.set:
+		return max(0, min(u.RenewBefore/3, rest/2))
+	case asked.value >= rest && rest > 0 && !l.early[[2]hcl.Range{asked.at}]:
+		l.early[[2]hcl.Range{asked.at}] = true
+		l.error(asked.at, "Renewal before issuance",
+			fmt.Sprintf("renew_spread is %s and renew_before is %s, and validity is %s, so a certificate could be due for renewal as soon as it is issued. renew_before and renew_spread together must be shorter than validity.",
+				config.FormatDuration(asked.value), config.FormatDuration(u.RenewBefore), config.FormatDuration(u.Validity)))
+	}
+	return asked.value
+}
+
 // tooEarly points at what was written last, which is usually what is wrong.
 func (l *loader) tooEarly(validity, renew said[time.Duration], v time.Duration) {
 	at, length, lead := renew.at, "validity", "renew_before"
@@ -280,6 +295,7 @@ func (l *loader) addUser(s *userBlock) {
 		Groups:             s.groups.or(d.groups).value,
 	}
 	u.Validity, u.RenewBefore = l.period(s.validity.or(d.validity), s.renewBefore.or(d.renewBefore), defaultUserValidity, longestUserRenew)
+	u.RenewSpread = l.renewSpread(s.renewSpread.or(d.renewSpread), u)
 	if o := s.overlap.or(d.overlap); o.set {
 		u.Overlap = &o.value
 	}

@@ -33,6 +33,7 @@ var samples = []struct{ column, cell, hcl string }{
 	{"key", "rsa-2048", `key = "rsa-2048"`},
 	{"validity", "90d", `validity = "90d"`},
 	{"renew_before", "1w", `renew_before = "1w"`},
+	{"renew_spread", "0d", `renew_spread = "0d"`},
 	{"reuse_key", "true", `reuse_key = true`},
 	{"passphrase.env", "SAMPLE", `passphrase = { env = "SAMPLE" }`},
 	{"passphrase.file", "sample.pass", `passphrase = { file = "sample.pass" }`},

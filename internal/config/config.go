@@ -4,6 +4,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -54,6 +56,7 @@ type User struct {
 	Key                pki.KeyType
 	Validity           time.Duration
 	RenewBefore        time.Duration
+	RenewSpread        time.Duration // users fall due over this long before RenewBefore, see [User.Due]
 	ReuseKey           bool
 	Passphrase         Source
 	PreviousPassphrase Source
@@ -64,6 +67,18 @@ type User struct {
 	Revoked            string // RFC 5280 reason, "" when not revoked
 	Overlap            *time.Duration
 	Groups             []string // what sites let in by, and tell the application
+}
+
+// Due is when a certificate of the user that ends at notAfter is to be renewed: never
+// later than RenewBefore before that, and earlier by the user's share of RenewSpread.
+// The share is a fixed one, a hash of the name, so that users who were made on one day do
+// not all have to import on one day.
+func (u *User) Due(notAfter time.Time) time.Time {
+	const whole = 1 << 32 // shares are multiples of 1/whole, in [0, 1)
+	sum := sha256.Sum256([]byte(u.Name))
+	share := float64(binary.BigEndian.Uint32(sum[:])) / whole
+	early := time.Duration(share * float64(u.RenewSpread)).Truncate(time.Second)
+	return notAfter.Add(-u.RenewBefore - early)
 }
 
 // SANs are the subject alternative names of the user's certificate.

@@ -151,7 +151,7 @@ func expiring(v *userView) []finding {
 	if v.cert == nil || v.now.After(v.cert.NotAfter) {
 		return nil
 	}
-	due := v.cert.NotAfter.Add(-v.spec.RenewBefore)
+	due := v.spec.Due(v.cert.NotAfter)
 	// A certificate that was cut to the CA's end is due only when a new one
 	// would last longer: it would be renewed on every run otherwise.
 	if v.now.Before(due) || !v.end().After(v.cert.NotAfter) {
