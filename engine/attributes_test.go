@@ -63,8 +63,9 @@ var mutations = []mutation{
 	{block: "defaults", attribute: "key", after: `"ecdsa-p384"`, steps: both("rekey key csr crt p12: key-changed(key)")},
 	{block: "defaults", attribute: "validity", after: `"90d"`, note: "at the next renewal"},
 	{block: "defaults", attribute: "renew_before", after: `"364d"`, day: 1, steps: both("rekey key csr crt p12: expiring(renew_before)")},
+	{block: "defaults", attribute: "renew_spread", after: `"0d"`, history: []int{0, 322}, day: 334},
 	{block: "defaults", attribute: "reuse_key", after: "true", day: 1},
-	{block: "defaults", attribute: "reuse_key", after: "true", history: []int{0, 330}, day: 340, steps: both("reissue crt p12: expiring(renew_before)")},
+	{block: "defaults", attribute: "reuse_key", after: "true", history: []int{0, 322}, day: 340, steps: both("reissue crt p12: expiring(renew_before)")},
 	{block: "defaults", attribute: "passphrase", before: env("A"), after: env("B"), steps: []string{"user.ann failed", "user.bob failed"}},
 	{block: "defaults", attribute: "p12", after: `["modern"]`, steps: both("rebuild p12: encoding-changed(p12)")},
 	{block: "defaults", attribute: "kdf_iterations", before: "2048", after: "2049", steps: both("rebuild key p12: encoding-changed(kdf_iterations) encoding-changed(kdf_iterations)")},
@@ -75,7 +76,8 @@ var mutations = []mutation{
 	{block: "user", attribute: "key", after: `"ed25519"`, steps: []string{"user.ann rekey key csr crt p12: key-changed(key)"}},
 	{block: "user", attribute: "validity", after: `"90d"`, note: "at the next renewal"},
 	{block: "user", attribute: "renew_before", after: `"364d"`, day: 1, steps: []string{"user.ann rekey key csr crt p12: expiring(renew_before)"}},
-	{block: "user", attribute: "reuse_key", after: "true", history: []int{0, 330}, day: 340, steps: []string{
+	{block: "user", attribute: "renew_spread", after: `"0d"`, history: []int{0, 322}, day: 330, steps: []string{"user.bob rekey key csr crt p12: expiring(renew_before)"}},
+	{block: "user", attribute: "reuse_key", after: "true", history: []int{0, 322}, day: 340, steps: []string{
 		"user.ann reissue crt p12: expiring(renew_before)", "user.bob rekey key csr crt p12: expiring(renew_before)"}},
 	{block: "user", attribute: "passphrase", before: env("A"), after: env("B"), steps: []string{"user.ann failed"}},
 	{block: "user", attribute: "passphrase", before: env("A"), after: env("B"), also: map[string][]string{"user": {"previous_passphrase = " + env("A")}},
