@@ -15,8 +15,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/youmark/pkcs8"
 )
 
 // Errors of reading keys and PKCS #12 files.
@@ -85,7 +83,7 @@ func PublicID(pub crypto.PublicKey) string {
 }
 
 // EncryptKey encodes a private key as PEM "ENCRYPTED PRIVATE KEY" (RFC 5958)
-// with PBES2, PBKDF2-HMAC-SHA256 and AES-256-CBC (RFC 8018).
+// with PBES2, PBKDF2-HMAC-SHA256 and AES-256-CBC (RFC 8018). pass may be [Keys].
 func EncryptKey(key crypto.Signer, pass Passphrase, iterations int) ([]byte, error) {
 	if pass.IsZero() {
 		return nil, errors.New("a private key is never written without a passphrase")
@@ -93,10 +91,11 @@ func EncryptKey(key crypto.Signer, pass Passphrase, iterations int) ([]byte, err
 	if iterations < 1 || iterations > maxIterations {
 		return nil, fmt.Errorf("%d iterations of the key derivation: not between 1 and %d", iterations, maxIterations)
 	}
-	der, err := pkcs8.MarshalPrivateKey(key, []byte(pass.Reveal()), &pkcs8.Opts{
-		Cipher:  pkcs8.AES256CBC,
-		KDFOpts: pkcs8.PBKDF2Opts{SaltSize: 16, IterationCount: iterations, HMACHash: crypto.SHA256},
-	})
+	plain, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, errors.New("a private key of this type cannot be encoded")
+	}
+	der, err := keysOf(pass).WriteKey(plain, iterations)
 	if err != nil {
 		return nil, fmt.Errorf("encrypting a private key: %w", err)
 	}
@@ -166,7 +165,7 @@ func OpenKey(data []byte, pass Passphrase) (crypto.Signer, error) {
 		if err != nil {
 			return nil, err
 		}
-		if plain, err = enc.open([]byte(pass.Reveal())); err != nil {
+		if plain, err = enc.open(pass); err != nil {
 			return nil, err
 		}
 	}
