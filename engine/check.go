@@ -68,7 +68,14 @@ func provesPassphrase(pass secret.Value) proof {
 // encryption, and the first of them with the passphrase alone.
 func provesKey(public crypto.PublicKey, keys *pki.Keys, pass secret.Value, iterations int, first *firsts) proof {
 	spki := pki.PublicID(public)
-	opens := first.also("key", provesOpens(spki, keys), provesOpens(spki, pass))
+	again := func(data []byte) error {
+		key, err := pki.ReopenKey(data, keys)
+		if err == nil && pki.PublicID(key.Public()) != spki {
+			err = errAnotherKey
+		}
+		return err
+	}
+	opens := first.also("key", again, provesOpens(spki, pass))
 	return asWritten(func(data []byte) error {
 		if info, err := pki.InspectKey(data); err != nil || info != (pki.KeyInfo{Encoding: pki.KeyEncoding, Iterations: iterations}) {
 			return errors.Join(errors.New("it is not encrypted as it should be"), err)
@@ -78,15 +85,17 @@ func provesKey(public crypto.PublicKey, keys *pki.Keys, pass secret.Value, itera
 }
 
 // provesOpens also checks a key file that is only moved.
-func provesOpens(spki string, pass pki.Passphrase) proof {
+func provesOpens(spki string, pass secret.Value) proof {
 	return func(data []byte) error {
 		key, err := pki.OpenKey(data, pass)
 		if err == nil && pki.PublicID(key.Public()) != spki {
-			err = errors.New("it holds another key")
+			err = errAnotherKey
 		}
 		return err
 	}
 }
+
+var errAnotherKey = errors.New("it holds another key")
 
 // provesCSR is also of a request that a user has made, whose names are the user's
 // own: subject is nil then.
@@ -97,7 +106,7 @@ func provesCSR(public crypto.PublicKey, subject []byte, sans []pki.SAN) proof {
 		case err != nil:
 			return err
 		case pki.PublicID(csr.Public) != pki.PublicID(public):
-			return errors.New("it holds another key")
+			return errAnotherKey
 		case subject != nil && !bytes.Equal(csr.Subject, subject):
 			return errors.New("it holds another subject")
 		case subject != nil && !slices.Equal(csr.SANs, sans):
@@ -193,7 +202,7 @@ func provesP12(profile pki.Profile, cert *x509.Certificate, chain []*x509.Certif
 func holds(open *pki.P12, cert *x509.Certificate, chain []*x509.Certificate) error {
 	switch {
 	case pki.PublicID(open.Key.Public()) != pki.PublicID(cert.PublicKey):
-		return errors.New("it holds another key")
+		return errAnotherKey
 	case !open.Cert.Equal(cert):
 		return errors.New("it holds another certificate")
 	case !slices.EqualFunc(open.Chain, chain, (*x509.Certificate).Equal):

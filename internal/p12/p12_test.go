@@ -215,6 +215,29 @@ func TestFlippedBits(t *testing.T) {
 	}
 }
 
+// Nothing but the comparison of the key tells an altered IV.
+func TestFlippedBitsOfKeys(t *testing.T) {
+	for _, key := range someKeys(t) {
+		c, k := content(t, key, ""), NewKeys("pw")
+		der, err := k.WriteKey(c.Key, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := k.ReadKey(der); err != nil || !bytes.Equal(got, c.Key) {
+			t.Errorf("%T: %v", key, err)
+		}
+		for i := range der {
+			for bit := range 8 {
+				bad := bytes.Clone(der)
+				bad[i] ^= 1 << bit
+				if got, err := k.ReadKey(bad); err == nil && bytes.Equal(got, c.Key) {
+					t.Errorf("%T: bit %d of octet %d is another one, and nobody sees it", key, bit, i)
+				}
+			}
+		}
+	}
+}
+
 // A writer that does one thing wrong, with a MAC that is right, passes neither the
 // check nor go-pkcs12.
 func TestMutatedWriter(t *testing.T) {

@@ -60,6 +60,19 @@ func (k *Keys) Read(s Scheme, der []byte) (Content, error) {
 	return c, nil
 }
 
+// ReadKey is Read for what [Keys.WriteKey] has written. Nothing authenticates the
+// IV, so that the caller must compare the key to the last octet.
+func (k *Keys) ReadKey(der []byte) ([]byte, error) {
+	var seq cryptobyte.String
+	var p part
+	in := cryptobyte.String(der)
+	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) || !in.Empty() || !AES256.readAlgorithm(&seq, &p.params) ||
+		!seq.ReadASN1Bytes(&p.data, cbasn1.OCTET_STRING) || !seq.Empty() {
+		return nil, errForm
+	}
+	return k.decrypt(AES256, p)
+}
+
 func (k *Keys) decrypt(s Scheme, p part) ([]byte, error) {
 	block, iv, err := s.cipher(p.params, k.recall)
 	if err != nil {

@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -170,6 +171,28 @@ func OpenKey(data []byte, pass Passphrase) (crypto.Signer, error) {
 		}
 	}
 	return parsePlainKey(plain)
+}
+
+// ReopenKey reads what [EncryptKey] has written with the same keys, and derives
+// none anew. A key in another encoding is an error, even if it is the same key:
+// whoever alters the IV alters the beginning of the key, which says little of it.
+func ReopenKey(data []byte, keys *Keys) (crypto.Signer, error) {
+	block, err := keyBlock(data)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := keys.derived.ReadKey(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	key, err := parsePlainKey(plain)
+	if err != nil {
+		return nil, err
+	}
+	if again, err := x509.MarshalPKCS8PrivateKey(key); err != nil || !bytes.Equal(again, plain) {
+		return nil, damaged("its key is not encoded as it was written")
+	}
+	return key, nil
 }
 
 // keyBlock finds the one private key of a file. It skips text, and the EC
