@@ -256,7 +256,7 @@ func TestNSSReads(t *testing.T) {
 
 // Java takes the friendlyName for its alias, in what is lower case to it.
 func TestJavaReads(t *testing.T) {
-	for _, w := range someFiles(t, many(4, 24)) {
+	for _, w := range someFiles(t, many(1, 24)) {
 		out, err := ask(t, "keytool", "-J-Duser.language=en", "-J-Dstdout.encoding=UTF-8", "-J-Dfile.encoding=UTF-8", "-list", "-v", "-storetype", "PKCS12", "-keystore", w.file, "-storepass:file", w.file+".pass")
 		_, alias, _ := strings.Cut(out, "Alias name: ")
 		alias, _, _ = strings.Cut(alias, "\n")
