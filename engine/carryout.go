@@ -28,6 +28,7 @@ type carryOut struct {
 	watch  Watcher
 	report *Report
 	early  bool // only what takes access away is done
+	firsts firsts
 
 	trusted []*x509.Certificate // the current CA first
 	crl     facts.CRL           // what stays of the CRLs in place

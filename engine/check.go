@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"mtlsplan/internal/ledger"
@@ -63,8 +64,18 @@ func provesPassphrase(pass secret.Value) proof {
 	}
 }
 
-func provesKey(public crypto.PublicKey, pass secret.Value, iterations int) proof {
-	opens := provesOpens(pki.PublicID(public), pass)
+// provesKey opens a key file that was made in this run with the keys of its
+// encryption, and the first of them with the passphrase alone.
+func provesKey(public crypto.PublicKey, keys *pki.Keys, pass secret.Value, iterations int, first *firsts) proof {
+	spki := pki.PublicID(public)
+	again := func(data []byte) error {
+		key, err := pki.ReopenKey(data, keys)
+		if err == nil && pki.PublicID(key.Public()) != spki {
+			err = errAnotherKey
+		}
+		return err
+	}
+	opens := first.also("key", again, provesOpens(spki, pass))
 	return asWritten(func(data []byte) error {
 		if info, err := pki.InspectKey(data); err != nil || info != (pki.KeyInfo{Encoding: pki.KeyEncoding, Iterations: iterations}) {
 			return errors.Join(errors.New("it is not encrypted as it should be"), err)
@@ -78,11 +89,13 @@ func provesOpens(spki string, pass secret.Value) proof {
 	return func(data []byte) error {
 		key, err := pki.OpenKey(data, pass)
 		if err == nil && pki.PublicID(key.Public()) != spki {
-			err = errors.New("it holds another key")
+			err = errAnotherKey
 		}
 		return err
 	}
 }
+
+var errAnotherKey = errors.New("it holds another key")
 
 // provesCSR is also of a request that a user has made, whose names are the user's
 // own: subject is nil then.
@@ -93,7 +106,7 @@ func provesCSR(public crypto.PublicKey, subject []byte, sans []pki.SAN) proof {
 		case err != nil:
 			return err
 		case pki.PublicID(csr.Public) != pki.PublicID(public):
-			return errors.New("it holds another key")
+			return errAnotherKey
 		case subject != nil && !bytes.Equal(csr.Subject, subject):
 			return errors.New("it holds another subject")
 		case subject != nil && !slices.Equal(csr.SANs, sans):
@@ -138,24 +151,64 @@ func provesUserCert(r *result, cert *x509.Certificate, public crypto.PublicKey, 
 	})
 }
 
-func provesP12(profile pki.Profile, cert *x509.Certificate, chain []*x509.Certificate, pass secret.Value, iterations int) proof {
+// firsts are the kinds of encrypted files of which a run has opened one with
+// nothing but the passphrase, as its owner does it. Until one was opened so, none
+// of its kind is released that only the run's own keys have opened.
+type firsts struct{ opened sync.Map }
+
+// also adds to a proof the one by the passphrase alone.
+func (f *firsts) also(kind string, cheap, alone proof) proof {
 	return func(data []byte) error {
+		if err := cheap(data); err != nil {
+			return err
+		}
+		if _, ok := f.opened.Load(kind); ok {
+			return nil
+		}
+		if err := alone(data); err != nil {
+			return err
+		}
+		f.opened.Store(kind, true)
+		return nil
+	}
+}
+
+// provesP12 opens a file with the keys of its encryption, and the first of each
+// profile with the passphrase alone, by another's reader.
+func provesP12(profile pki.Profile, cert *x509.Certificate, chain []*x509.Certificate, keys *pki.Keys, pass secret.Value, iterations int, first *firsts) proof {
+	again := func(data []byte) error {
 		if info, err := profile.Inspect(data); err != nil || info.Profile != profile || info.Iterations != profile.Iterations(iterations) {
 			return errors.Join(fmt.Errorf("it is not encrypted as profile %s is", profile), err)
 		}
-		open, err := profile.Open(data, pass)
-		switch {
-		case err != nil:
-			return err
-		case pki.PublicID(open.Key.Public()) != pki.PublicID(cert.PublicKey):
-			return errors.New("it holds another key")
-		case !open.Cert.Equal(cert):
-			return errors.New("it holds another certificate")
-		case !slices.EqualFunc(open.Chain, chain, (*x509.Certificate).Equal):
-			return errors.New("it holds another CA")
+		open, err := profile.Reopen(data, keys)
+		if err == nil && open.Name != pki.FriendlyName(cert, chain) {
+			err = errors.New("it is named otherwise")
 		}
-		return nil
+		if err != nil {
+			return err
+		}
+		return holds(open, cert, chain)
 	}
+	return first.also(string(profile), again, func(data []byte) error {
+		open, err := profile.Open(data, pass)
+		if err != nil {
+			return err
+		}
+		return holds(open, cert, chain)
+	})
+}
+
+// holds compares what was opened with what was meant.
+func holds(open *pki.P12, cert *x509.Certificate, chain []*x509.Certificate) error {
+	switch {
+	case pki.PublicID(open.Key.Public()) != pki.PublicID(cert.PublicKey):
+		return errAnotherKey
+	case !open.Cert.Equal(cert):
+		return errors.New("it holds another certificate")
+	case !slices.EqualFunc(open.Chain, chain, (*x509.Certificate).Equal):
+		return errors.New("it holds another CA")
+	}
+	return nil
 }
 
 // provesCA is of the trust file. An adopted certificate may differ from the

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -89,5 +90,58 @@ func TestSelfCheckOfAnother(t *testing.T) {
 		if err := p.proof(others[i].data); err == nil && !strings.HasPrefix(p.name, "nginx/") {
 			t.Errorf("%s of another run goes unnoticed", p.name)
 		}
+	}
+}
+
+// TestFirstsAreOpenedAlone: until one file of a kind was opened with nothing but the
+// passphrase, every one of the kind is; what only its own keys open is refused.
+func TestFirstsAreOpenedAlone(t *testing.T) {
+	sound := func([]byte) error { return nil }
+	asked, foreign := 0, errors.New("another reader cannot open it")
+	alone := func([]byte) error {
+		if asked++; asked < 3 {
+			return foreign
+		}
+		return nil
+	}
+	var f firsts
+	for i, want := range []error{foreign, foreign, nil, nil, nil} {
+		if err := f.also("compat", sound, alone)(nil); err != want {
+			t.Errorf("file %d: %v, want %v", i, err, want)
+		}
+	}
+	if asked != 3 {
+		t.Errorf("%d were opened with the passphrase, want 3", asked)
+	}
+	if err := f.also("modern", sound, func([]byte) error { return foreign })(nil); err != foreign {
+		t.Errorf("the first of another kind: %v", err)
+	}
+	if err := f.also("compat", func([]byte) error { return foreign }, alone)(nil); err != foreign {
+		t.Errorf("what its own keys do not open: %v", err)
+	}
+}
+
+// TestSelfCheckWithTheKeysAtHand: once the first of each kind was opened with the
+// passphrase alone, the others are proven with the keys of their encryption, and a change
+// of any byte is still noticed.
+func TestSelfCheckWithTheKeysAtHand(t *testing.T) {
+	var proven int
+	for _, p := range makeAll(t, everyKind) {
+		if ext := filepath.Ext(p.name); ext != ".p12" && ext != ".key" {
+			continue
+		}
+		proven++
+		if err := p.proof(p.data); err != nil {
+			t.Fatal(err)
+		}
+		for i := range p.data {
+			altered := bytes.Clone(p.data)
+			if altered[i] ^= 1; p.proof(altered) == nil {
+				t.Errorf("%s: byte %d goes unnoticed", p.name, i)
+			}
+		}
+	}
+	if proven < 5 {
+		t.Errorf("only %d files were proven", proven)
 	}
 }

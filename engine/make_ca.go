@@ -58,7 +58,7 @@ func (c *carryOut) makeCA(r *result) error {
 		}
 	}
 	if t.MustMake(plan.KindKey) {
-		if err := r.key(path(plan.KindKey), key, pass, spec.KDFIterations); err != nil {
+		if err := r.key(path(plan.KindKey), key, pass, spec.KDFIterations, &c.firsts); err != nil {
 			return err
 		}
 	}
@@ -135,7 +135,7 @@ func (c *carryOut) underNewPassphrase(r *result, path facts.Path, spki string, p
 	if err != nil {
 		return err
 	}
-	return r.key(path, key, pass, c.cfg.CA.KDFIterations)
+	return r.key(path, key, pass, c.cfg.CA.KDFIterations, &c.firsts)
 }
 
 // newCA signs the CA's own certificate: under the name that it has, byte for

@@ -66,7 +66,7 @@ func (c *carryOut) makeUser(r *result) error {
 		return err
 	}
 	if t.MustMake(plan.KindKey) {
-		if err := r.key(path(plan.KindKey), key, pass, u.KDFIterations); err != nil {
+		if err := r.key(path(plan.KindKey), key, pass, u.KDFIterations, &c.firsts); err != nil {
 			return err
 		}
 	}
@@ -87,11 +87,12 @@ func (c *carryOut) makeUser(r *result) error {
 		if err != nil {
 			return err
 		}
-		data, err := profile.Encode(key, cert, chain, pass, u.KDFIterations)
+		keys := pki.NewKeys(pass)
+		data, err := profile.Encode(key, cert, chain, keys, u.KDFIterations)
 		if err != nil {
 			return err
 		}
-		r.put(kind, path(kind), data, provesP12(profile, cert, chain, pass, u.KDFIterations))
+		r.put(kind, path(kind), data, provesP12(profile, cert, chain, keys, pass, u.KDFIterations, &c.firsts))
 	}
 	r.then = func() { c.in.Made(u, r.content(), pass, cert) }
 	return nil

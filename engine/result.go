@@ -56,10 +56,11 @@ func (r *result) passphrase(now secret.Value, path facts.Path) secret.Value {
 }
 
 // key encrypts a key and puts it.
-func (r *result) key(path facts.Path, key crypto.Signer, pass secret.Value, iterations int) error {
-	data, err := pki.EncryptKey(key, pass, iterations)
+func (r *result) key(path facts.Path, key crypto.Signer, pass secret.Value, iterations int, first *firsts) error {
+	keys := pki.NewKeys(pass)
+	data, err := pki.EncryptKey(key, keys, iterations)
 	if err == nil {
-		r.put(plan.KindKey, path, data, provesKey(key.Public(), pass, iterations))
+		r.put(plan.KindKey, path, data, provesKey(key.Public(), keys, pass, iterations, first))
 	}
 	return err
 }

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"slices"
 
-	"software.sslmate.com/src/go-pkcs12"
+	"mtlsplan/internal/p12"
 )
 
 // container is one kind of file that holds key, certificate and CA certificates
@@ -16,6 +16,7 @@ import (
 // encode knows no clock and draws what is random itself. inspect needs no
 // passphrase, and bounds the work that open may do on a file that somebody else
 // has made. Their errors are [ErrPassphrase], [ErrDamaged] and [ErrUnsupported].
+// reopen reads only what encode has written with the same keys, and derives none.
 type container struct {
 	profile Profile
 	doc     string // for the reference, behind the profile's name
@@ -23,9 +24,10 @@ type container struct {
 	further string // the same of a further one
 	least   int    // iterations of the key derivation; 0 where the format counts none
 	old     string // its ciphers, where they are old ones
-	encode  func(key crypto.Signer, cert *x509.Certificate, chain []*x509.Certificate, pass string, iterations int) ([]byte, error)
+	encode  func(key crypto.Signer, cert *x509.Certificate, chain []*x509.Certificate, pass Passphrase, iterations int) ([]byte, error)
 	inspect func(data []byte) (P12Info, error)
 	open    func(data []byte, pass Passphrase) (*P12, error)
+	reopen  func(data []byte, keys *Keys) (*P12, error)
 }
 
 // containers are all there are. The reading, the policies, the making, the check
@@ -33,8 +35,8 @@ type container struct {
 //
 // 2,048 iterations are what OpenSSL and go-pkcs12 use with 3DES.
 var containers = []container{
-	{Compat, "3DES + SHA-1, opens everywhere", "p12", "compat.p12", 2048, "3DES and SHA-1", encodeWith(pkcs12.LegacyDES), InspectP12, OpenP12},
-	{Modern, "AES-256 + SHA-256", "p12", "modern.p12", 1, "", encodeWith(pkcs12.Modern2023), InspectP12, OpenP12},
+	{Compat, "3DES + SHA-1, opens everywhere", "p12", "compat.p12", 2048, "3DES and SHA-1", encodeP12(p12.TripleDES), InspectP12, OpenP12, reopenP12(p12.TripleDES)},
+	{Modern, "AES-256 + SHA-256", "p12", "modern.p12", 1, "", encodeP12(p12.AES256), InspectP12, OpenP12, reopenP12(p12.AES256)},
 }
 
 // Profiles are all profiles that may be asked for, in the order in which they are
@@ -97,7 +99,8 @@ func (p Profile) Iterations(asked int) int {
 }
 
 // Encode makes a file of the key, its certificate and the CA certificates. The
-// iterations are those of every encryption in it and of the MAC.
+// iterations are those of every encryption in it and of the MAC. Where the format
+// has a name for people, it is [FriendlyName]. pass may be [Keys].
 func (p Profile) Encode(key crypto.Signer, cert *x509.Certificate, chain []*x509.Certificate, pass Passphrase, iterations int) ([]byte, error) {
 	c, err := p.container()
 	switch {
@@ -110,7 +113,7 @@ func (p Profile) Encode(key crypto.Signer, cert *x509.Certificate, chain []*x509
 	case PublicID(cert.PublicKey) != PublicID(key.Public()):
 		return nil, errors.New("the key does not belong to the certificate")
 	}
-	return c.encode(key, cert, chain, pass.Reveal(), iterations)
+	return c.encode(key, cert, chain, pass, iterations)
 }
 
 // Inspect tells how a file that was made for a profile is protected, without
@@ -130,4 +133,15 @@ func (p Profile) Open(data []byte, pass Passphrase) (*P12, error) {
 		return nil, err
 	}
 	return c.open(data, pass)
+}
+
+// Reopen reads what [Profile.Encode] has written with the same keys, and derives
+// none anew. It proves that the file is sound; that other programs open it is what
+// [Profile.Open] proves.
+func (p Profile) Reopen(data []byte, keys *Keys) (*P12, error) {
+	c, err := p.container()
+	if err != nil {
+		return nil, err
+	}
+	return c.reopen(data, keys)
 }

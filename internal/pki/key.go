@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -15,8 +16,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/youmark/pkcs8"
 )
 
 // Errors of reading keys and PKCS #12 files.
@@ -85,7 +84,7 @@ func PublicID(pub crypto.PublicKey) string {
 }
 
 // EncryptKey encodes a private key as PEM "ENCRYPTED PRIVATE KEY" (RFC 5958)
-// with PBES2, PBKDF2-HMAC-SHA256 and AES-256-CBC (RFC 8018).
+// with PBES2, PBKDF2-HMAC-SHA256 and AES-256-CBC (RFC 8018). pass may be [Keys].
 func EncryptKey(key crypto.Signer, pass Passphrase, iterations int) ([]byte, error) {
 	if pass.IsZero() {
 		return nil, errors.New("a private key is never written without a passphrase")
@@ -93,10 +92,11 @@ func EncryptKey(key crypto.Signer, pass Passphrase, iterations int) ([]byte, err
 	if iterations < 1 || iterations > maxIterations {
 		return nil, fmt.Errorf("%d iterations of the key derivation: not between 1 and %d", iterations, maxIterations)
 	}
-	der, err := pkcs8.MarshalPrivateKey(key, []byte(pass.Reveal()), &pkcs8.Opts{
-		Cipher:  pkcs8.AES256CBC,
-		KDFOpts: pkcs8.PBKDF2Opts{SaltSize: 16, IterationCount: iterations, HMACHash: crypto.SHA256},
-	})
+	plain, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, errors.New("a private key of this type cannot be encoded")
+	}
+	der, err := keysOf(pass).WriteKey(plain, iterations)
 	if err != nil {
 		return nil, fmt.Errorf("encrypting a private key: %w", err)
 	}
@@ -166,11 +166,33 @@ func OpenKey(data []byte, pass Passphrase) (crypto.Signer, error) {
 		if err != nil {
 			return nil, err
 		}
-		if plain, err = enc.open([]byte(pass.Reveal())); err != nil {
+		if plain, err = enc.open(pass); err != nil {
 			return nil, err
 		}
 	}
 	return parsePlainKey(plain)
+}
+
+// ReopenKey reads what [EncryptKey] has written with the same keys, and derives
+// none anew. A key in another encoding is an error, even if it is the same key:
+// whoever alters the IV alters the beginning of the key, which says little of it.
+func ReopenKey(data []byte, keys *Keys) (crypto.Signer, error) {
+	block, err := keyBlock(data)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := keys.derived.ReadKey(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	key, err := parsePlainKey(plain)
+	if err != nil {
+		return nil, err
+	}
+	if again, err := x509.MarshalPKCS8PrivateKey(key); err != nil || !bytes.Equal(again, plain) {
+		return nil, damaged("its key is not encoded as it was written")
+	}
+	return key, nil
 }
 
 // keyBlock finds the one private key of a file. It skips text, and the EC

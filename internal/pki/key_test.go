@@ -16,6 +16,35 @@ import (
 	"github.com/youmark/pkcs8"
 )
 
+// Whatever octet of an encrypted key is another one, the check sees it: an altered IV
+// alters the version at the beginning of the key, over which other readers read. An Ed25519
+// key is then another one, which the caller sees.
+func TestReopenKey(t *testing.T) {
+	for _, kind := range []KeyType{ECDSAP256, Ed25519} {
+		key, keys := keyFor(t, kind), NewKeys(pass("pw"))
+		data, err := EncryptKey(key, keys, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ReopenKey(data, keys); err != nil || PublicID(got.Public()) != PublicID(key.Public()) {
+			t.Errorf("%s: %v", kind, err)
+		}
+		if _, err := ReopenKey(data, NewKeys(pass("pw"))); err == nil {
+			t.Errorf("%s: fresh keys read it", kind)
+		}
+		block, _ := pem.Decode(data)
+		for i := range block.Bytes {
+			for bit := range 8 {
+				bad := bytes.Clone(block.Bytes)
+				bad[i] ^= 1 << bit
+				if got, err := ReopenKey(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: bad}), keys); err == nil && PublicID(got.Public()) == PublicID(key.Public()) {
+					t.Errorf("%s: bit %d of octet %d goes unnoticed", kind, bit, i)
+				}
+			}
+		}
+	}
+}
+
 func TestKeysOfEveryType(t *testing.T) {
 	d := dir(t.TempDir())
 	for _, kind := range KeyTypes {

@@ -4,18 +4,102 @@ import (
 	"crypto"
 	"crypto/x509"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf16"
 
 	"software.sslmate.com/src/go-pkcs12"
+
+	"mtlsplan/internal/p12"
 )
 
-func encodeWith(encoder *pkcs12.Encoder) func(crypto.Signer, *x509.Certificate, []*x509.Certificate, string, int) ([]byte, error) {
-	return func(key crypto.Signer, cert *x509.Certificate, chain []*x509.Certificate, pass string, iterations int) ([]byte, error) {
-		der, err := encoder.WithIterations(iterations).Encode(key, cert, chain, pass)
+// encodeP12 writes a PKCS #12 file.
+func encodeP12(scheme p12.Scheme) func(crypto.Signer, *x509.Certificate, []*x509.Certificate, Passphrase, int) ([]byte, error) {
+	return func(key crypto.Signer, cert *x509.Certificate, chain []*x509.Certificate, pass Passphrase, iterations int) ([]byte, error) {
+		plain, err := x509.MarshalPKCS8PrivateKey(key)
 		if err != nil {
-			return nil, errors.New("PKCS #12: the passphrase or the key cannot be encoded")
+			return nil, errors.New("PKCS #12: a private key of this type cannot be encoded")
 		}
-		return der, nil
+		c := p12.Content{Key: plain, Certs: [][]byte{cert.Raw}, Name: FriendlyName(cert, chain)}
+		for _, ca := range chain {
+			c.Certs = append(c.Certs, ca.Raw)
+		}
+		return keysOf(pass).Write(scheme, c, iterations)
 	}
+}
+
+func reopenP12(scheme p12.Scheme) func([]byte, *Keys) (*P12, error) {
+	return func(der []byte, keys *Keys) (*P12, error) {
+		c, err := keys.derived.Read(scheme, der)
+		if err != nil {
+			return nil, err
+		}
+		key, err := parsePlainKey(c.Key)
+		if err != nil {
+			return nil, err
+		}
+		certs, err := x509.ParseCertificates(slices.Concat(c.Certs...))
+		if err != nil || len(certs) != len(c.Certs) {
+			return nil, damaged("its certificates cannot be read")
+		}
+		return &P12{Name: c.Name, Key: key, Cert: certs[0], Chain: certs[1:]}, nil
+	}
+}
+
+// FriendlyName is what a person recognises a certificate by in a list: its common
+// name, then the organization of the first of its CAs, else that one's common
+// name: "ada, Mattermost". It is cut to what PKCS #12 holds; where the names have
+// none of these, it is the subject as a whole.
+func FriendlyName(cert *x509.Certificate, chain []*x509.Certificate) string {
+	var parts []string
+	if cert.Subject.CommonName != "" {
+		parts = append(parts, cert.Subject.CommonName)
+	}
+	if len(chain) > 0 {
+		ca := chain[0].Subject
+		by := ca.CommonName
+		if len(ca.Organization) > 0 && ca.Organization[0] != "" {
+			by = ca.Organization[0]
+		}
+		if by != "" {
+			parts = append(parts, by)
+		}
+	}
+	name := strings.Join(parts, ", ")
+	if name == "" {
+		name = NameString(cert.RawSubject)
+	}
+	units := 0
+	for i, r := range name {
+		if units += max(utf16.RuneLen(r), 1); units > p12.MaxName {
+			name = name[:i]
+			break
+		}
+	}
+	return strings.ToValidUTF8(name, "\uFFFD")
+}
+
+// Keys is a passphrase that remembers the keys derived from it: what was encrypted
+// with it is opened again at no cost. Nobody may use it from two goroutines at a
+// time.
+type Keys struct {
+	Passphrase
+	derived *p12.Keys
+}
+
+// NewKeys begins with no key.
+func NewKeys(pass Passphrase) *Keys { return &Keys{pass, p12.NewKeys(pass.Reveal())} }
+
+// Format keeps passphrase and keys out of whatever is printed.
+func (k *Keys) Format(f fmt.State, verb rune) { k.derived.Format(f, verb) }
+
+// keysOf are the keys of a passphrase, fresh ones where it remembers none.
+func keysOf(pass Passphrase) *p12.Keys {
+	if k, ok := pass.(*Keys); ok {
+		return k.derived
+	}
+	return p12.NewKeys(pass.Reveal())
 }
 
 // OpenP12 decrypts a PKCS #12 file. An altered file cannot be told from a

@@ -3,7 +3,9 @@ package pki
 import (
 	"bytes"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -168,6 +170,63 @@ func TestDamagedP12(t *testing.T) {
 	for i := range der {
 		if p, err := OpenP12(flip(der, i), pass("pw")); err == nil && !p.Cert.Equal(cert) {
 			t.Errorf("octet %d altered: another certificate comes back", i)
+		}
+	}
+}
+
+func TestFriendlyName(t *testing.T) {
+	named := func(cn string, org ...string) *x509.Certificate {
+		return &x509.Certificate{Subject: pkix.Name{CommonName: cn, Organization: org}}
+	}
+	wide, long := strings.Repeat("😀", 64), strings.Repeat("é", 200)
+	for _, c := range []struct {
+		cert *x509.Certificate
+		ca   []*x509.Certificate
+		want string
+	}{
+		{named("ada"), []*x509.Certificate{named("ca", "Mattermost")}, "ada, Mattermost"},
+		{named("ada (laptop)", "Other"), []*x509.Certificate{named("ca", "Mattermost"), named("root", "Root")}, "ada (laptop), Mattermost"},
+		{named("ada"), []*x509.Certificate{named("Example CA")}, "ada, Example CA"},
+		{named("ada"), []*x509.Certificate{named("Example CA", "")}, "ada, Example CA"},
+		{named("ada"), []*x509.Certificate{named("")}, "ada"},
+		{named("ada"), nil, "ada"},
+		{named(""), []*x509.Certificate{named("ca", "Mattermost")}, "Mattermost"},
+		{named(wide), []*x509.Certificate{named("ca", wide)}, wide + ", " + strings.Repeat("😀", 62)},
+		{named(long), []*x509.Certificate{named("ca", long)}, long + ", " + strings.Repeat("é", 53)},
+		{named("a\xff"), nil, "a\uFFFD"},
+	} {
+		if got := FriendlyName(c.cert, c.ca); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+// What was written is read again with the keys at hand, and by no others.
+func TestReopen(t *testing.T) {
+	key := keyFor(t, RSA2048)
+	ca, cert := issue(t, keyFor(t, ECDSAP256), key)
+	for _, profile := range Profiles {
+		keys := NewKeys(pass("pw"))
+		der, err := profile.Encode(key, cert, []*x509.Certificate{ca}, keys, 2048)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := profile.Reopen(der, keys)
+		if err != nil || PublicID(p.Key.Public()) != PublicID(key.Public()) || !p.Cert.Equal(cert) || len(p.Chain) != 1 || !p.Chain[0].Equal(ca) ||
+			p.Name != "mmuser, Mattermost" {
+			t.Errorf("%s: %+v, %v", profile, p, err)
+		}
+		for name, bad := range map[string]func() error{
+			"fresh keys":      func() error { _, err := profile.Reopen(der, NewKeys(pass("pw"))); return err },
+			"an altered file": func() error { _, err := profile.Reopen(flip(der, len(der)/2), keys); return err },
+			"no profile":      func() error { _, err := Profile("rc2").Reopen(der, keys); return err },
+		} {
+			if bad() == nil {
+				t.Errorf("%s: %s: it is read", profile, name)
+			}
+		}
+		if said := fmt.Sprintf("%v %+v %#v", keys, keys, struct{ K *Keys }{keys}); strings.Contains(said, "pw") {
+			t.Errorf("it prints %s", said)
 		}
 	}
 }

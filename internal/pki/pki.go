@@ -5,9 +5,9 @@
 // Its certificates follow RFC 5280, where crypto/x509 would sign nearly
 // anything: the DN's order, string types and upper bounds, basicConstraints,
 // key usages and key identifiers are all set here. The cryptography is that of
-// the standard library, go-pkcs12 and youmark/pkcs8; only the opening of
-// encrypted keys is written here, on the standard library's ciphers (see
-// [encrypted.open]).
+// the standard library and go-pkcs12, which reads every PKCS #12 file. Package p12
+// writes them and the encrypted keys; the opening of encrypted keys is written
+// here, on the standard library's ciphers (see [encrypted.open]).
 package pki
 
 import (
@@ -102,6 +102,7 @@ type P12Info struct {
 
 // P12 is an opened PKCS #12 file.
 type P12 struct {
+	Name  string // friendlyName; only [Profile.Reopen] tells it
 	Key   crypto.Signer
 	Cert  *x509.Certificate
 	Chain []*x509.Certificate

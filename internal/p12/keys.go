@@ -1,0 +1,134 @@
+package p12
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/pbkdf2"
+	"crypto/sha1"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Keys derives keys from one passphrase and remembers them, so that what they
+// have encrypted can be opened again at no cost. Nobody may use them from two
+// goroutines at a time, and they cannot be printed.
+type Keys struct {
+	pass  string
+	known map[derivation][]byte
+}
+
+// derivation is all that a key depends on but the passphrase.
+type derivation struct {
+	purpose    byte // of appendix B.3 of RFC 7292; 0 for PBKDF2
+	hash       crypto.Hash
+	salt       string
+	iterations int
+	size       int // octets
+}
+
+// The purposes of a key, and the one of PBKDF2, which knows none.
+const (
+	forPBKDF2 byte = iota
+	forCipher
+	forIV
+	forMAC
+)
+
+var errPassphrase = errors.New("the passphrase cannot be encoded in a PKCS #12 file: it has characters beyond U+FFFF, emoji for example")
+
+// NewKeys begins with no key.
+func NewKeys(pass string) *Keys { return &Keys{pass, map[derivation][]byte{}} }
+
+// Format keeps passphrase and keys out of whatever is printed.
+func (k *Keys) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[secret]") }
+
+// PBKDF2 is the key of RFC 8018 section 5.2 under HMAC with the hash.
+func (k *Keys) PBKDF2(hash crypto.Hash, salt []byte, iterations, size int) ([]byte, error) {
+	return k.derive(derivation{forPBKDF2, hash, string(salt), iterations, size})
+}
+
+func (k *Keys) derive(d derivation) ([]byte, error) {
+	if key, ok := k.known[d]; ok {
+		return key, nil
+	}
+	var key []byte
+	var err error
+	if d.purpose == forPBKDF2 {
+		key, err = pbkdf2.Key(d.hash.New, k.pass, []byte(d.salt), d.iterations, d.size)
+	} else {
+		var wide []byte
+		if wide, err = bmp(k.pass); err == nil {
+			key = pkcs12KDF(d, append(wide, 0, 0)) // appendix B.1: with its terminator
+		}
+	}
+	if err == nil {
+		k.known[d] = key
+	}
+	return key, err
+}
+
+// recall gives only keys that were derived already: for any other, what a file
+// says of its derivation is not what was done.
+func (k *Keys) recall(d derivation) ([]byte, error) {
+	if key, ok := k.known[d]; ok {
+		return key, nil
+	}
+	return nil, errors.New("its salt or its iterations are not those that it was encrypted with")
+}
+
+// bmp is a BMPString in the narrow sense, with no surrogates: readers do not
+// agree on those in passphrases.
+func bmp(s string) ([]byte, error) {
+	out := make([]byte, 0, 2*len(s)+2)
+	for _, r := range s {
+		if r > 0xffff {
+			return nil, errPassphrase
+		}
+		out = append(out, byte(r>>8), byte(r))
+	}
+	return out, nil
+}
+
+// blockSize is v/8 of RFC 7292 appendix B.2 for SHA-1 and SHA-256.
+const blockSize = 64
+
+// pkcs12KDF is the derivation of RFC 7292 appendix B.2; the names are those of
+// its steps.
+func pkcs12KDF(d derivation, password []byte) []byte {
+	sum := func(to, in []byte) []byte { s := sha1.Sum(in); return append(to[:0], s[:]...) }
+	if d.hash == crypto.SHA256 {
+		sum = func(to, in []byte) []byte { s := sha256.Sum256(in); return append(to[:0], s[:]...) }
+	}
+	di := bytes.Repeat([]byte{d.purpose}, blockSize)
+	di = append(di, fill([]byte(d.salt))...)
+	di = append(di, fill(password)...)
+	var out []byte
+	for {
+		a := sum(nil, di)
+		for range d.iterations - 1 {
+			a = sum(a, a)
+		}
+		if out = append(out, a...); len(out) >= d.size {
+			return out[:d.size]
+		}
+		b := fill(a)
+		for i := di[blockSize:]; len(i) > 0; i = i[blockSize:] {
+			carry := 1
+			for j := blockSize - 1; j >= 0; j-- {
+				carry += int(i[j]) + int(b[j])
+				i[j], carry = byte(carry), carry>>8
+			}
+		}
+	}
+}
+
+// fill repeats a string until it fills whole blocks; an empty one stays empty.
+func fill(s []byte) []byte {
+	if len(s) == 0 {
+		return nil
+	}
+	size := (len(s) + blockSize - 1) / blockSize * blockSize
+	return bytes.Repeat(s, size/len(s)+1)[:size]
+}

@@ -1,0 +1,268 @@
+package p12
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode"
+
+	"mtlsplan/internal/testing/tools"
+)
+
+// written is a file and all that went into it.
+type written struct {
+	Content
+	scheme     Scheme
+	pass       string
+	iterations int
+	der        []byte
+	file       string // its path; that of the passphrase ends in .pass
+}
+
+func (w written) String() string {
+	return fmt.Sprintf("%s: scheme %d, %d iterations, name %q, passphrase %q", w.file, w.scheme, w.iterations, w.Name, w.pass)
+}
+
+// someFiles writes files of random passphrases, names, keys and iterations.
+func someFiles(t *testing.T, n int) []written {
+	t.Helper()
+	rnd, dir, keys := rand.New(rand.NewPCG(rand.Uint64(), 0)), t.TempDir(), someKeys(t)
+	most := 200_000.0
+	if testing.Short() {
+		most = 5_000
+	}
+	var contents []Content
+	for _, key := range keys {
+		contents = append(contents, content(t, key, ""))
+	}
+	files := make([]written, n)
+	for i := range files {
+		w := written{Content: contents[rnd.IntN(len(contents))], scheme: schemes[i%len(schemes)], file: filepath.Join(dir, fmt.Sprint(i, ".p12"))}
+		w.Name, w.pass = someName(rnd), somePass(rnd)
+		// As many in each decade would take hours.
+		w.iterations = int(math.Pow(most, math.Pow(rnd.Float64(), 3)))
+		k := NewKeys(w.pass)
+		var err error
+		if w.der, err = k.Write(w.scheme, w.Content, w.iterations); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := k.Read(w.scheme, w.der); err != nil || !same(got, w.Content) {
+			t.Errorf("%s: the check: %v", w, err)
+		}
+		if os.WriteFile(w.file, w.der, 0o600) != nil || os.WriteFile(w.file+".pass", []byte(w.pass), 0o600) != nil {
+			t.Fatal("the files cannot be written")
+		}
+		files[i] = w
+	}
+	return files
+}
+
+// somePass has 1 to 1023 printable octets, more often a few.
+func somePass(rnd *rand.Rand) string {
+	b := make([]byte, int(math.Pow(1023, rnd.Float64())))
+	for i := range b {
+		b[i] = byte(0x20 + rnd.IntN(0x7f-0x20))
+	}
+	return string(b)
+}
+
+// someName has 1 to 64 characters of one script.
+func someName(rnd *rand.Rand) string {
+	scripts := []*unicode.RangeTable{unicode.Latin, unicode.Cyrillic, unicode.Greek, unicode.Han, unicode.Arabic, unicode.Hebrew,
+		unicode.Devanagari, unicode.Thai, unicode.Hangul, unicode.Hiragana, unicode.Georgian, unicode.Gothic}
+	table := scripts[rnd.IntN(len(scripts))]
+	var letters []rune
+	for _, r := range table.R16 {
+		for c := rune(r.Lo); c <= rune(r.Hi); c += rune(r.Stride) {
+			letters = append(letters, c)
+		}
+	}
+	for _, r := range table.R32 {
+		for c := rune(r.Lo); c <= rune(r.Hi) && len(letters) < 50_000; c += rune(r.Stride) {
+			letters = append(letters, c)
+		}
+	}
+	name := make([]rune, 1+rnd.IntN(64))
+	for i := range name {
+		name[i] = letters[rnd.IntN(len(letters))]
+	}
+	return string(name)
+}
+
+// many is how many files a reader is given.
+func many(short, all int) int {
+	if testing.Short() {
+		return short
+	}
+	return all
+}
+
+func ask(t *testing.T, program string, args ...string) (string, error) {
+	t.Helper()
+	tools.Need(t, program)
+	out, err := exec.Command(program, args...).CombinedOutput()
+	return string(out), err
+}
+
+func TestGoPKCS12Reads(t *testing.T) {
+	for _, w := range someFiles(t, many(60, 600)) {
+		if err := opens(w.der, w.pass, w.Content); err != nil {
+			t.Errorf("%s: %v", w, err)
+		}
+	}
+}
+
+// python3-cryptography tells everything that is in a file, but no name that has
+// characters beyond U+FFFF.
+const pythonReader = `
+import json, sys
+from cryptography.hazmat.primitives.serialization import pkcs12, Encoding, PrivateFormat, NoEncryption
+for line in sys.stdin:
+    file = line.rstrip("\n")
+    try:
+        p = pkcs12.load_pkcs12(open(file, "rb").read(), open(file + ".pass", "rb").read())
+        der = lambda c: c.certificate.public_bytes(Encoding.DER).hex()
+        print(json.dumps({
+            "key": p.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()).hex(),
+            "certs": [der(p.cert)] + [der(c) for c in p.additional_certs],
+            "name": (p.cert.friendly_name or b"").decode("utf-8"),
+        }))
+    except Exception as e:
+        print(json.dumps({"error": repr(e)}))
+`
+
+func TestPythonReads(t *testing.T) {
+	// Debian's modules are for Debian's interpreter, which may not be the first on the path.
+	python := "python3"
+	if exec.Command(python, "-c", "import cryptography").Run() != nil {
+		python = "/usr/bin/python3"
+	}
+	if exec.Command(python, "-c", "import cryptography").Run() != nil {
+		tools.Missing(t, "there is no python3-cryptography")
+	}
+	files := someFiles(t, many(60, 2000))
+	var list strings.Builder
+	for _, w := range files {
+		fmt.Fprintln(&list, w.file)
+	}
+	cmd := exec.Command(python, "-c", pythonReader)
+	cmd.Stdin = strings.NewReader(list.String())
+	var talk bytes.Buffer
+	cmd.Stderr = &talk
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, talk.String())
+	}
+	read := json.NewDecoder(bytes.NewReader(out))
+	for _, w := range files {
+		var got struct {
+			Key, Name, Error string
+			Certs            []string
+		}
+		if err := read.Decode(&got); err != nil {
+			t.Fatal(err)
+		}
+		key, err := hex.DecodeString(got.Key)
+		if err != nil || got.Error != "" || got.Name != w.Name && narrow(w.Name) || !samePublic(key, w.Key) || len(got.Certs) != len(w.Certs) || got.Certs[0] != hex.EncodeToString(w.Certs[0]) {
+			t.Errorf("%s: %.300s", w, fmt.Sprint(got))
+		}
+	}
+}
+
+func narrow(s string) bool { return !strings.ContainsFunc(s, func(r rune) bool { return r > 0xffff }) }
+
+// samePublic compares keys: each program encodes them its own way.
+func samePublic(a, b []byte) bool {
+	x, err1 := x509.ParsePKCS8PrivateKey(a)
+	y, err2 := x509.ParsePKCS8PrivateKey(b)
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	p, err1 := x509.MarshalPKIXPublicKey(x.(crypto.Signer).Public())
+	q, err2 := x509.MarshalPKIXPublicKey(y.(crypto.Signer).Public())
+	return err1 == nil && err2 == nil && bytes.Equal(p, q)
+}
+
+func TestOpenSSLReads(t *testing.T) {
+	for _, w := range someFiles(t, many(20, 200)) {
+		out, err := ask(t, "openssl", "pkcs12", "-in", w.file, "-passin", "file:"+w.file+".pass", "-nodes")
+		if err != nil {
+			t.Errorf("%s: %v\n%s", w, err, out)
+			continue
+		}
+		certs, keys := 0, 0
+		for block, rest := pem.Decode([]byte(out)); block != nil; block, rest = pem.Decode(rest) {
+			switch {
+			case block.Type == "CERTIFICATE" && bytes.Equal(block.Bytes, w.Certs[certs]):
+				certs++
+			case block.Type == "PRIVATE KEY" && samePublic(block.Bytes, w.Key):
+				keys++
+			default:
+				t.Errorf("%s: another %s", w, block.Type)
+			}
+		}
+		if certs != 2 || keys != 1 || strings.Count(out, "friendlyName: ") != 2 || strings.Count(out, "localKeyID: ") != 2 {
+			t.Errorf("%s: it reads\n%s", w, out)
+		}
+	}
+}
+
+func TestOpenSSLReadsKeys(t *testing.T) {
+	for _, w := range someFiles(t, many(10, 100)) {
+		der, err := NewKeys(w.pass).WriteKey(w.Key, w.iterations)
+		if err != nil || os.WriteFile(w.file, pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: der}), 0o600) != nil {
+			t.Fatal(err)
+		}
+		out, err := ask(t, "openssl", "pkey", "-in", w.file, "-passin", "file:"+w.file+".pass")
+		if block, _ := pem.Decode([]byte(out)); err != nil || block == nil || !samePublic(block.Bytes, w.Key) {
+			t.Errorf("%s: %v\n%s", w, err, out)
+		}
+	}
+}
+
+func TestGnuTLSReads(t *testing.T) {
+	for _, w := range someFiles(t, many(60, 600)) {
+		out, err := ask(t, "certtool", "--p12-info", "--inder", "--infile", w.file, "--password", w.pass)
+		if err != nil || strings.Count(out, "Friendly name: "+w.Name) != 2 || strings.Count(out, "BEGIN CERTIFICATE") != 2 {
+			t.Errorf("%s: %v\n%s", w, err, out)
+		}
+	}
+}
+
+func TestNSSReads(t *testing.T) {
+	tools.Need(t, "certutil")
+	db := "sql:" + t.TempDir()
+	if out, err := ask(t, "certutil", "-N", "-d", db, "--empty-password"); err != nil {
+		t.Fatal(out)
+	}
+	for _, w := range someFiles(t, many(60, 600)) {
+		out, err := ask(t, "pk12util", "-l", w.file, "-d", db, "-w", w.file+".pass")
+		if err != nil || !strings.Contains(out, "Friendly Name: "+w.Name) {
+			t.Errorf("%s: %v\n%s", w, err, out)
+		}
+	}
+}
+
+// Java takes the friendlyName for its alias, in what is lower case to it.
+func TestJavaReads(t *testing.T) {
+	for _, w := range someFiles(t, many(1, 24)) {
+		out, err := ask(t, "keytool", "-J-Duser.language=en", "-J-Dstdout.encoding=UTF-8", "-J-Dfile.encoding=UTF-8", "-list", "-v", "-storetype", "PKCS12", "-keystore", w.file, "-storepass:file", w.file+".pass")
+		_, alias, _ := strings.Cut(out, "Alias name: ")
+		alias, _, _ = strings.Cut(alias, "\n")
+		if err != nil || !strings.EqualFold(alias, w.Name) ||
+			!strings.Contains(out, "Entry type: PrivateKeyEntry") || !strings.Contains(out, "Certificate chain length: 2") {
+			t.Errorf("%s: %v\n%s", w, err, out)
+		}
+	}
+}
