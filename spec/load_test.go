@@ -177,9 +177,9 @@ func TestRenewBefore(t *testing.T) {
 // TestRenewSpread is a third of renew_before, and leaves half of the rest alone.
 func TestRenewSpread(t *testing.T) {
 	for lifetime, want := range map[string]time.Duration{
-		`validity = "365d"`: 10 * day,
-		`validity = "30d"`:  80 * time.Hour,
-		"validity = \"30d\"\n  renew_before = \"29d\"":                            12 * time.Hour,
+		`validity = "365d"`:                            10 * day,
+		`validity = "30d"`:                             80 * time.Hour,
+		"validity = \"30d\"\n  renew_before = \"29d\"": 12 * time.Hour,
 		"validity = \"30d\"\n  renew_before = \"10d\"\n  renew_spread = \"19d\"": 19 * day,
 		`renew_spread = "0d"`: 0,
 	} {
