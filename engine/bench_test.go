@@ -109,7 +109,7 @@ func bareWork(b *testing.B, cfg *spec.Config, path string) {
 			must(err)
 			dn, err := u.Subject.DER()
 			must(err)
-			encrypted, err := pki.EncryptKey(key, pass, u.KDFIterations)
+			encrypted, err := pki.EncryptKey(key, pki.NewKeys(pass), u.KDFIterations)
 			must(err)
 			csr, err := pki.MakeCSR(dn, u.SANs(), secret.Value{}, key)
 			must(err)
@@ -118,7 +118,7 @@ func bareWork(b *testing.B, cfg *spec.Config, path string) {
 			must(err)
 			cert, err := x509.ParseCertificate(der)
 			must(err)
-			p12, err := u.P12[0].Encode(key, cert, []*x509.Certificate{ca}, pass, u.KDFIterations)
+			p12, err := u.P12[0].Encode(key, cert, []*x509.Certificate{ca}, pki.NewKeys(pass), u.KDFIterations)
 			must(err)
 			files[i] = [5][]byte{[]byte(pass.Reveal() + "\n"), encrypted, pki.EncodeCSR(csr), pki.EncodeCertificate(der), p12}
 			return nil

@@ -45,10 +45,10 @@ func BenchmarkParts(b *testing.B) {
 	must(err)
 	cert, err := x509.ParseCertificate(der)
 	must(err)
-	encrypted, err := pki.EncryptKey(key, pass, u.KDFIterations)
+	encrypted, err := pki.EncryptKey(key, pki.NewKeys(pass), u.KDFIterations)
 	must(err)
 	p12 := func(profile pki.Profile) ([]byte, error) {
-		return profile.Encode(key, cert, []*x509.Certificate{ca}, pass, u.KDFIterations)
+		return profile.Encode(key, cert, []*x509.Certificate{ca}, pki.NewKeys(pass), u.KDFIterations)
 	}
 	compat, err := p12(pki.Compat)
 	must(err)
@@ -61,7 +61,7 @@ func BenchmarkParts(b *testing.B) {
 		{"key", func() error { _, err := u.Key.Generate(); return err }},
 		{"csr", func() error { _, err := pki.MakeCSR(dn, u.SANs(), secret.Value{}, key); return err }},
 		{"certificate", func() error { _, err := sign(); return err }},
-		{"encrypt the key", func() error { _, err := pki.EncryptKey(key, pass, u.KDFIterations); return err }},
+		{"encrypt the key", func() error { _, err := pki.EncryptKey(key, pki.NewKeys(pass), u.KDFIterations); return err }},
 		{"compat p12", func() error { _, err := p12(pki.Compat); return err }},
 		{"modern p12", func() error { _, err := p12(pki.Modern); return err }},
 		{"read the certificate", func() error { _, err := pki.ParseCertificates(certPEM); return err }},

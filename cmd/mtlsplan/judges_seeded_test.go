@@ -39,8 +39,8 @@ func newTrialWorld(t *testing.T) *trialWorld {
 		Entries: []x509.RevocationListEntry{{SerialNumber: w.bad.SerialNumber, RevocationTime: w.now, ReasonCode: 1}}}, w.ca, w.caKey))
 	w.request = w.must(pki.MakeCSR(w.good.RawSubject, pki.SANs(w.good), secret.Value{}, w.userKey))
 	pass := secret.New([]byte("horse battery"))
-	w.p12 = w.must(pki.Compat.Encode(w.userKey, w.good, []*x509.Certificate{w.ca}, pass, 2048))
-	w.key = w.must(pki.EncryptKey(w.userKey, pass, 2048))
+	w.p12 = w.must(pki.Compat.Encode(w.userKey, w.good, []*x509.Certificate{w.ca}, pki.NewKeys(pass), 2048))
+	w.key = w.must(pki.EncryptKey(w.userKey, pki.NewKeys(pass), 2048))
 	w.passphrase, w.mistake = w.d.keep([]byte("horse battery\n")), w.d.keep([]byte("horse buttery\n"))
 	return w
 }

@@ -301,7 +301,7 @@ func TestCAMaterial(t *testing.T) {
 		t.Errorf("%+v", k)
 	}
 	w.check(os.MkdirAll(w.path("db/retired"), 0o700))
-	old, err := pki.EncryptKey(w.caKey, secret.New([]byte("tr0ub4dor")), 1)
+	old, err := pki.EncryptKey(w.caKey, pki.NewKeys(secret.New([]byte("tr0ub4dor"))), 1)
 	w.check(err)
 	w.write("db/retired/ca.m.G1.key", old)
 	r, closeAll := w.reader()

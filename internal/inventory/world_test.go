@@ -128,7 +128,7 @@ func (w *world) make() {
 	w.check(err)
 	led.Record(ledger.Issue{Owner: "ca.m", Cert: w.caCert})
 	pass := secret.Random()
-	key, err := pki.EncryptKey(w.caKey, pass, 1)
+	key, err := pki.EncryptKey(w.caKey, pki.NewKeys(pass), 1)
 	w.check(err)
 	batch.Put("ca.m.key", key, 0o600)
 	batch.Put("ca.m.crt", pki.EncodeCertificate(der), 0o644)
@@ -163,12 +163,12 @@ func (w *world) files(u *config.User) (files map[string][]byte, pass secret.Valu
 	w.check(err)
 	cert = w.certify(u, key, now.AddDate(1, 0, 0))
 	files[base+"crt"] = pki.EncodeCertificate(cert.Raw)
-	files[base+"key"], err = pki.EncryptKey(key, pass, 1)
+	files[base+"key"], err = pki.EncryptKey(key, pki.NewKeys(pass), 1)
 	w.check(err)
 	csr, err := pki.MakeCSR(cert.RawSubject, u.SANs(), secret.Value{}, key)
 	w.check(err)
 	files[base+"csr"] = pki.EncodeCSR(csr)
-	files[base+"p12"], err = pki.Modern.Encode(key, cert, []*x509.Certificate{w.caCert}, pass, 1)
+	files[base+"p12"], err = pki.Modern.Encode(key, cert, []*x509.Certificate{w.caCert}, pki.NewKeys(pass), 1)
 	w.check(err)
 	return files, pass, cert
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/pbkdf2"
 	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -44,11 +45,6 @@ func NewKeys(pass string) *Keys { return &Keys{pass, map[derivation][]byte{}} }
 // Format keeps passphrase and keys out of whatever is printed.
 func (k *Keys) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[secret]") }
 
-// PBKDF2 is the key of RFC 8018 section 5.2 under HMAC with the hash.
-func (k *Keys) PBKDF2(hash crypto.Hash, salt []byte, iterations, size int) ([]byte, error) {
-	return k.derive(derivation{forPBKDF2, hash, string(salt), iterations, size})
-}
-
 func (k *Keys) derive(d derivation) ([]byte, error) {
 	if key, ok := k.known[d]; ok {
 		return key, nil
@@ -86,7 +82,7 @@ func bmp(s string) ([]byte, error) {
 		if r > 0xffff {
 			return nil, errPassphrase
 		}
-		out = append(out, byte(r>>8), byte(r))
+		out = binary.BigEndian.AppendUint16(out, uint16(r))
 	}
 	return out, nil
 }

@@ -60,9 +60,9 @@ func TestKnownAnswersOfPBKDF2(t *testing.T) {
 		{"Password", "NaCl", 80000, "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56a1d425a1225833549adb841b51c9b3176a272bdebba1d078478f62b397f33c8d"},
 	} {
 		want := unhex(t, c.want)
+		k := NewKeys(c.pass)
 		for range 2 { // derived, then remembered
-			k := NewKeys(c.pass)
-			if got, err := k.PBKDF2(crypto.SHA256, []byte(c.salt), c.iterations, 64); err != nil || !bytes.Equal(got, want) {
+			if got, err := k.derive(derivation{forPBKDF2, crypto.SHA256, c.salt, c.iterations, 64}); err != nil || !bytes.Equal(got, want) {
 				t.Errorf("%+v: %x, %v", c, got, err)
 			}
 		}
@@ -290,7 +290,7 @@ func TestMutatedWriter(t *testing.T) {
 			again(k, s, &p.key, slices.Concat(c.Key, make([]byte, n)))
 		},
 		"padding of another count": func(k *Keys, s Scheme, p *pieces) {
-			padded := pad(c.Key, s.size())
+			padded := s.pad(c.Key)
 			padded[len(padded)-1]++
 			again(k, s, &p.key, padded)
 		},
@@ -314,23 +314,23 @@ func TestMutatedWriter(t *testing.T) {
 					}
 				}
 				var p pieces
-				p.certs, err = k.encrypt(s, pad(bags, s.size()), 3)
+				p.certs, err = s.encrypt(s.pad(bags), s.draw(3), k.derive)
 				must(err)
-				p.key, err = k.encrypt(s, pad(c.Key, s.size()), 3)
+				p.key, err = s.encrypt(s.pad(c.Key), s.draw(3), k.derive)
 				must(err)
-				p.mac.params = params{salt: random(saltSize), iterations: 3}
+				p.mac.params = s.draw(3)
 				ofMAC := strings.Contains(name, "MAC")
 				if !ofMAC {
 					mutate(k, s, &p)
 				}
-				safe, err := authenticatedSafe(s, p.certs, p.key, c)
+				safe, err := s.safe(c, p.certs, p.key)
 				must(err)
 				p.mac.data, err = s.mac(safe, p.mac.params, k.derive)
 				must(err)
 				if ofMAC {
 					mutate(k, s, &p)
 				}
-				der, err := pfx(s, safe, p.mac)
+				der, err := s.pfx(safe, p.mac)
 				must(err)
 				return der
 			}

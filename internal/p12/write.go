@@ -16,13 +16,12 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha1"
+	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/binary"
 	"errors"
 	"slices"
 	"unicode/utf16"
-
-	"golang.org/x/crypto/cryptobyte"
-	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // Scheme is how a file is protected: the encryption of the key and of the
@@ -67,10 +66,82 @@ var (
 	oidSHA256        = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}
 )
 
-var (
-	explicit = cbasn1.Tag(0).ContextSpecific().Constructed()
-	implicit = cbasn1.Tag(0).ContextSpecific()
-	bmpTag   = cbasn1.Tag(30)
+// The structures of RFC 7292 section 4, of RFC 5652, RFC 5958 and RFC 8018 that a file is
+// made of. A SEQUENCE OF that always has the same elements is a struct here.
+type (
+	pfx struct {
+		Version int
+		Safe    dataInfo
+		MAC     macData
+	}
+	macData struct {
+		Digest struct {
+			Algorithm pkix.AlgorithmIdentifier
+			Digest    []byte
+		}
+		Salt       []byte
+		Iterations int `asn1:"optional,default:1"`
+	}
+	dataInfo struct {
+		Type asn1.ObjectIdentifier
+		Data []byte `asn1:"explicit,tag:0"`
+	}
+
+	authenticatedSafe struct {
+		Certs struct {
+			Type    asn1.ObjectIdentifier
+			Content struct {
+				Version int
+				Info    struct {
+					Type      asn1.ObjectIdentifier
+					Algorithm pkix.AlgorithmIdentifier
+					Data      []byte `asn1:"tag:0"`
+				}
+			} `asn1:"explicit,tag:0"`
+		}
+		Key dataInfo
+	}
+	certBag struct {
+		Type asn1.ObjectIdentifier
+		Cert struct {
+			Type asn1.ObjectIdentifier
+			DER  []byte `asn1:"explicit,tag:0"`
+		} `asn1:"explicit,tag:0"`
+		Attributes []attribute `asn1:"set,optional,omitempty"`
+	}
+	keyBags struct{ Bag keyBag }
+	keyBag  struct {
+		Type       asn1.ObjectIdentifier
+		Key        encryptedKey `asn1:"explicit,tag:0"`
+		Attributes []attribute  `asn1:"set"`
+	}
+	attribute struct {
+		Type   asn1.ObjectIdentifier
+		Values []asn1.RawValue `asn1:"set"`
+	}
+
+	encryptedKey struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Data      []byte
+	}
+	pbeParams struct {
+		Salt       []byte
+		Iterations int
+	}
+	pbes2Params struct {
+		KDF struct {
+			Type   asn1.ObjectIdentifier
+			Params struct {
+				Salt       []byte
+				Iterations int
+				PRF        pkix.AlgorithmIdentifier
+			}
+		}
+		Cipher struct {
+			Type asn1.ObjectIdentifier
+			IV   []byte
+		}
+	}
 )
 
 // params are those of one derivation, and what goes with it.
@@ -86,6 +157,9 @@ type part struct {
 	data []byte
 }
 
+// source gives the key of a derivation.
+type source func(derivation) ([]byte, error)
+
 // Write makes a PKCS #12 file in DER. The iterations, at least 1, are those of
 // both encryptions and of the MAC. It draws salts and IVs itself.
 func (k *Keys) Write(s Scheme, c Content, iterations int) ([]byte, error) {
@@ -95,54 +169,76 @@ func (k *Keys) Write(s Scheme, c Content, iterations int) ([]byte, error) {
 	if len(encodeName(c.Name)) > 2*MaxName {
 		return nil, errors.New("the friendlyName of a PKCS #12 file is too long")
 	}
-	bags, err := certBags(c)
-	if err != nil {
-		return nil, err
-	}
-	certs, err := k.encrypt(s, pad(bags, s.size()), iterations)
-	if err != nil {
-		return nil, err
-	}
-	key, err := k.encrypt(s, pad(c.Key, s.size()), iterations)
-	if err != nil {
-		return nil, err
-	}
-	safe, err := authenticatedSafe(s, certs, key, c)
-	if err != nil {
-		return nil, err
-	}
-	mac := part{params: params{salt: random(saltSize), iterations: iterations}}
-	if mac.data, err = s.mac(safe, mac.params, k.derive); err != nil {
-		return nil, err
-	}
-	return pfx(s, safe, mac)
+	return s.file(c, s.draw(iterations), s.draw(iterations), s.draw(iterations), k.derive)
 }
 
 // WriteKey makes an EncryptedPrivateKeyInfo (RFC 5958 section 3) in DER of a
 // PKCS #8 key, encrypted as [AES256] says.
 func (k *Keys) WriteKey(key []byte, iterations int) ([]byte, error) {
-	p, err := k.encrypt(AES256, pad(key, aes.BlockSize), iterations)
-	if err != nil {
-		return nil, err
-	}
-	var b cryptobyte.Builder
-	AES256.addEncryptedKey(&b, p)
-	return b.Bytes()
+	return keyFile(key, AES256.draw(iterations), k.derive)
 }
 
-// encrypt encrypts whole blocks under a fresh salt.
-func (k *Keys) encrypt(s Scheme, padded []byte, iterations int) (part, error) {
-	p := part{params: params{salt: random(saltSize), iterations: iterations}}
+// draw draws a salt and an IV.
+func (s Scheme) draw(iterations int) params {
+	p := params{salt: random(saltSize), iterations: iterations}
 	if s == AES256 {
 		p.iv = random(aes.BlockSize)
 	}
-	block, iv, err := s.cipher(p.params, k.derive)
+	return p
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return b
+}
+
+// file is a file as it follows from what was drawn for its parts.
+func (s Scheme) file(c Content, ofCerts, ofKey, ofMAC params, keys source) ([]byte, error) {
+	bags, err := certBags(c)
 	if err != nil {
-		return p, err
+		return nil, err
 	}
-	p.data = make([]byte, len(padded))
-	cipher.NewCBCEncrypter(block, iv).CryptBlocks(p.data, padded)
-	return p, nil
+	certs, err := s.encrypt(s.pad(bags), ofCerts, keys)
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.encrypt(s.pad(c.Key), ofKey, keys)
+	if err != nil {
+		return nil, err
+	}
+	safe, err := s.safe(c, certs, key)
+	if err != nil {
+		return nil, err
+	}
+	sum, err := s.mac(safe, ofMAC, keys)
+	if err != nil {
+		return nil, err
+	}
+	return s.pfx(safe, part{ofMAC, sum})
+}
+
+func keyFile(key []byte, p params, keys source) ([]byte, error) {
+	enc, err := AES256.encrypt(AES256.pad(key), p, keys)
+	if err != nil {
+		return nil, err
+	}
+	info, err := AES256.encryptedKey(enc)
+	if err != nil {
+		return nil, err
+	}
+	return asn1.Marshal(info)
+}
+
+// encrypt encrypts whole blocks.
+func (s Scheme) encrypt(padded []byte, p params, keys source) (part, error) {
+	block, iv, err := s.cipher(p, keys)
+	if err != nil {
+		return part{}, err
+	}
+	data := make([]byte, len(padded))
+	cipher.NewCBCEncrypter(block, iv).CryptBlocks(data, padded)
+	return part{p, data}, nil
 }
 
 func (s Scheme) size() int {
@@ -152,21 +248,21 @@ func (s Scheme) size() int {
 	return des.BlockSize
 }
 
-// cipher sets up the block cipher and its IV with keys from a source.
-func (s Scheme) cipher(p params, source func(derivation) ([]byte, error)) (cipher.Block, []byte, error) {
+// cipher sets up the block cipher and its IV.
+func (s Scheme) cipher(p params, keys source) (cipher.Block, []byte, error) {
 	if s == AES256 {
-		key, err := source(derivation{forPBKDF2, crypto.SHA256, string(p.salt), p.iterations, 32})
+		key, err := keys(derivation{forPBKDF2, crypto.SHA256, string(p.salt), p.iterations, 32})
 		if err != nil {
 			return nil, nil, err
 		}
 		block, err := aes.NewCipher(key)
 		return block, p.iv, err
 	}
-	key, err := source(derivation{forCipher, crypto.SHA1, string(p.salt), p.iterations, 24})
+	key, err := keys(derivation{forCipher, crypto.SHA1, string(p.salt), p.iterations, 24})
 	if err != nil {
 		return nil, nil, err
 	}
-	iv, err := source(derivation{forIV, crypto.SHA1, string(p.salt), p.iterations, des.BlockSize})
+	iv, err := keys(derivation{forIV, crypto.SHA1, string(p.salt), p.iterations, des.BlockSize})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -182,9 +278,9 @@ func (s Scheme) hash() (crypto.Hash, asn1.ObjectIdentifier) {
 	return crypto.SHA1, oidSHA1
 }
 
-func (s Scheme) mac(safe []byte, p params, source func(derivation) ([]byte, error)) ([]byte, error) {
+func (s Scheme) mac(safe []byte, p params, keys source) ([]byte, error) {
 	hash, _ := s.hash()
-	key, err := source(derivation{forMAC, hash, string(p.salt), p.iterations, hash.Size()})
+	key, err := keys(derivation{forMAC, hash, string(p.salt), p.iterations, hash.Size()})
 	if err != nil {
 		return nil, err
 	}
@@ -194,60 +290,30 @@ func (s Scheme) mac(safe []byte, p params, source func(derivation) ([]byte, erro
 }
 
 // pad is the padding of RFC 8018 section 6.1.1, step 4.
-func pad(plain []byte, size int) []byte {
-	n := size - len(plain)%size
+func (s Scheme) pad(plain []byte) []byte {
+	n := s.size() - len(plain)%s.size()
 	return slices.Concat(plain, bytes.Repeat([]byte{byte(n)}, n))
-}
-
-func random(n int) []byte {
-	b := make([]byte, n)
-	_, _ = rand.Read(b) // never fails
-	return b
 }
 
 // certBags are the SafeContents with the certificates (RFC 7292 section 4.2.3).
 func certBags(c Content) ([]byte, error) {
-	var b cryptobyte.Builder
-	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		for i, cert := range c.Certs {
-			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				b.AddASN1ObjectIdentifier(oidCertBag)
-				b.AddASN1(explicit, func(b *cryptobyte.Builder) {
-					b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-						b.AddASN1ObjectIdentifier(oidX509)
-						b.AddASN1(explicit, func(b *cryptobyte.Builder) { b.AddASN1OctetString(cert) })
-					})
-				})
-				if i == 0 {
-					addAttributes(b, c)
-				}
-			})
-		}
-	})
-	return b.Bytes()
-}
-
-// addAttributes names the key's bag and its certificate's bag alike. The
-// localKeyId is the SHA-1 of the certificate, as everybody else has it.
-func addAttributes(b *cryptobyte.Builder, c Content) {
-	id := sha1.Sum(c.Certs[0])
-	list := [][]byte{attribute(oidLocalKeyID, cbasn1.OCTET_STRING, id[:])}
-	if name := encodeName(c.Name); len(name) > 0 {
-		list = append(list, attribute(oidFriendlyName, bmpTag, name))
+	bags := make([]certBag, len(c.Certs))
+	for i, der := range c.Certs {
+		bags[i].Type, bags[i].Cert.Type, bags[i].Cert.DER = oidCertBag, oidX509, der
 	}
-	slices.SortFunc(list, bytes.Compare) // a SET OF in DER
-	b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { b.AddBytes(slices.Concat(list...)) })
+	bags[0].Attributes = attributes(c)
+	return asn1.Marshal(bags)
 }
 
-func attribute(oid asn1.ObjectIdentifier, tag cbasn1.Tag, value []byte) []byte {
-	var b cryptobyte.Builder
-	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1ObjectIdentifier(oid)
-		b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) {
-			b.AddASN1(tag, func(b *cryptobyte.Builder) { b.AddBytes(value) })
-		})
-	})
-	return b.BytesOrPanic()
+// attributes name the key's bag and its certificate's bag alike. The localKeyId is
+// the SHA-1 of the certificate, as everybody else has it.
+func attributes(c Content) []attribute {
+	id := sha1.Sum(c.Certs[0])
+	list := []attribute{{oidLocalKeyID, []asn1.RawValue{{Tag: asn1.TagOctetString, Bytes: id[:]}}}}
+	if c.Name != "" {
+		list = append(list, attribute{oidFriendlyName, []asn1.RawValue{{Tag: asn1.TagBMPString, Bytes: encodeName(c.Name)}}})
+	}
+	return list
 }
 
 // encodeName is a name in UTF-16. Readers take surrogates in it, unlike in a
@@ -255,105 +321,59 @@ func attribute(oid asn1.ObjectIdentifier, tag cbasn1.Tag, value []byte) []byte {
 func encodeName(name string) []byte {
 	var out []byte
 	for _, unit := range utf16.Encode([]rune(name)) {
-		out = append(out, byte(unit>>8), byte(unit))
+		out = binary.BigEndian.AppendUint16(out, unit)
 	}
 	return out
 }
 
-// authenticatedSafe is what the MAC covers (RFC 7292 section 4.1): the
-// certificates, encrypted as a whole, and the key in a bag of its own.
-func authenticatedSafe(s Scheme, certs, key part, c Content) ([]byte, error) {
-	var b cryptobyte.Builder
-	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		addContentInfo(b, oidEncryptedData, func(b *cryptobyte.Builder) {
-			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				b.AddASN1Int64(0)
-				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-					b.AddASN1ObjectIdentifier(oidData)
-					s.addAlgorithm(b, certs.params)
-					b.AddASN1(implicit, func(b *cryptobyte.Builder) { b.AddBytes(certs.data) })
-				})
-			})
-		})
-		addContentInfo(b, oidData, func(b *cryptobyte.Builder) {
-			b.AddASN1(cbasn1.OCTET_STRING, func(b *cryptobyte.Builder) {
-				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-					b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-						b.AddASN1ObjectIdentifier(oidShroudedKey)
-						b.AddASN1(explicit, func(b *cryptobyte.Builder) { s.addEncryptedKey(b, key) })
-						addAttributes(b, c)
-					})
-				})
-			})
-		})
-	})
-	return b.Bytes()
-}
-
-// addContentInfo is of RFC 5652 section 3.
-func addContentInfo(b *cryptobyte.Builder, oid asn1.ObjectIdentifier, content func(*cryptobyte.Builder)) {
-	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1ObjectIdentifier(oid)
-		b.AddASN1(explicit, content)
-	})
-}
-
-func (s Scheme) addEncryptedKey(b *cryptobyte.Builder, key part) {
-	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		s.addAlgorithm(b, key.params)
-		b.AddASN1OctetString(key.data)
-	})
-}
-
-// addAlgorithm is of RFC 7292 appendix C or of RFC 8018 appendix A.4.
-func (s Scheme) addAlgorithm(b *cryptobyte.Builder, p params) {
-	salted := func(b *cryptobyte.Builder) {
-		b.AddASN1OctetString(p.salt)
-		b.AddASN1Int64(int64(p.iterations))
+// safe is what the MAC covers (RFC 7292 section 4.1): the certificates, encrypted
+// as a whole, and the key in a bag of its own.
+func (s Scheme) safe(c Content, certs, key part) ([]byte, error) {
+	var safe authenticatedSafe
+	info := &safe.Certs.Content.Info
+	safe.Certs.Type, info.Type, info.Data = oidEncryptedData, oidData, certs.data
+	var err error
+	if info.Algorithm, err = s.algorithm(certs.params); err != nil {
+		return nil, err
 	}
+	enc, err := s.encryptedKey(key)
+	if err != nil {
+		return nil, err
+	}
+	safe.Key.Type = oidData
+	if safe.Key.Data, err = asn1.Marshal(keyBags{keyBag{oidShroudedKey, enc, attributes(c)}}); err != nil {
+		return nil, err
+	}
+	return asn1.Marshal(safe)
+}
+
+func (s Scheme) encryptedKey(key part) (encryptedKey, error) {
+	alg, err := s.algorithm(key.params)
+	return encryptedKey{alg, key.data}, err
+}
+
+// algorithm is of RFC 7292 appendix C or of RFC 8018 appendix A.4.
+func (s Scheme) algorithm(p params) (pkix.AlgorithmIdentifier, error) {
 	if s == TripleDES {
-		addIdentifier(b, oidPBE3DES, func(b *cryptobyte.Builder) { b.AddASN1(cbasn1.SEQUENCE, salted) })
-		return
+		return identifier(oidPBE3DES, pbeParams{p.salt, p.iterations})
 	}
-	addIdentifier(b, oidPBES2, func(b *cryptobyte.Builder) {
-		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			addIdentifier(b, oidPBKDF2, func(b *cryptobyte.Builder) {
-				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-					salted(b)
-					addIdentifier(b, oidHMACSHA256, addNull)
-				})
-			})
-			addIdentifier(b, oidAES256CBC, func(b *cryptobyte.Builder) { b.AddASN1OctetString(p.iv) })
-		})
-	})
+	var q pbes2Params
+	q.KDF.Type, q.KDF.Params.Salt, q.KDF.Params.Iterations = oidPBKDF2, p.salt, p.iterations
+	q.KDF.Params.PRF = pkix.AlgorithmIdentifier{Algorithm: oidHMACSHA256, Parameters: asn1.NullRawValue}
+	q.Cipher.Type, q.Cipher.IV = oidAES256CBC, p.iv
+	return identifier(oidPBES2, q)
 }
 
-func addIdentifier(b *cryptobyte.Builder, oid asn1.ObjectIdentifier, parameters func(*cryptobyte.Builder)) {
-	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1ObjectIdentifier(oid)
-		parameters(b)
-	})
+func identifier(oid asn1.ObjectIdentifier, params any) (pkix.AlgorithmIdentifier, error) {
+	der, err := asn1.Marshal(params)
+	return pkix.AlgorithmIdentifier{Algorithm: oid, Parameters: asn1.RawValue{FullBytes: der}}, err
 }
-
-func addNull(b *cryptobyte.Builder) { b.AddASN1NULL() }
 
 // pfx puts safe and MAC together (RFC 7292 section 4).
-func pfx(s Scheme, safe []byte, mac part) ([]byte, error) {
+func (s Scheme) pfx(safe []byte, mac part) ([]byte, error) {
 	_, oid := s.hash()
-	var b cryptobyte.Builder
-	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1Int64(3)
-		addContentInfo(b, oidData, func(b *cryptobyte.Builder) { b.AddASN1OctetString(safe) })
-		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				addIdentifier(b, oid, addNull)
-				b.AddASN1OctetString(mac.data)
-			})
-			b.AddASN1OctetString(mac.salt)
-			if mac.iterations != 1 { // DEFAULT 1
-				b.AddASN1Int64(int64(mac.iterations))
-			}
-		})
-	})
-	return b.Bytes()
+	file := pfx{Version: 3, Safe: dataInfo{oidData, safe}, MAC: macData{Salt: mac.salt, Iterations: mac.iterations}}
+	file.MAC.Digest.Algorithm = pkix.AlgorithmIdentifier{Algorithm: oid, Parameters: asn1.NullRawValue}
+	file.MAC.Digest.Digest = mac.data
+	return asn1.Marshal(file)
 }

@@ -24,7 +24,7 @@ type container struct {
 	further string // the same of a further one
 	least   int    // iterations of the key derivation; 0 where the format counts none
 	old     string // its ciphers, where they are old ones
-	encode  func(key crypto.Signer, cert *x509.Certificate, chain []*x509.Certificate, pass Passphrase, iterations int) ([]byte, error)
+	encode  func(key crypto.Signer, cert *x509.Certificate, chain []*x509.Certificate, keys *Keys, iterations int) ([]byte, error)
 	inspect func(data []byte) (P12Info, error)
 	open    func(data []byte, pass Passphrase) (*P12, error)
 	reopen  func(data []byte, keys *Keys) (*P12, error)
@@ -100,20 +100,20 @@ func (p Profile) Iterations(asked int) int {
 
 // Encode makes a file of the key, its certificate and the CA certificates. The
 // iterations are those of every encryption in it and of the MAC. Where the format
-// has a name for people, it is [FriendlyName]. pass may be [Keys].
-func (p Profile) Encode(key crypto.Signer, cert *x509.Certificate, chain []*x509.Certificate, pass Passphrase, iterations int) ([]byte, error) {
+// has a name for people, it is [FriendlyName].
+func (p Profile) Encode(key crypto.Signer, cert *x509.Certificate, chain []*x509.Certificate, keys *Keys, iterations int) ([]byte, error) {
 	c, err := p.container()
 	switch {
 	case err != nil:
 		return nil, err
-	case pass.IsZero():
+	case keys.pass.IsZero():
 		return nil, errors.New("a private key is never written without a passphrase")
 	case c.least > 0 && (iterations < c.least || iterations > maxIterations):
 		return nil, fmt.Errorf("%d iterations: profile %s takes %d to %d", iterations, p, c.least, maxIterations)
 	case PublicID(cert.PublicKey) != PublicID(key.Public()):
 		return nil, errors.New("the key does not belong to the certificate")
 	}
-	return c.encode(key, cert, chain, pass, iterations)
+	return c.encode(key, cert, chain, keys, iterations)
 }
 
 // Inspect tells how a file that was made for a profile is protected, without

@@ -72,7 +72,7 @@ func FuzzOpenKeyDER(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(uint8(1), der)
-		data, err := EncryptKey(keyFor(f, kind), pass("pw"), 1)
+		data, err := EncryptKey(keyFor(f, kind), NewKeys(pass("pw")), 1)
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -27,7 +27,7 @@ func FuzzInspectP12(f *testing.F) {
 	key := keyFor(f, ECDSAP256)
 	_, cert := issue(f, key, keyFor(f, Ed25519))
 	for _, p := range Profiles {
-		der, err := p.Encode(keyFor(f, Ed25519), cert, []*x509.Certificate{cert}, pass("pw"), 2048)
+		der, err := p.Encode(keyFor(f, Ed25519), cert, []*x509.Certificate{cert}, NewKeys(pass("pw")), 2048)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func FuzzInspectP12(f *testing.F) {
 
 func keyFiles(f *testing.F) {
 	key := keyFor(f, ECDSAP256)
-	data, err := EncryptKey(key, pass("pw"), 1)
+	data, err := EncryptKey(key, NewKeys(pass("pw")), 1)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -84,9 +84,9 @@ func PublicID(pub crypto.PublicKey) string {
 }
 
 // EncryptKey encodes a private key as PEM "ENCRYPTED PRIVATE KEY" (RFC 5958)
-// with PBES2, PBKDF2-HMAC-SHA256 and AES-256-CBC (RFC 8018). pass may be [Keys].
-func EncryptKey(key crypto.Signer, pass Passphrase, iterations int) ([]byte, error) {
-	if pass.IsZero() {
+// with PBES2, PBKDF2-HMAC-SHA256 and AES-256-CBC (RFC 8018).
+func EncryptKey(key crypto.Signer, keys *Keys, iterations int) ([]byte, error) {
+	if keys.pass.IsZero() {
 		return nil, errors.New("a private key is never written without a passphrase")
 	}
 	if iterations < 1 || iterations > maxIterations {
@@ -96,7 +96,7 @@ func EncryptKey(key crypto.Signer, pass Passphrase, iterations int) ([]byte, err
 	if err != nil {
 		return nil, errors.New("a private key of this type cannot be encoded")
 	}
-	der, err := keysOf(pass).WriteKey(plain, iterations)
+	der, err := keys.derived.WriteKey(plain, iterations)
 	if err != nil {
 		return nil, fmt.Errorf("encrypting a private key: %w", err)
 	}
@@ -166,7 +166,7 @@ func OpenKey(data []byte, pass Passphrase) (crypto.Signer, error) {
 		if err != nil {
 			return nil, err
 		}
-		if plain, err = enc.open(pass); err != nil {
+		if plain, err = enc.open([]byte(pass.Reveal())); err != nil {
 			return nil, err
 		}
 	}

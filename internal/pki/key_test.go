@@ -53,7 +53,7 @@ func TestKeysOfEveryType(t *testing.T) {
 			if got := KeyTypeOf(key.Public()); got != kind {
 				t.Errorf("it is %s", got)
 			}
-			data, err := EncryptKey(key, pass("pw"), 3000)
+			data, err := EncryptKey(key, NewKeys(pass("pw")), 3000)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -75,7 +75,7 @@ func TestKeysOfEveryType(t *testing.T) {
 				if kind != ECDSAP256 {
 					break
 				}
-				data, _ := EncryptKey(key, pass("pw"), 1)
+				data, _ := EncryptKey(key, NewKeys(pass("pw")), 1)
 				if _, err := OpenKey(data, pass("wrong")); !errors.Is(err, ErrPassphrase) {
 					t.Fatal(err)
 				}
@@ -90,7 +90,7 @@ func TestKeyEncryptionRefuses(t *testing.T) {
 		pass       word
 		iterations int
 	}{{word(""), 2048}, {pass("pw"), 0}, {pass("pw"), maxIterations + 1}} {
-		if data, err := EncryptKey(key, c.pass, c.iterations); err == nil || data != nil {
+		if data, err := EncryptKey(key, NewKeys(c.pass), c.iterations); err == nil || data != nil {
 			t.Errorf("%d iterations, no passphrase %t: a key was written", c.iterations, c.pass.IsZero())
 		}
 	}
@@ -162,7 +162,7 @@ func alterDER(t *testing.T, data []byte, f func([]byte)) []byte {
 
 func TestDamagedKeys(t *testing.T) {
 	key := keyFor(t, ECDSAP256)
-	good, err := EncryptKey(key, pass("pw"), 1)
+	good, err := EncryptKey(key, NewKeys(pass("pw")), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

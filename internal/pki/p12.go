@@ -15,8 +15,8 @@ import (
 )
 
 // encodeP12 writes a PKCS #12 file.
-func encodeP12(scheme p12.Scheme) func(crypto.Signer, *x509.Certificate, []*x509.Certificate, Passphrase, int) ([]byte, error) {
-	return func(key crypto.Signer, cert *x509.Certificate, chain []*x509.Certificate, pass Passphrase, iterations int) ([]byte, error) {
+func encodeP12(scheme p12.Scheme) func(crypto.Signer, *x509.Certificate, []*x509.Certificate, *Keys, int) ([]byte, error) {
+	return func(key crypto.Signer, cert *x509.Certificate, chain []*x509.Certificate, keys *Keys, iterations int) ([]byte, error) {
 		plain, err := x509.MarshalPKCS8PrivateKey(key)
 		if err != nil {
 			return nil, errors.New("PKCS #12: a private key of this type cannot be encoded")
@@ -25,7 +25,7 @@ func encodeP12(scheme p12.Scheme) func(crypto.Signer, *x509.Certificate, []*x509
 		for _, ca := range chain {
 			c.Certs = append(c.Certs, ca.Raw)
 		}
-		return keysOf(pass).Write(scheme, c, iterations)
+		return keys.derived.Write(scheme, c, iterations)
 	}
 }
 
@@ -84,7 +84,7 @@ func FriendlyName(cert *x509.Certificate, chain []*x509.Certificate) string {
 // with it is opened again at no cost. Nobody may use it from two goroutines at a
 // time.
 type Keys struct {
-	Passphrase
+	pass    Passphrase
 	derived *p12.Keys
 }
 
@@ -93,14 +93,6 @@ func NewKeys(pass Passphrase) *Keys { return &Keys{pass, p12.NewKeys(pass.Reveal
 
 // Format keeps passphrase and keys out of whatever is printed.
 func (k *Keys) Format(f fmt.State, verb rune) { k.derived.Format(f, verb) }
-
-// keysOf are the keys of a passphrase, fresh ones where it remembers none.
-func keysOf(pass Passphrase) *p12.Keys {
-	if k, ok := pass.(*Keys); ok {
-		return k.derived
-	}
-	return p12.NewKeys(pass.Reveal())
-}
 
 // OpenP12 decrypts a PKCS #12 file. An altered file cannot be told from a
 // wrong passphrase, because the MAC covers both: either is [ErrPassphrase].

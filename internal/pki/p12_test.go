@@ -20,7 +20,7 @@ func TestP12(t *testing.T) {
 			t.Run(string(kind)+" "+string(profile), func(t *testing.T) {
 				key := keyFor(t, kind)
 				ca, cert := issue(t, caKey, key)
-				der, err := profile.Encode(key, cert, []*x509.Certificate{ca}, pass("pw"), 2050)
+				der, err := profile.Encode(key, cert, []*x509.Certificate{ca}, NewKeys(pass("pw")), 2050)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -79,7 +79,7 @@ func TestP12Refuses(t *testing.T) {
 		{"does not belong", Modern, cert, pass("pw"), 1},
 		{"cannot be encoded", Modern, own, pass("secret\U0001F600"), 1},
 	} {
-		der, err := c.profile.Encode(key, c.cert, nil, c.pass, c.iterations)
+		der, err := c.profile.Encode(key, c.cert, nil, NewKeys(c.pass), c.iterations)
 		if err == nil || der != nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%v, want %q", err, c.want)
 		}
@@ -91,7 +91,7 @@ func TestInspectP12OfOthers(t *testing.T) {
 	d := dir(t.TempDir())
 	caKey, key := keyFor(t, ECDSAP256), keyFor(t, RSA2048)
 	_, cert := issue(t, caKey, key)
-	keyPEM, err := EncryptKey(key, pass("pw"), 1)
+	keyPEM, err := EncryptKey(key, NewKeys(pass("pw")), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestInspectP12OfOthers(t *testing.T) {
 func TestDamagedP12(t *testing.T) {
 	key := keyFor(t, ECDSAP256)
 	_, cert := issue(t, keyFor(t, Ed25519), key)
-	der, err := Modern.Encode(key, cert, nil, pass("pw"), 1)
+	der, err := Modern.Encode(key, cert, nil, NewKeys(pass("pw")), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestDamagedP12(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	many, err := Modern.Encode(key, cert, nil, pass("pw"), 2050)
+	many, err := Modern.Encode(key, cert, nil, NewKeys(pass("pw")), 2050)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,12 +7,14 @@ import (
 	"crypto/cipher"
 	"crypto/des"
 	"crypto/ecdsa"
+	"crypto/pbkdf2"
 	"crypto/rsa"
-	_ "crypto/sha1" // the hashes of prfs
-	_ "crypto/sha256"
-	_ "crypto/sha512"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/asn1"
+	"hash"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -31,7 +33,7 @@ type (
 	prf struct {
 		oid  asn1.ObjectIdentifier
 		name string
-		hash crypto.Hash
+		hash func() hash.Hash
 	}
 	blockCipher struct {
 		oid    asn1.ObjectIdentifier
@@ -48,11 +50,11 @@ var (
 
 	// RFC 8018 appendix B.1; the first is what an absent one means.
 	prfs = []prf{
-		{asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 7}, "HMAC-SHA1", crypto.SHA1},
-		{asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 8}, "HMAC-SHA224", crypto.SHA224},
-		{asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 9}, "HMAC-SHA256", crypto.SHA256},
-		{asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 10}, "HMAC-SHA384", crypto.SHA384},
-		{asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 11}, "HMAC-SHA512", crypto.SHA512},
+		{asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 7}, "HMAC-SHA1", sha1.New},
+		{asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 8}, "HMAC-SHA224", sha256.New224},
+		{asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 9}, "HMAC-SHA256", sha256.New},
+		{asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 10}, "HMAC-SHA384", sha512.New384},
+		{asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 11}, "HMAC-SHA512", sha512.New},
 	}
 
 	// RFC 8018 appendix B.2.
@@ -217,8 +219,9 @@ func (s *scheme) readScrypt(in cryptobyte.String) bool {
 
 func saneIterations(n int) bool { return n >= 1 && n <= maxIterations }
 
-// open decrypts, and tells an altered key from a wrong passphrase. The error is [ErrPassphrase], [ErrDamaged] or [ErrUnsupported].
-func (e encrypted) open(pass Passphrase) ([]byte, error) {
+// open decrypts, and tells an altered key from a wrong passphrase. The error is
+// [ErrPassphrase], [ErrDamaged] or [ErrUnsupported].
+func (e encrypted) open(pass []byte) ([]byte, error) {
 	s := e.scheme
 	if s.other != "" {
 		return nil, unsupported("it is encrypted as " + s.other)
@@ -226,9 +229,9 @@ func (e encrypted) open(pass Passphrase) ([]byte, error) {
 	var key []byte
 	var err error
 	if s.prf != nil {
-		key, err = keysOf(pass).PBKDF2(s.prf.hash, s.salt, s.iterations, s.cipher.keyLen)
+		key, err = pbkdf2.Key(s.prf.hash, string(pass), s.salt, s.iterations, s.cipher.keyLen)
 	} else {
-		key, err = scrypt.Key([]byte(pass.Reveal()), s.salt, s.n, s.r, s.p, s.cipher.keyLen)
+		key, err = scrypt.Key(pass, s.salt, s.n, s.r, s.p, s.cipher.keyLen)
 	}
 	if err != nil {
 		return nil, damaged("its key derivation cannot be computed")

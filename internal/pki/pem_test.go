@@ -11,7 +11,7 @@ func TestParseCertificates(t *testing.T) {
 	key := keyFor(t, ECDSAP256)
 	ca, user := issue(t, key, keyFor(t, Ed25519))
 	a, b := EncodeCertificate(ca.Raw), EncodeCertificate(user.Raw)
-	keyPEM, err := EncryptKey(key, pass("pw"), 1)
+	keyPEM, err := EncryptKey(key, NewKeys(pass("pw")), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
