@@ -126,10 +126,28 @@ func (s *scene) checkTogether(w *world, raw tree) {
 // namesUsers reports whether the scene's site names users.
 func (s *scene) namesUsers() bool { return strings.Contains(fmt.Sprint(s.world.spec.site), "headers") }
 
-// framed reports whether a file begins and ends as another does.
-func framed(data, as string) bool {
-	const frame = 100
-	return len(data) > 2*frame && strings.HasPrefix(as, data[:frame]) && strings.HasSuffix(as, data[len(data)-frame:])
+// between reports whether a file is a whole one on the way from one to another: each of
+// its lines stands in one of them, and all lines that the two have in common in it.
+func between(data, old, next string) bool {
+	lines := func(s string) map[string]bool {
+		set := map[string]bool{}
+		for line := range strings.Lines(s) {
+			set[line] = true
+		}
+		return set
+	}
+	have, was, becomes := lines(data), lines(old), lines(next)
+	for line := range have {
+		if !was[line] && !becomes[line] {
+			return false
+		}
+	}
+	for line := range becomes {
+		if was[line] && !have[line] {
+			return false
+		}
+	}
+	return true
 }
 
 // mend runs twice more without a fault. The result must be that of an undisturbed run.
@@ -143,7 +161,7 @@ func (s *scene) mend(w *world, raw tree) tree {
 	mended := readTree(w.t.(*pointT).TB, w.out(""))
 	for name, n := range raw { // I3: every visible file was whole, the old one or the new one
 		old, kept := s.start["pki/"+name], mended[name]
-		if name == "nginx/m" && s.namesUsers() && framed(n.data, kept.data) {
+		if name == "nginx/m" && s.namesUsers() && between(n.data, old.data, kept.data) {
 			continue // it is written with the revocations first, and again with the new certificates
 		}
 		if n.mode.IsRegular() && !strings.HasPrefix(name, "db/") && n.data != kept.data && n.data != old.data {
