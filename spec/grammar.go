@@ -55,7 +55,7 @@ var attributes = append([]attribute{
 		"`\"3650d\"` of the CA, `\"365d\"` of users, `\"30d\"` of the CRL", "How long a certificate or CRL is valid: a number and `h`, `d`, `w` or `y` (365 d)."},
 	{"renew_before", inCA | inDefaults | inUser | inCRL, func(l *loader, to target, v value) { to.lifetime.renewBefore = l.duration(v) }, false,
 		"a third of `validity`, of users at most `\"30d\"`", "How long before its end a certificate or CRL is due. Shorter than `validity`."},
-	{"renew_spread", inDefaults | inUser, func(l *loader, to target, v value) { to.defaults.renewSpread = l.spread(v) }, false,
+	{"renew_spread", inDefaults | inUser, func(l *loader, to target, v value) { to.defaults.renewSpread = l.span(v, true) }, false,
 		"a third of `renew_before`, at most half of `validity` - `renew_before`", "Users made on one day fall due spread over this long before `renew_before`, each by a share of it that stays the same. `\"0d\"`: all on one day. Together with `renew_before` shorter than `validity`."},
 	{"reuse_key", inDefaults | inUser, func(l *loader, to target, v value) { to.defaults.reuseKey = l.boolean(v) }, false,
 		"`false`", "Whether a renewal keeps the key."},

@@ -124,7 +124,10 @@ func (l *loader) generations(v value) (none said[[]said[int]]) {
 }
 
 // duration reads one number with one unit.
-func (l *loader) duration(v value) (none said[time.Duration]) {
+func (l *loader) duration(v value) said[time.Duration] { return l.span(v, false) }
+
+// span is duration, which may also be zero.
+func (l *loader) span(v value, zero bool) (none said[time.Duration]) {
 	const form = `A duration is one number and one unit: h, d, w or y (365 days), as in "365d".`
 	if v.kind == number {
 		l.error(v.at, "Duration without a unit", fmt.Sprintf(`Which unit? For days, write %q.`, v.number.Text('f', 0)+"d"))
@@ -144,7 +147,10 @@ func (l *loader) duration(v value) (none said[time.Duration]) {
 	}
 	d, ok := lasting(m)
 	switch {
-	case m[1] != "" || strings.Trim(m[2], "0") == "":
+	case m[1] != "" && zero:
+		l.error(v.at, "Duration below zero", "It must be zero or longer. "+form)
+		return none
+	case m[1] != "" || !zero && strings.Trim(m[2], "0") == "":
 		l.error(v.at, "Duration not above zero", "It must be longer than zero. "+form)
 		return none
 	case !ok:
@@ -152,14 +158,6 @@ func (l *loader) duration(v value) (none said[time.Duration]) {
 		return none
 	}
 	return say(d, v.at)
-}
-
-// spread is a duration that may be zero.
-func (l *loader) spread(v value) said[time.Duration] {
-	if m := durationForm.FindStringSubmatch(v.text); m != nil && strings.Trim(m[1]+m[2], "0") == "" {
-		return say(time.Duration(0), v.at)
-	}
-	return l.duration(v)
 }
 
 // path resolves a path against the spec's directory.

@@ -220,8 +220,8 @@ func (l *loader) renewSpread(asked said[time.Duration], u User) time.Duration {
 	case asked.value >= rest && rest > 0 && !l.early[[2]hcl.Range{asked.at}]:
 		l.early[[2]hcl.Range{asked.at}] = true
 		l.error(asked.at, "Renewal before issuance",
-			fmt.Sprintf("renew_spread is %s and renew_before is %s, and validity is %s, so a certificate could be due for renewal as soon as it is issued. renew_before and renew_spread together must be shorter than validity.",
-				config.FormatDuration(asked.value), config.FormatDuration(u.RenewBefore), config.FormatDuration(u.Validity)))
+			fmt.Sprintf("renew_spread is %s. For user %q, renew_before is %s and validity is %s, so the certificate could be due for renewal as soon as it is issued. renew_before and renew_spread together must be shorter than validity.",
+				config.FormatDuration(asked.value), u.Name, config.FormatDuration(u.RenewBefore), config.FormatDuration(u.Validity)))
 	}
 	return asked.value
 }
