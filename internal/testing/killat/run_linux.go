@@ -151,7 +151,7 @@ func (w *watch) receive(socket int) error {
 // one answers one question; done is true when the program has been killed.
 func (w *watch) one() (done bool, err error) {
 	var q question
-	if err := w.ioctl(unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&q)); err != nil {
+	if gone, err := w.ioctl(unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&q)); gone || err != nil {
 		return false, err
 	}
 	a := answer{id: q.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
@@ -166,7 +166,8 @@ func (w *watch) one() (done bool, err error) {
 			a.errno, a.flags = -int32(w.strike.Errno), 0
 		}
 	}
-	return false, w.ioctl(unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&a))
+	_, err = w.ioctl(unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&a))
+	return false, err
 }
 
 func (w *watch) counts(c Call) bool {
@@ -176,11 +177,12 @@ func (w *watch) counts(c Call) bool {
 	return w.strike.Match(c)
 }
 
-// ioctl does not treat it as an error that the thread was killed meanwhile.
-func (w *watch) ioctl(request uintptr, arg unsafe.Pointer) error {
+// ioctl reports gone when nobody waits for the answer any more: the thread was killed, or
+// a signal has taken its question back before it was read, and the call comes again.
+func (w *watch) ioctl(request uintptr, arg unsafe.Pointer) (gone bool, err error) {
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(w.listener), request, uintptr(arg))
 	if errno != 0 && errno != unix.ENOENT {
-		return fmt.Errorf("seccomp: %w", errno)
+		return false, fmt.Errorf("seccomp: %w", errno)
 	}
-	return nil
+	return errno == unix.ENOENT, nil
 }
