@@ -288,7 +288,7 @@ func attributesOfTheLanguage() map[string]bool {
 		for _, place := range places {
 			for _, a := range block.Attributes {
 				if place != "defaults.subject" || !slices.Contains(refusedInDefaults, a.Name) {
-					out[strings.TrimPrefix(place+"."+a.Name, ".")] = block.Unsupported == "" && a.Unsupported == ""
+					out[strings.TrimPrefix(place+"."+a.Name, ".")] = true
 				}
 			}
 		}
@@ -299,7 +299,7 @@ func attributesOfTheLanguage() map[string]bool {
 		}
 		for _, block := range proxy.Blocks {
 			for _, s := range block.Attributes {
-				out[proxy.Name+"."+block.Name+"."+s.Name] = spec.Unsupported(block.Name) == ""
+				out[proxy.Name+"."+block.Name+"."+s.Name] = true
 			}
 		}
 	}

@@ -34,9 +34,11 @@ type carryOut struct {
 	crl     facts.CRL           // what stays of the CRLs in place
 	since   time.Time           // [policy.Since] of the CRLs in place
 
+	deployments []*deployment
+
 	commits  sync.Mutex // one batch at a time
-	owed     []ledger.Request
-	settled  bool                  // requests of an interrupted run are no longer owed, and the file says so still
+	owed     ledger.Owed
+	restate  bool                  // the file does not say what is owed, and the next batch has it do so
 	recorded map[*policy.Task]bool // whose revocations are recorded; written before anything is built
 
 	mu     sync.Mutex // of what follows: one batch is committed while the next is built
@@ -50,8 +52,9 @@ func newCarryOut(r *run, st stock, w Watcher, report *Report) *carryOut {
 		writer: ledger.NewWriter(st.ledger), keys: map[string]*authority.KeyFile{}, recorded: map[*policy.Task]bool{}}
 	// In memory; the first batch makes it durable.
 	c.writer.Record(st.verdict.Found...)
-	c.owed = stillOwed(st.have)
-	c.settled = len(c.owed) < len(st.have.Owed)
+	c.owed.Requests = stillOwed(st.have)
+	c.restate = len(c.owed.Requests) < len(st.have.Owed)
+	c.oweDeployments()
 	return c
 }
 
@@ -90,6 +93,11 @@ func (c *carryOut) all() error {
 			return err
 		}
 	}
+	// A crash before it: the copies differ from what is in the directory, or the
+	// deployment is owed.
+	if err := c.deploy(); err != nil {
+		return err
+	}
 	// Moving thousands of files may take its time, and lets nobody in.
 	if err := c.batches(stages[policy.Take], 16*batchSize); err != nil || failed != nil {
 		return cmp.Or(err, failed)
@@ -113,7 +121,10 @@ func (c *carryOut) all() error {
 	if err := c.publishAgain(stages[policy.Publish]); err != nil {
 		return err
 	}
-	return cmp.Or(given, c.ctx.Err())
+	if err := cmp.Or(given, c.ctx.Err()); err != nil {
+		return err
+	}
+	return c.deployAgain()
 }
 
 // revoke takes from users what they lose, before anything is made for anybody. One
@@ -279,12 +290,15 @@ func (c *carryOut) commit(done []*result) error {
 			steps = append(steps, r.task.Step)
 		}
 	}
-	if len(steps) == 0 {
-		return nil
-	}
-	c.report.Done = append(c.report.Done, steps...)
-	c.watch.Done(steps)
+	c.done(steps...)
 	return nil
+}
+
+func (c *carryOut) done(steps ...plan.Step) {
+	if len(steps) > 0 {
+		c.report.Done = append(c.report.Done, steps...)
+		c.watch.Done(steps)
+	}
 }
 
 // record takes results into the ledger, whose changes come first in the batch,
@@ -322,7 +336,11 @@ func (c *carryOut) user(t *policy.Task) *config.User {
 
 // retiredName is a free name in db/retired: a user may depart more than once.
 func (c *carryOut) retiredName(name string) string {
-	base := outdir.DB + "/retired/" + path.Base(name)
+	return c.freeName(outdir.DB + "/retired/" + path.Base(name))
+}
+
+// freeName is a name that nothing has yet.
+func (c *carryOut) freeName(base string) string {
 	to := base
 	for n := 1; ; n++ {
 		if _, exists := c.dir.FileMode(to); !exists {

@@ -71,7 +71,7 @@ func (c *carryOut) prepare(tasks []*policy.Task) ([]*result, error) {
 	}
 	c.commits.Lock()
 	defer c.commits.Unlock()
-	c.owed = append(c.owed, asked...)
+	c.owed.Requests = append(c.owed.Requests, asked...)
 	batch := c.dir.Begin()
 	c.putOwed(batch)
 	// A crash before it: nothing was asked. Behind it: the next run asks what became
@@ -83,25 +83,26 @@ func (c *carryOut) prepare(tasks []*policy.Task) ([]*result, error) {
 // the same batch.
 func (c *carryOut) paid(ok []*result, batch *outdir.Batch) {
 	issued := map[string]bool{}
-	if len(c.owed) > 0 {
+	if len(c.owed.Requests) > 0 {
 		for _, r := range ok {
 			for _, cert := range r.issued {
 				issued[pki.SerialHex(cert.SerialNumber)] = true
 			}
 		}
 	}
-	before := len(c.owed)
-	c.owed = slices.DeleteFunc(c.owed, func(q ledger.Request) bool { return issued[q.ID] })
-	if len(c.owed) < before || c.settled {
+	before := len(c.owed.Requests)
+	c.owed.Requests = slices.DeleteFunc(c.owed.Requests, func(q ledger.Request) bool { return issued[q.ID] })
+	if len(c.owed.Requests) < before || c.restate {
 		c.putOwed(batch)
-		c.settled = false
 	}
 }
 
 func (c *carryOut) putOwed(batch *outdir.Batch) {
-	if len(c.owed) == 0 {
-		batch.Remove(ledger.RequestsName)
+	c.restate = false
+	text := ledger.FormatOwed(c.owed)
+	if text == nil {
+		batch.Remove(ledger.OwedName)
 		return
 	}
-	batch.Put(ledger.RequestsName, ledger.FormatRequests(c.owed), outdir.ModeSecret)
+	batch.Put(ledger.OwedName, text, outdir.ModeSecret)
 }

@@ -73,7 +73,7 @@ func (r *run) judge(have *facts.Inventory, led *ledger.Ledger, opt Options) stoc
 	return stock{have, led, policy.Judge(policy.Question{
 		Config: r.cfg, Have: have, Ledger: led, Now: opt.Now,
 		Released: opt.Released,
-		Ask:      policy.Ask{Covers: opt.covers, Replace: opt.Replace, Reason: opt.Reason, Allow: opt.Allow, Adopt: opt.Adopt, AcceptClock: opt.AcceptClock},
+		Ask:      policy.Ask{Covers: opt.covers, Replace: opt.Replace, Reason: opt.Reason, Allow: opt.Allow, Adopt: opt.Adopt, AcceptClock: opt.AcceptClock, Rehearsal: opt.Rehearsal},
 	})}
 }
 

@@ -16,6 +16,8 @@ package render
 import (
 	"cmp"
 	"path"
+	"slices"
+	"time"
 )
 
 // File is one rendered file.
@@ -101,6 +103,27 @@ type Deploy struct {
 	Test     []string // program and arguments that test the configuration
 	Reload   []string // program and arguments that make the proxy read it
 	Probe    string   // host:port where the running site can be asked; "" for nowhere
+	Timeout  string   // how long each program and the probe may take, as [time.ParseDuration] reads it
+}
+
+// Target is a file that a deployment puts on the proxy's host.
+type Target struct {
+	Attribute string // crl, client_ca or site
+	Path      string // absolute
+}
+
+// Targets are the files of a deployment, in the order in which they are put into place.
+// Somebody else may reload the proxy in between: a CRL for a CA that is not trusted yet
+// harms nobody, a CA without its CRL shuts everybody out, and the site needs both.
+func (d Deploy) Targets() []Target {
+	all := []Target{{"crl", d.CRL}, {"client_ca", d.ClientCA}, {"site", d.Site}}
+	return slices.DeleteFunc(all, func(t Target) bool { return t.Path == "" })
+}
+
+// Limit is Timeout.
+func (d Deploy) Limit() time.Duration {
+	limit, _ := time.ParseDuration(d.Timeout) // which the row has checked
+	return limit
 }
 
 // Proxy describes one proxy and the block that the spec has for it.

@@ -59,7 +59,6 @@ type loader struct {
 	unread hcl.Diagnostics // what the parser could not read
 	absent hcl.Diagnostics // what is missing
 	broken bool            // the parser gave up on a part, so what seems to be missing may be there
-	used   []use
 
 	file       fileBlock
 	top        map[string]bool               // names of the attributes outside of any block

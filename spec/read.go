@@ -28,14 +28,6 @@ var bareNumber = regexp.MustCompile(`^[0-9]{1,9}$`)
 
 var durationForm = regexp.MustCompile(`^(-?)([0-9]+)([hdwy])$`)
 
-// using notes that a part of the language is used; see [unsupported].
-func using[T any](l *loader, part string, v said[T]) said[T] {
-	if v.set {
-		l.uses(part, v.at)
-	}
-	return v
-}
-
 func (l *loader) is(v value, want kind, example string) bool {
 	if v.kind == want || v.kind == cell && want == text {
 		return true
@@ -95,13 +87,7 @@ func (l *loader) integer(v value, low, high int64) (none said[int]) {
 }
 
 // generation reads one that maxCACommonName leaves room for.
-func (l *loader) generation(v value) said[int] {
-	n := l.integer(v, 1, 99)
-	if n.set && n.value != 1 {
-		l.uses("generation", v.at)
-	}
-	return n
-}
+func (l *loader) generation(v value) said[int] { return l.integer(v, 1, 99) }
 
 // generations reads a list of them.
 func (l *loader) generations(v value) (none said[[]said[int]]) {

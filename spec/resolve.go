@@ -65,7 +65,6 @@ func (l *loader) config(text []byte) {
 		l.checkOutput()
 	}
 	l.readGuard(l.kinds["guard"])
-	l.refuseUnsupported()
 	l.giveAdvice()
 }
 
@@ -322,5 +321,4 @@ func (l *loader) readGuard(found []*hclsyntax.Block) {
 	if s.maxRevocations.set {
 		l.cfg.Guard.MaxRevocations = &s.maxRevocations.value
 	}
-	l.uses("guard", b.DefRange())
 }

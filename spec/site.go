@@ -50,7 +50,7 @@ func (l *loader) readSite(p *render.Proxy, b *hclsyntax.Block, seen map[string]h
 			what := "A block of type " + inner.Name
 			r.attributes(in.Body, in.DefRange(), inner.Name+".", what, inner.Attributes, nil)
 			l.inner(in.Body, what, rowNames(inner.Attributes), nil)
-			l.uses(inner.Name, in.DefRange())
+			r.places[inner.Name] = in.DefRange()
 		}
 	}
 	sound := len(l.diags) == before
@@ -262,6 +262,12 @@ func CheckOutput(cfg *Config) error {
 		if unset, err := site.Proxy.CheckOutput(site.Settings, cfg.Output); err != nil {
 			return fmt.Errorf("the site %s.%s would read files in %q. %w Choose another directory, or set %s in the site: the path at which the proxy's host has that file",
 				site.Proxy.Name, site.Name, cfg.Output, err, strings.Join(unset, " and "))
+		}
+		for _, t := range site.Settings.Deploy.Targets() {
+			if t.Path == cfg.Output || strings.HasPrefix(t.Path, strings.TrimSuffix(cfg.Output, "/")+"/") {
+				return fmt.Errorf("the site %s.%s would put %s at %s, in the output directory itself. Name the path where the proxy's host reads it, or leave it out: the file in the output directory is then read where it is",
+					site.Proxy.Name, site.Name, t.Attribute, t.Path)
+			}
 		}
 	}
 	return nil

@@ -114,6 +114,8 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options, kn
 	switch {
 	case report.Plan.Refused():
 		return exitStatus(exitRefused)
+	case slices.ContainsFunc(report.Failures, func(f plan.Failure) bool { return f.Code == plan.DeployFailed }):
+		return exitStatus(exitFailure)
 	case len(report.Failures) > 0:
 		return exitStatus(exitIncomplete)
 	}

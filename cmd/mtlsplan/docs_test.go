@@ -136,12 +136,12 @@ func specDocs(p page) {
 	p.para("A spec is written in HCL. A block or attribute that is not listed below is an error.")
 	for _, b := range spec.Reference() {
 		p.heading(3, blockTitle(b))
-		if text := strings.TrimSpace(b.Doc + " " + b.Unsupported); text != "" {
+		if text := b.Doc; text != "" {
 			p.para(text)
 		}
 		var rows [][]string
 		for _, a := range b.Attributes {
-			rows = append(rows, []string{a.Name, a.Default, strings.TrimSpace(a.Doc + " " + a.Unsupported)})
+			rows = append(rows, []string{a.Name, a.Default, a.Doc})
 		}
 		p.table([]string{"attribute", "default", "meaning"}, rows)
 		if b.Name == "roster" {
@@ -154,7 +154,7 @@ func specDocs(p page) {
 		settingTable(p, proxy.Attributes)
 		for _, b := range proxy.Blocks {
 			p.heading(3, b.Name+", in "+proxy.Name)
-			p.para(strings.TrimSpace(b.Doc + " " + spec.Unsupported(b.Name)))
+			p.para(b.Doc)
 			settingTable(p, b.Attributes)
 		}
 	}

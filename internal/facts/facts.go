@@ -176,6 +176,21 @@ type Site struct {
 	Owner plan.Owner
 	Files []Rendered // in the order in which the proxy renders them
 	Err   error
+
+	Copies []Copy // on the proxy's host, in the order in which they are put there; nil where the site is not deployed
+	Owed   bool   // a deployment was begun and has not ended well
+}
+
+// Copy is a file on the proxy's host that is to be as one of the output directory.
+type Copy struct {
+	Kind    plan.Kind // of what it is a copy of: KindCRL, KindCrt of the CA, KindSite
+	From    Path      // of that
+	Path    string    // absolute
+	Missing bool
+	Sum     [sha256.Size]byte // of its content
+	Source  [sha256.Size]byte // of the file in the output directory, zero for none
+	Data    []byte            // of the site's
+	Err     error             // why it cannot be read or replaced
 }
 
 // Rendered is a file that was rendered.

@@ -101,22 +101,32 @@ func (r *Reader) recall(f *ledger.Files) bool {
 	return true
 }
 
-// owed reads what an interrupted run has asked an authority for.
-func (r *Reader) owed() ([]facts.Owed, error) {
-	file, err := r.dir.Read(ledger.RequestsName)
+// readOwed reads what earlier runs have begun with others.
+func (r *Reader) readOwed() error {
+	r.owed = ledger.Owed{}
+	file, err := r.dir.Read(ledger.OwedName)
 	if err != nil || file.Missing {
-		return nil, err
+		return err
 	}
-	list, ok := ledger.ParseRequests(file.Data)
+	owed, ok := ledger.ParseOwed(file.Data)
 	if !ok {
-		return nil, fmt.Errorf("%s/%s lists the open requests of an interrupted run and cannot be read: restore it from a backup", r.dir.Path(), ledger.RequestsName)
+		return fmt.Errorf("%s/%s lists the open requests and deployments of an interrupted run and cannot be read: restore it from a backup", r.dir.Path(), ledger.OwedName)
 	}
+	r.owed = owed
+	return nil
+}
+
+// requests are those among what is owed.
+func (r *Reader) requests() []facts.Owed {
 	var out []facts.Owed
-	for _, q := range list {
+	for _, q := range r.owed.Requests {
 		out = append(out, facts.Owed{ID: q.ID, Owner: plan.Owner(q.Owner)})
 	}
-	return out, nil
+	return out
 }
+
+// Deployments are those that earlier runs have begun and not ended well.
+func (r *Reader) Deployments() []ledger.Deployment { return r.owed.Deployments }
 
 // keepLedger has the cache remember what issued.pem holds.
 func (r *Reader) keepLedger() {

@@ -54,6 +54,7 @@ type Reader struct {
 	// Of what was read last:
 	users  *users
 	ledger *ledger.Ledger
+	owed   ledger.Owed
 	issued outdir.Stat // of the issued.pem that ledger tells of, zero where it is not known
 }
 
@@ -123,9 +124,10 @@ func (r *Reader) take(l *ledger.Ledger) (*facts.Inventory, *ledger.Ledger, error
 	if inv.Bystanders, err = r.bystanders(); err != nil {
 		return nil, nil, err
 	}
-	if inv.Owed, err = r.owed(); err != nil {
+	if err := r.readOwed(); err != nil {
 		return nil, nil, err
 	}
+	inv.Owed = r.requests()
 	inv.Sites = r.sites()
 	inv.Orphans = r.orphans(inv.Sites)
 	return inv, r.ledger, nil

@@ -2,8 +2,13 @@ package inventory
 
 import (
 	"crypto/sha256"
+	"path"
+	"slices"
 
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/deploy"
 	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/plan"
 )
 
@@ -25,10 +30,40 @@ func (r *Reader) sites() []facts.Site {
 			}
 			s.Files = append(s.Files, rendered)
 		}
+		s.Copies = r.copies(site)
+		s.Owed = slices.ContainsFunc(r.owed.Deployments, func(d ledger.Deployment) bool { return d.Owner == string(s.Owner) })
 		out = append(out, s)
 	}
 	return out
 }
+
+// copies reads what lies on the proxy's host in the places of a site's copies.
+func (r *Reader) copies(site *config.Site) []facts.Copy {
+	var out []facts.Copy
+	for _, t := range site.Settings.Deploy.Targets() {
+		c := facts.Copy{Kind: copied[t.Attribute], Path: t.Path}
+		if c.From = facts.CAPath(r.opt.Config.CA.Name, c.Kind); c.Kind == plan.KindSite {
+			c.From = facts.At(site.Settings.File)
+		}
+		f, err := r.file(c.Kind, c.From)
+		if err == nil && !f.Missing {
+			c.Source = sha256.Sum256(f.content.Data)
+		}
+		there, failed := deploy.Read(r.ctx, t.Path)
+		c.Missing, c.Err = there.Missing, firstOf(err, failed)
+		if failed == nil && !there.Missing {
+			c.Sum = sha256.Sum256(there.Data)
+			if c.Kind == plan.KindSite {
+				c.Data = there.Data
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// copied are the files that the targets of a deployment are copies of.
+var copied = map[string]plan.Kind{"crl": plan.KindCRL, "client_ca": plan.KindCrt, "site": plan.KindSite}
 
 // orphans finds files that lie there as they were rendered and that no site of the
 // spec has. They are left alone, since a proxy may still read them.
@@ -41,7 +76,7 @@ func (r *Reader) orphans(sites []facts.Site) []string {
 	}
 	var out []string
 	for _, name := range r.ledger.RenderedPaths() {
-		if have[name] {
+		if have[name] || path.IsAbs(name) {
 			continue
 		}
 		f, err := r.file(plan.KindSite, facts.At(name))

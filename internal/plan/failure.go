@@ -35,6 +35,7 @@ const (
 	CAUnavailable         Code = "ca-unavailable"
 	CRLUnavailable        Code = "crl-unavailable"
 	SelfCheck             Code = "self-check"
+	DeployFailed          Code = "deploy-failed"
 	Failed                Code = "failed"
 )
 
@@ -80,6 +81,7 @@ var failureCodes = []CodeDoc{
 	{KeyCompromised, "", "The CSR holds a key that somebody else has: a certificate for it was revoked for keyCompromise."},
 	{CAUnavailable, "", "The CA cannot sign."},
 	{CRLUnavailable, "", "The CRL of a CA generation cannot be signed."},
+	{DeployFailed, "", "A site could not be put into place, or the proxy did not refuse or let in whom it should; what was there before is back, and apply exits with 1."},
 	{SelfCheck, "", "A new file did not pass its check, so none of it was put into place."},
 	{Failed, "", "Any other failure; the message says which."},
 }

@@ -17,6 +17,9 @@ const (
 	KindP12  Kind = "p12"
 	KindCRL  Kind = "crl"
 	KindSite Kind = "site"
+	// KindDeploy is the copies of a site and of what it reads on the proxy's host, and the
+	// proxy that has read them.
+	KindDeploy Kind = "deploy"
 	KindPass Kind = "pass"
 	KindDB   Kind = "db"
 )
@@ -31,7 +34,7 @@ func SortKinds(list []Kind) []Kind {
 }
 
 func rank(kind Kind) int {
-	before, after := []Kind{KindKey, KindCSR, KindCrt}, []Kind{KindCRL, KindSite, KindPass, KindDB}
+	before, after := []Kind{KindKey, KindCSR, KindCrt}, []Kind{KindCRL, KindSite, KindDeploy, KindPass, KindDB}
 	if i := slices.Index(before, kind); i >= 0 {
 		return i
 	}

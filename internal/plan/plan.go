@@ -57,7 +57,7 @@ type Step struct {
 	Owner Owner `json:"owner"`
 	// The strongest action among the reasons.
 	Action Action `json:"action"`
-	// The artefacts that the step writes or removes: key, csr, crt, p12, compat.p12 or modern.p12 (a second profile), crl, site, pass, db.
+	// The artefacts that the step writes or removes: key, csr, crt, p12, compat.p12 or modern.p12 (a second profile), crl, site, deploy, pass, db.
 	Artefacts []string `json:"artefacts"`
 	// Every reason, strongest first.
 	Reasons []Reason `json:"reasons"`
@@ -67,9 +67,18 @@ type Step struct {
 	Reimport bool `json:"reimport,omitempty"`
 	// Earlier certificates of the user that the step leaves valid.
 	Superseded []Superseded `json:"superseded,omitempty"`
+	// With --diff: what the step changes in the site on the proxy's host, as a unified diff.
+	Diff string `json:"diff,omitempty"`
 
+	Site      *Change `json:"-"` // of the site on the proxy's host; nil where nothing changes
 	Generated bool `json:"-"` // a passphrase is generated
 	Revokes   int  `json:"-"` // certificates that the step revokes
+}
+
+// Change is a file and what becomes of it.
+type Change struct {
+	Path          string
+	Before, After []byte
 }
 
 // Superseded is a certificate that another one takes the place of, and that still gets in.

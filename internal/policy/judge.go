@@ -26,6 +26,7 @@ type Ask struct {
 	Allow       int                   // how many users may be shut out, beyond what the guard allows
 	Adopt       bool                  // take over files that the ledger knows nothing of
 	AcceptClock bool                  // go on although the clock is behind
+	Rehearsal   bool                  // nothing leaves the output directory
 }
 
 // Question is everything that a judgement depends on.
@@ -86,7 +87,9 @@ func Judge(q Question) *Verdict {
 		// CRL and in no site revokes nothing.
 		j.Ask.Covers = func(plan.Owner) bool { return true }
 	}
-	j.judgeSites(j.judgeCRL())
+	revoked := j.judgeCRL()
+	j.judgeSites(revoked)
+	j.judgeDeployments(revoked)
 	j.closingNotes()
 	j.judgeClock()
 	return j.finish()

@@ -18,6 +18,7 @@ const (
 	OfDeparted
 	OfCRL
 	OfSite
+	OfDeploy
 )
 
 // Stage is the place of a task in a plan: what takes access away comes before what
@@ -28,6 +29,7 @@ const (
 	First   Stage = iota // the CA, on which all others depend
 	Take                 // those who lose a certificate and are given nothing
 	Publish              // CRL and sites, which make it so
+	Deploy               // to the proxy, which goes by them
 	Give                 // certificates and all other files
 	Follow               // sites that nothing but new certificates makes others
 )
@@ -37,9 +39,10 @@ const (
 type Task struct {
 	Step    plan.Step
 	Part    Part
-	Index   int  // of the user in [facts.Inventory].Users, of the departed in Departed, of the site in Sites
+	Index   int  // of the user in [facts.Inventory].Users, of the departed in Departed, of the site in Sites, also of OfDeploy
 	NewKey  bool // what is made is for a new key; of a csr user: for the key of another request
 	NewCert bool
+	Reload  bool         // of a deployment: the proxy has to read files of the directory anew
 	Follows bool         // of a site: it names users, and all that changes it is issued in this run
 	Makes   []plan.Kind  // may name a kind more than once
 	Fixes   []facts.File // whose mode is to be narrowed
@@ -56,6 +59,8 @@ func (t *Task) Stage() Stage {
 		return First
 	case t.Follows:
 		return Follow
+	case t.Part == OfDeploy:
+		return Deploy
 	case t.Part == OfCRL || t.Part == OfSite:
 		return Publish
 	case t.Part == OfDeparted || len(t.Makes) == 0 && len(t.Revokes) > 0:

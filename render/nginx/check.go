@@ -227,6 +227,10 @@ func literalAsterisk(p string) string {
 
 func checkPaths(s settings) []problem {
 	var out []problem
+	if s.Deploy.Site != "" && s.Deploy.Probe == "" {
+		out = append(out, problem{Attribute: "deploy", Warning: true, Summary: "Deployment without probe",
+			Detail: "Nothing asks the running NGINX whether it refuses who must not get in: a reload may succeed and the gate be open. Set probe to the address where the site answers, such as 127.0.0.1:443."})
+	}
 	for _, path := range []struct{ name, read, put string }{
 		{"client_ca", s.ClientCA, s.Deploy.ClientCA},
 		{"crl", s.CRL, s.Deploy.CRL},

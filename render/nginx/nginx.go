@@ -87,7 +87,7 @@ var Proxy = &render.Proxy{
 	},
 	Blocks: []render.Block{{
 		Name: "deploy",
-		Doc:  "Where the site and what it reads are put on this host, and how NGINX is told.",
+		Doc:  "Where the site and what it reads are put on this host, and how NGINX is told. Each file is replaced whole and keeps its mode and owner; what was there is put back when anything fails.",
 		Attributes: []attribute{
 			{Name: "site", Field: func(s *settings) any { return &s.Deploy.Site }, Required: true, Check: checkPath,
 				Doc: "Absolute path of the site, such as /etc/nginx/sites-available/mattermost."},
@@ -100,7 +100,9 @@ var Proxy = &render.Proxy{
 			{Name: "reload", Field: func(s *settings) any { return &s.Deploy.Reload }, Default: []string{"systemctl", "reload", "nginx"}, Check: checkWord,
 				Doc: "Program and arguments that make NGINX read it."},
 			{Name: "probe", Field: func(s *settings) any { return &s.Deploy.Probe }, Check: checkProbe,
-				Doc: "Address, as host:port, where the running site can be asked."},
+				Doc: "Address, as host:port, where the running site is asked after a reload whether it refuses who must not get in and lets the others in."},
+			{Name: "timeout", Field: func(s *settings) any { return &s.Deploy.Timeout }, Default: "30s", Check: checkTimeout,
+				Doc: "How long test and reload may take each, and the probe, such as 30s or 2m."},
 		},
 	}},
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"mtlsplan/render"
 )
@@ -191,6 +192,13 @@ func checkSize(s string) error {
 func checkProbe(s string) error {
 	if !isHostPort(s) {
 		return errors.New(`The address of a probe is a host and a port, such as "127.0.0.1:443".`)
+	}
+	return nil
+}
+
+func checkTimeout(s string) error {
+	if d, err := time.ParseDuration(s); err != nil || d < time.Second || d > time.Hour {
+		return errors.New(`A timeout is a number with "s" or "m" behind it, such as "30s" or "2m", from one second to one hour.`)
 	}
 	return nil
 }

@@ -1,0 +1,109 @@
+package policy
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/plan"
+)
+
+// judgeDeployments decides which sites have to be put into place on the proxy's host.
+// The sites refuse some serials when the plan is done.
+func (j *judgement) judgeDeployments(revoked []string) {
+	if j.Ask.Rehearsal {
+		return
+	}
+	for i := range j.Have.Sites {
+		have, site := &j.Have.Sites[i], j.Config.Sites[i]
+		if len(have.Copies) == 0 {
+			continue
+		}
+		made := j.remade(i)
+		failed := slices.ContainsFunc(j.verdict.Plan.Failures, func(f plan.Failure) bool { return f.Owner == have.Owner })
+		if failed || !j.Ask.Covers(have.Owner) && len(made) == 0 {
+			continue
+		}
+		t := newTask(OfDeploy, i, have.Owner, j.examineCopies(have, made))
+		if t == nil {
+			continue
+		}
+		t.Reload = slices.ContainsFunc(made, func(kind plan.Kind) bool { return !isCopied(have, kind) })
+		t.Step.Site = j.siteChange(site, have, revoked)
+		if !slices.ContainsFunc(j.verdict.Tasks, func(t *Task) bool { return t.Step.Owner == have.Owner }) {
+			j.verdict.Plan.Unchanged-- // of this owner, whose site itself is as it should be
+		}
+		j.add(t)
+	}
+}
+
+// remade are the kinds of files that this plan makes anew and the proxy reads for a
+// site, whether it has copies of them or not.
+func (j *judgement) remade(site int) (kinds []plan.Kind) {
+	for _, t := range j.verdict.Tasks {
+		for _, kind := range t.Makes {
+			if kind == plan.KindCrt && t.Part == OfCA || kind == plan.KindCRL && t.Part == OfCRL || kind == plan.KindSite && t.Part == OfSite && t.Index == site {
+				kinds = append(kinds, kind)
+			}
+		}
+	}
+	slices.Sort(kinds)
+	return slices.Compact(kinds)
+}
+
+func (j *judgement) examineCopies(have *facts.Site, made []plan.Kind) (out []finding) {
+	found := func(format string, args ...any) {
+		out = append(out, one(plan.Rebuild, plan.Reason{Code: plan.Upstream, Message: fmt.Sprintf(format, args...)}, plan.KindDeploy)...)
+	}
+	if have.Owed {
+		found("the last deployment was interrupted, or has failed: it is done again")
+	}
+	for _, c := range have.Copies {
+		written, recorded := j.Ledger.Rendered(c.Path)
+		isMade := slices.Contains(made, c.Kind)
+		switch {
+		case c.Err != nil:
+			found("%s", c.Err)
+		case c.Missing:
+			found("%s is not there", c.Path)
+		case !recorded && c.Sum != c.Source:
+			found("%s was not written by mtlsplan: it is replaced, and kept in %s", c.Path, ReplacedDir)
+		case recorded && c.Sum != written && c.Sum != c.Source:
+			found("%s was edited by somebody else: it is replaced, and kept in %s", c.Path, ReplacedDir)
+		case isMade:
+			found("%s is a copy of %s, which this run makes anew", c.Path, c.From)
+		case c.Sum != c.Source:
+			found("%s is not as %s is now", c.Path, c.From)
+		}
+	}
+	for _, kind := range made {
+		if !isCopied(have, kind) {
+			found("the proxy has to read %s, which this run makes anew", facts.CAPath(j.Config.CA.Name, kind))
+		}
+	}
+	return out
+}
+
+func isCopied(site *facts.Site, kind plan.Kind) bool {
+	return slices.ContainsFunc(site.Copies, func(c facts.Copy) bool { return c.Kind == kind })
+}
+
+// ReplacedDir keeps files of the proxy's host that mtlsplan has replaced and had not
+// written.
+const ReplacedDir = "db/replaced"
+
+// siteChange is what becomes of the site on the proxy's host, nil where it stays.
+func (j *judgement) siteChange(site config.Site, have *facts.Site, revoked []string) *plan.Change {
+	i := slices.IndexFunc(have.Copies, func(c facts.Copy) bool { return c.Kind == plan.KindSite && c.Err == nil })
+	if i < 0 || len(j.issuer.after) == 0 {
+		return nil
+	}
+	for _, f := range RenderSite(j.Config, site, Public{j.Ledger, j.issuer.after, revoked, j.verdict.Since}) {
+		if f.Name == have.Copies[i].From.String() && sha256.Sum256(f.Data) != have.Copies[i].Sum {
+			return &plan.Change{Path: have.Copies[i].Path, Before: have.Copies[i].Data, After: f.Data}
+		}
+	}
+	return nil
+}
