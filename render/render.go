@@ -24,6 +24,11 @@ import (
 type File struct {
 	Name string // relative to the output directory, with slashes
 	Data []byte
+
+	// Gate is what the header X-Mtlsplan-Gate of the site's own refusals says while
+	// the proxy serves this text: a checksum of it, 16 lower-case hex digits; "" for a
+	// file that is no site.
+	Gate string
 }
 
 // Site is everything that decides the files of one site.

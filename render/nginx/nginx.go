@@ -3,7 +3,7 @@
 //
 // nginx.go has the rows of the spec's block, values.go and check.go what they
 // take, sites.go what one site must leave to another. server.go, maps.go, page.go,
-// identity.go and application.go make the site as a tree of directives, which
+// mark.go, identity.go and application.go make the site as a tree of directives, which
 // conf.go prints. All forms are chosen by nginx_version; the oldest version that can
 // be named is 1.13.5, the first with $ssl_client_escaped_cert.
 package nginx
@@ -30,9 +30,7 @@ var Proxy = &render.Proxy{
 	TellsDN:    func(s settings) bool { return slices.Contains(told(s), "dn") },
 	Files:      func(s settings) []string { return []string{s.File} },
 	Refused:    refused,
-	Render: func(s render.Site) []render.File {
-		return []render.File{{Name: s.File, Data: text(directives(s))}}
-	},
+	Render:     renderSite,
 	Attributes: []attribute{
 		{Name: "file", Field: func(s *settings) any { return &s.File }, Check: checkSiteFile,
 			Doc: "Where the site is written, relative to the output directory; nginx/NAME when not set."},

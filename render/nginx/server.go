@@ -92,6 +92,7 @@ func directives(of render.Site) []directive {
 		s.resumedMap(c)
 	}
 	s.reasonMap(c)
+	s.markMap(c)
 	s.applicationMaps(c)
 	if len(s.RedirectFrom) > 0 {
 		c.gap()
@@ -149,6 +150,9 @@ func (s site) tlsServer(c *conf) {
 	s.refusals(c)
 	c.gap()
 	c.set("add_header", "Strict-Transport-Security", "max-age=15768000", "always")
+	s.mark(c)
+	c.comment("The application cannot pass an answer off as the site's.")
+	c.set("proxy_hide_header", markHeader)
 	c.comment("To many applications X_SSL_Client_Cert is X-SSL-Client-Cert, and no client may send that.")
 	c.set("underscores_in_headers", "off")
 	c.gap()
@@ -315,6 +319,7 @@ func (s site) refusals(c *conf) {
 		c.set("add_header", "Cache-Control", "no-store", "always")
 		c.set("add_header", "X-Content-Type-Options", "nosniff", "always")
 		c.set("add_header", "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", "always")
+		s.mark(c)
 		c.set("return", "403", s.page())
 	}, "location", "@refused")
 }
