@@ -139,12 +139,13 @@ var mutations = []mutation{
 	site("crl", "", `"/etc/nginx/ca.crl"`, `revocation = "crl"`),
 	{block: "nginx", attribute: "file", after: `"sites/chat"`, steps: []string{"nginx.m create site: missing"}},
 
-	deploy("site", `"/etc/nginx/sites-available/chat"`, `"/etc/nginx/sites-available/talk"`),
-	deploy("client_ca", "", `"/etc/nginx/ca.crt"`, "nginx.m rebuild site: settings-changed"),
-	deploy("crl", "", `"/etc/nginx/ca.crl"`, "nginx.m rebuild site: settings-changed"),
-	deploy("test", "", `["true"]`),
-	deploy("reload", "", `["true"]`),
-	deploy("probe", "", `"127.0.0.1:443"`),
+	deployed("site", `"/etc/nginx/chat"`, `"/etc/nginx/talk"`, "nginx.m rebuild deploy: upstream"),
+	deployed("client_ca", "", `"/etc/nginx/ca.crt"`, "nginx.m rebuild site: settings-changed", "nginx.m rebuild deploy: upstream upstream"),
+	deployed("crl", "", `"/etc/nginx/ca.crl"`, "nginx.m rebuild site: settings-changed", "nginx.m rebuild deploy: upstream upstream"),
+	deployed("test", `["true"]`, `["true", "again"]`),
+	deployed("reload", `["true"]`, `["true", "again"]`),
+	deployed("probe", "", `"127.0.0.1:443"`),
+	deployed("timeout", "", `"1m"`),
 }
 
 // both are the steps of the two users without own values.
@@ -155,7 +156,7 @@ func site(attribute, before, after string, with ...string) mutation {
 		steps: []string{"nginx.m rebuild site: settings-changed"}}
 }
 
-func deploy(attribute, before, after string, steps ...string) mutation {
+func deployed(attribute, before, after string, steps ...string) mutation {
 	return mutation{block: "nginx.deploy", attribute: attribute, before: before, after: after, with: map[string][]string{"nginx": {`revocation = "crl"`}}, steps: steps}
 }
 
@@ -189,7 +190,7 @@ func (m mutation) hcl(after bool) string {
 		"ca.subject":   {"common_name": `"The CA"`},
 		"defaults":     {"kdf_iterations": "2048"},
 		"nginx":        {"server_name": `["chat.example.com"]`, "upstream": `["127.0.0.1:8065"]`},
-		"nginx.deploy": {"site": `"/etc/nginx/sites-available/chat"`},
+		"nginx.deploy": {"site": `"/etc/nginx/chat"`, "test": `["true"]`, "reload": `["true"]`},
 	}
 	say := func(block, attribute, value string) { said[block] = set(said[block], attribute, value) }
 	lines := func(more map[string][]string) {
@@ -316,9 +317,10 @@ func (m mutation) ran(t *testing.T) {
 	}
 	first := time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC)
 	w := &world{t: t, dir: dir}
+	host := t.TempDir()
 	config := func(after bool) *spec.Config {
 		file := filepath.Join(dir, "mtlsplan.hcl")
-		w.write(file, []byte(m.hcl(after)), 0o600)
+		w.write(file, []byte(strings.ReplaceAll(m.hcl(after), "/etc/nginx/", host+"/")), 0o600)
 		cfg, _, diags := spec.Load(t.Context(), file, "")
 		if diags.HasErrors() {
 			t.Fatalf("%v\n%s", diags, m.hcl(after))

@@ -288,8 +288,8 @@ func (c *carryOut) undeployed(d *deployment, copies []copied, why string) {
 	c.fail(plan.Failure{Owner: d.Step.Owner, Code: plan.DeployFailed, Message: text + ". Mend the cause and run apply again: it deploys what is owed"})
 }
 
-// named is how many users a message names.
-const named = 10
+// mostNamed is how many users a message names.
+const mostNamed = 10
 
 // stillIn are the users who are revoked, and whom the site on the proxy's host does not
 // refuse, as far as it can be told.
@@ -326,8 +326,8 @@ func (c *carryOut) stillIn(d *deployment) []string {
 		}
 	}
 	slices.Sort(owners)
-	if more := len(owners) - named; more > 0 {
-		owners = append(owners[:named], fmt.Sprintf("and %d more", more))
+	if more := len(owners) - mostNamed; more > 0 {
+		owners = append(owners[:mostNamed], fmt.Sprintf("and %d more", more))
 	}
 	return owners
 }

@@ -52,7 +52,7 @@ func (s *service) client(ca *x509.Certificate) authority.Authority {
 }
 
 func (c client) Issue(ctx context.Context, r authority.Request) (*x509.Certificate, error) {
-	if !strings.Contains(string(c.read(ledger.RequestsName)), r.ID) {
+	if !strings.Contains(string(c.read(ledger.OwedName)), r.ID) {
 		c.t.Errorf("%s is requested before the request is recorded", r.ID)
 	}
 	cert, err := c.Authority.Issue(ctx, r)
@@ -131,7 +131,7 @@ user "bea" {`, 1)
 		if valid["user.mmuser"] != 1 || valid["user.bea"] != 1 || valid["user.dan"] != 1 {
 			t.Fatalf("after a strike at change %d, the valid certificates are %v", strike, valid)
 		}
-		if _, err := os.Stat(s.path(ledger.RequestsName)); !errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(s.path(ledger.OwedName)); !errors.Is(err, os.ErrNotExist) {
 			t.Fatalf("after a strike at change %d, db/owed.json still exists: %v", strike, err)
 		}
 		if undisturbed {

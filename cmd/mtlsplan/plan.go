@@ -10,7 +10,7 @@ import (
 
 func (a *app) planCmd() *cobra.Command {
 	var flags runFlags
-	var detailed bool
+	var detailed, diff bool
 	cmd := &cobra.Command{
 		Use:   "plan [FILE]",
 		Short: "Print what apply would do, and change nothing",
@@ -22,6 +22,7 @@ Symbols:
 		Example: `  mtlsplan plan
   mtlsplan plan --at 2027-06-01 staff.hcl     # what would be due then
   mtlsplan plan --detailed-exitcode           # 2: changes are pending
+  mtlsplan plan --diff                        # what a deployment changes in the site
   mtlsplan plan --format json | jq .summary`,
 		Args:              atMostOneFile,
 		ValidArgsFunction: completeFile,
@@ -36,6 +37,11 @@ Symbols:
 			if err != nil {
 				return interruption(cmd, unknownOwner(err, cfg), "interrupted")
 			}
+			if diff {
+				if err := addDiffs(p); err != nil {
+					return err
+				}
+			}
 			if err := a.printPlan(p); err != nil {
 				return err
 			}
@@ -43,8 +49,24 @@ Symbols:
 		},
 	}
 	a.addRunFlags(cmd, &flags)
+	cmd.Flags().BoolVar(&diff, "diff", false, "show what changes in sites on the proxy's host, as a unified diff")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when changes are pending")
 	return cmd
+}
+
+// addDiffs puts into a plan what its deployments change in sites.
+func addDiffs(p *plan.Plan) error {
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.Site == nil {
+			continue
+		}
+		var err error
+		if s.Diff, err = ui.Diff(s.Site.Path, s.Site.Before, s.Site.After); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *app) printPlan(p *plan.Plan) error {

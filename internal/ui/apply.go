@@ -5,6 +5,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"mtlsplan/engine"
 	"mtlsplan/internal/plan"
@@ -26,7 +27,7 @@ type Apply struct {
 	Passphrase func(plan.Owner) string
 
 	layout *layout
-	groups map[plan.Owner]*progress
+	groups map[string]*progress // by [whose]
 	order  []*progress
 	failed map[plan.Failure]bool
 	shown  bool // a step
@@ -45,7 +46,7 @@ func (v *Apply) Planned(p *plan.Plan) {
 	for _, g := range v.order {
 		v.flush(g)
 	}
-	v.groups, v.order = map[plan.Owner]*progress{}, nil
+	v.groups, v.order = map[string]*progress{}, nil
 	if v.Quiet {
 		return
 	}
@@ -67,7 +68,7 @@ func (v *Apply) Planned(p *plan.Plan) {
 		folded := &progress{size: len(g)}
 		v.order = append(v.order, folded)
 		for _, s := range g {
-			v.groups[s.Owner] = folded
+			v.groups[whose(s)] = folded
 		}
 	}
 }
@@ -90,7 +91,7 @@ func (v *Apply) Done(steps []plan.Step) {
 }
 
 func (v *Apply) done(s plan.Step) {
-	g := v.groups[s.Owner]
+	g := v.groups[whose(s)]
 	if g == nil {
 		v.show([]plan.Step{s})
 		return
@@ -100,6 +101,9 @@ func (v *Apply) done(s plan.Step) {
 		v.flush(g)
 	}
 }
+
+// whose tells the steps of a plan apart: a site has one of its own and one of its copies.
+func whose(s plan.Step) string { return string(s.Owner) + " " + strings.Join(s.Artefacts, " ") }
 
 func (v *Apply) flush(g *progress) {
 	if len(g.done) > 0 {

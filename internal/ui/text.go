@@ -22,6 +22,9 @@ func Plan(w io.Writer, st Style, p *plan.Plan) {
 	l := newLayout(w, st, p.Steps)
 	for _, g := range groups(p.Steps) {
 		l.group(g)
+		for _, s := range g {
+			_ = WriteDiff(w, s.Diff)
+		}
 	}
 	if !p.Empty() {
 		fmt.Fprintln(w)
