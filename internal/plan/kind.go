@@ -20,8 +20,8 @@ const (
 	// KindDeploy is the copies of a site and of what it reads on the proxy's host, and the
 	// proxy that has read them.
 	KindDeploy Kind = "deploy"
-	KindPass Kind = "pass"
-	KindDB   Kind = "db"
+	KindPass   Kind = "pass"
+	KindDB     Kind = "db"
 )
 
 // SortKinds sorts kinds as steps name them and drops repetitions: what is made of

@@ -71,8 +71,8 @@ type Step struct {
 	Diff string `json:"diff,omitempty"`
 
 	Site      *Change `json:"-"` // of the site on the proxy's host; nil where nothing changes
-	Generated bool `json:"-"` // a passphrase is generated
-	Revokes   int  `json:"-"` // certificates that the step revokes
+	Generated bool    `json:"-"` // a passphrase is generated
+	Revokes   int     `json:"-"` // certificates that the step revokes
 }
 
 // Change is a file and what becomes of it.
