@@ -194,7 +194,7 @@ func TestNoAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, version := range Versions {
-				a, err := Ask(ending(t, 300*time.Millisecond), Target{Address: tt.address, ServerName: "chat.test"}, nil, version)
+				a, err := Ask(ending(t, 500*time.Millisecond), Target{Address: tt.address, ServerName: "chat.test"}, nil, version)
 				if err == nil || !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("%+v, %v, want %s", a, err, tt.want)
 				}
@@ -214,7 +214,7 @@ func TestGateAfterReload(t *testing.T) {
 	l.start(old)
 	visitors := []Visitor{{"user.ada", good, true}, {"user.bob", gone, false}, {"a client without a certificate", nil, false}}
 
-	err := Gate(ending(t, 200*time.Millisecond), target(renewed), visitors)
+	err := Gate(ending(t, time.Second), target(renewed), visitors)
 	gate, ok := errors.AsType[*GateError](err)
 	if !ok || len(gate.Legs) != 6 || gate.Worst() != Open {
 		t.Fatalf("before the reload: %v", err)
