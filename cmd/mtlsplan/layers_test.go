@@ -87,6 +87,7 @@ var worldRules = []struct {
 	{"reads the environment", "os", "Environ ExpandEnv Getenv LookupEnv", "cmd/mtlsplan internal/secret"},
 	{"ends the process", "os", "Exit", "cmd/mtlsplan"},
 	{"runs a program", "os/exec", "Command CommandContext", "internal/secret"},
+	{"connects", "net", "Dial DialTimeout DialTCP Dialer", "internal/probe"},
 	{"opens a secret", "", "Reveal", "internal/pki internal/secret internal/inventory engine"},
 }
 
