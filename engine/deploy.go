@@ -130,7 +130,7 @@ func (c *carryOut) copies(d *deployment) (list []copied, ok bool) {
 			now, err = deploy.Read(context.WithoutCancel(c.ctx), f.Path)
 		}
 		if err != nil {
-			c.undeployed(d, list, err.Error())
+			c.undeployed(d, err.Error())
 			return nil, false
 		}
 		list = append(list, copied{f, now, now.With(data.Data)})
@@ -156,12 +156,12 @@ func (c *carryOut) putIntoPlace(d *deployment, copies []copied) error {
 			continue
 		}
 		if err := deploy.Put(f.want); err != nil {
-			c.putBack(d, copies, err)
+			c.putBack(d, err)
 			return nil
 		}
 	}
 	if err := c.tellProxy(d); err != nil {
-		c.putBack(d, copies, err)
+		c.putBack(d, err)
 		return nil
 	}
 	return c.prove(d, copies)
@@ -185,7 +185,7 @@ func (c *carryOut) prove(d *deployment, copies []copied) error {
 		return c.ctx.Err() // it stays owed, and the next run asks
 	}
 	if err != nil {
-		c.putBack(d, copies, err)
+		c.putBack(d, err)
 		return nil
 	}
 	if d.proven = everybody; everybody {
@@ -255,7 +255,7 @@ func (c *carryOut) settleDeployment(d *deployment, copies []copied) error {
 
 // putBack has the proxy's host as it was before the deployment, and says what has become
 // of it. The deployment stays owed.
-func (c *carryOut) putBack(d *deployment, copies []copied, why error) {
+func (c *carryOut) putBack(d *deployment, why error) {
 	before := c.owes(d.Step.Owner).Before
 	var failed error
 	for _, r := range slices.Backward(before) {
@@ -265,27 +265,27 @@ func (c *carryOut) putBack(d *deployment, copies []copied, why error) {
 		}
 		failed = cmp.Or(failed, deploy.Put(f))
 	}
-	says := "what was there before is back in its place, tested and loaded"
-	switch {
-	case failed != nil:
-		says = fmt.Sprintf("what was there before cannot be put back: %s", failed)
-	default:
-		if err := c.tellProxy(d); err != nil {
-			says = fmt.Sprintf("what was there before is back in its place, and the proxy has not loaded it: %s", err)
+	says := "is back in its place, and the proxy has loaded it"
+	if failed != nil {
+		says = fmt.Sprintf("cannot be put back: %s", failed)
+	} else if err := c.tellProxy(d); err != nil {
+		says = "is back in its place, but the proxy has not loaded it"
+		if err.Error() != why.Error() {
+			says += ": " + err.Error()
 		}
 	}
-	c.undeployed(d, copies, fmt.Sprintf("%s. So %s", why, says))
+	c.undeployed(d, fmt.Sprintf("%s. What was there before %s", why, says))
 }
 
 // undeployed is a deployment that has failed: the run goes on, and says who gets in until
 // one succeeds.
-func (c *carryOut) undeployed(d *deployment, copies []copied, why string) {
+func (c *carryOut) undeployed(d *deployment, why string) {
 	d.tried, d.failed = true, true
-	text := "not deployed: " + why
+	text := "not deployed: " + why + ". "
 	if in := c.stillIn(d); len(in) > 0 {
-		text += "; until a deployment succeeds, the proxy may let in whoever is revoked: " + strings.Join(in, ", ")
+		text += "Until a deployment succeeds, the proxy may still let in, although they are revoked: " + strings.Join(in, ", ") + ". "
 	}
-	c.fail(plan.Failure{Owner: d.Step.Owner, Code: plan.DeployFailed, Message: text + ". Mend the cause and run apply again: it deploys what is owed"})
+	c.fail(plan.Failure{Owner: d.Step.Owner, Code: plan.DeployFailed, Message: text + "Mend the cause and run apply again"})
 }
 
 // mostNamed is how many users a message names.
