@@ -82,11 +82,11 @@ var worldRules = []struct {
 	{"prints", "log", "Print Printf Println Fatal Fatalf Fatalln Panic Panicf Panicln", ""},
 	{"touches files", "os", "Chdir Chmod Chown Chtimes CopyFS Create CreateTemp DirFS Lchown Link Lstat Mkdir MkdirAll " +
 		"MkdirTemp NewFile Open OpenFile OpenInRoot OpenRoot ReadDir ReadFile Readlink Remove RemoveAll Rename Stat " +
-		"Symlink Truncate WriteFile", "cmd/mtlsplan spec internal/input internal/outdir internal/secret"},
-	{"touches files", "path/filepath", "EvalSymlinks Glob Walk WalkDir", "cmd/mtlsplan spec internal/input internal/outdir internal/secret"},
-	{"reads the environment", "os", "Environ ExpandEnv Getenv LookupEnv", "cmd/mtlsplan internal/secret"},
+		"Symlink Truncate WriteFile", "cmd/mtlsplan spec internal/deploy internal/input internal/outdir internal/secret"},
+	{"touches files", "path/filepath", "EvalSymlinks Glob Walk WalkDir", "cmd/mtlsplan spec internal/deploy internal/input internal/outdir internal/secret"},
+	{"reads the environment", "os", "Environ ExpandEnv Getenv LookupEnv", "cmd/mtlsplan internal/deploy internal/secret"},
 	{"ends the process", "os", "Exit", "cmd/mtlsplan"},
-	{"runs a program", "os/exec", "Command CommandContext", "internal/secret"},
+	{"runs a program", "os/exec", "Command CommandContext", "internal/deploy internal/secret"},
 	{"connects", "net", "Dial DialTimeout DialTCP Dialer", "internal/probe"},
 	{"opens a secret", "", "Reveal", "internal/pki internal/secret internal/inventory engine"},
 }
