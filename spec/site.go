@@ -265,8 +265,8 @@ func CheckOutput(cfg *Config) error {
 		}
 		for _, t := range site.Settings.Deploy.Targets() {
 			if t.Path == cfg.Output || strings.HasPrefix(t.Path, strings.TrimSuffix(cfg.Output, "/")+"/") {
-				return fmt.Errorf("the site %s.%s would put %s at %s, in the output directory itself. Name the path where the proxy's host reads it, or leave it out: the file in the output directory is then read where it is",
-					site.Proxy.Name, site.Name, t.Attribute, t.Path)
+				return fmt.Errorf("the site %s.%s would put a copy at %s, in the output directory itself. Name a path outside of it for %s in deploy",
+					site.Proxy.Name, site.Name, t.Path, t.Attribute)
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,6 +21,7 @@ import (
 func init() {
 	scriptCommands["count-calls"] = cmdCountCalls
 	scriptCommands["strike"] = cmdStrike
+	scriptCommands["kill-each"] = cmdKillEach
 }
 
 // count-calls PROGRAM ARG... prints how many file-changing system calls a
@@ -54,6 +56,30 @@ func cmdStrike(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if strconv.Itoa(r.Code) != args[0] {
 		ts.Fatalf("exit code %d, want %s", r.Code, args[0])
+	}
+}
+
+// kill-each PATTERN BEFORE AFTER PROGRAM ARG... runs a program once for every file-changing
+// call on a file that matches the regular expression, and kills it there; each time between
+// two shell scripts, which must succeed. It prints how many calls there were.
+func cmdKillEach(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 4 {
+		ts.Fatalf("usage: kill-each PATTERN BEFORE AFTER PROGRAM ARG...")
+	}
+	pattern := regexp.MustCompile(args[0])
+	shell := func(script string, point int) {
+		if err := ts.Exec("sh", script); err != nil {
+			ts.Fatalf("%s, at point %d: %v", script, point, err)
+		}
+	}
+	for k := 1; ; k++ {
+		shell(args[1], k)
+		r := struck(ts, io.Discard, killat.Strike{At: k, Match: func(c killat.Call) bool { return pattern.MatchString(c.File) }}, args[3:])
+		shell(args[2], k)
+		if !r.Fired {
+			fmt.Fprintln(ts.Stdout(), k-1)
+			return
+		}
 	}
 }
 

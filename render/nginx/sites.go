@@ -2,6 +2,7 @@ package nginx
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"mtlsplan/render"
@@ -9,7 +10,30 @@ import (
 
 // checkSites finds sites that would be in each other's way in one NGINX.
 func checkSites(sites []render.Site) []render.SiteProblem {
-	return append(sameServer(sites), manyVariables(sites)...)
+	return slices.Concat(sameServer(sites), sameTarget(sites), manyVariables(sites))
+}
+
+// sameTarget finds deployments that would write over each other: a CA and its CRL are
+// the same for all sites of a spec, and nothing else is.
+func sameTarget(sites []render.Site) []render.SiteProblem {
+	type user struct {
+		site      int
+		attribute string
+	}
+	var out []render.SiteProblem
+	users := map[string]user{}
+	for i, s := range sites {
+		for _, t := range s.Deploy.Targets() {
+			first, taken := users[t.Path]
+			if !taken {
+				users[t.Path] = user{i, t.Attribute}
+			} else if t.Attribute == "site" || first.attribute != t.Attribute {
+				out = append(out, render.SiteProblem{Site: i, Problem: problem{Attribute: "deploy." + t.Attribute, Summary: "Path of another copy",
+					Detail: fmt.Sprintf("The site %q has %q in deploy.%s already, and one copy would write over the other. Give one of them another path.", sites[first.site].Name, t.Path, first.attribute)}})
+			}
+		}
+	}
+	return out
 }
 
 // use is the addresses of one attribute, which speak TLS or plain HTTP.
