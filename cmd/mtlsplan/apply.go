@@ -26,9 +26,14 @@ A second run has nothing to do. An owner that fails is left as it was, and the
 others go on (exit 3). After an interruption, run apply again: it finishes the
 interrupted run.
 
-From cron, reload the proxy after exit codes 0, 1, 3 and 130: revocations come
-first, and whatever is in place fits together. After 3 everything is done but
-for the owners named. Where the site names copies of files, copy them first.
+A site with a deploy block is put into place, the proxy is reloaded and then
+asked who gets in. What was there before is put back when anything fails; the
+exit code is 1, and the next run tries again.
+
+From cron, where there is no such block, reload the proxy after exit codes 0, 1,
+3 and 130: revocations come first, and whatever is in place fits together. After
+3 everything is done but for the owners named. Where the site names copies of
+files, copy them first.
 
 --rehearsal --at DATE works as if DATE had come, and marks the output directory
 in db/rehearsal: what it holds is not for use, and no other apply or plan works

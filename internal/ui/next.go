@@ -66,6 +66,9 @@ func toReload(changed map[plan.Owner]plan.Step, cfg *spec.Config, path func(stri
 	reload := false
 	for i := range cfg.Sites {
 		s := &cfg.Sites[i]
+		if s.Settings.Deploy.Site != "" {
+			continue // apply has done it, or said what keeps it from it
+		}
 		owner := plan.Site(s.Proxy.Name, s.Name)
 		if crt {
 			copied(ca+".crt", s.Settings.ClientCA)
