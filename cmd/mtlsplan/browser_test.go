@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,7 +26,8 @@ func init() {
 	scriptCommands["browser-start"] = cmdBrowserStart
 	scriptCommands["browser-open"] = cmdBrowserOpen
 	scriptCommands["browser-wait"] = cmdBrowserWait
-	scriptCommands["browser-click"] = cmdBrowserClick
+	scriptCommands["browser-run"] = cmdBrowserRun
+	scriptCommands["browser-size"] = cmdBrowserSize
 	scriptCommands["browser-shot"] = cmdBrowserShot
 }
 
@@ -238,10 +240,10 @@ func (b *browser) failed(what string, err error) error {
 	return fmt.Errorf("browser: %s: %w\n%s", what, err, bytes.TrimSpace(stderr))
 }
 
-// run evaluates an expression of JavaScript that is a text.
+// run evaluates an expression of JavaScript. A result that is no text is left out.
 func (b *browser) run(expression string) (string, error) {
 	var got struct {
-		Result           struct{ Value string }
+		Result           struct{ Value any }
 		ExceptionDetails *struct{ Exception struct{ Description string } }
 	}
 	if err := b.ask("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true}, &got); err != nil {
@@ -250,7 +252,8 @@ func (b *browser) run(expression string) (string, error) {
 	if got.ExceptionDetails != nil {
 		return "", errors.New("browser: " + got.ExceptionDetails.Exception.Description)
 	}
-	return got.Result.Value, nil
+	text, _ := got.Result.Value.(string)
+	return text, nil
 }
 
 func browserOf(ts *testscript.TestScript) *browser {
@@ -300,13 +303,30 @@ func cmdBrowserWait(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("the page does not say %q:\n%s", args[0], text)
 }
 
-// cmdBrowserClick implements "browser-click SELECTOR": clicks on an element of the page.
-func cmdBrowserClick(ts *testscript.TestScript, neg bool, args []string) {
+// cmdBrowserRun implements "browser-run EXPRESSION": evaluates JavaScript in the page and prints
+// the result if it is a text.
+func cmdBrowserRun(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: browser-click SELECTOR")
+		ts.Fatalf("usage: browser-run EXPRESSION")
 	}
-	_, err := browserOf(ts).run(fmt.Sprintf("document.querySelector(%q).click()", args[0]))
+	text, err := browserOf(ts).run(args[0])
 	ts.Check(err)
+	fmt.Fprintln(ts.Stdout(), text)
+}
+
+// cmdBrowserSize implements "browser-size WIDTH HEIGHT": sets the size of the window, in pixels of
+// CSS.
+func cmdBrowserSize(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: browser-size WIDTH HEIGHT")
+	}
+	width, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	height, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Check(browserOf(ts).ask("Emulation.setDeviceMetricsOverride", map[string]any{
+		"width": width, "height": height, "deviceScaleFactor": 1, "mobile": true,
+	}, nil))
 }
 
 // cmdBrowserShot implements "browser-shot FILE": writes a picture of the page, a PNG, for people
