@@ -69,7 +69,7 @@ func canRunBrowsers() error {
 			return fmt.Errorf("this script runs a browser, and there is no %s: .ci/tools installs it", program)
 		}
 	}
-	out, err := exec.Command("unshare", append(unshareArgs(), "mount", "--bind", "/mnt", "/etc/chromium")...).CombinedOutput()
+	out, err := exec.Command("unshare", append(unshareArgs(), "mount", "--bind", "/etc/chromium", "/mnt")...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("this script gives a browser its policies by a mount that only the browser sees, which is forbidden here: "+
 			"run as root, in a container with --privileged (%w: %s)", err, bytes.TrimSpace(out))
