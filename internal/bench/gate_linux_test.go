@@ -112,15 +112,19 @@ func (l *lab) newGates(revoked int) (all []*gate) {
 		fmt.Fprintf(w, "told: %t", r.Header.Get("X-SSL-Client-Cert") != "" && r.Header.Get("X-SSL-Client-Cert-Subject-DN") != "")
 	}))
 	l.Cleanup(application.Close)
-	upstream := application.Listener.Addr().String()
+	upstream, addrs := application.Listener.Addr().String(), map[string]string{}
 
 	for i, p := range l.programs {
 		for _, revoked := range []int{0, revoked} {
 			w := l.newWorld(p, revoked+1, "ec")
-			addrs := map[bool]string{false: freeAddr(l), true: freeAddr(l)}
+			var blocks string
+			for _, s := range gateSites {
+				addrs[s.label] = freeAddr(l)
+				blocks += fmt.Sprintf(gateBlock, s.label, gateHost, addrs[s.label], upstream, dir, s.identity)
+			}
 			apply := func(flags ...string) {
 				l.check(w.write("ec"))
-				l.check(w.addSites(dir, upstream, addrs))
+				l.check(w.add(blocks))
 				l.measure(w.command("apply", rosterSpec, applied, flags...))
 			}
 			apply()
@@ -135,20 +139,44 @@ func (l *lab) newGates(revoked int) (all []*gate) {
 				l.check(os.WriteFile(site, fmt.Appendf(nil, smallestSite, upstream, addr, gateHost, dir, filepath.Join(w.dir, "pki/ca.bench.crt")), 0o644))
 				all = append(all, l.newGate(&gate{name: "smallest site", addr: addr, client: client}, site))
 			}
-			for _, identity := range []bool{false, true} {
-				g := &gate{name: p.name, addr: addrs[identity], client: client, identity: identity}
-				if identity {
-					g.name += ", two headers"
-				}
+			for _, s := range gateSites {
+				g := &gate{name: p.name + s.suffix, addr: addrs[s.label], client: client, identity: s.identity}
 				if revoked > 0 {
 					g.name += fmt.Sprintf(", %d revoked", revoked)
 				}
-				all = append(all, l.newGate(g, filepath.Join(w.dir, "pki/nginx", siteLabel(identity))))
+				if revoked == 0 || s.label != control {
+					all = append(all, l.newGate(g, filepath.Join(w.dir, "pki/nginx", s.label)))
+				}
 			}
 		}
 	}
 	return all
 }
+
+// gateSites are the sites of a spec. The control is as the first one: how much the two differ is
+// how much cannot be measured.
+var gateSites = []struct {
+	label, suffix string
+	identity      bool
+}{
+	{"plain", "", false},
+	{control, ", a second NGINX", false},
+	{"told", ", two headers", true},
+}
+
+const control = "control"
+
+const gateBlock = `
+nginx %q {
+  server_name      = [%q]
+  listen           = [%q]
+  redirect_from    = []
+  upstream         = [%q]
+  certificate      = "%s/server.crt"
+  certificate_key  = "%[5]s/server.key"
+  identity_headers = %t
+}
+`
 
 // smallestSite asks for a certificate, and passes everything on to an application with which
 // connections are kept. Sessions are off, as they are in a rendered site, so that no ticket is
@@ -172,31 +200,15 @@ server {
 }
 `
 
-func siteLabel(identity bool) string { return map[bool]string{false: "plain", true: "told"}[identity] }
-
-// addSites adds two sites to a spec, on the addresses for without and with identity.
-func (w *world) addSites(server, upstream string, addrs map[bool]string) error {
+// add adds blocks to a spec.
+func (w *world) add(blocks string) error {
 	f, err := os.OpenFile(filepath.Join(w.dir, rosterSpec), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	for _, identity := range []bool{false, true} {
-		if _, err := fmt.Fprintf(f, `
-nginx %q {
-  server_name      = [%q]
-  listen           = [%q]
-  redirect_from    = []
-  upstream         = [%q]
-  certificate      = "%s/server.crt"
-  certificate_key  = "%[5]s/server.key"
-  identity_headers = %t
-}
-`, siteLabel(identity), gateHost, addrs[identity], upstream, server, identity); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err = f.WriteString(blocks)
+	return err
 }
 
 // clientOf is a client with the certificate of a user. It never resumes a session.
