@@ -178,12 +178,15 @@ func unshareArgs() []string {
 
 // stop ends the browser and all its processes.
 func (b *browser) stop() {
-	b.in.Close() // on which it ends of itself, with its profile written
-	select {
-	case <-b.done:
-	case <-time.After(5 * time.Second):
-		b.cmd.Process.Signal(syscall.SIGKILL)
-		<-b.done
+	b.in.Close() // on which it ends of itself
+	for late := time.After(5 * time.Second); ; {
+		select {
+		case <-b.answers:
+		case <-b.done:
+			return
+		case <-late:
+			b.cmd.Process.Signal(syscall.SIGKILL)
+		}
 	}
 }
 

@@ -34,6 +34,7 @@ func BenchmarkGate(b *testing.B) {
 	var gates []*gate
 	for _, load := range loads {
 		b.Run("run="+load.name, func(b *testing.B) {
+			tools.Need(b, "nginx")
 			if gates == nil {
 				l.nginxVersion()
 				gates = l.newGates(10_000)
