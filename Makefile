@@ -60,7 +60,7 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 	done
 
 # The rows whose ROW/users=N matches RUN, in TURNS turns.
-BENCH = go test ./internal/bench -run='^$$' -bench='^BenchmarkProcess$$/$(value RUN)' -benchtime=1x -count=$(or $(TURNS),6) -timeout=0
+BENCH = go test ./internal/bench -run='^$$' -bench='^Benchmark(Process|Gate)$$/$(value RUN)' -benchtime=1x -count=$(or $(TURNS),6) -timeout=0
 
 bench bench-compare: SHELL := bash
 bench bench-compare: .SHELLFLAGS := -euo pipefail -c

@@ -27,7 +27,8 @@ func init() {
 }
 
 // cmdUpstream implements "upstream NAME ADDR [DIR]": runs an application until the script ends. It
-// answers with the request as received, and echoes messages on a WebSocket. With a directory
+// answers with the request as received, and echoes messages on a WebSocket; /chat is a page for
+// browsers that does so. With a directory
 // that servercert has made, it speaks TLS.
 func cmdUpstream(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 && len(args) != 3 {
@@ -58,6 +59,10 @@ func (name upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				}
 			}
 		}}.ServeHTTP(w, r)
+		return
+	}
+	if r.URL.Path == "/chat" {
+		name.showChat(w, r)
 		return
 	}
 	body, err := io.ReadAll(r.Body)

@@ -27,25 +27,32 @@ func init() {
 }
 
 // scriptCondition evaluates conditions of the environment. [mounts]: file systems can be
-// mounted. In continuous integration they must be: there it is an error if they cannot, so
-// that no script is skipped silently.
+// mounted. [browser]: a browser can run. In continuous integration they must be: there it is an
+// error if they cannot, so that no script is skipped silently.
 func scriptCondition(name string) (bool, error) {
-	if name != "mounts" {
+	conditions := map[string]func() error{"mounts": canMount, "browser": canRunBrowsers}
+	can, ok := conditions[name]
+	if !ok {
 		return false, fmt.Errorf("unknown condition %q", name)
 	}
+	err := can()
+	if os.Getenv("CI") != "" {
+		return err == nil, err
+	}
+	return err == nil, nil
+}
+
+// canMount tries to mount a file system.
+func canMount() error {
 	dir, err := os.MkdirTemp("", "mounts")
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer os.Remove(dir)
-	err = exec.Command("mount", "-t", "tmpfs", "none", dir).Run()
-	if err == nil {
-		return true, exec.Command("umount", dir).Run()
+	if exec.Command("mount", "-t", "tmpfs", "none", dir).Run() != nil {
+		return errors.New("this script mounts file systems, which is forbidden here: run as root, in a container with --privileged")
 	}
-	if os.Getenv("CI") != "" {
-		return false, errors.New("this script mounts file systems, which is forbidden here: run as root, in a container with --privileged")
-	}
-	return false, nil
+	return exec.Command("umount", dir).Run()
 }
 
 // mounted DIR ARG... makes a directory and mounts a file system on it until the script ends;

@@ -52,13 +52,13 @@ const pageHead = `<!DOCTYPE html>
 :root { color-scheme: light dark; --back: #f4f5f7; --card: #fff; --text: #1d2430; --soft: #5a6475; --mark: #b3261e; --link: #1a56b8 }
 @media (prefers-color-scheme: dark) { :root { --back: #14171c; --card: #1e232b; --text: #e6e9ee; --soft: #a3adbb; --mark: #ff8a80; --link: #8ab4f8 } }
 * { box-sizing: border-box }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem; background: var(--back); color: var(--text); font: 1rem/1.6 system-ui, sans-serif }
-main { max-width: 34rem; padding: 2rem 2.25rem; background: var(--card); border-radius: .75rem; border-top: .3rem solid var(--mark); box-shadow: 0 1px 12px rgba(0, 0, 0, .12) }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: clamp(.75rem, 4vw, 1.5rem); background: var(--back); color: var(--text); font: 1rem/1.6 system-ui, sans-serif }
+main { width: 100%; max-width: 34rem; padding: 2rem clamp(1.25rem, 6vw, 2.25rem); overflow-wrap: anywhere; background: var(--card); border-radius: .75rem; border-top: .3rem solid var(--mark); box-shadow: 0 1px 12px rgba(0, 0, 0, .12) }
 h1 { margin: 0 0 1rem; font-size: 1.5rem; line-height: 1.25 }
 p { margin: 0 0 1rem }
 footer { color: var(--soft) }
 a { color: var(--link) }
-code { display: inline-block; font-size: .95em; overflow-wrap: anywhere }
+code { display: inline-block; font-size: .95em }
 </style>
 </head>
 <body>

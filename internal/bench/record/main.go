@@ -54,14 +54,17 @@ func record(args []string) error {
 	return err
 }
 
-// cell is the cost of one program in one row.
+// cell is the cost of one program in one row, or of one site under one load.
 type cell struct {
+	kind      string // of the benchmark: process or gate
 	run, prog string
 	users     int
 	results   []*benchfmt.Result // of the turns
 }
 
-var cellName = regexp.MustCompile(`^Process/run=(.*)/users=(\d+)/prog=(.*?)(?:-\d+)?$`)
+const process, gate = "Process", "Gate"
+
+var cellName = regexp.MustCompile(`^(Process|Gate)/run=(.*?)(?:/users=(\d+))?/prog=(.*?)(?:-\d+)?$`)
 
 func read(text []byte, name string) (all []cell, err error) {
 	reader := benchfmt.NewReader(bytes.NewReader(text), name)
@@ -74,11 +77,11 @@ func read(text []byte, name string) (all []cell, err error) {
 		if m == nil {
 			return nil, fmt.Errorf("%s: %s is not a row of the benchmark", name, result.Name)
 		}
-		users, _ := strconv.Atoi(m[2])
-		i := slices.IndexFunc(all, func(c cell) bool { return c.run == m[1] && c.users == users && c.prog == m[3] })
+		users, _ := strconv.Atoi(m[3])
+		i := slices.IndexFunc(all, func(c cell) bool { return c.kind == m[1] && c.run == m[2] && c.users == users && c.prog == m[4] })
 		if i < 0 {
 			i = len(all)
-			all = append(all, cell{run: m[1], prog: m[3], users: users})
+			all = append(all, cell{kind: m[1], run: m[2], prog: m[4], users: users})
 		}
 		all[i].results = append(all[i].results, result.Clone())
 	}
@@ -86,7 +89,8 @@ func read(text []byte, name string) (all []cell, err error) {
 }
 
 // merge replaces old rows by new ones. Old rows of another machine are dropped:
-// figures of two machines do not belong in one table.
+// figures of two machines do not belong in one table. Processes and gates have tables of
+// their own.
 func merge(old, measured []cell) []cell {
 	var order []string
 	for _, c := range append(slices.Clone(old), measured...) {
@@ -96,12 +100,12 @@ func merge(old, measured []cell) []cell {
 	}
 	kept := slices.DeleteFunc(slices.Clone(old), func(o cell) bool {
 		return slices.ContainsFunc(measured, func(m cell) bool {
-			return m.run == o.run && m.users == o.users || m.machine() != o.machine()
+			return m.kind == o.kind && (m.run == o.run && m.users == o.users || m.machine() != o.machine())
 		})
 	})
 	kept = append(kept, measured...)
 	slices.SortStableFunc(kept, func(a, b cell) int {
-		return cmp.Or(slices.Index(order, a.run)-slices.Index(order, b.run), a.users-b.users)
+		return cmp.Or(-cmp.Compare(a.kind, b.kind), slices.Index(order, a.run)-slices.Index(order, b.run), a.users-b.users)
 	})
 	return kept
 }

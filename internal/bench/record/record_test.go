@@ -62,6 +62,36 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+func TestGates(t *testing.T) {
+	all, err := read([]byte(`machine: here
+nginx: 1.22.1
+BenchmarkGate/run=request/prog=smallest_site-2 1 40000 ns/op 25000 worker-ns/op
+BenchmarkGate/run=request/prog=smallest_site-2 1 40000 ns/op 50000 worker-ns/op
+BenchmarkGate/run=request/prog=mtlsplan,_two_headers-2 1 40000 ns/op 50000 worker-ns/op
+BenchmarkGate/run=request/prog=mtlsplan,_two_headers-2 1 40000 ns/op 60000 worker-ns/op
+BenchmarkGate/run=request/prog=mtlsplan,_two_headers,_10000_revoked-2 1 40000 ns/op 51000 worker-ns/op
+BenchmarkGate/run=request/prog=mtlsplan,_two_headers,_10000_revoked-2 1 40000 ns/op 63000 worker-ns/op
+`), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := tables(all)
+	for _, want := range []string{
+		"NGINX 1.22.1, with one worker: here",
+		"| request | smallest site | 37.50µs |  |  |  |  | 2 |",
+		"| request | mtlsplan, two headers | 55.00µs | smallest site | 1.60 × | ≤ 1.80 × | met | 2 |",
+		"| request | mtlsplan, two headers, 10000 revoked | 57.00µs | mtlsplan, two headers | 1.04 × | ≤ 1.03 × | **missed** | 2 |",
+	} {
+		if !strings.Contains(table, want) {
+			t.Errorf("%q is missing from:\n%s", want, table)
+		}
+	}
+	// Gates that were measured elsewhere leave the table of processes alone.
+	if processes := results(t, "elsewhere", "run=a/users=1/prog=p 1 1 ns/op"); len(merge(processes, all)) != len(all)+1 {
+		t.Error("the results of processes are lost")
+	}
+}
+
 func TestMerge(t *testing.T) {
 	old := results(t, "here", "run=a/users=1/prog=p 1 1 ns/op", "run=b/users=1/prog=p 1 1 ns/op")
 	added := func(machine string) string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"image/color"
+	"slices"
 	"strings"
 
 	"golang.org/x/perf/benchunit"
@@ -17,7 +18,7 @@ import (
 )
 
 // Units of the benchmark format.
-const wall, cpu, rss, files = "sec/op", "cpu-sec/op", "rss-B", "files"
+const wall, cpu, rss, files, worker = "sec/op", "cpu-sec/op", "rss-B", "files", "worker-sec/op"
 
 // target is a limit for mtlsplan: of a figure, of its ratio to another program's
 // figure of the same turn, or of the difference between the two.
@@ -69,17 +70,27 @@ const growthFrom, growthLimit = 1000, 1.3
 
 var english = message.NewPrinter(language.English)
 
-// tables are the verdicts and all figures.
+// tables are the verdicts and all figures, of processes and of gates.
 func tables(all []cell) string {
+	var parts []string
+	for _, kind := range []struct {
+		name  string
+		table func([]cell) string
+	}{{process, processTables}, {gate, gateTable}} {
+		of := slices.DeleteFunc(slices.Clone(all), func(c cell) bool { return c.kind != kind.name })
+		if len(of) > 0 {
+			parts = append(parts, kind.table(of))
+		}
+	}
+	return strings.Join(parts, "\n")
+}
+
+func processTables(all []cell) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s (%s).\n", all[0].machine(), all[0].results[0].GetConfig("cpu"))
 	b.WriteString("\n| scenario | users | target | reached | verdict | turns |\n|---|---:|---|---:|---|---:|\n")
 	verdict := func(c cell, what string, have, limit float64, unit string) {
-		met := "met"
-		if have > limit {
-			met = "**missed**"
-		}
-		english.Fprintf(&b, "| %s | %d | %s ≤ %s | %s | %s | %d |\n", c.run, c.users, what, amount(limit, unit), amount(have, unit), met, len(c.results))
+		english.Fprintf(&b, "| %s | %d | %s ≤ %s | %s | %s | %d |\n", c.run, c.users, what, amount(limit, unit), amount(have, unit), judged(have, limit), len(c.results))
 	}
 	for _, t := range targets {
 		for _, users := range t.users {
@@ -127,6 +138,57 @@ func tables(all []cell) string {
 	return b.String()
 }
 
+// gateTargets are limits for the CPU time of NGINX with a site, as a multiple of that with another
+// site in the same turn. The second NGINX with the same site shows what cannot be measured.
+var gateTargets = []struct {
+	run, prog, against string
+	limit              float64 // 0 for none
+}{
+	{"handshake", "mtlsplan", smallest, 1.05},
+	{"handshake", control, "mtlsplan", 0},
+	{"handshake", "mtlsplan, 10000 revoked", "mtlsplan", 1.03},
+	{"request", "mtlsplan", smallest, 0},
+	{"request", control, "mtlsplan", 0},
+	{"request", told, smallest, 1.8},
+	{"request", "mtlsplan, 10000 revoked", "mtlsplan", 1.03},
+	{"request", told + ", 10000 revoked", told, 1.03},
+}
+
+const smallest, control, told = "smallest site", "mtlsplan, a second NGINX", "mtlsplan, two headers"
+
+func gateTable(all []cell) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "The cost in NGINX %s, with one worker: %s (%s).\n", all[0].results[0].GetConfig("nginx"), all[0].machine(), all[0].results[0].GetConfig("cpu"))
+	b.WriteString("\n| load | site | CPU of the worker | compared with | ratio | target | verdict | turns | date |\n|---|---|---:|---|---:|---:|---|---:|---|\n")
+	for _, c := range all {
+		against, ratio, limit, verdict := "", "", "", ""
+		for _, t := range gateTargets {
+			other := find(all, t.run, 0, t.against)
+			if c.run != t.run || c.prog != t.prog || other == nil {
+				continue
+			}
+			have := c.values(worker)
+			for i := range have {
+				have[i] /= other.values(worker)[i]
+			}
+			against, ratio = t.against, amount(median(have), "")
+			if t.limit > 0 {
+				limit, verdict = "≤ "+amount(t.limit, ""), judged(median(have), t.limit)
+			}
+		}
+		english.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %d | %s |\n", c.run, c.prog, amount(median(c.values(worker)), worker),
+			against, ratio, limit, verdict, len(c.results), c.results[0].GetConfig("date"))
+	}
+	return b.String()
+}
+
+func judged(have, limit float64) string {
+	if have > limit {
+		return "**missed**"
+	}
+	return "met"
+}
+
 func find(all []cell, run string, users int, prog string) *cell {
 	for i, c := range all {
 		if c.run == run && c.users == users && c.prog == prog {
@@ -144,7 +206,7 @@ func amount(v float64, unit string) string {
 	if unit == "" {
 		return fmt.Sprintf("%.2f ×", v)
 	}
-	suffix := map[string]string{wall: "s", cpu: "s", rss: "B", files: " files"}[unit]
+	suffix := map[string]string{wall: "s", cpu: "s", worker: "s", rss: "B", files: " files"}[unit]
 	return benchunit.Scale(v, benchunit.ClassOf(unit)) + suffix
 }
 
@@ -178,7 +240,7 @@ func plotted(all []cell) ([]byte, error) {
 	for _, l := range lines {
 		var points plotter.XYs
 		for _, c := range all {
-			if c.run == l.run && c.prog == l.prog && c.users >= growthFrom {
+			if c.kind == process && c.run == l.run && c.prog == l.prog && c.users >= growthFrom {
 				points = append(points, plotter.XY{X: float64(c.users), Y: c.perUser()})
 			}
 		}
