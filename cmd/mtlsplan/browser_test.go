@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,7 +40,7 @@ type browser struct {
 	dir     string
 	cmd     *exec.Cmd
 	in      *os.File
-	answers chan devtools // those without an ID are events
+	answers chan devtools // events among them, without an ID
 	done    chan struct{} // closed when it has ended
 	last    int           // ID of a message
 	session string        // of its one tab
@@ -49,7 +48,6 @@ type browser struct {
 
 type devtools struct {
 	ID     int
-	Method string
 	Error  *struct{ Message string }
 	Result json.RawMessage
 }
@@ -116,7 +114,6 @@ func cmdBrowserStart(ts *testscript.TestScript, neg bool, args []string) {
 	var attached struct{ SessionID string }
 	ts.Check(b.ask("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached))
 	b.session = attached.SessionID
-	ts.Check(b.ask("Page.enable", nil, nil))
 }
 
 // start runs Chromium in namespaces of its own: for its policies, and so that none of its
@@ -207,7 +204,7 @@ func (b *browser) ask(method string, params any, result any) error {
 	if _, err := b.in.Write(append(data, 0)); err != nil {
 		return b.failed(method, err)
 	}
-	a, err := b.next(method, func(a devtools) bool { return a.ID == b.last })
+	a, err := b.next(method)
 	if err != nil {
 		return err
 	}
@@ -220,20 +217,19 @@ func (b *browser) ask(method string, params any, result any) error {
 	return json.Unmarshal(a.Result, result)
 }
 
-// next returns the next answer of a kind, and drops all before it.
-func (b *browser) next(what string, fits func(devtools) bool) (devtools, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), browserPatience)
-	defer cancel()
+// next returns the answer to the last message, and drops all before it.
+func (b *browser) next(method string) (devtools, error) {
+	late := time.After(browserPatience)
 	for {
 		select {
 		case a := <-b.answers:
-			if fits(a) {
+			if a.ID == b.last {
 				return a, nil
 			}
 		case <-b.done:
-			return devtools{}, b.failed(what, errors.New("it has ended"))
-		case <-ctx.Done():
-			return devtools{}, b.failed(what, fmt.Errorf("no answer in %v; it may be waiting for somebody who chooses a certificate", browserPatience))
+			return devtools{}, b.failed(method, errors.New("it has ended"))
+		case <-late:
+			return devtools{}, b.failed(method, fmt.Errorf("no answer in %v; it may be waiting for somebody who chooses a certificate", browserPatience))
 		}
 	}
 }
@@ -279,9 +275,8 @@ func cmdBrowserOpen(ts *testscript.TestScript, neg bool, args []string) {
 	if got.ErrorText != "" {
 		ts.Fatalf("browser: %s: %s", args[0], got.ErrorText)
 	}
-	_, err := b.next("loading "+args[0], func(a devtools) bool { return a.Method == "Page.loadEventFired" })
-	ts.Check(err)
-	text, err := b.run("document.body.innerText")
+	b.waitFor(ts, `document.readyState`, "complete")
+	text, err := b.run(whatIsRead)
 	ts.Check(err)
 	fmt.Fprintln(ts.Stdout(), text)
 }
@@ -292,18 +287,23 @@ func cmdBrowserWait(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: browser-wait TEXT")
 	}
-	b := browserOf(ts)
-	text, err := "", error(nil)
-	for range 1000 {
-		text, err = b.run("document.body.innerText")
+	fmt.Fprintln(ts.Stdout(), browserOf(ts).waitFor(ts, whatIsRead, args[0]))
+}
+
+const whatIsRead = "document.body.innerText"
+
+// waitFor evaluates an expression until it has the text, and returns its value.
+func (b *browser) waitFor(ts *testscript.TestScript, expression, text string) string {
+	for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		value, err := b.run(expression)
 		ts.Check(err)
-		if strings.Contains(text, args[0]) {
-			fmt.Fprintln(ts.Stdout(), text)
-			return
+		if strings.Contains(value, text) {
+			return value
 		}
-		time.Sleep(10 * time.Millisecond)
+		if time.Since(begin) > browserPatience {
+			ts.Fatalf("browser: %s has no %q:\n%s", expression, text, value)
+		}
 	}
-	ts.Fatalf("the page does not say %q:\n%s", args[0], text)
 }
 
 // cmdBrowserRun implements "browser-run EXPRESSION": evaluates JavaScript in the page and prints
