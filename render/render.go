@@ -154,6 +154,10 @@ type Proxy struct {
 	// that it is another with each certificate that is issued.
 	NamesUsers func(Settings) bool
 
+	// OpenToAll reports whether the page "/" needs no certificate. Somebody who
+	// shows one that is no good is refused all the same.
+	OpenToAll func(Settings) bool
+
 	// TellsDN reports whether the application is told the subject of a
 	// certificate as a text, which it can only read if no value in it has the
 	// characters "/" and "=".

@@ -21,6 +21,7 @@ const (
 	CompromisedTrusted Code = "compromised-trusted"
 	ClockBehind        Code = "clock-behind"
 	WeakPassphrase     Code = "weak-passphrase"
+	NotProbed          Code = "not-probed"
 )
 
 // Codes of failures; [Unreadable] is among them too.
@@ -65,6 +66,7 @@ var noteCodes = []CodeDoc{
 	{CompromisedTrusted, "", "A compromised CA generation is still trusted, because this run makes no new one."},
 	{ClockBehind, "", "The clock is behind dates that the directory records as past, or behind the release of the program; apply would stop."},
 	{WeakPassphrase, "", "The CA's passphrase was chosen, and is easy to guess."},
+	{NotProbed, "", "Somebody who should be asked about at the running site has no key at hand, so the probe says nothing of them."},
 }
 
 // FailureCodes are the codes of failures, for the reference.
