@@ -29,8 +29,9 @@ type deployment struct {
 	have   *facts.Site
 	tried  bool // copies were put there, or it has failed
 	failed bool
-	proven bool // the proxy has answered as it should to everybody who can be asked for
-	told   bool // that it is done
+	proven bool        // the proxy has answered as it should to everybody who can be asked for
+	told   bool        // that it is done
+	notes  []plan.Note // of the last probe
 }
 
 // copied is a file on the proxy's host, and what is to be there.
@@ -248,6 +249,7 @@ func (c *carryOut) settleDeployment(d *deployment, copies []copied) error {
 	c.writer.Settle()
 	if !d.told {
 		d.told = true
+		c.report.Plan.Notes = append(c.report.Plan.Notes, d.notes...)
 		c.done(d.Step)
 	}
 	return nil

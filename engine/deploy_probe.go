@@ -1,8 +1,32 @@
 package engine
 
+import (
+	"context"
+
+	"mtlsplan/internal/gate"
+	"mtlsplan/internal/policy"
+	"mtlsplan/internal/probe"
+)
+
 // probe asks the proxy whether it refuses who must not get in and lets the others in.
-// everybody is false where somebody could not be asked for yet, who may come to be in
-// this run.
+// everybody is false where nobody who is to get in has a key that opens: before the
+// certificates of this run there may be nobody yet.
 func (c *carryOut) probe(d *deployment) (everybody bool, err error) {
-	return true, nil
+	to := d.site.Settings.Deploy
+	if to.Probe == "" {
+		return true, nil
+	}
+	public := c.public()
+	who := casting{
+		config: c.cfg, site: &d.site, now: c.opt.Now, certificate: c.in.IssuedCertificate, signer: c.in.HolderKey,
+		world: gate.World{CAs: c.trusted, Generations: public.Ledger.Generations(string(c.have.CA.Owner), c.opt.Now), Ledger: public.Ledger, CRLs: c.crl.Lists},
+	}
+	visitors, err := who.visitors()
+	if err != nil {
+		return false, err
+	}
+	d.notes = visitors.notes
+	ctx, stop := context.WithTimeout(c.ctx, to.Limit())
+	defer stop()
+	return !visitors.noGood, probe.Gate(ctx, targetOf(&d.site, to.Probe, policy.RenderSite(c.cfg, d.site, public)), visitors.list)
 }

@@ -15,13 +15,16 @@ func (c *carryOut) revoked() []ledger.Row {
 	return c.verdict.Trust.Revoked(c.writer.Ledger(), c.have.CRL, c.opt.Now, c.verdict.Dropped)
 }
 
+// public is what sites are made of, as the ledger stands.
+func (c *carryOut) public() policy.Public {
+	barred := c.verdict.Trust.Barred(c.writer.Ledger(), c.have.CRL, c.opt.Now, c.verdict.Dropped)
+	return policy.Public{Ledger: c.writer.Ledger(), Trusted: c.trusted, Revoked: policy.Refused(c.crl, barred), Since: c.since}
+}
+
 // makeSite renders what the ledger says by now, and records its checksums; or the
 // checksums alone, where the files are right.
 func (c *carryOut) makeSite(r *result) error {
-	barred := c.verdict.Trust.Barred(c.writer.Ledger(), c.have.CRL, c.opt.Now, c.verdict.Dropped)
-	serials := policy.Refused(c.crl, barred)
-	public := policy.Public{Ledger: c.writer.Ledger(), Trusted: c.trusted, Revoked: serials, Since: c.since}
-	for _, f := range policy.RenderSite(c.cfg, c.cfg.Sites[r.task.Index], public) {
+	for _, f := range policy.RenderSite(c.cfg, c.cfg.Sites[r.task.Index], c.public()) {
 		sum := sha256.Sum256(f.Data)
 		if r.task.MustMake(plan.KindSite) {
 			r.put(plan.KindSite, facts.At(f.Name), f.Data, provesSum(sum))

@@ -31,6 +31,7 @@ type Apply struct {
 	order  []*progress
 	failed map[plan.Failure]bool
 	shown  bool // a step
+	noted  int  // how many of the plan's notes are written, or known
 }
 
 // progress is how far a folded group is.
@@ -54,6 +55,7 @@ func (v *Apply) Planned(p *plan.Plan) {
 		fmt.Fprintln(v.Err, "note: another program has changed the CA database; the plan is made again")
 	} else {
 		Notes(v.Err, v.ErrStyle, v.news(p.Notes))
+		v.noted = len(p.Notes)
 	}
 	v.layout = newLayout(v.Out, v.OutStyle, p.Steps)
 	for _, g := range groups(p.Steps) {
@@ -136,7 +138,7 @@ func (v *Apply) Failed(f plan.Failure) {
 	Failures(v.Err, v.ErrStyle, []plan.Failure{f})
 }
 
-// End writes the groups and failures that are still unsaid, and the totals.
+// End writes the groups, notes and failures that are still unsaid, and the totals.
 func (v *Apply) End(r *engine.Report) {
 	for _, g := range v.order {
 		v.flush(g)
@@ -148,6 +150,9 @@ func (v *Apply) End(r *engine.Report) {
 	}
 	if v.Quiet {
 		return
+	}
+	if late := min(v.noted, len(r.Plan.Notes)); v.layout != nil {
+		Notes(v.Err, v.ErrStyle, v.news(r.Plan.Notes[late:]))
 	}
 	if v.shown {
 		fmt.Fprintln(v.Out)
