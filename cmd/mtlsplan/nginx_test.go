@@ -10,14 +10,15 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
+
+	"mtlsplan/internal/testing/tools"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -29,9 +30,6 @@ func init() {
 	scriptCommands["nginx-reload"] = cmdNginxReload
 }
 
-// givenPorts keeps scripts that run side by side from getting one port twice.
-var givenPorts sync.Map
-
 // cmdFreePort implements "free-port VAR...": sets each variable to a TCP port
 // of 127.0.0.1 on which nothing listens.
 func cmdFreePort(ts *testscript.TestScript, neg bool, args []string) {
@@ -39,16 +37,7 @@ func cmdFreePort(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: free-port VAR...")
 	}
 	for _, name := range args {
-		for {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			ts.Check(err)
-			_, port, _ := net.SplitHostPort(l.Addr().String())
-			l.Close()
-			if _, given := givenPorts.LoadOrStore(port, true); !given {
-				ts.Setenv(name, port)
-				break
-			}
-		}
+		ts.Setenv(name, strconv.Itoa(tools.Port()))
 	}
 }
 

@@ -55,27 +55,26 @@ func (l *Leg) Finding(to Target) Finding {
 	return AsWanted
 }
 
-// tell says what is wrong with a leg, for people.
+// tell says what is wrong with a leg, for people, behind whose it is.
 func (l *Leg) tell(to Target) string {
-	who := fmt.Sprintf("%s, over %s", l.Who, tls.VersionName(l.Version))
 	switch l.Finding(to) {
 	case Silent:
-		return fmt.Sprintf("%s: %v; whether the gate is shut is not known", who, l.Err)
+		return fmt.Sprintf("gets no answer: %v; whether the gate is shut is not known", l.Err)
 	case Open:
-		return fmt.Sprintf("%s, is let in (%s) and must be refused: the gate is open", who, l.Answer.words())
+		return fmt.Sprintf("is let in (%s) and must be refused: the gate is open", l.Answer.words())
 	case Stale:
 		if l.Answer.Unmarked() {
-			return fmt.Sprintf("%s, is refused by NGINX (%s) and not by the site in place: the proxy has not read it yet, or serves another one", who, l.Answer.words())
+			return fmt.Sprintf("is refused by NGINX (%s) and not by the site in place: the proxy has not read it yet, or serves another one", l.Answer.words())
 		}
 		what := "is let in"
 		if !l.Answer.In {
 			what = "is refused"
 		}
-		return fmt.Sprintf("%s, %s by another text of the site (%s) than the one in place (%s): the proxy has not read it yet", who, what, l.Answer.Gate, to.Gate)
+		return fmt.Sprintf("%s by another text of the site (%s) than the one in place (%s): the proxy has not read it yet", what, l.Answer.Gate, to.Gate)
 	case ShutOut:
-		return fmt.Sprintf("%s, is refused (%s) and must be let in: people with good certificates are shut out", who, l.Answer.words())
+		return fmt.Sprintf("is refused (%s) and must be let in: people with good certificates are shut out", l.Answer.words())
 	}
-	return who + ", is answered as wanted"
+	return "is answered as wanted"
 }
 
 // words is an answer for people: its status, or how the handshake ended.
@@ -137,9 +136,18 @@ type GateError struct {
 func (e *GateError) Worst() Finding { return e.Legs[0].Finding(e.Target) }
 
 func (e *GateError) Error() string {
-	lines := make([]string, len(e.Legs))
-	for i := range e.Legs {
-		lines[i] = e.Legs[i].tell(e.Target)
+	if silent := e.Legs[0].Err; e.Worst() == Silent && !slices.ContainsFunc(e.Legs, func(l Leg) bool { return l.Err.Error() != silent.Error() }) {
+		return fmt.Sprintf("%s; whether the gate of %s is shut is not known", silent, e.Target.ServerName)
+	}
+	var lines []string
+	for i := 0; i < len(e.Legs); i++ {
+		l := &e.Legs[i]
+		over := tls.VersionName(l.Version)
+		if i+1 < len(e.Legs) && e.Legs[i+1].Who == l.Who && e.Legs[i+1].tell(e.Target) == l.tell(e.Target) {
+			i++
+			over += " and " + strings.TrimPrefix(tls.VersionName(e.Legs[i].Version), "TLS ")
+		}
+		lines = append(lines, fmt.Sprintf("%s, over %s, %s", l.Who, over, l.tell(e.Target)))
 	}
 	return fmt.Sprintf("%s at %s: %s", e.Target.ServerName, e.Target.Address, strings.Join(lines, "; "))
 }
@@ -169,21 +177,23 @@ func Gate(ctx context.Context, to Target, visitors []Visitor) error {
 		}
 		return 1
 	})
+	var wrong []Leg // in the last round that the context has not cut short
 	for first := true; ; first = false {
-		var wrong []Leg
+		var now []Leg
 		for i := range legs {
-			answer, err := Ask(ctx, to, legs[i].Certificate, legs[i].Version)
-			if ctx.Err() == nil || first {
-				legs[i].Answer, legs[i].Err = answer, err
-			}
+			legs[i].Answer, legs[i].Err = Ask(ctx, to, legs[i].Certificate, legs[i].Version)
 			if legs[i].Finding(to) != AsWanted {
-				wrong = append(wrong, legs[i])
+				now = append(now, legs[i])
 			}
 		}
-		if len(wrong) == 0 {
+		if len(now) == 0 {
 			return nil
 		}
-		if !sleep(ctx, pause) {
+		ended := !sleep(ctx, pause)
+		if first || !ended {
+			wrong = now
+		}
+		if ended {
 			slices.SortStableFunc(wrong, func(a, b Leg) int { return cmp.Compare(b.Finding(to), a.Finding(to)) })
 			return &GateError{to, wrong}
 		}

@@ -72,12 +72,7 @@ func (a *authority) issue() *tls.Certificate {
 
 func serialOf(c *tls.Certificate) string { return fmt.Sprintf("%X", c.Leaf.SerialNumber.Bytes()) }
 
-func freeAddr(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
+func freeAddr(*testing.T) string { return fmt.Sprintf("127.0.0.1:%d", tools.Port()) }
 
 // lab is a directory in which NGINX runs.
 type lab struct {

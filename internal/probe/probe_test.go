@@ -220,9 +220,9 @@ func TestGateAfterReload(t *testing.T) {
 		t.Fatalf("before the reload: %v", err)
 	}
 	for _, want := range []string{
-		"chat.test at " + old.Listen[0] + ": user.bob, over TLS 1.2, is let in (status 200) and must be refused: the gate is open; user.bob, over TLS 1.3, is let in",
-		"a client without a certificate, over TLS 1.3, is refused by another text of the site (" + target(old).Gate + ") than the one in place (" + target(renewed).Gate + "): the proxy has not read it yet",
-		"user.ada, over TLS 1.2, is let in by another text of the site",
+		"chat.test at " + old.Listen[0] + ": user.bob, over TLS 1.2 and 1.3, is let in (status 200) and must be refused: the gate is open",
+		"a client without a certificate, over TLS 1.2 and 1.3, is refused by another text of the site (" + target(old).Gate + ") than the one in place (" + target(renewed).Gate + "): the proxy has not read it yet",
+		"user.ada, over TLS 1.2 and 1.3, is let in by another text of the site",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\nlacks\n%s", err, want)
@@ -257,9 +257,9 @@ func TestGateErrors(t *testing.T) {
 		worst Finding
 		want  string
 	}{
-		{target(shut), ShutOut, `user.ada, over TLS 1.3, is refused (status 403, "Your certificate was revoked") and must be let in: people with good certificates are shut out`},
-		{target(open), Open, "a client without a certificate, over TLS 1.2, is let in (status 200) and must be refused: the gate is open"},
-		{Target{Address: freeAddr(t), ServerName: "x.test"}, Silent, "user.ada, over TLS 1.2: nobody listens on"},
+		{target(shut), ShutOut, `user.ada, over TLS 1.2 and 1.3, is refused (status 403, "Your certificate was revoked") and must be let in: people with good certificates are shut out`},
+		{target(open), Open, "a client without a certificate, over TLS 1.2 and 1.3, is let in (status 200) and must be refused: the gate is open"},
+		{Target{Address: freeAddr(t), ServerName: "x.test"}, Silent, "whether the gate of x.test is shut is not known"},
 	} {
 		err := Gate(ending(t, 100*time.Millisecond), tt.to, visitors)
 		gate, ok := errors.AsType[*GateError](err)

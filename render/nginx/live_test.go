@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"mtlsplan/internal/testing/tools"
 	"mtlsplan/render"
 )
 
@@ -147,12 +148,7 @@ func (l *lab) site(v said) render.Site {
 	return s
 }
 
-func freeAddr(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
+func freeAddr(*testing.T) string { return fmt.Sprintf("127.0.0.1:%d", tools.Port()) }
 
 func addrOf(s render.Site) string { return s.Listen[0] }
 
