@@ -190,7 +190,7 @@ func (c *cage) search() {
 // spoken are command lines of every command: each flag is in one of them. Formats are
 // tried separately.
 var spoken = map[string][]string{
-	"plan": {"plan SPEC", "plan SPEC --detailed-exitcode", "plan SPEC --at 2027-06-01 --accept-clock", "plan SPEC --rehearsal", "plan SPEC --only user.ann", "plan SPEC --only nobody",
+	"plan": {"plan SPEC", "plan SPEC --diff", "plan SPEC --detailed-exitcode", "plan SPEC --at 2027-06-01 --accept-clock", "plan SPEC --rehearsal", "plan SPEC --only user.ann", "plan SPEC --only nobody",
 		"plan SPEC --replace user.bob --reason keyCompromise", "plan SPEC --reason x", "plan SPEC --allow-revocations 3 --adopt --lock-timeout 1ms --parallel 1", "plan SPEC --output OUT"},
 	"apply": {"apply SPEC", "apply SPEC --quiet", "apply SPEC --only user.ann", "apply SPEC --replace user.bob --reason keyCompromise", "apply SPEC --allow-revocations 3",
 		"apply SPEC --adopt --lock-timeout 1ms --parallel 1", "apply SPEC --rehearsal --at 2027-06-01 --output OUT", "apply SPEC --at +30d", "apply SPEC --accept-clock"},

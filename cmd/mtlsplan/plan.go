@@ -22,7 +22,7 @@ Symbols:
 		Example: `  mtlsplan plan
   mtlsplan plan --at 2027-06-01 staff.hcl     # what would be due then
   mtlsplan plan --detailed-exitcode           # 2: changes are pending
-  mtlsplan plan --diff                        # what a deployment changes in the site
+  mtlsplan plan --diff                        # what changes on the proxy
   mtlsplan plan --format json | jq .summary`,
 		Args:              atMostOneFile,
 		ValidArgsFunction: completeFile,

@@ -52,9 +52,9 @@ func TestSiteFollowsCertificates(t *testing.T) {
 		for i, s := range v.Plan.Steps {
 			got = append(got, fmt.Sprint(s.Owner, " ", s.Action, " ", v.Tasks[i].Stage()))
 		}
-		want := []string{"user.ann rekey 3"}
+		want := []string{"user.ann rekey 4"}
 		if names {
-			want = append(want, "proxy.app rebuild 4")
+			want = append(want, "proxy.app rebuild 5")
 			if m := v.Plan.Steps[len(v.Plan.Steps)-1].Reasons[0].Message; !strings.Contains(m, "a copy made by hand") {
 				t.Error(m)
 			}
