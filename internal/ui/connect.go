@@ -45,8 +45,11 @@ func Connected(w io.Writer, st Style, address string, checks []plan.Check, notes
 
 func proxyTotals(checks []plan.Check) string {
 	good, wrong, open := outcomes(checks)
-	if wrong+open == 0 {
-		return "The proxy goes by the directory: all " + count(good, "check", "checks") + " hold."
+	switch {
+	case wrong > 0:
+		return "The proxy does not go by the directory: " + tallied(good, wrong, open) + "."
+	case open > 0:
+		return "Not all of the proxy is proven: " + tallied(good, wrong, open) + "."
 	}
-	return "The proxy does not go by the directory, or not provably: " + tallied(good, wrong, open) + "."
+	return "The proxy goes by the directory: all " + count(good, "check", "checks") + " hold."
 }
