@@ -40,7 +40,7 @@ type visitors struct {
 // signed, somebody who was revoked, and somebody whom the site lets in. Of the last two
 // the key has to open.
 func (c *casting) visitors() (v visitors, err error) {
-	owner := plan.Owner(c.site.Proxy.Name + "." + c.site.Name)
+	owner := plan.Site(c.site.Proxy.Name, c.site.Name)
 	note := func(message string, why error) {
 		if why != nil {
 			message += fmt.Sprintf(" (%v)", why)
@@ -124,14 +124,15 @@ func (s *search) fail(err error) {
 	}
 }
 
-// admitted is somebody whom the site lets in: the user of that name, or any for "".
+// admitted is somebody whom the site lets in, or for a name the user of that name,
+// whatever the site says of the user's groups.
 // Whose passphrase mtlsplan has made comes first, since it is at hand and opens soonest;
 // whose passphrase a program gives comes last.
 func (c *casting) admitted(user string) (*keyholder, error) {
 	var users []*config.User
 	for i := range c.config.Users {
 		u := &c.config.Users[i]
-		if (user == "" || u.Name == user) && u.Revoked == "" && u.CSR == "" && c.admits(u) {
+		if (u.Name == user || user == "" && c.admits(u)) && u.Revoked == "" && u.CSR == "" {
 			users = append(users, u)
 		}
 	}
@@ -157,6 +158,12 @@ func (c *casting) admitted(user string) (*keyholder, error) {
 func (c *casting) admits(u *config.User) bool {
 	allowed := c.site.Settings.AllowGroups
 	return len(allowed) == 0 || slices.ContainsFunc(u.Groups, func(g string) bool { return slices.Contains(allowed, g) })
+}
+
+// letsIn is [casting.admits] of an owner.
+func (c *casting) letsIn(owner plan.Owner) bool {
+	i := slices.IndexFunc(c.config.Users, func(u config.User) bool { return plan.User(u.Name) == owner })
+	return i >= 0 && c.admits(&c.config.Users[i])
 }
 
 // ownsSerial reports whether a serial is of one certificate alone: a site knows nothing of

@@ -163,6 +163,9 @@ type Proxy struct {
 	// characters "/" and "=".
 	TellsDN func(Settings) bool
 
+	// Gate reads [File.Gate] back from a rendered file, "" where there is none.
+	Gate func(data []byte) string
+
 	// Refused reads the serials that a rendered file refuses back from it, also
 	// where somebody has altered it since; upper-case hex.
 	Refused func(data []byte) []string

@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,6 +29,7 @@ type cage struct {
 	dir     string
 	env     map[string]string
 	secrets map[string]string // the first secrets of the sources, by name
+	gate    string            // address of a server that asks for a certificate
 	said    bytes.Buffer
 }
 
@@ -86,6 +90,13 @@ func newCage(t *testing.T) *cage {
 		}
 	}
 	c.write("m.hcl", cageSpec)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Header, r.TLS.PeerCertificates)
+	}))
+	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	c.gate = server.Listener.Addr().String()
 	return c
 }
 
@@ -114,11 +125,12 @@ func (c *cage) edit(old, text string) {
 	c.write("m.hcl", strings.Replace(string(data), old, text, 1))
 }
 
-// run runs one command line; SPEC in it is the spec.
+// run runs one command line; SPEC in it is the spec, and GATE the address of a server
+// that lets everybody in.
 func (c *cage) run(words ...string) int {
 	args := slices.Clone(words)
 	for i, w := range args {
-		args[i] = strings.ReplaceAll(w, "SPEC", filepath.Join(c.dir, "m.hcl"))
+		args[i] = strings.NewReplacer("SPEC", filepath.Join(c.dir, "m.hcl"), "GATE", c.gate).Replace(w)
 	}
 	fmt.Fprintf(&c.said, "\n$ mtlsplan %s\n", strings.Join(words, " "))
 	ctx := c.t.Context()
@@ -195,7 +207,7 @@ var spoken = map[string][]string{
 	"apply": {"apply SPEC", "apply SPEC --quiet", "apply SPEC --only user.ann", "apply SPEC --replace user.bob --reason keyCompromise", "apply SPEC --allow-revocations 3",
 		"apply SPEC --adopt --lock-timeout 1ms --parallel 1", "apply SPEC --rehearsal --at 2027-06-01 --output OUT", "apply SPEC --at +30d", "apply SPEC --accept-clock"},
 	"show":       {"show SPEC ann", "show SPEC user.cat --at +30d", "show SPEC ca.m", "show SPEC nobody"},
-	"verify":     {"verify SPEC", "verify SPEC --at +30d", "verify SPEC --output OUT"},
+	"verify":     {"verify SPEC", "verify SPEC --at +30d", "verify SPEC --output OUT", "verify SPEC --connect GATE --user ann", "verify SPEC --connect GATE", "verify SPEC --connect 127.0.0.1:1", "verify SPEC --user ann"},
 	"render":     {"render SPEC", "render SPEC m", "render SPEC nosite"},
 	"doctor":     {"doctor OUT/nginx/m", "doctor OUT/nginx/m --prefix OUT --nginx-version 1.26", "doctor SPEC", "doctor OUT/ann-m.key"},
 	"try":        {"try SPEC --listen 127.0.0.1:0", "try SPEC --listen nowhere", "try SPEC --listen 127.0.0.1:0 --at +30d"},

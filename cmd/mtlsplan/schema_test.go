@@ -48,7 +48,7 @@ var enums = map[string]map[string][]string{
 	"Reason":        {"code": codesIn(plan.Codes())},
 	"Note":          {"code": codesIn(plan.NoteCodes())},
 	"Failure":       {"code": codesIn(plan.FailureCodes())},
-	"Check":         {"code": append(codesIn(plan.CheckCodes(), plan.Codes(), plan.FailureCodes()), string(plan.ClockBehind))},
+	"Check":         {"code": append(codesIn(plan.CheckCodes(), plan.ProxyCodes(), plan.Codes(), plan.FailureCodes()), string(plan.ClockBehind))},
 	"ErrorDetail":   {"code": codesIn(plan.ErrorCodes(), plan.FailureCodes())},
 	"FileDetail":    {"state": wordsIn(plan.FileStates())},
 	"FileFact":      {"name": wordsIn(plan.FactNames())},
@@ -238,7 +238,7 @@ func documentDocs(p page) {
 			}
 			wordTable(p, "check of verify", plan.CheckNames())
 			wordTable(p, "check of doctor", checks)
-			codeTable(p, plan.CheckCodes())
+			codeTable(p, append(slices.Clone(plan.CheckCodes()), plan.ProxyCodes()...))
 		}
 	}
 }

@@ -1,18 +1,23 @@
 package main
 
 import (
+	"errors"
+	"slices"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"mtlsplan/engine"
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/ui"
+	"mtlsplan/spec"
 )
 
 func (a *app) verifyCmd() *cobra.Command {
-	var at string
+	var at, connect, user string
 	cmd := &cobra.Command{
 		Use:   "verify [FILE]",
-		Short: "Prove that the output directory is whole",
+		Short: "Prove that the output directory is whole, and that the proxy goes by it",
 		Long: `Reads every byte of the output directory, and trusts neither the cache nor what
 an earlier run has found. It proves the signatures of all certificates and CRLs,
 that keys, requests and .p12 files open and belong together, and that files, CA
@@ -22,17 +27,43 @@ only due to be renewed is not wrong. No byte is changed, and apply may run
 beside it. Files in db/retired are out of use and not read, except keys of
 earlier CA generations that still sign a CRL.
 
+With --connect the proxy that runs there is asked too: which CAs it announces,
+whether it serves the site in the directory, and whether it lets the right
+people in, over TLS 1.2 and 1.3, with new sessions and resumed ones. Sent are a
+client without a certificate, one with a certificate that no CA has signed, and,
+where a key opens, somebody who is revoked, whose certificate has expired, and
+who must get in. HOST may be one of the site's names; of an address the sites
+are asked that listen on the port. The server's own certificate is not judged.
+What is wrong is told with what it means and what to do.
+
 It ends with 2 if something is wrong, and with 3 if nothing is, but a passphrase
-cannot be had, so that the rest is not proven.`,
+cannot be had, so that the rest is not proven. If nobody answers at HOST:PORT it
+ends with 1, and nothing is checked.`,
 		Example: `  mtlsplan verify
   mtlsplan verify staff.hcl --at +30d          # what will be wrong then
+  mtlsplan verify --connect 127.0.0.1:443 --user ada
   mtlsplan verify --format json | jq '.checks[] | select(.ok | not)'`,
 		Args:              atMostOneFile,
 		ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch flags := cmd.Flags(); {
+			case flags.Changed("user") && connect == "":
+				return usageError("--user goes with --connect: it names who must get in there")
+			case flags.Changed("connect") && at != "":
+				return usageError("--connect asks the proxy as it is now: leave out --at")
+			case flags.Changed("connect") && connect == "":
+				return usageError("--connect is empty: give host and port; perhaps a variable in a script is not set")
+			}
 			cfg, opt, err := a.prepared(cmd, args, runFlags{at: at})
 			if err != nil {
 				return err
+			}
+			var running []plan.Check
+			var notes []plan.Note
+			if connect != "" {
+				if running, notes, err = a.connect(cmd, cfg, opt, connect, user); err != nil {
+					return interruption(cmd, err, "interrupted")
+				}
 			}
 			bar := a.progress(&opt)
 			checks, err := engine.Verify(cmd.Context(), cfg, opt)
@@ -40,19 +71,48 @@ cannot be had, so that the rest is not proven.`,
 			if err != nil {
 				return interruption(cmd, err, "interrupted")
 			}
+			all := slices.Concat(running, checks)
 			if a.documents() {
-				err = a.answer(plan.NewChecksDocument(checks))
+				slices.SortStableFunc(all, func(a, b plan.Check) int { return rankOf(a) - rankOf(b) })
+				err = a.answer(plan.NewChecksDocument(all))
 			} else {
-				ui.Verified(a.stdout, ui.StyleFor(a.stdout, a.lookupEnv), checks)
+				style := ui.StyleFor(a.stdout, a.lookupEnv)
+				ui.Verified(a.stdout, style, checks)
+				if connect != "" {
+					ui.Connected(a.stdout, style, connect, running, notes)
+				}
 			}
 			if err != nil {
 				return err
 			}
-			return verifyExit(checks)
+			return verifyExit(all)
 		},
 	}
 	addDate(cmd, &at)
+	cmd.Flags().StringVar(&connect, "connect", "", "ask the proxy that runs at this `HOST:PORT`, too")
+	cmd.Flags().StringVar(&user, "user", "", "with --connect: `NAME` of the user who must get in; left out, any whose key opens")
 	return cmd
+}
+
+// connect asks the proxy that runs.
+func (a *app) connect(cmd *cobra.Command, cfg *spec.Config, opt engine.Options, address, user string) ([]plan.Check, []plan.Note, error) {
+	var owner plan.Owner
+	if user != "" {
+		owner = plan.User(strings.TrimPrefix(user, "user."))
+	}
+	checks, notes, err := engine.Connect(cmd.Context(), cfg, opt, address, owner)
+	if unknown, ok := errors.AsType[*engine.UnknownOwnerError](err); ok {
+		err = noSuchOwner("--user", unknown.Owner, cfg)
+	}
+	return checks, notes, err
+}
+
+// rankOf puts the checks that fail first.
+func rankOf(c plan.Check) int {
+	if c.OK {
+		return 1
+	}
+	return 0
 }
 
 // verifyExit is how a proof ends: something that is wrong weighs more than something

@@ -197,6 +197,7 @@ type Copy struct {
 type Rendered struct {
 	File
 	Sum     [sha256.Size]byte // of its content
+	Gate    string            // checksum that the site's refusals carry, as in [render.File]; "" for none
 	Refused []string          // serials that it refuses, upper-case hex; only where the directory is read to be proven
 }
 

@@ -407,7 +407,8 @@ func TestFits(t *testing.T) {
 func TestSites(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	proxy := &render.Proxy{Name: "proxy", Files: func(s render.Settings) []string { return []string{s.File, "proxy/none", "ca.m.key/x"} }}
+	proxy := &render.Proxy{Name: "proxy", Files: func(s render.Settings) []string { return []string{s.File, "proxy/none", "ca.m.key/x"} },
+		Gate: func(data []byte) string { return "gate of " + string(data) }}
 	w.cfg.Sites = []config.Site{{Name: "site", Proxy: proxy, Settings: render.Settings{File: "proxy/one"}}}
 	w.check(os.Mkdir(w.path("proxy"), 0o755))
 	w.write("proxy/one", []byte("one"))
@@ -417,7 +418,7 @@ func TestSites(t *testing.T) {
 		ledger.Render{Path: "proxy/three", Sum: sha256.Sum256([]byte("three"))})
 	inv := w.taken()
 	s := inv.Sites[0]
-	if s.Owner != "proxy.site" || len(s.Files) != 3 || s.Files[0].Sum != sha256.Sum256([]byte("one")) || !s.Files[1].Missing || s.Files[1].Sum != (ledger.Sum{}) || s.Err == nil {
+	if s.Owner != "proxy.site" || len(s.Files) != 3 || s.Files[0].Sum != sha256.Sum256([]byte("one")) || !s.Files[1].Missing || s.Files[1].Sum != (ledger.Sum{}) || s.Err == nil || s.Files[0].Gate != "gate of one" || s.Files[1].Gate != "" {
 		t.Errorf("%+v", s)
 	}
 	if strings.Join(inv.Orphans, " ") != "proxy/two" {

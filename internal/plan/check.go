@@ -19,7 +19,7 @@ type Check struct {
 	OK bool `json:"ok"`
 	// What is wrong; codes are stable. With passphrase-unavailable a secret cannot be had: the check is not proven, and need not be wrong.
 	Code Code `json:"code,omitempty"`
-	// What is wrong, why that matters and what to do, for people; of a check of doctor that found nothing, what holds.
+	// What is wrong, why that matters and what to do, for people; of a check of doctor or of verify --connect that found nothing, what holds.
 	Message string `json:"message,omitempty"`
 	// Of doctor: the file in which it is.
 	File string `json:"file,omitempty"`
@@ -67,7 +67,20 @@ const (
 	SiteCurrent            CheckName = "site-current"
 )
 
-// CheckNames are all checks of verify, in the order in which they are answered.
+// The checks of verify --connect, which asks the proxy that runs.
+const (
+	ProxyAsks     CheckName = "proxy-asks"
+	ProxyServes   CheckName = "proxy-serves"
+	ProxyNobody   CheckName = "proxy-no-certificate"
+	ProxyForeign  CheckName = "proxy-foreign"
+	ProxyExpired  CheckName = "proxy-expired"
+	ProxyRevoked  CheckName = "proxy-revoked"
+	ProxyLetsIn   CheckName = "proxy-lets-in"
+	ProxySessions CheckName = "proxy-sessions"
+)
+
+// CheckNames are all checks of verify, in the order in which they are answered: first
+// those of the directory.
 func CheckNames() []Word { return checkNames }
 
 var checkNames = []Word{
@@ -91,6 +104,36 @@ var checkNames = []Word{
 	{CRLNumber, "The number of the next CRL follows that of the newest in place."},
 	{CRLEntries, "The CRLs list what the CA database has revoked, with the same dates and reasons, and nothing else."},
 	{SiteCurrent, "The site is what the spec, the CAs and the revocations ask for, and its checksum is recorded."},
+	{ProxyAsks, "With --connect: the proxy asks for a certificate of the CAs in the trust file, and of no other."},
+	{ProxyServes, "With --connect: the proxy serves the site that is in place, which the checksum in its refusals tells."},
+	{ProxyNobody, "With --connect: the proxy refuses a client without a certificate, or lets it in where the spec says so."},
+	{ProxyForeign, "With --connect: the proxy refuses a certificate in a user's name that no CA has signed."},
+	{ProxyExpired, "With --connect: the proxy refuses a certificate that has expired. Only where the key of one is at hand."},
+	{ProxyRevoked, "With --connect: the proxy refuses a certificate that was revoked. Only where the key of one is at hand."},
+	{ProxyLetsIn, "With --connect: the proxy lets a user in whom the site is for, the one of --user or any whose key opens."},
+	{ProxySessions, "With --connect: nobody gets in by resuming a TLS session who would be refused otherwise. Over TLS 1.2 sessions with tickets are tried, and none that the server keeps."},
+}
+
+// Codes of what is wrong with a proxy that runs; [SessionResumption] is among them too.
+const (
+	NotAsked  Code = "not-asked"
+	OtherCAs  Code = "other-cas"
+	OtherSite Code = "other-site"
+	GateOpen  Code = "gate-open"
+	ShutOut   Code = "shut-out"
+	NoAnswer  Code = "no-answer"
+)
+
+// ProxyCodes are the codes of what verify --connect finds, for the reference.
+func ProxyCodes() []CodeDoc { return proxyCodes }
+
+var proxyCodes = []CodeDoc{
+	{NotAsked, "", "The proxy asks for no certificate."},
+	{OtherCAs, "", "The proxy announces other CAs than those in the trust file, so browsers do not offer the right certificates."},
+	{OtherSite, "", "The proxy serves another text of the site than the one in place, or a site that mtlsplan has not written."},
+	{GateOpen, "", "Somebody gets in who must be refused."},
+	{ShutOut, "", "Somebody is refused who must get in."},
+	{NoAnswer, "", "The proxy did not answer."},
 }
 
 // Codes of what is wrong with a site made by hand.

@@ -61,10 +61,10 @@ func (l *Leg) tell(to Target) string {
 	case Silent:
 		return fmt.Sprintf("gets no answer: %v; whether the gate is shut is not known", l.Err)
 	case Open:
-		return fmt.Sprintf("is let in (%s) and must be refused: the gate is open", l.Answer.words())
+		return fmt.Sprintf("is let in (%s) and must be refused: the gate is open", l.Answer.Words())
 	case Stale:
 		if l.Answer.Unmarked() {
-			return fmt.Sprintf("is refused by NGINX (%s) and not by the site in place: the proxy has not read it yet, or serves another one", l.Answer.words())
+			return fmt.Sprintf("is refused by NGINX (%s) and not by the site in place: the proxy has not read it yet, or serves another one", l.Answer.Words())
 		}
 		what := "is let in"
 		if !l.Answer.In {
@@ -72,13 +72,13 @@ func (l *Leg) tell(to Target) string {
 		}
 		return fmt.Sprintf("%s by another text of the site (%s) than the one in place (%s): the proxy has not read it yet", what, l.Answer.Gate, to.Gate)
 	case ShutOut:
-		return fmt.Sprintf("is refused (%s) and must be let in: people with good certificates are shut out", l.Answer.words())
+		return fmt.Sprintf("is refused (%s) and must be let in: people with good certificates are shut out", l.Answer.Words())
 	}
 	return "is answered as wanted"
 }
 
-// words is an answer for people: its status, or how the handshake ended.
-func (a Answer) words() string {
+// Words is an answer for people: its status, or how the handshake ended.
+func (a Answer) Words() string {
 	if a.Alert != "" {
 		return "TLS alert: " + a.Alert
 	}

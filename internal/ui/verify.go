@@ -47,7 +47,15 @@ func checkLikeness(c plan.Check) string {
 }
 
 func checkTotals(checks []plan.Check, owners int) string {
-	good, wrong, unproven := 0, 0, 0
+	good, wrong, unproven := outcomes(checks)
+	of := " of " + count(owners, "owner", "owners")
+	if wrong+unproven == 0 {
+		return "Verified: all " + count(good, "check", "checks") + of + " hold."
+	}
+	return "Not verified: " + tallied(good, wrong, unproven) + of + "."
+}
+
+func outcomes(checks []plan.Check) (good, wrong, unproven int) {
 	for _, c := range checks {
 		switch {
 		case c.OK:
@@ -58,10 +66,10 @@ func checkTotals(checks []plan.Check, owners int) string {
 			wrong++
 		}
 	}
-	of := " of " + count(owners, "owner", "owners")
-	if wrong+unproven == 0 {
-		return "Verified: all " + count(good, "check", "checks") + of + " hold."
-	}
+	return good, wrong, unproven
+}
+
+func tallied(good, wrong, unproven int) string {
 	var parts []string
 	if wrong > 0 {
 		parts = append(parts, fmt.Sprintf("%d wrong", wrong))
@@ -69,5 +77,5 @@ func checkTotals(checks []plan.Check, owners int) string {
 	if unproven > 0 {
 		parts = append(parts, fmt.Sprintf("%d not proven", unproven))
 	}
-	return "Not verified: " + strings.Join(append(parts, fmt.Sprintf("%d hold", good)), ", ") + of + "."
+	return strings.Join(append(parts, fmt.Sprintf("%d hold", good)), ", ")
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"regexp"
 	"strings"
 
 	"mtlsplan/render"
@@ -35,6 +36,17 @@ func renderSite(of render.Site) []render.File {
 		data = bytes.Replace(data, []byte(line+unmarked+";\n"), []byte(line+mark+";\n"), 1)
 	}
 	return []render.File{{Name: of.File, Data: data, Gate: mark}}
+}
+
+// markLine is a line of the map that [site.markMap] writes.
+var markLine = regexp.MustCompile(`(?m)^    403: ([0-9a-f]{16});$`)
+
+// markIn reads the mark of a rendered site back from it.
+func markIn(data []byte) string {
+	if m := markLine.FindSubmatch(data); m != nil {
+		return string(m[1])
+	}
+	return ""
 }
 
 // markMap marks what the site itself refuses. $proxy_host is set once a request is

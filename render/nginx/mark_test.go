@@ -29,6 +29,9 @@ func TestMarkIsOfTheSite(t *testing.T) {
 		if n := strings.Count(string(f.Data), ": "+f.Gate+";\n"); n != len(marked) || seen[f.Gate] || len(f.Gate) != markDigits {
 			t.Errorf("the mark %q stands %d times in the site", f.Gate, n)
 		}
+		if got := markIn(f.Data); got != f.Gate {
+			t.Errorf("the mark is read back as %q, want %q", got, f.Gate)
+		}
 		seen[f.Gate] = true
 		sum := sha256.Sum256([]byte(strings.ReplaceAll(string(f.Data), f.Gate, unmarked)))
 		if !strings.HasPrefix(hex.EncodeToString(sum[:]), f.Gate) {

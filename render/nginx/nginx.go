@@ -30,6 +30,7 @@ var Proxy = &render.Proxy{
 	OpenToAll:  func(s settings) bool { return s.Verify == "optional" && !gated(s) }, // "/" is never exempt
 	TellsDN:    func(s settings) bool { return slices.Contains(told(s), "dn") },
 	Files:      func(s settings) []string { return []string{s.File} },
+	Gate:       markIn,
 	Refused:    refused,
 	Render:     renderSite,
 	Attributes: []attribute{
