@@ -192,6 +192,12 @@ func TestRosterPlaces(t *testing.T) {
 		{"a.yaml", "- name: a\n  p12: [x\n- name: b\n", "Bracket that is never closed", "p12: [x", "2:3-2:10"},
 		{"a.yaml", "- name: a\n  email: x\n email: y\n", "Indentation that does not fit", "email: y", "3:2-3:10"},
 		{"a.yaml", "- name: a\n\temail: x\n", "Tab in front of a line", "email: x", "2:2-2:10"},
+		{"a.yaml", "- name: a\n- name: b\n\temail: x\n- name: c\n", "Tab in front of a line", "email: x", "3:2-3:10"},
+		{"a.yaml", "- name: a\n- name: b\n  key: x\n\temail: x\n- name: c\n", "Tab in front of a line", "email: x", "4:2-4:10"},
+		{"a.yaml", "# all\n- name: a\n- name: b\n email: y\n- name: c\n", "Indentation that does not fit", "email: y", "4:2-4:10"},
+		{"a.yaml", "# all\n- name: a\n- name: b\n  email: x\n   y: z\n", "Colon that does not fit", "y: z", "5:4-5:8"},
+		{"a.yaml", "# all\n- name: a\n- name: b\nname: c\n- name: d\n", "Indentation that does not fit", "name: c", "4:1-4:8"},
+		{"a.yaml", "# all\n- name: a\n- name: b\n  email: \"x\" y\n- name: d\n", "Indentation that does not fit", "email: \"x\" y", "4:3-4:15"},
 	} {
 		_, src, diags := loadRosterText(t, smallCA, tt.name, tt.text)
 		found := ""
