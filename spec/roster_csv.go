@@ -223,7 +223,7 @@ func (t *csvTable) headless(at hcl.Range, first string) {
 		t.error(at, "No header row", "The first row must name the columns, and it has none of those that the roster block names: "+theirNames(names)+". Is this the right list, and the whole of it?")
 		return
 	}
-	t.error(at, "No header row", fmt.Sprintf("The first row must name the columns, as in name,email,passphrase.env, and no column has any of these names. Put such a row before the users. If this row names the columns in other words, say in the roster block which is which: columns = { name = %s }.", hclText(cut(first))))
+	t.error(at, "No header row", fmt.Sprintf("The first row must name the columns, as in name,email,passphrase.env, and no column has any of these names. Put such a row before the users. If this row names the columns in other words, say in the roster block which is which:\ncolumns = { name = %s }", hclText(cut(first))))
 }
 
 // knows reports whether any of these is a column, of ours or of those that the block

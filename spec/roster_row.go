@@ -101,6 +101,9 @@ func (r *roster) cell(c *column, v value) {
 			return
 		}
 	}
+	if r.guessed && strings.ContainsFunc(v.text, func(c rune) bool { return c >= utf8.RuneSelf }) {
+		r.advise(v.at, "Roster that is not UTF-8", "This list was read as Windows-1252, which Windows writes in Western Europe and America. If this value does not read right, have the list written as UTF-8.")
+	}
 	switch {
 	case c.row == nil:
 		r.user.name = v
@@ -361,7 +364,7 @@ func unknownName(name, called string) (summary, detail string) {
 	case near != "":
 		return "Unknown " + called, fmt.Sprintf("There is no %s %q. Did you mean %q?", called, name, near)
 	}
-	return "Unknown " + called, fmt.Sprintf("There is no %s %q. Remove it, or give it one of these names: %s. If the list is from elsewhere, name the columns that count in the roster block, and the others are ignored: columns = { name = \"…\" }.",
+	return "Unknown " + called, fmt.Sprintf("There is no %s %q. Remove it, or give it one of these names: %s. If the list is from elsewhere, say in the roster block, with columns, which of its columns count: the others are then ignored.",
 		called, cut(name), strings.Join(columnFamilies(), ", "))
 }
 
