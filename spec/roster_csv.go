@@ -120,7 +120,7 @@ func (t *csvTable) otherSeparator() bool {
 		end := t.base + len(bytes.TrimRight(t.text[t.base:lineEnd(t.text, t.base)], "\r"))
 		at := t.span(t.base, end)
 		sign := strconv.Quote(string(s.sign))
-		detail := fmt.Sprintf("Cells must be separated by %s, and here they are separated by %s. Say so in the roster block: separator = %s.", separated(t.comma), separated(s.sign), sign)
+		detail := fmt.Sprintf("Cells must be separated by %s, and here they are separated by %s. Say so in the roster block:\nseparator = %s", separated(t.comma), separated(s.sign), sign)
 		if s.sign == ',' {
 			detail = fmt.Sprintf("By the spec, cells are separated by %s, and here they are separated by commas. Remove the separator.", separated(t.comma))
 		}
@@ -128,7 +128,7 @@ func (t *csvTable) otherSeparator() bool {
 		case !ours && !theirs:
 			t.src.hide(t.span(min(t.base+len(names[0])+2, end), end)) // it could be a user
 		case t.mapped == nil && (fromElsewhere(names) || !known(names)):
-			detail += " Its columns have other names than ours: " + theirNames(names) + ". " + mappingAdvice(names)
+			detail += "\nIts columns have other names than ours: " + theirNames(names) + ". " + mappingAdvice(names)
 		}
 		t.error(at, "Not separated by "+separated(t.comma), detail)
 		return true
@@ -169,12 +169,14 @@ func (t *csvTable) header(in *csv.Reader, cells []string) bool {
 	switch {
 	case !t.knows(cells) && !foreign(cells) && !t.likely(cells):
 		_, shown := t.cellAt(in, cells, 0)
-		if i := strings.IndexAny(cells[0], ",;\t|"); i >= 0 { // cells of another kind
-			cells[0] = cells[0][:i]
+		name, also := cells[0], ""
+		if i := strings.IndexAny(name, ",;\t|"); i >= 0 { // cells of another kind
+			also = fmt.Sprintf(" If cells are separated by %s, say that, too: separator = %q.", separated(name[i]), string(name[i]))
+			name = name[:i]
 			shown = min(shown, first+i)
 		}
 		t.own.hide(min(shown+1, last), last) // it could be a user
-		t.headless(at, cells[0])
+		t.headless(at, name, also)
 		return false
 	case t.mapped == nil && (fromElsewhere(cells) || !t.knows(cells)):
 		t.error(at, "Columns of another program", "These columns have other names than ours: "+theirNames(cells)+". "+mappingAdvice(cells))
@@ -214,7 +216,7 @@ func (t *csvTable) header(in *csv.Reader, cells []string) bool {
 }
 
 // headless reports a first row that names no columns, as far as one can tell.
-func (t *csvTable) headless(at hcl.Range, first string) {
+func (t *csvTable) headless(at hcl.Range, first, also string) {
 	if t.mapped != nil {
 		var names []string
 		for _, n := range t.theirs() {
@@ -223,7 +225,7 @@ func (t *csvTable) headless(at hcl.Range, first string) {
 		t.error(at, "No header row", "The first row must name the columns, and it has none of those that the roster block names: "+theirNames(names)+". Is this the right list, and the whole of it?")
 		return
 	}
-	t.error(at, "No header row", fmt.Sprintf("The first row must name the columns, as in name,email,passphrase.env, and no column has any of these names. Put such a row before the users. If this row names the columns in other words, say in the roster block which is which:\ncolumns = { name = %s }", hclText(cut(first))))
+	t.error(at, "No header row", fmt.Sprintf("The first row must name the columns, as in name,email,passphrase.env, and no column has any of these names. Put such a row before the users.%s If this row names the columns in other words, say in the roster block which is which:\ncolumns = { name = %s }", also, hclText(cut(first))))
 }
 
 // knows reports whether any of these is a column, of ours or of those that the block

@@ -30,9 +30,17 @@ func isLogin(name string) bool {
 }
 
 // statusColumns tell who has left, and what they say of those who have not.
-var statusColumns = []struct{ name, active string }{
-	{bareName("accountEnabled"), "True"}, {bareName("Enabled"), "True"}, {bareName("Status [READ ONLY]"), "Active"}, {bareName("status"), "Active"},
-	{bareName("suspended"), "False"}, {bareName("Block credential"), "False"},
+var statusColumns = []struct {
+	name   string
+	active []string
+}{
+	{bareName("accountEnabled"), []string{"True"}},
+	{bareName("Enabled"), []string{"True"}},
+	{bareName("userAccountControl"), []string{"512", "66048"}}, // a normal account, and one whose password never expires
+	{bareName("Status [READ ONLY]"), []string{"Active"}},
+	{bareName("status"), []string{"Active"}},
+	{bareName("suspended"), []string{"False"}},
+	{bareName("Block credential"), []string{"False"}},
 }
 
 // otherColumns are more names that nothing but a directory's column has.
@@ -139,6 +147,9 @@ func mappingAdvice(names []string) string {
 		return ""
 	}
 	login, mail := pick(loginColumns), pick(mailColumns)
+	if i := slices.IndexFunc(names, func(n string) bool { return strings.Contains(bareName(n), "mail") }); mail == "" && i >= 0 {
+		mail = names[i]
+	}
 	text := "Say in the roster block which is which; the others are then ignored:\ncolumns = { name = " + hclText(login)
 	if login == "" {
 		text = "Say in the roster block which column has the users' names, in place of …; the others are then ignored:\ncolumns = { name = \"…\""
@@ -149,7 +160,11 @@ func mappingAdvice(names []string) string {
 	text += " }"
 	for _, s := range statusColumns {
 		if have := pick([]string{s.name}); have != "" {
-			return text + "\nTo leave out those who have left, where the column has these values:\nwhere = { " + hclKey(have) + " = [" + hclText(s.active) + "] }"
+			var quoted []string
+			for _, v := range s.active {
+				quoted = append(quoted, hclText(v))
+			}
+			return text + "\nTo leave out those who have left, where the column has these values:\nwhere = { " + hclKey(have) + " = [" + strings.Join(quoted, ", ") + "] }"
 		}
 	}
 	return text

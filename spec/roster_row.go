@@ -178,7 +178,7 @@ func (r *roster) object(v value) {
 		return
 	}
 	names := memberNames("", v)
-	if r.found == nil && r.mapped == nil && (fromElsewhere(names) || !known(names) && foreign(names)) {
+	if r.found == nil && r.mapped == nil && !r.elsewhere && (fromElsewhere(names) || !known(names) && foreign(names)) {
 		r.elsewhere = true
 		r.error(v.members[0].at, "Columns of another program", "The attributes of these users have other names than ours: "+theirNames(names)+". "+mappingAdvice(names))
 	}
