@@ -195,7 +195,7 @@ func (r *roster) empty() {
 	const kept = " It is not taken for an empty list, because everybody who was in it would lose access. If that is intended, remove the roster block from the spec."
 	switch {
 	case r.skipped > 0:
-		r.error(r.block.where.at, "Empty roster", fmt.Sprintf("No row counts: in none of %s do these columns have these values. Look for the values that the list has.", count(r.skipped, "row"))+kept)
+		r.error(r.block.where.at, "Empty roster", fmt.Sprintf("No row counts: of %s, none has such a value in each of these columns. Look which values the list has.", count(r.skipped, "row"))+kept)
 	case r.printed && len(bytes.TrimSpace(r.text)) == 0:
 		r.error(r.block.command.at, "Empty roster", "The program printed nothing."+kept)
 	case r.printed:

@@ -3,6 +3,7 @@ package spec
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -53,7 +54,11 @@ func (l *loader) runRoster(s *rosterBlock) ([]byte, bool) {
 	case ended:
 		l.error(s.command.at, "Program that failed", fmt.Sprintf("%s ended with %s.", args[0], exit)+byHand)
 	default:
-		l.error(s.command.at, "Program that cannot be started", fmt.Sprintf("%s cannot be started in %s: %v. Install it, or name it by its path.", args[0], l.cfg.Dir, err)+kept)
+		remedy := "Install it, or name it by its path."
+		if errors.Is(err, fs.ErrPermission) {
+			remedy = "Make it executable, chmod +x, for the user that runs mtlsplan."
+		}
+		l.error(s.command.at, "Program that cannot be started", fmt.Sprintf("%s cannot be started in %s: %v. %s", args[0], l.cfg.Dir, err, remedy)+kept)
 	}
 	return nil, false
 }

@@ -176,7 +176,7 @@ func (t *csvTable) header(in *csv.Reader, cells []string) bool {
 			shown = min(shown, first+i)
 		}
 		t.own.hide(min(shown+1, last), last) // it could be a user
-		t.headless(at, name, also)
+		t.headless(at, cells, name, also)
 		return false
 	case t.mapped == nil && (fromElsewhere(cells) || !t.knows(cells)):
 		t.error(at, "Columns of another program", "These columns have other names than ours: "+theirNames(cells)+". "+mappingAdvice(cells))
@@ -216,7 +216,7 @@ func (t *csvTable) header(in *csv.Reader, cells []string) bool {
 }
 
 // headless reports a first row that names no columns, as far as one can tell.
-func (t *csvTable) headless(at hcl.Range, first, also string) {
+func (t *csvTable) headless(at hcl.Range, cells []string, first, also string) {
 	if t.mapped != nil {
 		var names []string
 		for _, n := range t.theirs() {
@@ -225,7 +225,11 @@ func (t *csvTable) headless(at hcl.Range, first, also string) {
 		t.error(at, "No header row", "The first row must name the columns, and it has none of those that the roster block names: "+theirNames(names)+". Is this the right list, and the whole of it?")
 		return
 	}
-	t.error(at, "No header row", fmt.Sprintf("The first row must name the columns, as in name,email,passphrase.env, and no column has any of these names. Put such a row before the users.%s If this row names the columns in other words, say in the roster block which is which:\ncolumns = { name = %s }", also, hclText(cut(first))))
+	detail := "The first row must name the columns, as in name,email,passphrase.env, and no column has any of these names. Put such a row before the users." + also
+	if !slices.ContainsFunc(cells, isValue) {
+		detail += fmt.Sprintf(" If this row names the columns in other words, say in the roster block which is which:\ncolumns = { name = %s }", hclText(cut(first)))
+	}
+	t.error(at, "No header row", detail)
 }
 
 // knows reports whether any of these is a column, of ours or of those that the block
@@ -240,7 +244,7 @@ func (t *csvTable) likely(names []string) bool {
 	in := t.reader(t.comma)
 	_, _ = in.Read()
 	second, err := in.Read()
-	if err != nil || len(second) != len(names) || slices.ContainsFunc(names, func(n string) bool { return n == "" || strings.Contains(n, "@") }) {
+	if err != nil || len(second) != len(names) || slices.Contains(names, "") || slices.ContainsFunc(names, isValue) {
 		return false
 	}
 	for i, n := range names {

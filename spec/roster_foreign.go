@@ -72,16 +72,19 @@ func bareNames(names ...string) []string {
 }
 
 // foreign reports whether these are names of the columns of another program,
-// and cannot be a user. Either is shown to be wrong by an address or a number.
+// and cannot be a user.
 func foreign(names []string) bool {
 	points := 0
 	for _, n := range names {
-		if strings.Contains(n, "@") || n != "" && strings.Trim(n, "0123456789 ") == "" {
-			return false
-		}
 		points += foreignness(n)
 	}
-	return points >= 2
+	return points >= 2 && !slices.ContainsFunc(names, isValue)
+}
+
+// isValue reports whether something cannot be the name of a column: an address or
+// a number.
+func isValue(cell string) bool {
+	return strings.Contains(cell, "@") || cell != "" && strings.Trim(cell, "0123456789 ") == ""
 }
 
 // foreignness is 2 for a name that only another program's column has, 1 for one

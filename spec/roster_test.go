@@ -18,12 +18,18 @@ import (
 // loadRosterText loads a spec with one roster, whose name tells its kind.
 func loadRosterText(t testing.TB, spec, name, text string) (*Config, *Sources, hcl.Diagnostics) {
 	t.Helper()
+	return loadRosterBlock(t, spec, name, text, "")
+}
+
+// loadRosterBlock loads a spec with one roster and more lines in its block.
+func loadRosterBlock(t testing.TB, spec, name, text, lines string) (*Config, *Sources, hcl.Diagnostics) {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	src := &Sources{files: map[string]*source{}}
-	cfg, diags := newLoader(t.Context(), src, "test.hcl", dir).load([]byte(spec+fmt.Sprintf("roster \"r\" {\n  file = %q\n}\n", name)), "")
+	cfg, diags := newLoader(t.Context(), src, "test.hcl", dir).load([]byte(spec+fmt.Sprintf("roster \"r\" {\n  file = %q\n%s\n}\n", name, lines)), "")
 	return cfg, src, diags
 }
 
@@ -269,13 +275,23 @@ func FuzzRoster(f *testing.F) {
 	f.Add(uint8(0), "name,email,email\n\"a\"\"b\n\",x\r\n,\"y\"z\nlast")
 	f.Add(uint8(1), "- &a {name: a}\n- *a\n- <<: *a\n- !!x |\n  y\n--- \n? [b]\n: 'x''y'\n")
 	f.Add(uint8(2), `[{"name": "\ud83d\ude00", "p12": [null, 1e9, {}]}, null, [[]]] x`)
+	f.Add(uint8(129), "- {u: a, s: 1, m: {x: a@x.org}}\n- {u: b, s: [1, 2]}\n")
+	f.Add(uint8(130), `[{"u": "a", "s": 1, "m.x": "a@x.org", "y": {"z": 1}}, {"u": "b", "s": "2"}]`)
+	f.Add(uint8(132), "sep=;\nu;s;m.x;z\na;1;a@x.org;x\nb;2;;\n")
+	f.Add(uint8(0), "#TYPE x\nsep=|\n\"sAMAccountName\"|mail\n")
 	f.Fuzz(func(t *testing.T, kind uint8, text string) {
 		src := &Sources{files: map[string]*source{}}
 		src.add("test.hcl", nil)
 		l := newLoader(t.Context(), src, "test.hcl", "/spec")
 		l.users, l.people = map[string]hcl.Range{}, newPeople(0)
 		format := rosterFormats[int(kind)%len(rosterFormats)]
-		l.readRoster("r."+format, `roster "r"`, format, &rosterBlock{}, []byte(text))
+		block := &rosterBlock{}
+		if kind >= 128 { // a list from elsewhere
+			block.columns = say([]columnFrom{{column: columns[0], theirs: say("u", l.at)}, {column: columnByName["email"], theirs: say("m.x", l.at)}}, l.at)
+			block.where = say([]condition{{theirs: say("s", l.at), values: []string{"1"}}}, l.at)
+			block.separator = say(byte(';'), l.at)
+		}
+		l.readRoster("r."+format, `roster "r"`, format, block, []byte(text))
 		l.finish()
 		if len(l.cfg.Users) == 0 && !l.diags.HasErrors() {
 			t.Error("neither users nor an error")
