@@ -109,8 +109,12 @@ var mutations = []mutation{
 		"user.bob retire key csr crt p12 pass: removed(serial)", "crl.m reissue crl: revoked", "nginx.m rebuild site: upstream"}},
 	{block: "guard", attribute: "max_revocations", after: "0"},
 
-	{block: "roster", attribute: "file", before: `"one.csv"`, after: `"two.csv"`, steps: []string{
-		"user.dan retire key csr crt p12 pass: removed(serial)", "crl.m reissue crl: revoked", "nginx.m rebuild site: upstream", "user.eve create key csr crt p12 pass: missing"}},
+	roster("file", `"one.csv"`, `"two.csv"`),
+	roster("command", `["cat", "one.csv"]`, `["cat", "two.csv"]`, `format = "csv"`),
+	roster("columns", `{ name = "name" }`, `{ name = "login" }`, `file = "both.csv"`, `where = { status = ["here"] }`),
+	roster("where", `{ status = ["here"] }`, `{ status = ["new"] }`, `file = "both.csv"`, `columns = { name = "name" }`),
+	roster("separator", `","`, `";"`, `file = "two-ways.csv"`, `columns = { name = "name" }`),
+	{block: "roster", attribute: "format", after: `"csv"`, with: map[string][]string{"roster": {`file = "one.csv"`}}},
 
 	site("server_name", `["chat.example.com"]`, `["chat.example.org"]`),
 	site("listen", "", `["8443"]`),
@@ -154,6 +158,12 @@ func both(step string) []string { return []string{"user.ann " + step, "user.bob 
 func site(attribute, before, after string, with ...string) mutation {
 	return mutation{block: "nginx", attribute: attribute, before: before, after: after, with: map[string][]string{"nginx": with},
 		steps: []string{"nginx.m rebuild site: settings-changed"}}
+}
+
+// roster is a list in which eve takes dan's place.
+func roster(attribute, before, after string, with ...string) mutation {
+	return mutation{block: "roster", attribute: attribute, before: before, after: after, with: map[string][]string{"roster": with}, steps: []string{
+		"user.dan retire key csr crt p12 pass: removed(serial)", "crl.m reissue crl: revoked", "nginx.m rebuild site: upstream", "user.eve create key csr crt p12 pass: missing"}}
 }
 
 func deployed(attribute, before, after string, steps ...string) mutation {
@@ -310,7 +320,8 @@ func attributesOfTheLanguage() map[string]bool {
 func (m mutation) ran(t *testing.T) {
 	dir := t.TempDir()
 	secrets := map[string]string{"A": "passphrase-a", "B": "passphrase-b", "C": "passphrase-c", "CYD": "passphrase-cyd"}
-	for name, text := range map[string]string{"one.csv": "name\ndan\n", "two.csv": "name\neve\n", "ann.csr": string(requests()["ann1"])} {
+	for name, text := range map[string]string{"one.csv": "name\ndan\n", "two.csv": "name\neve\n", "both.csv": "name,login,status\ndan,eve,here\neve,dan,new\n",
+		"two-ways.csv": "name,x;name\ndan,x;eve\n", "ann.csr": string(requests()["ann1"])} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -71,7 +71,12 @@ type userBlock struct {
 }
 
 type rosterBlock struct {
-	file said[string]
+	file      said[string]
+	command   said[[]string]
+	format    said[string]
+	separator said[byte]
+	columns   said[[]columnFrom]
+	where     said[[]condition]
 }
 
 type guardBlock struct {

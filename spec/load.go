@@ -14,13 +14,24 @@ import (
 // order of the spec and then of its rosters; each has a range. When one of them
 // is an error, the Config is nil. The Sources are for showing the problems.
 //
-// The only files that it reads are the spec itself and its rosters. It does not
-// look whether the source of a passphrase has one. When ctx ends, it reads no
-// further, and that is among the problems.
+// The only files that it reads are the spec itself and its rosters, and the only
+// programs that it runs are those of rosters: see [input.Run] for what they get, and
+// the time limit is five minutes. It does not look whether the source of a passphrase
+// has one. When ctx ends, it reads no further, and that is among the problems.
 //
 // An output that is not empty is an absolute path and takes the place of the
 // spec's. It is not checked: see [CheckOutput].
 func Load(ctx context.Context, file, output string) (*Config, *Sources, hcl.Diagnostics) {
+	return read(ctx, file, output, false)
+}
+
+// Peek is Load, but runs no program: the users whom one would list are left out. So
+// the Config is for looking at names, and never for a run.
+func Peek(ctx context.Context, file string) (*Config, *Sources, hcl.Diagnostics) {
+	return read(ctx, file, "", true)
+}
+
+func read(ctx context.Context, file, output string, withoutPrograms bool) (*Config, *Sources, hcl.Diagnostics) {
 	src := &Sources{files: map[string]*source{}}
 	text, problem := readFile(ctx, file)
 	if problem != nil {
@@ -30,14 +41,15 @@ func Load(ctx context.Context, file, output string) (*Config, *Sources, hcl.Diag
 	if err != nil {
 		return nil, src, hcl.Diagnostics{atFile(file, "Unknown working directory", sentence(err.Error()))}
 	}
-	cfg, diags := load(ctx, text, file, dir, output, src)
+	l := newLoader(ctx, src, file, dir)
+	l.withoutPrograms = withoutPrograms
+	cfg, diags := l.load(text, output)
 	return cfg, src, diags
 }
 
-// load is Load for a spec that was read.
-func load(ctx context.Context, text []byte, file, dir, output string, src *Sources) (*Config, hcl.Diagnostics) {
-	src.add(file, text)
-	l := newLoader(ctx, src, file, dir)
+// load reads a spec that was read from its file.
+func (l *loader) load(text []byte, output string) (*Config, hcl.Diagnostics) {
+	l.src.add(l.cfg.File, text)
 	l.cfg.Output = output
 	if l.readable(text) {
 		l.config(text)
@@ -59,6 +71,8 @@ type loader struct {
 	unread hcl.Diagnostics // what the parser could not read
 	absent hcl.Diagnostics // what is missing
 	broken bool            // the parser gave up on a part, so what seems to be missing may be there
+
+	withoutPrograms bool // see [Peek]
 
 	file       fileBlock
 	top        map[string]bool               // names of the attributes outside of any block
@@ -142,7 +156,7 @@ func (l *loader) finish() {
 		l.src.hideSecrets(l.cfg.File)
 	}
 	for _, f := range l.src.files {
-		f.hidden = joined(f.hidden)
+		f.hidden = merge(f.hidden)
 		slices.SortFunc(f.blocks, func(a, b span) int { return cmp.Compare(a.start, b.start) })
 	}
 }

@@ -29,7 +29,7 @@ ca "m" {
 func loadText(t testing.TB, text string) (*Config, *Sources, hcl.Diagnostics) {
 	t.Helper()
 	src := &Sources{files: map[string]*source{}}
-	cfg, diags := load(t.Context(), []byte(text), "test.hcl", "/spec", "", src)
+	cfg, diags := newLoader(t.Context(), src, "test.hcl", "/spec").load([]byte(text), "")
 	return cfg, src, diags
 }
 
@@ -292,7 +292,7 @@ func TestLongLists(t *testing.T) {
 }
 
 func TestStarter(t *testing.T) {
-	if _, diags := load(t.Context(), Starter(), "starter.hcl", "/", "", &Sources{files: map[string]*source{}}); len(diags) > 0 {
+	if _, diags := newLoader(t.Context(), &Sources{files: map[string]*source{}}, "starter.hcl", "/").load(Starter(), ""); len(diags) > 0 {
 		t.Error(diags)
 	}
 	text, _, diags := Format(Starter(), "starter.hcl")

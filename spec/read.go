@@ -291,20 +291,6 @@ func (l *loader) reason(v value) (none said[string]) {
 	return none
 }
 
-var rosterEndings = []string{".csv", ".yaml", ".yml", ".json"}
-
-// rosterFile returns the path as it is written, because that is how it is shown.
-func (l *loader) rosterFile(v value) (none said[string]) {
-	if !l.path(v).set {
-		return none
-	}
-	if !slices.Contains(rosterEndings, strings.ToLower(filepath.Ext(v.text))) {
-		l.error(v.at, "Unknown kind of roster", "The extension of a roster's file tells its format: "+orList(rosterEndings)+".")
-		return none
-	}
-	return say(v.text, v.at)
-}
-
 var (
 	envName      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	secretPlaces = []string{"env", "file", "command", "generate"}

@@ -6,16 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/hashicorp/hcl/v2"
 )
 
-// csvTable is a roster of comma-separated values, RFC 4180. The library reads
-// the cells; where they end, which it does not tell, is found beside it.
+// csvTable is a roster of separated values, RFC 4180. The library reads the cells;
+// where they end, which it does not tell, is found beside it.
 type csvTable struct {
 	*roster
-	head   []*column // nil for one that is not known
-	wrong  bool      // the header has no column of names, which was reported
+	base   int         // where the header begins, after what a program has put before it
+	comma  byte        // what separates the cells
+	head   [][]*column // for each cell of a row; empty for one that is not known, or ignored
+	must   []int       // cells of the conditions, in their order
+	wrong  bool        // the header has no column of names, which was reported
 	lines  lineStarts
 	hidden bool // some column's cells must not be shown
 }
@@ -25,21 +32,25 @@ func (r *roster) csv() {
 		r.unparsed(i, i, "Lines that end in a carriage return", "Each line must end in a line feed, with or without a carriage return before it. Save the file with the line ends of Unix or Windows.")
 		return
 	}
+	t := csvTable{roster: r}
+	if !t.prologue() || t.otherSeparator() {
+		return
+	}
 	// Growing step by step would leave several times the memory of the users to
 	// be collected. The bound is for a file of nothing but line ends.
 	r.cfg.Users = slices.Grow(r.cfg.Users, min(bytes.Count(r.text, []byte("\n")), len(r.text)/16))
-	t := csvTable{roster: r, lines: lineStarts{r.text, 1, 0}}
-	in := csv.NewReader(bytes.NewReader(r.text))
-	in.FieldsPerRecord, in.ReuseRecord = -1, true
+	t.lines = lineStarts{r.text, 1, t.base}
+	in := t.reader(t.comma)
+	in.ReuseRecord = true
 	for {
-		start := int(in.InputOffset())
+		start := t.base + int(in.InputOffset())
 		cells, err := in.Read()
 		switch {
 		case errors.Is(err, io.EOF):
 			return
 		case err != nil:
 			r.count++
-			t.malformed(start, int(in.InputOffset()), err)
+			t.malformed(start, t.base+int(in.InputOffset()), err)
 			if t.head == nil {
 				return
 			}
@@ -51,6 +62,78 @@ func (r *roster) csv() {
 			t.row(in, cells)
 		}
 	}
+}
+
+// reader reads the records.
+func (t *csvTable) reader(comma byte) *csv.Reader {
+	in := csv.NewReader(bytes.NewReader(t.text[t.base:]))
+	in.Comma, in.FieldsPerRecord = rune(comma), -1
+	return in
+}
+
+var (
+	sepLine  = regexp.MustCompile(`^(?i)"?sep=(.)"?[,;\t]*\r?(?:\n|$)`)
+	typeLine = regexp.MustCompile(`^"?#TYPE [^\n]*(?:\n|$)`)
+)
+
+// prologue finds where the header begins and what separates its cells. Excel reads
+// and keeps a first line "sep=;"; PowerShell's Export-Csv writes one that begins with
+// "#TYPE".
+func (t *csvTable) prologue() bool {
+	said := t.block.separator
+	t.comma = said.or(say(byte(','), hcl.Range{})).value
+	t.base = len(typeLine.Find(t.text))
+	m := sepLine.FindSubmatchIndex(t.text[t.base:])
+	if m == nil {
+		return true
+	}
+	sign := t.text[t.base+m[2]]
+	at := t.span(t.base, t.base+m[3])
+	t.base += m[1]
+	switch {
+	case !isSeparator(sign):
+		t.error(at, "Unusable separator", "This line says what separates the cells, and it cannot be this character. Correct the line, or remove it.")
+	case said.set && said.value != sign:
+		t.error(at, "Two separators", fmt.Sprintf("By this line, cells are separated by %s, and by the spec, %s, by %s. Remove the one that is wrong.", separated(sign), place(said.at), separated(said.value)))
+	default:
+		t.comma = sign
+		return true
+	}
+	return false
+}
+
+// otherSeparator reports a header whose cells something else separates.
+func (t *csvTable) otherSeparator() bool {
+	first, err := t.reader(t.comma).Read()
+	if err != nil && !errors.Is(err, csv.ErrQuote) || len(first) > 1 {
+		return false
+	}
+	for _, s := range separators {
+		names, err := t.reader(s.sign).Read()
+		if s.sign == t.comma || err != nil || len(names) < 2 {
+			continue
+		}
+		ours, theirs := t.knows(names), foreign(names)
+		if !ours && !theirs && (first != nil || t.text[t.base] != '"') {
+			continue
+		}
+		end := t.base + len(bytes.TrimRight(t.text[t.base:lineEnd(t.text, t.base)], "\r"))
+		at := t.span(t.base, end)
+		sign := strconv.Quote(string(s.sign))
+		detail := fmt.Sprintf("Cells must be separated by %s, and here they are separated by %s. Say so in the roster block:\nseparator = %s", separated(t.comma), separated(s.sign), sign)
+		if s.sign == ',' {
+			detail = fmt.Sprintf("By the spec, cells are separated by %s, and here they are separated by commas. Remove the separator.", separated(t.comma))
+		}
+		switch {
+		case !ours && !theirs:
+			t.src.hide(t.span(min(t.base+len(names[0])+2, end), end)) // it could be a user
+		case t.mapped == nil && (fromElsewhere(names) || !known(names)):
+			detail += "\nIts columns have other names than ours: " + theirNames(names) + ". " + mappingAdvice(names)
+		}
+		t.error(at, "Not separated by "+separated(t.comma), detail)
+		return true
+	}
+	return false
 }
 
 // cellAt is the place of a cell in the record that was just read.
@@ -82,41 +165,94 @@ func closingQuote(text []byte, start int) (end int, closed bool) {
 func (t *csvTable) header(in *csv.Reader, cells []string) bool {
 	first, _ := t.cellAt(in, cells, 0)
 	_, last := t.cellAt(in, cells, len(cells)-1)
-	if len(cells) == 1 {
-		for _, other := range []struct{ comma, called string }{{";", "semicolons"}, {"\t", "tabs"}} {
-			if names := strings.Split(cells[0], other.comma); len(names) > 1 && known(names) {
-				t.error(t.span(first, last), "Not separated by commas",
-					fmt.Sprintf("Cells must be separated by commas, and here they are separated by %s. Save the file as comma-separated values.", other.called))
-				return false
-			}
-		}
-	}
-	if !known(cells) {
-		at := t.span(first, last)
+	at := t.span(first, last)
+	switch {
+	case !t.knows(cells) && !foreign(cells) && !t.likely(cells):
 		_, shown := t.cellAt(in, cells, 0)
-		t.src.hide(t.span(min(shown+1, last), last)) // it could be a user
-		t.error(at, "No header row", "The first row must name the columns, as in name,email,passphrase.env, and no column has any of these names. Put such a row before the users.")
+		name, also := cells[0], ""
+		if i := strings.IndexAny(name, ",;\t|"); i >= 0 { // cells of another kind
+			also = fmt.Sprintf(" If cells are separated by %s, say that, too: separator = %q.", separated(name[i]), string(name[i]))
+			name = name[:i]
+			shown = min(shown, first+i)
+		}
+		t.own.hide(min(shown+1, last), last) // it could be a user
+		t.headless(at, cells, name, also)
+		return false
+	case t.mapped == nil && (fromElsewhere(cells) || !t.knows(cells)):
+		t.error(at, "Columns of another program", "These columns have other names than ours: "+theirNames(cells)+". "+mappingAdvice(cells))
 		return false
 	}
+	before := len(t.diags)
 	for i, name := range cells {
 		at := t.span(t.cellAt(in, cells, i))
-		c := t.column(name, at)
+		of := t.columns(name, at)
 		switch {
-		case c == nil:
+		case len(of) == 0:
 			t.hidden = true
-		case slices.Contains(t.head, c):
+		case slices.Contains(cells[:i], name):
 			t.error(at, "Column given twice", fmt.Sprintf("There is already a column %s. Remove one of the two.", name))
-			c, t.hidden = nil, true
+			of, t.hidden = nil, true
 		}
-		t.head = append(t.head, c)
+		t.head = append(t.head, of)
 	}
-	if !slices.Contains(t.head, columns[0]) {
+	for _, n := range t.theirs() {
+		if !slices.Contains(cells, n.value) {
+			t.absent(n, cells, "The list has no column %q.")
+		}
+	}
+	for _, c := range t.where {
+		t.must = append(t.must, slices.Index(cells, c.theirs.value))
+	}
+	if slices.Contains(t.must, -1) || t.mapped != nil && len(t.diags) > before {
+		return false
+	}
+	if t.mapped == nil && !slices.Contains(cells, columns[0].name) {
 		t.wrong = true
 		if !t.misnamed() {
-			t.error(t.span(first, last), "No column of names", "Every user needs a name, in a column called name.")
+			t.error(at, "No column of names", "Every user needs a name, in a column called name.")
 		}
 	}
 	return true
+}
+
+// headless reports a first row that names no columns, as far as one can tell.
+func (t *csvTable) headless(at hcl.Range, cells []string, first, also string) {
+	if t.mapped != nil {
+		var names []string
+		for _, n := range t.theirs() {
+			names = append(names, n.value)
+		}
+		t.error(at, "No header row", "The first row must name the columns, and it has none of those that the roster block names: "+theirNames(names)+". Is this the right list, and the whole of it?")
+		return
+	}
+	detail := "The first row must name the columns, as in name,email,passphrase.env, and no column has any of these names. Put such a row before the users." + also
+	if !slices.ContainsFunc(cells, isValue) {
+		detail += fmt.Sprintf(" If this row names the columns in other words, say in the roster block which is which:\ncolumns = { name = %s }", hclText(cut(first)))
+	}
+	t.error(at, "No header row", detail)
+}
+
+// knows reports whether any of these is a column, of ours or of those that the block
+// names.
+func (t *csvTable) knows(names []string) bool {
+	return t.mapped == nil && known(names) || slices.ContainsFunc(t.theirs(), func(n said[string]) bool { return slices.Contains(names, n.value) })
+}
+
+// likely reports whether the first row has names of columns although none is known:
+// something about mail, over addresses in the second row.
+func (t *csvTable) likely(names []string) bool {
+	in := t.reader(t.comma)
+	_, _ = in.Read()
+	second, err := in.Read()
+	if err != nil || len(second) != len(names) || slices.Contains(names, "") || slices.ContainsFunc(names, isValue) {
+		return false
+	}
+	for i, n := range names {
+		if strings.Contains(bareName(n), "mail") && strings.Contains(second[i], "@") {
+			return true
+		}
+	}
+	return false
 }
 
 // misnamed reports whether an unknown column is probably the users' names.
@@ -143,18 +279,39 @@ func (t *csvTable) row(in *csv.Reader, cells []string) {
 		t.miscounted(in, cells)
 		return
 	}
-	t.begin(t.span(t.cellAt(in, cells, 0)))
-	for i, c := range t.head {
-		at := t.span(t.cellAt(in, cells, i))
-		if c == nil {
-			t.src.hide(at)
-		} else {
+	if !t.counts(cells) {
+		t.skipped++
+		first, _ := t.cellAt(in, cells, 0)
+		_, end := t.cellAt(in, cells, len(cells)-1)
+		t.own.hide(first, end)
+		return
+	}
+	first, end := t.cellAt(in, cells, 0)
+	t.begin(t.span(first, end))
+	for i, of := range t.head {
+		start, end := t.cellAt(in, cells, i)
+		if len(of) == 0 {
+			t.own.hide(start, end)
+			continue
+		}
+		at := t.span(start, end)
+		for _, c := range of {
 			t.cell(c, value{at: at, kind: cell, text: cells[i]})
 		}
 	}
 	if !t.wrong {
 		t.end()
 	}
+}
+
+// counts reports whether a row meets all conditions.
+func (t *csvTable) counts(cells []string) bool {
+	for i := range t.where {
+		if !t.where[i].holds(cells[t.must[i]]) {
+			return false
+		}
+	}
+	return true
 }
 
 // miscounted reports a row with too many or too few cells. Nothing tells which
@@ -164,11 +321,11 @@ func (t *csvTable) miscounted(in *csv.Reader, cells []string) {
 	_, end := t.cellAt(in, cells, len(cells)-1)
 	start := end
 	summary := "Too few cells in a row"
-	detail := fmt.Sprintf("The header has %s and this row %s. An empty cell still needs its comma.", count(len(t.head), "column"), count(len(cells), "cell"))
+	detail := fmt.Sprintf("The header has %s and this row %s. An empty cell still needs its %s.", count(len(t.head), "column"), count(len(cells), "cell"), t.one())
 	if len(cells) > len(t.head) {
 		start, _ = t.cellAt(in, cells, len(t.head))
 		summary = "Too many cells in a row"
-		detail = fmt.Sprintf("The header has %s and this row %s. A cell that contains a comma must be in double quotes.", count(len(t.head), "column"), count(len(cells), "cell"))
+		detail = fmt.Sprintf("The header has %s and this row %s. A cell that contains a %s must be in double quotes.", count(len(t.head), "column"), count(len(cells), "cell"), t.one())
 	} else if end == len(t.text) {
 		detail += " The file ends here: was it cut short?"
 	}
@@ -178,6 +335,9 @@ func (t *csvTable) miscounted(in *csv.Reader, cells []string) {
 	}
 	t.error(at, summary, detail)
 }
+
+// one is what separates two cells.
+func (t *csvTable) one() string { return strings.TrimSuffix(separated(t.comma), "s") }
 
 func count(n int, noun string) string {
 	if n == 1 {
@@ -190,7 +350,7 @@ func count(n int, noun string) string {
 func (t *csvTable) malformed(start, end int, err error) {
 	var problem *csv.ParseError
 	if !errors.As(err, &problem) {
-		t.unparsed(start, end, "Malformed row", "This cannot be read as comma-separated values.")
+		t.unparsed(start, end, "Malformed row", fmt.Sprintf("This cannot be read as values separated by %s.", separated(t.comma)))
 		return
 	}
 	t.guarded = t.guarded || t.hidden
@@ -199,12 +359,12 @@ func (t *csvTable) malformed(start, end int, err error) {
 		t.unparsed(at, at+1, "Quote inside a cell", "A cell that contains a quote must be in quotes as a whole, and the quote in it doubled: \"the \"\"boss\"\"\".")
 		return
 	}
-	open, behind, closed := wrongQuote(t.text, start)
+	open, behind, closed := wrongQuote(t.text, start, t.comma)
 	if !closed {
 		t.unparsed(open, open+1, "Quote that is never closed", "The quote that opens here is never closed, so everything after it would be one cell. Close it. If the end of the file is missing, get the whole file.")
 		return
 	}
-	detail := "A closing quote must be followed by a comma or the end of the line. Double a quote that is part of the cell: \"the \"\"boss\"\"\"."
+	detail := fmt.Sprintf("A closing quote must be followed by a %s or the end of the line. Double a quote that is part of the cell: \"the \"\"boss\"\"\".", t.one())
 	if bytes.Contains(t.text[open:behind], []byte("\n")) {
 		detail += fmt.Sprintf(" The cell begins on line %d: should its quotes end there?", t.places.pos(open).Line)
 	}
@@ -212,11 +372,11 @@ func (t *csvTable) malformed(start, end int, err error) {
 }
 
 // wrongQuote finds, in the record that begins at start, the quoted cell that has
-// no end or is followed by something other than a comma or a line end.
-func wrongQuote(text []byte, start int) (open, end int, closed bool) {
+// no end or is followed by something other than what separates cells or a line end.
+func wrongQuote(text []byte, start int, comma byte) (open, end int, closed bool) {
 	for at := start; at < len(text); {
 		if text[at] != '"' {
-			n := bytes.IndexAny(text[at:], ",\n")
+			n := bytes.IndexAny(text[at:], string([]byte{comma, '\n'}))
 			if n < 0 {
 				break
 			}
@@ -225,7 +385,7 @@ func wrongQuote(text []byte, start int) (open, end int, closed bool) {
 		}
 		end, closed := closingQuote(text, at)
 		rest := text[end:]
-		if !closed || len(rest) > 0 && rest[0] != ',' && rest[0] != '\n' && !bytes.HasPrefix(rest, []byte("\r\n")) {
+		if !closed || len(rest) > 0 && rest[0] != comma && rest[0] != '\n' && !bytes.HasPrefix(rest, []byte("\r\n")) {
 			return at, end, closed
 		}
 		at = min(end+1, len(text))

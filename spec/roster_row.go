@@ -70,7 +70,7 @@ func RosterColumns() []string {
 type row struct {
 	at      hcl.Range
 	name    value
-	said    map[*column]hcl.Range // in YAML and JSON, where a name can come twice
+	said    map[string]hcl.Range // in YAML and JSON, where a name can come twice
 	block   userBlock
 	secrets []secretCell
 }
@@ -100,6 +100,9 @@ func (r *roster) cell(c *column, v value) {
 			}
 			return
 		}
+	}
+	if r.guessed && strings.ContainsFunc(v.text, func(c rune) bool { return c >= utf8.RuneSelf }) {
+		r.advise(v.at, "Roster that is not UTF-8", "This list was read as Windows-1252, which Windows writes in Western Europe and America. If this value does not read right, have the list written as UTF-8.")
 	}
 	switch {
 	case c.row == nil:
@@ -174,19 +177,80 @@ func (r *roster) object(v value) {
 		r.error(v.at, "Not a user", "Each entry of the list is a user: a set of attributes, a name among them.")
 		return
 	}
+	names := memberNames("", v)
+	if r.found == nil && r.mapped == nil && !r.elsewhere && (fromElsewhere(names) || !known(names) && foreign(names)) {
+		r.elsewhere = true
+		r.error(v.members[0].at, "Columns of another program", "The attributes of these users have other names than ours: "+theirNames(names)+". "+mappingAdvice(names))
+	}
+	if r.elsewhere {
+		r.count++
+		r.src.hide(v.at)
+		return
+	}
+	r.find(names)
+	if !r.counts(v) {
+		r.skipped++
+		r.src.hide(v.at)
+		return
+	}
 	r.begin(v.at)
 	if r.user.said == nil {
-		r.user.said = map[*column]hcl.Range{}
+		r.user.said = map[string]hcl.Range{}
 	}
 	r.members("", v)
 	r.end()
+}
+
+// counts reports whether a user of YAML or JSON meets all conditions. Of a list
+// one item has to.
+func (r *roster) counts(v value) bool {
+	for i := range r.where {
+		c := &r.where[i]
+		if !r.holds(c, "", v) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *roster) holds(c *condition, prefix string, v value) bool {
+	for _, m := range v.members {
+		name := prefix + m.name
+		switch {
+		case name == c.theirs.value:
+			r.met[name] = true
+			if m.value.kind == list {
+				return slices.ContainsFunc(m.value.list, func(e value) bool { return e.kind == cell && c.holds(e.text) })
+			}
+			return m.value.kind == cell && c.holds(m.value.text)
+		case m.value.kind == object && strings.HasPrefix(c.theirs.value, name+"."):
+			if r.holds(c, name+".", m.value) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// memberNames are the names in a user of YAML or JSON, with dots for those in
+// mappings.
+func memberNames(prefix string, v value) []string {
+	var names []string
+	for _, m := range v.members {
+		if m.value.kind == object {
+			names = append(names, memberNames(prefix+m.name+".", m.value)...)
+		} else {
+			names = append(names, prefix+m.name)
+		}
+	}
+	return names
 }
 
 func (r *roster) members(prefix string, v value) {
 	var nested []string
 	for _, m := range v.members {
 		name := prefix + m.name
-		if m.value.kind == object && prefix == "" && hasParts(name) {
+		if m.value.kind == object && (r.mapped == nil && prefix == "" && hasParts(name) || r.reaches(name+".")) {
 			if slices.Contains(nested, name) {
 				r.error(m.at, "Attribute given twice", fmt.Sprintf("This user already has %s. Put all of it in one place.", name))
 				r.src.hide(m.value.at)
@@ -196,18 +260,31 @@ func (r *roster) members(prefix string, v value) {
 			r.members(name+".", m.value)
 			continue
 		}
-		c := r.column(name, m.at)
-		if c == nil {
+		of := r.columns(name, m.at)
+		if len(of) == 0 {
 			r.src.hide(m.value.at)
 			continue
 		}
-		if first, twice := r.user.said[c]; twice {
+		if first, twice := r.user.said[name]; twice {
 			r.error(m.at, "Attribute given twice", fmt.Sprintf("This user already has %s, %s. Remove one of the two.", name, place(first)))
 			continue
 		}
-		r.user.said[c] = m.at
-		r.cell(c, m.value)
+		r.user.said[name] = m.at
+		for _, c := range of {
+			r.cell(c, m.value)
+		}
 	}
+}
+
+// reaches reports whether an attribute that counts is in the mapping of YAML or
+// JSON whose names begin like this.
+func (r *roster) reaches(prefix string) bool {
+	for name := range r.mapped {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(r.where, func(c condition) bool { return strings.HasPrefix(c.theirs.value, prefix) })
 }
 
 // hasParts reports whether there are columns NAME.PART.
@@ -222,11 +299,17 @@ type unknownColumn struct {
 	others int
 }
 
-// column returns nil for an unknown name. Its cells must not be shown: they
-// could be anything.
-func (r *roster) column(name string, at hcl.Range) *column {
-	if c := columnByName[name]; c != nil {
+// columns are what a name says of a user: nothing where it is unknown, or ignored.
+// The cells of such a column must not be shown: they could be anything.
+func (r *roster) columns(name string, at hcl.Range) []*column {
+	if r.mapped != nil {
+		return r.mapped[name]
+	}
+	if c := oneColumn[name]; c != nil {
 		return c
+	}
+	if slices.ContainsFunc(r.where, func(c condition) bool { return c.theirs.value == name }) {
+		return nil
 	}
 	r.guarded = true
 	if u := r.unknown[name]; u != nil {
@@ -236,6 +319,15 @@ func (r *roster) column(name string, at hcl.Range) *column {
 	}
 	return nil
 }
+
+// oneColumn are our columns by their names, each as a list.
+var oneColumn = func() map[string][]*column {
+	out := map[string][]*column{}
+	for _, c := range columns {
+		out[c.name] = []*column{c}
+	}
+	return out
+}()
 
 func (r *roster) reportUnknown() {
 	for _, name := range slices.Sorted(maps.Keys(r.unknown)) {
@@ -272,7 +364,8 @@ func unknownName(name, called string) (summary, detail string) {
 	case near != "":
 		return "Unknown " + called, fmt.Sprintf("There is no %s %q. Did you mean %q?", called, name, near)
 	}
-	return "Unknown " + called, fmt.Sprintf("There is no %s %q. Remove it, or give it one of these names: %s.", called, cut(name), strings.Join(columnFamilies(), ", "))
+	return "Unknown " + called, fmt.Sprintf("There is no %s %q. Remove it, or give it one of these names: %s. If the list is from elsewhere, say in the roster block, with columns, which of its columns count: the others are then ignored.",
+		called, cut(name), strings.Join(columnFamilies(), ", "))
 }
 
 // columnFamilies are the names of the columns, with NAME.* for all that share
@@ -313,7 +406,7 @@ func namesBelow(prefix string) []string {
 
 // nearColumn is what was probably meant, "" when nothing is near.
 func nearColumn(name string) string {
-	if len(name) > 64 {
+	if len(name) > 64 || isLogin(name) {
 		return ""
 	}
 	if s := suggest(name, RosterColumns()); s != "" {

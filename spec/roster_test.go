@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -17,12 +18,18 @@ import (
 // loadRosterText loads a spec with one roster, whose name tells its kind.
 func loadRosterText(t testing.TB, spec, name, text string) (*Config, *Sources, hcl.Diagnostics) {
 	t.Helper()
+	return loadRosterBlock(t, spec, name, text, "")
+}
+
+// loadRosterBlock loads a spec with one roster and more lines in its block.
+func loadRosterBlock(t testing.TB, spec, name, text, lines string) (*Config, *Sources, hcl.Diagnostics) {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	src := &Sources{files: map[string]*source{}}
-	cfg, diags := load(t.Context(), []byte(spec+fmt.Sprintf("roster \"r\" {\n  file = %q\n}\n", name)), "test.hcl", dir, "", src)
+	cfg, diags := newLoader(t.Context(), src, "test.hcl", dir).load([]byte(spec+fmt.Sprintf("roster \"r\" {\n  file = %q\n%s\n}\n", name, lines)), "")
 	return cfg, src, diags
 }
 
@@ -165,7 +172,9 @@ func TestRosterPlaces(t *testing.T) {
 		{"a.csv", "name,email\n\"a\",\"x\"y\n", "Text after a quoted cell", "", "2:8-2:8"},
 		{"a.csv", "name,email\nann,\"x\nbob,\"y\"\n", "Text after a quoted cell", "", "3:6-3:6"},
 		{"a.csv", "", "Empty roster", "", "1:1-1:1"},
-		{"a.csv", "name\n\xff\n", "Not a text file", "", "2:1-2:1"},
+		{"a.csv", "name\n\xff\n", "Unusable name", "ÿ", "2:1-2:2"},
+		{"a.csv", "name\nä\xff\n", "Not a text file", "", "2:2-2:2"},
+		{"a.yaml", "- name: \xff\n", "Not a text file", "", "1:9-1:9"},
 		{"a.csv", "name\n\x00\n", "Not a text file", "", "2:1-2:1"},
 		{"a.json", "[\n {\"name\": \"ä\", \"key\": \"rsa\"}]", "Unknown type of key", `"rsa"`, "2:23-2:28"},
 		{"a.json", "[{\"name\": \"a\",\n  \"mail\" : 1}]", "Unknown attribute", `"mail"`, "2:3-2:9"},
@@ -189,6 +198,12 @@ func TestRosterPlaces(t *testing.T) {
 		{"a.yaml", "- name: a\n  p12: [x\n- name: b\n", "Bracket that is never closed", "p12: [x", "2:3-2:10"},
 		{"a.yaml", "- name: a\n  email: x\n email: y\n", "Indentation that does not fit", "email: y", "3:2-3:10"},
 		{"a.yaml", "- name: a\n\temail: x\n", "Tab in front of a line", "email: x", "2:2-2:10"},
+		{"a.yaml", "- name: a\n- name: b\n\temail: x\n- name: c\n", "Tab in front of a line", "email: x", "3:2-3:10"},
+		{"a.yaml", "- name: a\n- name: b\n  key: x\n\temail: x\n- name: c\n", "Tab in front of a line", "email: x", "4:2-4:10"},
+		{"a.yaml", "# all\n- name: a\n- name: b\n email: y\n- name: c\n", "Indentation that does not fit", "email: y", "4:2-4:10"},
+		{"a.yaml", "# all\n- name: a\n- name: b\n  email: x\n   y: z\n", "Colon that does not fit", "y: z", "5:4-5:8"},
+		{"a.yaml", "# all\n- name: a\n- name: b\nname: c\n- name: d\n", "Indentation that does not fit", "name: c", "4:1-4:8"},
+		{"a.yaml", "# all\n- name: a\n- name: b\n  email: \"x\" y\n- name: d\n", "Indentation that does not fit", "email: \"x\" y", "4:3-4:15"},
 	} {
 		_, src, diags := loadRosterText(t, smallCA, tt.name, tt.text)
 		found := ""
@@ -254,18 +269,29 @@ func TestRosterManyProblems(t *testing.T) {
 func FuzzRoster(f *testing.F) {
 	for _, s := range samples {
 		for name, text := range rosterForms(s.column, s.cell) {
-			f.Add(uint8(slices.Index(rosterEndings, filepath.Ext(name))), text)
+			f.Add(uint8(slices.Index(rosterFormats, formatOf(name))), text)
 		}
 	}
 	f.Add(uint8(0), "name,email,email\n\"a\"\"b\n\",x\r\n,\"y\"z\nlast")
 	f.Add(uint8(1), "- &a {name: a}\n- *a\n- <<: *a\n- !!x |\n  y\n--- \n? [b]\n: 'x''y'\n")
-	f.Add(uint8(3), `[{"name": "\ud83d\ude00", "p12": [null, 1e9, {}]}, null, [[]]] x`)
+	f.Add(uint8(2), `[{"name": "\ud83d\ude00", "p12": [null, 1e9, {}]}, null, [[]]] x`)
+	f.Add(uint8(129), "- {u: a, s: 1, m: {x: a@x.org}}\n- {u: b, s: [1, 2]}\n")
+	f.Add(uint8(130), `[{"u": "a", "s": 1, "m.x": "a@x.org", "y": {"z": 1}}, {"u": "b", "s": "2"}]`)
+	f.Add(uint8(132), "sep=;\nu;s;m.x;z\na;1;a@x.org;x\nb;2;;\n")
+	f.Add(uint8(0), "#TYPE x\nsep=|\n\"sAMAccountName\"|mail\n")
 	f.Fuzz(func(t *testing.T, kind uint8, text string) {
 		src := &Sources{files: map[string]*source{}}
 		src.add("test.hcl", nil)
 		l := newLoader(t.Context(), src, "test.hcl", "/spec")
 		l.users, l.people = map[string]hcl.Range{}, newPeople(0)
-		l.readRoster("r"+rosterEndings[int(kind)%len(rosterEndings)], `roster "r"`, []byte(text))
+		format := rosterFormats[int(kind)%len(rosterFormats)]
+		block := &rosterBlock{}
+		if kind >= 128 { // a list from elsewhere
+			block.columns = say([]columnFrom{{column: columns[0], theirs: say("u", l.at)}, {column: columnByName["email"], theirs: say("m.x", l.at)}}, l.at)
+			block.where = say([]condition{{theirs: say("s", l.at), values: []string{"1"}}}, l.at)
+			block.separator = say(byte(';'), l.at)
+		}
+		l.readRoster("r."+format, `roster "r"`, format, block, []byte(text))
 		l.finish()
 		if len(l.cfg.Users) == 0 && !l.diags.HasErrors() {
 			t.Error("neither users nor an error")
@@ -281,7 +307,7 @@ func FuzzRoster(f *testing.F) {
 			visible(snip)
 		}
 		for _, u := range l.cfg.Users {
-			if !config.ValidName(u.Name) || !strings.Contains(text, u.Name) && kind%4 == 0 {
+			if !config.ValidName(u.Name) || !strings.Contains(text, u.Name) && format == "csv" && utf8.ValidString(text) {
 				t.Errorf("user %q", u.Name)
 			}
 		}

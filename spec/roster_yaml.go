@@ -175,21 +175,23 @@ func (l *yamlList) multiline(start, end int) {
 	l.error(at, "Text of several lines", "Write each value on one line, after its name.")
 }
 
+const atProblem = -1
+
 var yamlLine = regexp.MustCompile(`^yaml: (?:line ([0-9]+): )?(.*)$`)
 
 // yamlProblems say in our words what the library says, by how that begins.
 var yamlProblems = []struct {
 	library         string
-	line            int // to be added to the library's
+	line            int // to be added to the library's; [atProblem] where that is the beginning of what the problem is in
 	summary, detail string
 }{
-	{"did not find expected '-' indicator", 1, "Indentation that does not fit", `This line does not line up with those above, or continues one that has ended. Each user begins with "- ", and the attributes of one user are in one column.`},
-	{"did not find expected key", 1, "Indentation that does not fit", `This line does not line up with those above, or follows text whose quotes end too early. The attributes of one user are in one column.`},
+	{"did not find expected '-' indicator", atProblem, "Indentation that does not fit", `This line does not line up with those above, or continues one that has ended. Each user begins with "- ", and the attributes of one user are in one column.`},
+	{"did not find expected key", atProblem, "Indentation that does not fit", `This line does not line up with those above, or follows text whose quotes end too early. The attributes of one user are in one column.`},
 	{"did not find expected ',' or", 1, "Bracket that is never closed", "The bracket that opens here is never closed, or a comma is missing inside."},
 	{"did not find expected node content", 1, "Value missing", "Expected a value. Put one that begins with a special character in quotes."},
 	{"did not find expected <document start>", 1, "Text after the list", "A roster is one list of users, and it ends above."},
 	{"mapping values are not allowed", 0, "Colon that does not fit", `Put a value that contains ": " in quotes. If this one does not, a ":" is missing on the line above.`},
-	{"found a tab character", 0, "Tab in front of a line", "YAML is indented with spaces. Replace the tab."},
+	{"found a tab character", atProblem, "Tab in front of a line", "YAML is indented with spaces. Replace the tab."},
 	{"found character that cannot start", 0, "Character that needs quotes", "Put a value that begins with @ ` % or a tab in quotes."},
 	{"found unexpected end of stream", 0, "Quote that is never closed", "The quote that opens here is never closed. Close it. If the end of the file is missing, get the whole file."},
 	{"could not find expected ':'", 0, "Name without a colon", `Each attribute is a name, a colon and a value, as in "name: mmuser".`},
@@ -213,8 +215,10 @@ func (l *yamlList) malformed(err error) {
 	summary, detail := "Malformed YAML", "Here, or a little above, this is not YAML. Each user begins with \"- \", and the attributes of one user, each NAME: VALUE, are in one column."
 	for _, p := range yamlProblems {
 		if strings.HasPrefix(problem, p.library) {
-			line += p.line
 			summary, detail = p.summary, p.detail
+			if line += p.line; p.line == atProblem {
+				line = l.problemLine(problem)
+			}
 			break
 		}
 	}
@@ -224,6 +228,54 @@ func (l *yamlList) malformed(err error) {
 		detail += " The file ends here: was it cut short?"
 	}
 	l.unparsed(at, l.endOfLine(at), summary, detail)
+}
+
+// problemLine is the line on which the library finds a problem: the last one that
+// it asks for, or one shortly before, of which it has looked ahead.
+func (l *yamlList) problemLine(problem string) int {
+	in := &lineReader{text: l.text}
+	yamlProblem(in)
+	for in.line > 1 {
+		shorter := l.text[:len(bytes.TrimSuffix(l.text[:in.passed], []byte("\n")))]
+		shorter = shorter[:bytes.LastIndexByte(shorter, '\n')+1]
+		if !strings.Contains(yamlProblem(bytes.NewReader(shorter)), problem) {
+			break
+		}
+		in.line, in.passed = in.line-1, len(shorter)
+	}
+	return in.line
+}
+
+// yamlProblem is what the library says of a text, "" when nothing.
+func yamlProblem(text io.Reader) string {
+	in := yaml.NewDecoder(text)
+	for {
+		if _, err := nextDocument(in); errors.Is(err, io.EOF) {
+			return ""
+		} else if err != nil {
+			return err.Error()
+		}
+	}
+}
+
+// lineReader gives a text line by line.
+type lineReader struct {
+	text         []byte
+	line, passed int // of what was given
+	inside       bool
+}
+
+func (r *lineReader) Read(p []byte) (int, error) {
+	if r.passed == len(r.text) {
+		return 0, io.EOF
+	}
+	if !r.inside {
+		r.line++
+	}
+	n := copy(p, r.text[r.passed:min(lineEnd(r.text, r.passed)+1, len(r.text))])
+	r.passed += n
+	r.inside = r.text[r.passed-1] != '\n'
+	return n, nil
 }
 
 // yamlCursor turns the library's places into offsets, going forward only. Its

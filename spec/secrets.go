@@ -2,11 +2,7 @@ package spec
 
 import (
 	"bytes"
-	"cmp"
 	"regexp"
-	"slices"
-
-	"github.com/hashicorp/hcl/v2"
 
 	"mtlsplan/render/proxies"
 )
@@ -215,24 +211,6 @@ func brackets(line []byte, depth int) int {
 // hideSecrets hides in a spec what looks like a secret.
 func (s *Sources) hideSecrets(file string) {
 	f := s.files[file]
-	for _, h := range findSecrets(f.text) {
-		f.hidden = append(f.hidden, hcl.Range{Filename: file, Start: hcl.Pos{Byte: h[0]}, End: hcl.Pos{Byte: h[1]}})
-	}
+	f.hidden = append(f.hidden, findSecrets(f.text)...)
 	f.exact = true
-}
-
-// joined sorts hidden parts and joins those that touch.
-func joined(parts []hcl.Range) []hcl.Range {
-	slices.SortFunc(parts, func(a, b hcl.Range) int { return cmp.Compare(a.Start.Byte, b.Start.Byte) })
-	out := parts[:0]
-	for _, r := range parts {
-		if n := len(out); n > 0 && r.Start.Byte <= out[n-1].End.Byte {
-			if r.End.Byte > out[n-1].End.Byte {
-				out[n-1].End = r.End
-			}
-			continue
-		}
-		out = append(out, r)
-	}
-	return out
 }

@@ -20,10 +20,10 @@ type Sources struct {
 
 type source struct {
 	text   []byte
-	order  int         // in which the files are read
-	exact  bool        // hidden has every secret: lines need not be searched for them
-	hidden []hcl.Range // in the order of the file
-	blocks []span      // in the order of the file
+	order  int      // in which the files are read
+	exact  bool     // hidden has every secret: lines need not be searched for them
+	hidden [][2]int // byte offsets, in the order of the file
+	blocks []span   // in the order of the file
 }
 
 // span is a top-level block by its byte offsets.
@@ -49,10 +49,10 @@ func (s *Sources) compare(a, b hcl.Range) int {
 }
 
 // hide keeps a part of a file from being shown.
-func (s *Sources) hide(r hcl.Range) {
-	f := s.files[r.Filename]
-	f.hidden = append(f.hidden, r)
-}
+func (s *Sources) hide(r hcl.Range) { s.files[r.Filename].hide(r.Start.Byte, r.End.Byte) }
+
+// hide is [Sources.hide] for byte offsets.
+func (f *source) hide(start, end int) { f.hidden = append(f.hidden, [2]int{start, end}) }
 
 // Snippet is one line of source text, or the part of a very long one that is
 // near, and the place in it that is meant.
@@ -77,12 +77,12 @@ func (s *Sources) Snippet(r hcl.Range) (Snippet, bool) {
 	line := bytes.TrimSuffix(f.text[start:end], []byte("\r"))
 	part := func(offset int) int { return max(0, min(offset-start, len(line))) }
 	snip := Snippet{Text: string(line), Start: part(r.Start.Byte), End: part(max(r.Start.Byte, r.End.Byte))}
-	first := sort.Search(len(f.hidden), func(i int) bool { return f.hidden[i].End.Byte > start })
+	first := sort.Search(len(f.hidden), func(i int) bool { return f.hidden[i][1] > start })
 	for _, h := range f.hidden[first:] {
-		if h.Start.Byte >= end {
+		if h[0] >= end {
 			break
 		}
-		snip.Hidden = append(snip.Hidden, [2]int{part(h.Start.Byte), part(h.End.Byte)})
+		snip.Hidden = append(snip.Hidden, [2]int{part(h[0]), part(h[1])})
 	}
 	if !f.exact {
 		snip.Hidden = append(snip.Hidden, looksSecret(line)...)

@@ -189,7 +189,7 @@ func (l *loader) object(e *hclsyntax.ObjectConsExpr) (value, bool) {
 			m.name = memberName(key)
 		}
 		if m.name == "" {
-			l.error(m.at, "Not a name", `Expected a plain name to the left of "=".`)
+			l.error(m.at, "Not a name", `Expected a plain name to the left of "=". Put one with a dot or a space in double quotes.`)
 			good = false
 		}
 		var ok bool

@@ -84,9 +84,9 @@ var worldRules = []struct {
 		"MkdirTemp NewFile Open OpenFile OpenInRoot OpenRoot ReadDir ReadFile Readlink Remove RemoveAll Rename Stat " +
 		"Symlink Truncate WriteFile", "cmd/mtlsplan spec internal/deploy internal/input internal/outdir internal/secret"},
 	{"touches files", "path/filepath", "EvalSymlinks Glob Walk WalkDir", "cmd/mtlsplan spec internal/deploy internal/input internal/outdir internal/secret"},
-	{"reads the environment", "os", "Environ ExpandEnv Getenv LookupEnv", "cmd/mtlsplan internal/deploy internal/secret"},
+	{"reads the environment", "os", "Environ ExpandEnv Getenv LookupEnv", "cmd/mtlsplan internal/deploy internal/input"},
 	{"ends the process", "os", "Exit", "cmd/mtlsplan"},
-	{"runs a program", "os/exec", "Command CommandContext", "internal/deploy internal/secret"},
+	{"runs a program", "os/exec", "Command CommandContext", "internal/deploy internal/input"},
 	{"connects", "net", "Dial DialTimeout DialTCP Dialer", "internal/probe"},
 	{"opens a secret", "", "Reveal", "internal/pki internal/secret internal/inventory engine"},
 }

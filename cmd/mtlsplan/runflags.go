@@ -205,10 +205,11 @@ func parseDate(text string, now time.Time) (time.Time, error) {
 }
 
 // completeOwners lists the owners of the spec that a half-typed command line
-// names, as far as it can be loaded.
+// names, as far as it can be loaded without running a program.
 func (a *app) completeOwners(ctx context.Context, args []string) []string {
-	cfg, err := a.loadSpec(ctx, specArg(args))
-	if err != nil {
+	cfg, src, diags := spec.Peek(ctx, specArg(args))
+	a.explain(src, diags)
+	if cfg == nil {
 		return nil
 	}
 	var names []string

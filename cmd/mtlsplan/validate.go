@@ -18,7 +18,7 @@ func (a *app) validateCmd() *cobra.Command {
 		Short: "Check a spec",
 		Long: `Checks a spec and reports every problem in it, each with its place and its
 remedy. Only the spec and its rosters are read, no passphrase and no output
-directory.
+directory. A roster that comes from a program is read by running it.
 
 Exits with 0 if the spec is valid and with 10 if it is not. With --format json or
 yaml the problems go to standard output as a document.`,

@@ -1,6 +1,7 @@
 // Package input reads the files that a person names, in a spec or on the command
-// line. Anything may lie at such a path, so nothing but a regular file of a
-// limited size is read, and no pipe or device makes a run wait.
+// line, and what the programs print that a spec names. Anything may lie at such a
+// path, so nothing but a regular file of a limited size is read, and no pipe or
+// device makes a run wait. A program has a time limit.
 package input
 
 import (

@@ -43,7 +43,7 @@ func (r Ref) Read(ctx context.Context, lookupEnv func(string) (string, bool), hi
 	case config.FromFile:
 		b, err = r.readFile(ctx)
 	case config.FromCommand:
-		b, err = r.readCommand(ctx, hide, commandTime, onTerminal())
+		b, err = r.readCommand(ctx, hide)
 	default:
 		return Value{}, fmt.Errorf("%s: this source cannot be read", r)
 	}

@@ -228,6 +228,9 @@ func cut(glyphs []glyph) []glyph {
 // braced is a piece of a spec in a sentence, which is not broken.
 var braced = regexp.MustCompile(`([a-z_]+ )?\{ [^{}]{1,40} \}`)
 
+// attributeLine is a line to be copied into a spec, which is not broken either.
+var attributeLine = regexp.MustCompile(`^[a-z_]+ = \{ .* \}$`)
+
 const glue = "\x00" // cleaned text has no NUL
 
 // wrap breaks text between words into lines of at most cols columns; a longer
@@ -236,6 +239,10 @@ func wrap(text string, cols int) []string {
 	var lines []string
 	text = braced.ReplaceAllStringFunc(text, func(s string) string { return strings.ReplaceAll(s, " ", glue) })
 	for _, paragraph := range strings.Split(text, "\n") {
+		if whole := strings.ReplaceAll(paragraph, glue, " "); attributeLine.MatchString(whole) {
+			lines = append(lines, whole)
+			continue
+		}
 		line, used := "", 0
 		for _, word := range strings.Fields(paragraph) {
 			word = strings.ReplaceAll(word, glue, " ")
