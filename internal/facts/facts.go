@@ -87,6 +87,16 @@ type CertificateFile struct {
 	All   []*x509.Certificate // what the file holds; nil where X509 of Cert is
 }
 
+// Of is the certificate for a key, by its [pki.PublicID], else the first.
+func (f *CertificateFile) Of(spki string) *x509.Certificate {
+	for _, c := range f.All {
+		if pki.PublicID(c.PublicKey) == spki {
+			return c
+		}
+	}
+	return f.All[0]
+}
+
 // Request is what policies use of a certificate signing request. Of one that is
 // known to answer to the certificate in place Subject is the certificate's, and
 // Sum is zero.
@@ -133,6 +143,7 @@ type CA struct {
 	Passphrase Passphrase
 	Key        Key
 	Crt        CertificateFile
+	CSR        RequestFile // for a CA above it, where there is one
 	Past       map[int]Key // keys of earlier generations, from db/retired, by number: those that may have to sign
 	Wide       []File      // directories and database files that are wider than they may be
 	SetAside   []string    // what another program has written in the place of a file of the database, and nobody can read

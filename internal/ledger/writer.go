@@ -121,7 +121,7 @@ func (w *Writer) Flush(b Batch) {
 func (w *Writer) Settle() {
 	l := w.l
 	for ; l.disk.settled < len(l.entries); l.disk.settled++ {
-		if e := &l.entries[l.disk.settled]; !e.Held() {
+		if e := &l.entries[l.disk.settled]; !e.Held() && !l.above {
 			e.DER = nil
 		}
 	}

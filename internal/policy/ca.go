@@ -135,7 +135,7 @@ func (j *judgement) examineCA() ([]finding, error) {
 	}
 	other := func() string { return j.Ledger.OtherCA(string(ca.Owner)) }
 	waysOn := fmt.Sprintf("restore it from a backup, or set generation = %d: a new CA is made then, and the old one stays trusted until its users have moved", gens+1)
-	view := &caView{CA: ca, spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, adopted: j.found.ca, owed: j.settled(), restored: j.found.restored}
+	view := &caView{CA: ca, spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, file: j.Ledger.TrustFile(string(ca.Owner), j.issuer.trusted), adopted: j.found.ca, renewed: j.found.renewed, owed: j.settled(), restored: j.found.restored}
 	lost := len(j.Ledger.Lost())
 	switch {
 	case ca.Err != nil:
@@ -184,6 +184,9 @@ func (j *judgement) examineCA() ([]finding, error) {
 		return no(plan.KeyMismatch, "%s is not the key of the CA certificate that the database holds: restore the one that belongs to %s", ca.Key.Name(), ca.Crt.Name())
 	case spec.Generation < gens || spec.Generation > gens+1:
 		return no(plan.KeyChanged, "the CA is at generation %d and the spec asks for %d: raise it by one at a time, and never lower it", gens, spec.Generation)
+	}
+	if refused, err := j.examineParents(view); refused != nil || err != nil {
+		return refused, err
 	}
 	return ask(view, caPolicies), nil
 }

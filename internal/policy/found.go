@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
 	"math/big"
 	"time"
@@ -22,6 +24,7 @@ type found struct {
 	taken   map[ledger.Sum]bool
 
 	ca       bool                   // the CA is adopted
+	renewed  *x509.Certificate      // one that a CA above ours has signed anew, nil for none
 	users    map[plan.Owner]adopted // those who are adopted
 	departed []departed             // those who still have something
 	learnt   int                    // revocations that only a CRL lists
@@ -41,6 +44,7 @@ func find(q Question) *found {
 	f.trust = newTrust(q.Config, f.ledger, q.Now)
 	f.record(f.restore())
 	f.record(f.settle())
+	f.record(f.renewedCA())
 	if q.Ask.Adopt {
 		f.record(f.adoptCA())
 		f.record(f.adoptUsers())
@@ -107,7 +111,47 @@ func (f *found) adoptCA() []ledger.Change {
 		return nil
 	}
 	f.ca = true
-	return []ledger.Change{ledger.Issue{Owner: string(ca.Owner), Cert: ca.Crt.Cert.X509}}
+	own := ca.Crt.Of(ca.Key.SPKI)
+	above, _ := pki.Above(own, ca.Crt.All)
+	return f.recordCA(own, above)
+}
+
+// renewedCA finds a certificate that a CA above ours has signed for the key that it
+// has now: renewing is that CA's business, and what it gives is put into the CA
+// certificate file by hand. Without --adopt it has to be of a CA that is recorded.
+func (f *found) renewedCA() []ledger.Change {
+	ca, current := &f.Have.CA, f.trust.Current()
+	if current == nil || !f.Ask.Covers(ca.Owner) || !f.Ask.Adopt && len(current.Parents) == 0 {
+		return nil
+	}
+	above := f.ledger.Parents(string(ca.Owner))
+	if f.Ask.Adopt {
+		above = append(above, ca.Crt.All...)
+	}
+	for _, c := range ca.Crt.All {
+		if pki.PublicID(c.PublicKey) != current.SPKI || !bytes.Equal(c.RawSubject, current.Cert.RawSubject) || pki.SelfIssued(c) ||
+			f.ledger.IssuedTo(string(ca.Owner)).Holds(sha256.Sum256(c.Raw)) || !c.NotAfter.After(current.Cert.NotAfter) && !pki.SelfIssued(current.Cert) {
+			continue
+		}
+		if chain, whole := pki.Above(c, above); whole {
+			f.renewed = c
+			return f.recordCA(c, chain)
+		}
+	}
+	return nil
+}
+
+// recordCA records a certificate of the CA, and those above it that are not recorded.
+func (f *found) recordCA(own *x509.Certificate, above []*x509.Certificate) []ledger.Change {
+	owner := string(f.Have.CA.Owner)
+	out := []ledger.Change{ledger.Issue{Owner: owner, Cert: own}}
+	known := f.ledger.IssuedTo(ledger.ParentOwner(owner))
+	for _, c := range above {
+		if !known.Holds(sha256.Sum256(c.Raw)) {
+			out = append(out, ledger.Issue{Owner: ledger.ParentOwner(owner), Cert: c})
+		}
+	}
+	return out
 }
 
 // adoptUsers records the certificates of users, also of those whom the run is
