@@ -22,7 +22,7 @@ type caView struct {
 	trust    Trust
 	trusted  []*x509.Certificate // what the certificate file should hold, the current CA first
 	adopted  bool
-	renewed  *x509.Certificate   // what a CA above it has signed anew, nil for none
+	renewed  *x509.Certificate   // [found.renewed]
 	file     []*x509.Certificate // trusted, with the CAs above them: what the file should hold
 	restored []string            // owners of certificates that index.txt lacked
 	owed     int                 // requests of an interrupted run that are settled
@@ -140,7 +140,11 @@ func caCertDamaged(v *caView) []finding {
 	if v.Crt.Missing || whole && !slices.ContainsFunc(have, foreign) {
 		return nil
 	}
-	return one(plan.Repair, plan.Reason{Message: v.Crt.Name() + " does not hold what the database holds"}, plan.KindCrt)
+	message := v.Crt.Name() + " does not hold what the database holds"
+	if i := slices.IndexFunc(have, foreign); i >= 0 && v.adopted {
+		message = fmt.Sprintf("%s also holds %s, which is neither a CA of this spec nor above one: it is taken out, and users of that CA are no longer let in", v.Crt.Name(), pki.NameString(have[i].RawSubject))
+	}
+	return one(plan.Repair, plan.Reason{Message: message}, plan.KindCrt)
 }
 
 // caLeaves takes an earlier generation out of the certificate file.

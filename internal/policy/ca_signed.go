@@ -87,6 +87,9 @@ func caRenewed(v *caView) []finding {
 	if v.renewed == nil {
 		return nil
 	}
+	if pki.PublicID(v.renewed.PublicKey) != v.trust.Current().SPKI {
+		return one(plan.Repair, plan.Reason{Message: fmt.Sprintf("%s holds a newer certificate of %s, which is above the CA; it is recorded", v.Crt.Name(), pki.NameString(v.renewed.RawSubject))}, plan.KindDB)
+	}
 	return one(plan.Repair, plan.Reason{Message: fmt.Sprintf("%s holds a certificate that %s has signed for the CA, until %s; it is recorded, and the key and its users stay",
 		v.Crt.Name(), pki.NameString(v.renewed.RawIssuer), day(v.renewed.NotAfter))}, plan.KindDB)
 }
@@ -105,7 +108,8 @@ func caRequest(v *caView) []finding {
 func (j *judgement) signedNotes() {
 	ca, current := &j.Have.CA, j.trust.Current()
 	own, end := firstEnd(current.Cert, current.Parents)
-	if j.Now.Before(end.Add(-j.Config.CA.RenewBefore)) {
+	// renew_before is of the spec's validity, and the certificate may have a shorter one.
+	if ahead := min(j.Config.CA.RenewBefore, own.NotAfter.Sub(own.NotBefore)/3); j.Now.Before(end.Add(-ahead)) {
 		return
 	}
 	if own == current.Cert {

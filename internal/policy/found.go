@@ -24,7 +24,7 @@ type found struct {
 	taken   map[ledger.Sum]bool
 
 	ca       bool                   // the CA is adopted
-	renewed  *x509.Certificate      // one that a CA above ours has signed anew, nil for none
+	renewed  *x509.Certificate      // ours that a CA above it has signed anew, or the renewed one of that CA; nil for neither
 	users    map[plan.Owner]adopted // those who are adopted
 	departed []departed             // those who still have something
 	learnt   int                    // revocations that only a CRL lists
@@ -138,13 +138,21 @@ func (f *found) renewedCA() []ledger.Change {
 			return f.recordCA(c, chain)
 		}
 	}
+	chain, whole := pki.Above(current.Cert, above) // one above ours may have been renewed alone
+	if changes := f.recordParents(chain); whole && len(changes) > 0 {
+		f.renewed = chain[0]
+		return changes
+	}
 	return nil
 }
 
 // recordCA records a certificate of the CA, and those above it that are not recorded.
 func (f *found) recordCA(own *x509.Certificate, above []*x509.Certificate) []ledger.Change {
+	return append([]ledger.Change{ledger.Issue{Owner: string(f.Have.CA.Owner), Cert: own}}, f.recordParents(above)...)
+}
+
+func (f *found) recordParents(above []*x509.Certificate) (out []ledger.Change) {
 	owner := string(f.Have.CA.Owner)
-	out := []ledger.Change{ledger.Issue{Owner: owner, Cert: own}}
 	known := f.ledger.IssuedTo(ledger.ParentOwner(owner))
 	for _, c := range above {
 		if !known.Holds(sha256.Sum256(c.Raw)) {
