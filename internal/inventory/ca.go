@@ -135,6 +135,7 @@ func (r *Reader) crl(ca *facts.CA, gens []ledger.Generation) facts.CRL {
 		signers = []*x509.Certificate{ca.Crt.Of(ca.Key.SPKI)}
 	}
 	lists, err := pki.ParseCRLs(f.content.Data)
+	c.Form = pki.Form(f.content.Data)
 	c.Damaged = err != nil || len(lists) == 0
 	for _, list := range lists {
 		i := slices.IndexFunc(signers, func(ca *x509.Certificate) bool { return list.CheckSignatureFrom(ca) == nil })

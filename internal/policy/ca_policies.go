@@ -137,8 +137,11 @@ func caCertDamaged(v *caView) []finding {
 		})
 	}
 	whole := len(have) >= len(v.file) && slices.EqualFunc(have[:len(v.file)], v.file, (*x509.Certificate).Equal)
-	if v.Crt.Missing || whole && !slices.ContainsFunc(have, foreign) {
+	if v.Crt.Missing || whole && v.Crt.Form == "" && !slices.ContainsFunc(have, foreign) {
 		return nil
+	}
+	if whole && v.Crt.Form != "" {
+		return one(plan.Repair, plan.Reason{Message: fmt.Sprintf("%s is not PEM that a proxy reads (%s): it is written anew", v.Crt.Name(), v.Crt.Form)}, plan.KindCrt)
 	}
 	message := v.Crt.Name() + " does not hold what the database holds"
 	if i := slices.IndexFunc(have, foreign); i >= 0 && v.adopted {
@@ -218,7 +221,9 @@ func pastKey(ca *facts.CA, name string, g ledger.Generation) facts.Key {
 	return facts.Key{File: facts.File{Kind: plan.KindKey, Path: facts.PastKeyPath(name, g.Number), Missing: true}}
 }
 
-func caEncoding(v *caView) []finding { return keyEncoding(&v.Key, v.spec.KDFIterations) }
+func caEncoding(v *caView) []finding {
+	return keyEncoding(&v.Key, &v.Passphrase, v.spec.Passphrase, v.spec.KDFIterations)
+}
 
 func caStrayPass(v *caView) []finding { return strayPass(&v.Passphrase, v.spec.Passphrase) }
 

@@ -19,7 +19,11 @@ func certMissing(v *userView) []finding {
 	case !v.Crt.Missing:
 		return nil
 	case v.cert != nil:
-		return one(plan.Repair, plan.Reason{Message: v.Crt.Name() + " is gone; the database holds it"}, plan.KindCrt)
+		message := v.Crt.Name() + " is gone; the database holds it"
+		if v.Key.InP12 {
+			message = "there is no certificate file: the certificate is taken out of " + v.Key.Name()
+		}
+		return one(plan.Repair, plan.Reason{Message: message}, plan.KindCrt)
 	}
 	return v.renew(plan.Reason{Message: v.Crt.Name() + " is gone, and the database holds no valid certificate for the key"})
 }
@@ -28,6 +32,8 @@ func certDamaged(v *userView) []finding {
 	switch {
 	case v.Crt.Missing || v.sole:
 		return nil
+	case v.cert != nil && v.Crt.Cert != nil && v.cert.Sum == v.Crt.Cert.Sum && v.adopted:
+		return one(plan.Repair, plan.Reason{Message: v.Crt.Name() + " is not the PEM of the certificate alone" + in(v.Crt.Form) + ": it is written anew"}, plan.KindCrt)
 	case v.cert != nil:
 		return one(plan.Repair, plan.Reason{Message: v.Crt.Name() + " is not the certificate that was issued; the database holds that one"}, plan.KindCrt)
 	case v.Crt.Cert != nil && !issuedByAny(v.Crt.Cert, v.ca.trusted):
@@ -227,4 +233,6 @@ func userPassphrase(v *userView) []finding {
 	return keyPassphrase(&v.Key, &v.Passphrase, v.spec.Passphrase)
 }
 
-func userEncoding(v *userView) []finding { return keyEncoding(&v.Key, v.spec.KDFIterations) }
+func userEncoding(v *userView) []finding {
+	return keyEncoding(&v.Key, &v.Passphrase, v.spec.Passphrase, v.spec.KDFIterations)
+}
