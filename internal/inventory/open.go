@@ -152,10 +152,10 @@ func (p passphrases) tries() []try {
 	return []try{{p.now, facts.OpensNow}, {p.previous, facts.OpensPrevious}}
 }
 
-// keyInP12 finds the key of a user of whom there is a .p12 and no key file, and with
-// it a certificate where there is no file of that either. A .p12 made by hand may
-// have the empty passphrase.
-func (r *Reader) keyInP12(u *config.User, m *Material) {
+// fromP12 finds the key of a user of whom there is a .p12 and no key file, and the
+// certificate for the key where there is no file of that. A .p12 made by hand may have
+// the empty passphrase.
+func (r *Reader) fromP12(u *config.User, m *Material) {
 	f := m.Facts
 	for i, profile := range u.P12 {
 		p := &f.P12[i]
@@ -168,14 +168,18 @@ func (r *Reader) keyInP12(u *config.User, m *Material) {
 			if err != nil {
 				continue
 			}
-			m.inside = open.Key
 			found.Opening, found.Type, found.SPKI = try.opening, pki.KeyTypeOf(open.Key.Public()), pki.PublicID(open.Key.Public())
-			if f.Crt.Missing {
+			if f.Key.Missing {
+				m.inside = open.Key
+			}
+			if f.Crt.Missing && (f.Key.Missing || f.Key.SPKI == found.SPKI) {
 				f.Crt.Cert, f.Crt.All = factsOf(open.Cert), []*x509.Certificate{open.Cert}
 			}
 			break
 		}
-		f.Key = found
+		if f.Key.Missing {
+			f.Key = found
+		}
 		return
 	}
 }

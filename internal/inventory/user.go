@@ -87,8 +87,8 @@ func (r *Reader) readUser(u *config.User) *Material {
 		}
 		f.P12 = append(f.P12, r.p12(files[atP12+i], profile, now, k))
 	}
-	if f.Key.Missing && r.opt.Adopt && !r.opt.Sealed && f.Passphrase.Err == nil {
-		r.keyInP12(u, m)
+	if (f.Key.Missing || f.Crt.Missing) && r.opt.Adopt && !r.opt.Sealed && f.Passphrase.Err == nil {
+		r.fromP12(u, m)
 	}
 	for _, kind := range facts.UserKinds {
 		if slices.Contains(kinds, kind) {

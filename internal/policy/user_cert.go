@@ -20,8 +20,8 @@ func certMissing(v *userView) []finding {
 		return nil
 	case v.cert != nil:
 		message := v.Crt.Name() + " is gone; the database holds it"
-		if v.Key.InP12 {
-			message = "there is no certificate file: the certificate is taken out of " + v.Key.Name()
+		if v.Crt.Cert != nil {
+			message = "there is no certificate file: the certificate is taken out of the .p12"
 		}
 		return one(plan.Repair, plan.Reason{Message: message}, plan.KindCrt)
 	}
