@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -73,6 +74,20 @@ func KeyTypeOf(pub crypto.PublicKey) KeyType {
 	}
 	return "unknown"
 }
+
+// Bits is the length of an RSA key of the type, 0 for every other type.
+func (t KeyType) Bits() int {
+	digits, ok := strings.CutPrefix(string(t), "rsa-")
+	bits, err := strconv.Atoi(digits)
+	if !ok || err != nil {
+		return 0
+	}
+	return bits
+}
+
+// Short reports whether a key is so short that OpenSSL refuses it at its security level
+// 2, which Debian's and Ubuntu's NGINX have: RSA of less than 2,048 bits.
+func (t KeyType) Short() bool { return t.Bits() > 0 && t.Bits() < 2048 }
 
 // PublicID is the SPKI hash of a public key: the SHA-256 of its
 // SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7) in lower-case hex, "" for a key

@@ -188,6 +188,8 @@ func (j *judgement) examineCA() ([]finding, error) {
 		return no(plan.KeyMismatch, "%s and %s do not belong together: put the key and the certificate of one CA there", ca.Key.Name(), ca.Crt.Name())
 	case ca.Key.SPKI != j.trust.Current().SPKI:
 		return no(plan.KeyMismatch, "%s is not the key of the CA certificate that the database holds: restore the one that belongs to %s", ca.Key.Name(), ca.Crt.Name())
+	case ca.Key.Type.Bits() > 0 && ca.Key.Type.Bits() < leastSigner:
+		return no(plan.KeyChanged, "%s is %s, with which nothing can be signed any more, and every TLS library refuses what it has signed: move it and %s away to have a new CA made", ca.Key.Name(), ca.Key.Type, ca.Crt.Name())
 	case spec.Generation < gens || spec.Generation > gens+1:
 		return no(plan.KeyChanged, "the CA is at generation %d and the spec asks for %d: raise it by one at a time, and never lower it", gens, spec.Generation)
 	}
@@ -196,6 +198,9 @@ func (j *judgement) examineCA() ([]finding, error) {
 	}
 	return ask(view, caPolicies), nil
 }
+
+// leastSigner is the length in bits of the shortest RSA key that crypto/rsa signs with.
+const leastSigner = 1024
 
 // lostKey reports whether the CA's key is lost for good. One that merely does not open
 // with the passphrase of this run is not: the passphrase may be mistyped, and the new

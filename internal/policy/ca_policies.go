@@ -198,7 +198,7 @@ func caUsageChanged(v *caView) []finding {
 		return nil // what it holds is for the CA above it to say
 	}
 	for _, m := range pki.CAUsage(v.current()) {
-		out = append(out, one(plan.Reissue, plan.Reason{Message: "the CA certificate has another " + m.Field + " than it should", Field: m.Field, Have: m.Have, Want: m.Want}, plan.KindCrt)...)
+		out = append(out, one(plan.Reissue, plan.Reason{Message: "the CA certificate has another " + m.Field + " than it should" + refused(m, "a CA with "), Field: m.Field, Have: m.Have, Want: m.Want}, plan.KindCrt)...)
 	}
 	return out
 }

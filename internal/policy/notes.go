@@ -32,6 +32,7 @@ func (j *judgement) caNotes() {
 	} else {
 		j.validityNote(ca, cert.NotBefore, cert.NotAfter, spec.Validity)
 	}
+	j.weakNotes()
 	for _, g := range j.trust.Past() {
 		n := g.Dependents
 		j.note(ca, plan.OldGeneration, "%s %s still on generation %d; %s, or at once with --replace",

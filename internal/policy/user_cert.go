@@ -109,7 +109,11 @@ func keyChanged(v *userView) []finding {
 	if v.Key.Type == v.spec.Key {
 		return nil
 	}
-	return v.rekey(plan.Reason{Message: "the spec asks for another type of key", Field: "key", Have: string(v.Key.Type), Want: string(v.spec.Key)})
+	message := "the spec asks for another type of key"
+	if v.Key.Type.Short() {
+		message += fmt.Sprintf(", and TLS libraries refuse %s today", v.Key.Type)
+	}
+	return v.rekey(plan.Reason{Message: message, Field: "key", Have: string(v.Key.Type), Want: string(v.spec.Key)})
 }
 
 func subjectChanged(v *userView) []finding {
@@ -170,7 +174,7 @@ func expiring(v *userView) []finding {
 func usageChanged(v *userView) []finding {
 	var out []finding
 	for _, m := range v.unusual() {
-		out = append(out, one(plan.Reissue, plan.Reason{Message: "the certificate has another " + m.Field + " than it should", Field: m.Field, Have: m.Have, Want: m.Want}, v.fromCert()...)...)
+		out = append(out, one(plan.Reissue, plan.Reason{Message: "the certificate has another " + m.Field + " than it should" + refused(m, ""), Field: m.Field, Have: m.Have, Want: m.Want}, v.fromCert()...)...)
 	}
 	return out
 }
