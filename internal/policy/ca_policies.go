@@ -23,6 +23,7 @@ type caView struct {
 	trusted  []*x509.Certificate // what the certificate file should hold, the current CA first
 	adopted  bool
 	renewed  *x509.Certificate   // [found.renewed]
+	declined string              // [found.declined]
 	file     []*x509.Certificate // trusted, with the CAs above them: what the file should hold
 	restored []string            // owners of certificates that index.txt lacked
 	owed     int                 // requests of an interrupted run that are settled
@@ -144,6 +145,9 @@ func caCertDamaged(v *caView) []finding {
 		return one(plan.Repair, plan.Reason{Message: fmt.Sprintf("%s is not PEM that a proxy reads (%s): it is written anew", v.Crt.Name(), v.Crt.Form)}, plan.KindCrt)
 	}
 	message := v.Crt.Name() + " does not hold what the database holds"
+	if v.declined != "" {
+		message += "; " + v.declined
+	}
 	if i := slices.IndexFunc(have, foreign); i >= 0 && v.adopted {
 		message = fmt.Sprintf("%s also holds %s, which is neither a CA of this spec nor above one: it is taken out, and users of that CA are no longer let in", v.Crt.Name(), pki.NameString(have[i].RawSubject))
 	}

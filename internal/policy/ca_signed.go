@@ -2,6 +2,7 @@ package policy
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -39,7 +40,7 @@ func (j *judgement) examineParents(v *caView) ([]finding, error) {
 			pki.NameString(ended.RawSubject), day(end), v.Crt.Name())
 	}
 	if err := chained(current.Cert, current.Parents, j.Now); err != nil && j.found.ca {
-		return refuse(plan.Unrecorded, fmt.Sprintf("no proxy lets anybody in with what this CA issues (%s): have %s sign a certificate for the CA that may issue others, and put it into %s in place of this one",
+		return refuse(plan.Unrecorded, fmt.Sprintf("no proxy lets anybody in with what this CA issues (%s): have %s sign a certificate for a CA that may issue certificates and CRLs, and put it into %s in place of this one",
 			err, signer, v.Crt.Name())), nil
 	}
 	return nil, nil
@@ -63,11 +64,14 @@ func chained(own *x509.Certificate, parents []*x509.Certificate, now time.Time) 
 		below.AddCert(c)
 	}
 	roots.AddCert(parents[len(parents)-1])
-	if !own.IsCA || own.KeyUsage != 0 && own.KeyUsage&x509.KeyUsageCertSign == 0 {
-		return fmt.Errorf("its certificate is not that of a CA")
-	}
-	if len(own.SubjectKeyId) == 0 {
-		return fmt.Errorf("its certificate has no subject key identifier")
+	const signs = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+	switch {
+	case !own.BasicConstraintsValid || !own.IsCA:
+		return errors.New("its certificate is not that of a CA: basicConstraints does not say CA:TRUE")
+	case own.KeyUsage&signs != signs:
+		return errors.New("its keyUsage does not have both keyCertSign and cRLSign")
+	case len(own.SubjectKeyId) == 0:
+		return errors.New("its certificate has no subject key identifier")
 	}
 	_, err := own.Verify(x509.VerifyOptions{Roots: roots, Intermediates: below, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 	return err

@@ -1,8 +1,6 @@
 package policy
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"crypto/x509"
 	"math/big"
 	"time"
@@ -25,6 +23,7 @@ type found struct {
 
 	ca       bool                   // the CA is adopted
 	renewed  *x509.Certificate      // ours that a CA above it has signed anew, or the renewed one of that CA; nil for neither
+	declined string                 // why a certificate that is there for the key of the CA is not taken over
 	users    map[plan.Owner]adopted // those who are adopted
 	departed []departed             // those who still have something
 	learnt   int                    // revocations that only a CRL lists
@@ -104,63 +103,6 @@ func (f *found) settle() []ledger.Change {
 // Adoption takes files over that were made by hand: what the CA has issued goes
 // into the ledger as it is, and then the policies judge it like everything else.
 // Nothing that works is replaced for being foreign.
-
-func (f *found) adoptCA() []ledger.Change {
-	ca := &f.Have.CA
-	if !f.Ask.Covers(ca.Owner) || f.ledger.IssuedTo(string(ca.Owner)).Len() > 0 || ca.Key.Missing || ca.Crt.Cert == nil || ca.Crt.Cert.X509 == nil {
-		return nil
-	}
-	f.ca = true
-	own := ca.Crt.Of(ca.Key.SPKI)
-	above, _ := pki.Above(own, ca.Crt.All)
-	return f.recordCA(own, above)
-}
-
-// renewedCA finds a certificate that a CA above ours has signed for the key that it
-// has now: renewing is that CA's business, and what it gives is put into the CA
-// certificate file by hand. Without --adopt it has to be of a CA that is recorded.
-func (f *found) renewedCA() []ledger.Change {
-	ca, current := &f.Have.CA, f.trust.Current()
-	if current == nil || !f.Ask.Covers(ca.Owner) || !f.Ask.Adopt && len(current.Parents) == 0 {
-		return nil
-	}
-	above := f.ledger.Parents(string(ca.Owner))
-	if f.Ask.Adopt {
-		above = append(above, ca.Crt.All...)
-	}
-	for _, c := range ca.Crt.All {
-		if pki.PublicID(c.PublicKey) != current.SPKI || !bytes.Equal(c.RawSubject, current.Cert.RawSubject) || pki.SelfIssued(c) ||
-			f.ledger.IssuedTo(string(ca.Owner)).Holds(sha256.Sum256(c.Raw)) || !c.NotAfter.After(current.Cert.NotAfter) && !pki.SelfIssued(current.Cert) {
-			continue
-		}
-		if chain, whole := pki.Above(c, above); whole {
-			f.renewed = c
-			return f.recordCA(c, chain)
-		}
-	}
-	chain, whole := pki.Above(current.Cert, above) // one above ours may have been renewed alone
-	if changes := f.recordParents(chain); whole && len(changes) > 0 {
-		f.renewed = chain[0]
-		return changes
-	}
-	return nil
-}
-
-// recordCA records a certificate of the CA, and those above it that are not recorded.
-func (f *found) recordCA(own *x509.Certificate, above []*x509.Certificate) []ledger.Change {
-	return append([]ledger.Change{ledger.Issue{Owner: string(f.Have.CA.Owner), Cert: own}}, f.recordParents(above)...)
-}
-
-func (f *found) recordParents(above []*x509.Certificate) (out []ledger.Change) {
-	owner := string(f.Have.CA.Owner)
-	known := f.ledger.IssuedTo(ledger.ParentOwner(owner))
-	for _, c := range above {
-		if !known.Holds(sha256.Sum256(c.Raw)) {
-			out = append(out, ledger.Issue{Owner: ledger.ParentOwner(owner), Cert: c})
-		}
-	}
-	return out
-}
 
 // adoptUsers records the certificates of users, also of those whom the run is
 // not about: nothing of theirs is touched, but a serial that they share must be
