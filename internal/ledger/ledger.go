@@ -127,6 +127,7 @@ func Parse(f Files) (*Ledger, error) {
 		l.disk.issuedEnd++
 	}
 	l.attr = string(f.Attr.Data)
+	l.disk.hasIndex = !f.Index.Missing
 	l.disk.hasAttr, l.disk.hasNumber = !f.Attr.Missing, !f.Number.Missing
 	if l.disk.hasNumber {
 		if l.number, err = ParseNumber(f.Number.Data); err != nil {
