@@ -26,6 +26,9 @@ func (s *scene) inspect(w *world) tree {
 	w.t.Helper()
 	raw := readTree(w.t.(*pointT).TB, w.out(""))
 	s.checkTogether(w, raw)
+	if s.adopt {
+		s.checkKept(w, raw)
+	}
 	for name, n := range raw {
 		if strings.HasSuffix(name, ".crt") && !strings.HasPrefix(name, "db/") {
 			s.checkRecorded(w, raw, name, n)
@@ -74,7 +77,15 @@ func identify(data string, passes []string) identity {
 	if known, ok := identities.Load(id); ok {
 		return known.(identity)
 	}
-	var found identity
+	found := open(data, passes)
+	if found.public != "" {
+		identities.Store(id, found)
+	}
+	return found
+}
+
+// open is identify of passphrases that have to be the right ones.
+func open(data string, passes []string) (found identity) {
 	for _, pass := range passes {
 		if found.public != "" || pass == "" {
 			continue
@@ -84,9 +95,6 @@ func identify(data string, passes []string) identity {
 		} else if _, cert, _, err := pkcs12.DecodeChain([]byte(data), pass); err == nil {
 			found = identity{pki.PublicID(cert.PublicKey), base64.StdEncoding.EncodeToString(cert.Raw)}
 		}
-	}
-	if found.public != "" {
-		identities.Store(id, found)
 	}
 	return found
 }
@@ -120,6 +128,34 @@ func (s *scene) checkTogether(w *world, raw tree) {
 			if p, ok := raw[base+ext]; ok && identify(p.data, passes).cert != base64.StdEncoding.EncodeToString(cert.Raw) {
 				w.t.Fatalf("%s holds another certificate than %s", base+ext, name)
 			}
+		}
+	}
+}
+
+// checkKept: every key that was there can still be opened, with a passphrase that is in
+// place.
+func (s *scene) checkKept(w *world, raw tree) {
+	w.t.Helper()
+	passes := []string{w.env["ONE"]}
+	for name, n := range raw {
+		if strings.HasPrefix(name, "secrets/") && n.mode.IsRegular() {
+			passes = append(passes, strings.TrimSuffix(n.data, "\n"))
+		}
+	}
+	keys := func(from tree, prefix string) (out []string) {
+		for name, n := range from {
+			if strings.HasPrefix(name, prefix) && n.mode.IsRegular() && (strings.HasSuffix(name, ".key") || strings.HasSuffix(name, ".p12")) {
+				if id := open(n.data, passes); id.public != "" {
+					out = append(out, id.public)
+				}
+			}
+		}
+		return out
+	}
+	opened := keys(raw, "")
+	for _, was := range keys(s.start, "pki/") {
+		if !slices.Contains(opened, was) {
+			w.t.Fatalf("a key that was there can be opened no more")
 		}
 	}
 }

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -13,6 +15,8 @@ import (
 	"time"
 
 	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/secret"
 )
 
 // tree is a directory in memory, by path.
@@ -171,6 +175,30 @@ var scenes = []sceneMaker{
 		w.memory = newMemory()
 		w.now = w.now.Add(24 * time.Hour)
 		w.spec.users = append(slices.Clone(w.spec.users), userModel{name: "eve"})
+	}},
+	// The keys of the CA and of a user are not encrypted, that of another user is in the
+	// .p12 alone.
+	{"adoption of plain keys", true, func(w *world) {
+		w.spec.users = w.spec.users[:3]
+		w.begin()
+		w.check(os.RemoveAll(w.out("db")))
+		w.memory = newMemory()
+		for _, base := range []string{"ca.m", "ann-m"} {
+			pass, err := os.ReadFile(w.out("secrets/" + base + ".pass"))
+			w.check(err)
+			data, err := os.ReadFile(w.out(base + ".key"))
+			w.check(err)
+			key, err := pki.OpenKey(data, secret.Line(pass))
+			w.check(err)
+			der, err := x509.MarshalPKCS8PrivateKey(key)
+			w.check(err)
+			w.write(w.out(base+".key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+			w.check(os.Remove(w.out("secrets/" + base + ".pass")))
+		}
+		for _, name := range []string{"ann-m.p12", "cyd-m.key", "cyd-m.crt", "cyd-m.csr"} {
+			w.check(os.Remove(w.out(name)))
+		}
+		w.now = w.now.Add(24 * time.Hour)
 	}},
 	// One departs and one joins. The site names users: it is written with the revocations,
 	// and once more with the new certificates.

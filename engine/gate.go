@@ -3,12 +3,14 @@ package engine
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/gate"
 	"mtlsplan/internal/inventory"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/plan"
 )
@@ -68,7 +70,15 @@ func (g *Gate) read(dir *outdir.Dir) (*gate.World, error) {
 		}
 		return nil, plan.Errorf(plan.FileError, "%s %s: mtlsplan apply puts it back", filepath.Join(g.cfg.Output, crt.Name()), what)
 	}
-	return &gate.World{CAs: crt.All, Generations: gens, Ledger: led, CRLs: crl.Lists}, nil
+	w := &gate.World{Generations: gens, Ledger: led, CRLs: crl.Lists}
+	for _, ca := range crt.All {
+		if slices.ContainsFunc(gens, func(g ledger.Generation) bool { return slices.ContainsFunc(g.Parents, ca.Equal) }) {
+			w.Above = true
+			continue
+		}
+		w.CAs = append(w.CAs, ca)
+	}
+	return w, nil
 }
 
 // Importable is the files of the first user of a spec who has a .p12 to try a gate

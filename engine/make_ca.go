@@ -72,10 +72,19 @@ func (c *carryOut) makeCA(r *result) error {
 	}
 	if t.MustMake(plan.KindCrt) {
 		var text []byte
-		for _, cert := range trust {
+		file := c.writer.Ledger().TrustFile(string(t.Step.Owner), trust)
+		for _, cert := range file {
 			text = append(text, pki.EncodeCertificate(cert.Raw)...)
 		}
-		r.put(plan.KindCrt, path(plan.KindCrt), text, provesCA(r, trust, public))
+		r.put(plan.KindCrt, path(plan.KindCrt), text, provesCA(r, file, public))
+	}
+	if t.MustMake(plan.KindCSR) {
+		subject := trust[0].RawSubject
+		der, err := pki.MakeCSR(subject, nil, secret.Value{}, key)
+		if err != nil {
+			return err
+		}
+		r.put(plan.KindCSR, path(plan.KindCSR), pki.EncodeCSR(der), provesCSR(key.Public(), subject, nil))
 	}
 	r.then = func() {
 		c.trusted = trust
@@ -96,7 +105,7 @@ func (c *carryOut) makeCA(r *result) error {
 // needsKey reports whether the CA's key and passphrase have to be at hand for a task.
 // A generation that is compromised is left behind without them.
 func (c *carryOut) needsKey(t *policy.Task) bool {
-	return t.NewCert || t.MustMake(plan.KindKey) || t.MustMake(plan.KindPass) ||
+	return t.NewCert || t.MustMake(plan.KindKey) || t.MustMake(plan.KindPass) || t.MustMake(plan.KindCSR) ||
 		slices.ContainsFunc(c.verdict.Trust.Past(), func(g ledger.Generation) bool { return c.have.CA.Past[g.Number].Opening == facts.OpensPrevious })
 }
 

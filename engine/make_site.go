@@ -42,7 +42,7 @@ func (c *carryOut) publishAgain(tasks []*policy.Task) error {
 			continue
 		}
 		site := c.cfg.Sites[t.Index]
-		if !site.Proxy.NamesUsers(site.Settings) {
+		if !policy.Follows(c.cfg, site, c.writer.Ledger(), c.trusted) {
 			continue
 		}
 		r := c.build(&result{task: t, again: true})

@@ -44,10 +44,23 @@ type Site struct {
 	Users   []User   // whose a serial is, sorted by it; nil where the site does not name users
 	Revoked []string // serials that must not get in, upper-case hex in whole bytes, sorted
 
+	// Parents is how many CAs above the CA's own are trusted, and with each of them every
+	// other CA below it. Where there are any, nobody gets in but with a certificate of
+	// Admitted, sorted by serial.
+	Parents  int
+	Admitted []Admitted
+
 	// Generation is any text that differs whenever the CA certificates or the
 	// CRLs do, such as a digest of them. It names the session cache where
 	// sessions are resumed.
 	Generation string
+}
+
+// Admitted is the certificates of one serial that get in: one, unless an adopted CA
+// has given the serial twice.
+type Admitted struct {
+	Serial       string   // as in Revoked
+	Fingerprints []string // SHA-1 of the DER, lower-case hex
 }
 
 // GroupPattern is the form of a group's name, a regular expression.

@@ -43,7 +43,16 @@ type Key struct {
 	Opening Opening
 	Type    pki.KeyType // "" unless opened
 	SPKI    string      // [pki.PublicID] of the key, "" unless opened
+	Why     error       // of Unreadable: what is there instead
+
+	// InP12: there is no key file, and the key is in a .p12 that was made by hand. File
+	// is that file.
+	InP12 bool
 }
+
+// Proves reports whether the opening of the key proves the spec's passphrase: a key
+// that is not encrypted opens with any.
+func (k *Key) Proves() bool { return k.Opening == OpensNow && !k.Info.Plain() && !k.InP12 }
 
 // Passphrase describes an owner's passphrase and does not hold it.
 type Passphrase struct {
@@ -85,6 +94,18 @@ type CertificateFile struct {
 	Cert  *Certificate        // the first; nil when missing or damaged
 	Alone bool                // the file holds Cert, as it would be written but for line ends, and nothing else
 	All   []*x509.Certificate // what the file holds; nil where X509 of Cert is
+	Form  string              // [pki.Form], where something was read
+	Why   error               // why nothing can be read of a file that is there
+}
+
+// Of is the certificate for a key, by its [pki.PublicID], else the first.
+func (f *CertificateFile) Of(spki string) *x509.Certificate {
+	for _, c := range f.All {
+		if pki.PublicID(c.PublicKey) == spki {
+			return c
+		}
+	}
+	return f.All[0]
 }
 
 // Request is what policies use of a certificate signing request. Of one that is
@@ -123,6 +144,7 @@ type P12 struct {
 type CRL struct {
 	File
 	Err     error                           // why it cannot be read
+	Form    string                          // [pki.Form]
 	Damaged bool                            // something in it is no CRL of a CA that the ledger knows
 	Lists   map[string]*x509.RevocationList // by the SPKI of the CA
 }
@@ -133,6 +155,7 @@ type CA struct {
 	Passphrase Passphrase
 	Key        Key
 	Crt        CertificateFile
+	CSR        RequestFile // for a CA above it, where there is one
 	Past       map[int]Key // keys of earlier generations, from db/retired, by number: those that may have to sign
 	Wide       []File      // directories and database files that are wider than they may be
 	SetAside   []string    // what another program has written in the place of a file of the database, and nobody can read

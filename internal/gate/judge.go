@@ -25,6 +25,10 @@ type World struct {
 	Generations []ledger.Generation // of the CA, oldest first
 	Ledger      *ledger.Ledger
 	CRLs        map[string]*x509.RevocationList // by the SPKI of the CA
+
+	// Above: CAs above ours are trusted too, so that only a certificate that the CA
+	// database holds lets anybody in. They are not among CAs.
+	Above bool
 }
 
 // Judge says whether somebody gets in with a certificate, nil for none. A revocation
@@ -94,7 +98,7 @@ func (w *World) recordedAs(cert, ca *x509.Certificate, shown *plan.VisitCertific
 		}
 		return true
 	}
-	return ca != nil && w.Ledger.Row(shown.Serial) != nil
+	return ca != nil && !w.Above && w.Ledger.Row(shown.Serial) != nil
 }
 
 // signer is the CA of the trust file that has signed a certificate, nil for none.

@@ -23,6 +23,13 @@ func (r *Reader) ca(m *CAMaterial) (facts.CA, error) {
 		Owner: r.caOwner(), Passphrase: m.pass, Key: m.key, Crt: certificates(crt), Past: map[int]facts.Key{},
 		Interrupted: r.dir.Interrupted(), Err: firstOf(m.err, err),
 	}
+	csr, err := r.caFile(plan.KindCSR)
+	if ca.CSR.File = csr.File; err != nil && ca.Err == nil {
+		ca.Err = err
+	}
+	if c, err := pki.ParseCSR(csr.content.Data); err == nil && !csr.Missing {
+		ca.CSR.Request = request(c)
+	}
 	for _, d := range []struct {
 		name string
 		kind plan.Kind
@@ -125,9 +132,10 @@ func (r *Reader) crl(ca *facts.CA, gens []ledger.Generation) facts.CRL {
 		signers = append(signers, g.Cert)
 	}
 	if len(signers) == 0 && r.opt.Adopt && r.opt.Covers(ca.Owner) && !ca.Key.Missing && ca.Crt.Cert != nil {
-		signers = ca.Crt.All[:1]
+		signers = []*x509.Certificate{ca.Crt.Of(ca.Key.SPKI)}
 	}
 	lists, err := pki.ParseCRLs(f.content.Data)
+	c.Form = pki.Form(f.content.Data)
 	c.Damaged = err != nil || len(lists) == 0
 	for _, list := range lists {
 		i := slices.IndexFunc(signers, func(ca *x509.Certificate) bool { return list.CheckSignatureFrom(ca) == nil })

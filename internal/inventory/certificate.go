@@ -15,7 +15,9 @@ func certificates(f file) facts.CertificateFile {
 	if c.Missing {
 		return c
 	}
-	if certs, err := pki.ParseCertificates(f.content.Data); err == nil && len(certs) > 0 {
+	certs, err := pki.ParseCertificates(f.content.Data)
+	if c.Why = err; err == nil && len(certs) > 0 {
+		c.Form = pki.Form(f.content.Data)
 		c.Cert, c.All = factsOf(certs[0]), certs
 		c.Alone = sameText(f.content.Data, pki.EncodeCertificate(certs[0].Raw))
 	}

@@ -24,6 +24,14 @@ func (r *Reader) readLedger() error {
 	}
 	for looks := 1; ; looks++ {
 		l, err := ledger.Parse(f)
+		if err == nil && l.Above() && !f.Hold {
+			f.Recalled = nil
+			if err := r.readIssued(&f); err != nil {
+				return err
+			}
+			f.Hold = true
+			continue
+		}
 		if err == nil {
 			for _, e := range l.Lost() { // which take a certificate to be recorded again
 				if e.DER, err = r.der(e); err != nil {
@@ -70,13 +78,13 @@ func (r *Reader) ledgerFiles() (f ledger.Files, err error) {
 
 func (r *Reader) readIssued(f *ledger.Files) error {
 	file, err := r.dir.Read(ledger.IssuedName)
-	f.Issued, f.Hold, r.issued = file.Data, r.opt.Prove || r.dir.Interrupted(), file.Stat
+	f.Issued, f.Hold, r.issued = file.Data, r.opt.Prove || r.opt.Adopt || r.dir.Interrupted(), file.Stat
 	return err
 }
 
 // recall takes what the cache knows of issued.pem, if the file is still the same.
 func (r *Reader) recall(f *ledger.Files) bool {
-	if r.opt.Thorough {
+	if r.opt.Thorough || r.opt.Adopt {
 		return false
 	}
 	rec := r.cache.Known(ledger.IssuedName, ledger.IssuedName)

@@ -24,13 +24,17 @@ type Material struct {
 	Request    *pki.CSR     // that a csr user has made, nil for other users
 
 	passphrases
-	opens  secret.Value // what opens the key
-	files  []file       // in the order of kindsOf, nil of a csr user
+	opens  secret.Value  // what opens the key
+	inside crypto.Signer // the key that was in a .p12, see [facts.Key]
+	files  []file        // in the order of kindsOf, nil of a csr user
 	digest statcache.Digest
 }
 
 // OpenKey opens the key, with whichever passphrase opens it.
 func (m *Material) OpenKey() (crypto.Signer, error) {
+	if m.inside != nil {
+		return m.inside, nil
+	}
 	if m.files == nil {
 		return nil, fmt.Errorf("%s is not there", m.Facts.Key.Name())
 	}

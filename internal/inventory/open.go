@@ -3,9 +3,11 @@ package inventory
 import (
 	"crypto"
 	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"sync"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
@@ -111,7 +113,7 @@ func (r *Reader) key(f file, p passphrases, unavailable error, known *contents) 
 	}
 	var err error
 	if k.Info, err = pki.InspectKey(f.content.Data); err != nil {
-		k.Opening = facts.Unreadable
+		k.Opening, k.Why = facts.Unreadable, err
 		return k, opens
 	}
 	if unavailable != nil || r.opt.Sealed {
@@ -121,11 +123,8 @@ func (r *Reader) key(f file, p passphrases, unavailable error, known *contents) 
 		k.Opening, k.Type, k.SPKI = facts.OpensNow, known.typ, known.spki
 		return k, opens
 	}
-	for _, try := range []struct {
-		pass    secret.Value
-		opening facts.Opening
-	}{{p.now, facts.OpensNow}, {p.previous, facts.OpensPrevious}} {
-		if try.pass.IsZero() {
+	for _, try := range p.tries() {
+		if try.pass.IsZero() && !k.Info.Plain() {
 			continue
 		}
 		c, err := r.opened.key(f.content.Data, try.pass)
@@ -133,7 +132,7 @@ func (r *Reader) key(f file, p passphrases, unavailable error, known *contents) 
 		case errors.Is(err, pki.ErrPassphrase):
 			continue
 		case err != nil:
-			k.Opening = facts.Unreadable
+			k.Opening, k.Why = facts.Unreadable, err
 			return k, opens
 		}
 		k.Opening, k.Type, k.SPKI = try.opening, c.typ, c.spki
@@ -141,6 +140,48 @@ func (r *Reader) key(f file, p passphrases, unavailable error, known *contents) 
 	}
 	k.Opening = facts.OpensNeither
 	return k, opens
+}
+
+// try is a passphrase, and what it says of a file that it opens it.
+type try struct {
+	pass    secret.Value
+	opening facts.Opening
+}
+
+func (p passphrases) tries() []try {
+	return []try{{p.now, facts.OpensNow}, {p.previous, facts.OpensPrevious}}
+}
+
+// fromP12 finds the key of a user of whom there is a .p12 and no key file, and the
+// certificate for the key where there is no file of that. A .p12 made by hand may have
+// the empty passphrase.
+func (r *Reader) fromP12(u *config.User, m *Material) {
+	f := m.Facts
+	for i, profile := range u.P12 {
+		p := &f.P12[i]
+		if p.Missing || p.Opening == facts.Unreadable {
+			continue
+		}
+		found := facts.Key{File: facts.File{Kind: plan.KindKey, Path: p.Path}, Info: pki.KeyInfo{Encoding: "PKCS #12"}, Opening: facts.OpensNeither, InP12: true}
+		for _, try := range append(m.tries(), try{secret.Value{}, facts.OpensNow}) {
+			open, err := profile.Open(m.files[atP12+i].content.Data, try.pass)
+			if err != nil {
+				continue
+			}
+			found.Opening, found.Type, found.SPKI = try.opening, pki.KeyTypeOf(open.Key.Public()), pki.PublicID(open.Key.Public())
+			if f.Key.Missing {
+				m.inside = open.Key
+			}
+			if f.Crt.Missing && (f.Key.Missing || f.Key.SPKI == found.SPKI) {
+				f.Crt.Cert, f.Crt.All = factsOf(open.Cert), []*x509.Certificate{open.Cert}
+			}
+			break
+		}
+		if f.Key.Missing {
+			f.Key = found
+		}
+		return
+	}
 }
 
 // p12 tells what is in a .p12. known is what is in it where that is known, nil

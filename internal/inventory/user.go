@@ -87,6 +87,9 @@ func (r *Reader) readUser(u *config.User) *Material {
 		}
 		f.P12 = append(f.P12, r.p12(files[atP12+i], profile, now, k))
 	}
+	if (f.Key.Missing || f.Crt.Missing) && r.opt.Adopt && !r.opt.Sealed && f.Passphrase.Err == nil {
+		r.fromP12(u, m)
+	}
 	for _, kind := range facts.UserKinds {
 		if slices.Contains(kinds, kind) {
 			continue

@@ -75,12 +75,18 @@ func (l *Ledger) With(changes ...Change) *Ledger {
 }
 
 func (c Issue) apply(l *Ledger) {
-	l.addCertificate(c.Owner, c.Cert)
+	other := foreign(c.Owner, c.Cert.Raw)
+	if !other {
+		l.addCertificate(c.Owner, c.Cert)
+	}
 	text := FormatRecord(Record{Owner: c.Owner, DER: c.Cert.Raw})
 	l.pending.issued = append(l.pending.issued, text...)
 	l.issued[c.Owner] = append(l.issued[c.Owner], int32(len(l.entries)))
 	e := entryOf(c.Owner, c.Cert, l.disk.issuedEnd, int64(len(text)))
-	if e.row = l.rowAt(e.Serial); e.row >= 0 {
+	if e.row, e.foreign = l.rowAt(e.Serial), other; other {
+		e.row = -1
+		l.above = l.above || strings.HasPrefix(c.Owner, parents)
+	} else if e.row >= 0 {
 		e.Serial = l.rows[e.row].Serial
 	}
 	l.share(&e)

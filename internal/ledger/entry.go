@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,7 +26,8 @@ type Entry struct {
 	// with an authority identifier.
 	DER []byte
 
-	row int32 // in index.txt, -1 for none
+	row     int32 // in index.txt, -1 for none
+	foreign bool  // see [Entry.Foreign]
 }
 
 func (e *Entry) ended(now time.Time) bool { return now.After(time.Unix(e.NotAfter, 0)) }
@@ -105,6 +107,12 @@ func (l *Ledger) link() {
 		arena[i] = int32(i)
 		// They are nearly always in the order of the rows.
 		e := &l.entries[i]
+		if e.foreign = foreign(e.Owner, e.DER); e.foreign {
+			e.row = -1
+			l.above = l.above || strings.HasPrefix(e.Owner, parents)
+			l.issued[e.Owner] = append(l.issued[e.Owner], int32(i))
+			continue
+		}
 		if row++; row >= len(l.rows) || l.rows[row].Serial != e.Serial {
 			row = int(l.rowAt(e.Serial))
 		}

@@ -14,6 +14,12 @@ type Generation struct {
 	Cert   *x509.Certificate // the newest for the key
 	SPKI   string
 
+	// Parents are the CAs above it, from the one that has signed Cert to the one that
+	// signs itself; nil for a CA that signs itself. Whole is false where one of them is
+	// not recorded.
+	Parents []*x509.Certificate
+	Whole   bool
+
 	// Dependents counts the users' certificates of it that are neither revoked nor
 	// past their end.
 	Dependents int
@@ -38,6 +44,9 @@ func (l *Ledger) Generations(ca string, now time.Time) []Generation {
 			out = append(out, Generation{Number: i + 1, SPKI: e.SPKI})
 		}
 		out[i].Cert = cert
+	}
+	for i, above := 0, l.Parents(ca); i < len(out); i++ {
+		out[i].Parents, out[i].Whole = pki.Above(out[i].Cert, above)
 	}
 	issuers := l.Issuers(out)
 	for i := range l.rows {

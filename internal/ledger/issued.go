@@ -107,7 +107,10 @@ func (o Issued) EverFor(spki string) bool {
 
 // rowOf is the row of an entry, nil for none. One may have come since.
 func (l *Ledger) rowOf(e *Entry) *Row {
-	if e.row < 0 {
+	switch {
+	case e.foreign:
+		return nil
+	case e.row < 0:
 		return l.Row(e.Serial)
 	}
 	return &l.rows[e.row]

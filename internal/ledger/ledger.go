@@ -41,6 +41,7 @@ type Ledger struct {
 	attr     string             // content of index.txt.attr
 
 	mismatched bool              // an entry has no row, or one of another owner
+	above      bool              // certificates of CAs above ours are recorded
 	numberLost bool              // crlnumber is gone, and was there
 	texts      map[string]string // those that entries share
 	disk       disk
@@ -126,6 +127,7 @@ func Parse(f Files) (*Ledger, error) {
 		l.disk.issuedEnd++
 	}
 	l.attr = string(f.Attr.Data)
+	l.disk.hasIndex = !f.Index.Missing
 	l.disk.hasAttr, l.disk.hasNumber = !f.Attr.Missing, !f.Number.Missing
 	if l.disk.hasNumber {
 		if l.number, err = ParseNumber(f.Number.Data); err != nil {
@@ -253,7 +255,7 @@ func (l *Ledger) Lost() []*Entry {
 		}
 		for _, i := range list {
 			e := &l.entries[i]
-			if r := l.rowOf(e); r == nil || !slices.Contains(r.Owners(), owner) {
+			if r := l.rowOf(e); !e.foreign && (r == nil || !slices.Contains(r.Owners(), owner)) {
 				out = append(out, e)
 			}
 		}

@@ -17,7 +17,8 @@ type disk struct {
 	issuedEnd          int64 // where the next entry will stand
 	unended            bool  // issued.pem lacks its last line end
 	hasAttr, hasNumber bool
-	settled            int // so many entries are in the file, or were found there
+	hasIndex           bool // or it is about to be written
+	settled            int  // so many entries are in the file, or were found there
 }
 
 // pending is what the files do not hold yet.
@@ -100,12 +101,16 @@ func (w *Writer) Flush(b Batch) {
 		b.Append(IndexName, d.indexSize, p.lines, mode)
 		w.index.add(d.indexSize, p.lines)
 		d.indexSize += int64(len(p.lines))
+	case !d.hasIndex && l.above: // the certificate of a CA that another has signed has no row
+		b.Put(IndexName, nil, mode)
+		w.index.add(0, nil)
 	}
-	if !d.hasAttr && len(l.rows) > 0 {
+	d.hasIndex = d.hasIndex || len(l.rows) > 0 || l.above
+	if !d.hasAttr && d.hasIndex {
 		b.Put(AttrName, []byte(Attributes), mode)
 		d.hasAttr = true
 	}
-	if p.number || !d.hasNumber && len(l.rows) > 0 {
+	if p.number || !d.hasNumber && d.hasIndex {
 		b.Put(NumberName, FormatNumber(l.number), mode)
 		d.hasNumber = true
 	}
@@ -121,7 +126,7 @@ func (w *Writer) Flush(b Batch) {
 func (w *Writer) Settle() {
 	l := w.l
 	for ; l.disk.settled < len(l.entries); l.disk.settled++ {
-		if e := &l.entries[l.disk.settled]; !e.Held() {
+		if e := &l.entries[l.disk.settled]; !e.Held() && !l.above {
 			e.DER = nil
 		}
 	}

@@ -15,5 +15,5 @@ func IssuedBy(ca *x509.Certificate, issuer, authority string, cert func() *x509.
 		return authority == string(ca.SubjectKeyId)
 	}
 	c := cert()
-	return c != nil && c.CheckSignatureFrom(ca) == nil
+	return c != nil && Signed(c, ca)
 }

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -34,6 +35,9 @@ var (
 
 // KeyEncoding is the [KeyInfo] encoding that [EncryptKey] writes.
 const KeyEncoding = "PBES2 AES-256-CBC PBKDF2-HMAC-SHA256"
+
+// PlainKey is the [KeyInfo] encoding of a key that is not encrypted.
+const PlainKey = "plain"
 
 // Generate makes a new key pair.
 func (t KeyType) Generate() (crypto.Signer, error) {
@@ -71,6 +75,20 @@ func KeyTypeOf(pub crypto.PublicKey) KeyType {
 	return "unknown"
 }
 
+// Bits is the length of an RSA key of the type, 0 for every other type.
+func (t KeyType) Bits() int {
+	digits, ok := strings.CutPrefix(string(t), "rsa-")
+	bits, err := strconv.Atoi(digits)
+	if !ok || err != nil {
+		return 0
+	}
+	return bits
+}
+
+// Short reports whether a key is so short that OpenSSL refuses it at its security level
+// 2, which Debian's and Ubuntu's NGINX have: RSA of less than 2,048 bits.
+func (t KeyType) Short() bool { return t.Bits() > 0 && t.Bits() < 2048 }
+
 // PublicID is the SPKI hash of a public key: the SHA-256 of its
 // SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7) in lower-case hex, "" for a key
 // that cannot be encoded as one.
@@ -103,9 +121,10 @@ func EncryptKey(key crypto.Signer, keys *Keys, iterations int) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: pemEncryptedKey, Bytes: der}), nil
 }
 
-// InspectKey tells how a PEM private key is encrypted, without opening it.
-// PKCS #8, PKCS #1 and SEC 1 are read, the last two also in the traditional
-// encryption of OpenSSL ("Proc-Type: 4,ENCRYPTED"). The error is [ErrDamaged]
+// InspectKey tells how a private key is encrypted, without opening it. PKCS #8,
+// PKCS #1 and SEC 1 are read, in PEM, in every [Form] of it and in DER, the last two
+// also in the traditional encryption of OpenSSL ("Proc-Type: 4,ENCRYPTED"). Where the
+// form is not PEM as OpenSSL reads it, the encoding names it. The error is [ErrDamaged]
 // or [ErrUnsupported].
 func InspectKey(data []byte) (KeyInfo, error) {
 	block, err := keyBlock(data)
@@ -117,19 +136,19 @@ func InspectKey(data []byte) (KeyInfo, error) {
 		if err != nil {
 			return KeyInfo{}, err
 		}
-		return KeyInfo{Encoding: "PEM " + name, Iterations: 1}, nil
+		return KeyInfo{Encoding: withForm("PEM "+name, data), Iterations: 1}, nil
 	}
 	if block.Type == pemEncryptedKey {
 		enc, err := parseEncrypted(block.Bytes)
 		if err != nil {
 			return KeyInfo{}, err
 		}
-		return KeyInfo{Encoding: enc.scheme.String(), Iterations: enc.scheme.iterations}, nil
+		return KeyInfo{Encoding: withForm(enc.scheme.String(), data), Iterations: enc.scheme.iterations}, nil
 	}
 	if _, err := parsePlainKey(block.Bytes); err != nil {
 		return KeyInfo{}, err
 	}
-	return KeyInfo{Encoding: "plain"}, nil
+	return KeyInfo{Encoding: withForm(PlainKey, data)}, nil
 }
 
 // OpenKey decrypts a PEM private key of any kind that [InspectKey] reads. A
@@ -199,7 +218,9 @@ func ReopenKey(data []byte, keys *Keys) (crypto.Signer, error) {
 // PARAMETERS that OpenSSL writes before a SEC 1 key.
 func keyBlock(data []byte) (*pem.Block, error) {
 	var found *pem.Block
-	for rest := data; ; {
+	beside := ""
+	text := asPEM(data, derPlainKey, derEncryptedKey)
+	for rest := text; ; {
 		var block *pem.Block
 		block, rest = pem.Decode(rest)
 		if block == nil {
@@ -208,14 +229,26 @@ func keyBlock(data []byte) (*pem.Block, error) {
 		switch {
 		case block.Type == "EC PARAMETERS":
 		case !strings.HasSuffix(block.Type, "PRIVATE KEY"):
-			return nil, damaged("there is a PEM block other than a private key in it")
+			if beside = "a PEM block other than a private key in it"; block.Type == pemCertificate {
+				beside += ", a certificate"
+			}
+		case block.Type == "OPENSSH PRIVATE KEY":
+			return nil, unsupported("it is in OpenSSH's own format: ssh-keygen -p -m PEM -f FILE rewrites a copy of it")
 		case found != nil:
 			return nil, damaged("there is more than one private key in it")
 		default:
 			found = block
 		}
 	}
-	if found == nil {
+	switch {
+	case found != nil && beside == "":
+	case found != nil:
+		return nil, damaged("there is " + beside + ", beside the key: take that out, and leave the key alone in the file")
+	case beside != "":
+		return nil, damaged("there is " + beside)
+	case otherContent(data) != "":
+		return nil, damaged(otherContent(data))
+	default:
 		return nil, damaged("there is no PEM private key in it")
 	}
 	return found, nil

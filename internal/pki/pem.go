@@ -28,12 +28,12 @@ func encodePEM(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
 
-// ParseCertificates reads all certificates of a PEM file, in its order. Text
-// around them is allowed, as openssl writes it. There must be at least one
+// ParseCertificates reads all certificates of a PEM file, in its order, or the one of
+// a DER file; a PEM file may have any [Form]. Text around them is allowed, as openssl writes it. There must be at least one
 // certificate and no other PEM block; a private key has a message of its own,
 // because the file is public. The error is [ErrDamaged].
 func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
-	blocks, err := decodePEM(data, "certificate", pemCertificate, "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
+	blocks, err := decodePEM(asPEM(data, derCertificate), "certificate", pemCertificate, "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 // ParseCRLs reads all CRLs of a PEM file as [ParseCertificates] reads
 // certificates.
 func ParseCRLs(data []byte) ([]*x509.RevocationList, error) {
-	blocks, err := decodePEM(data, "CRL", pemCRL)
+	blocks, err := decodePEM(asPEM(data, derCRL), "CRL", pemCRL)
 	if err != nil {
 		return nil, err
 	}
@@ -80,11 +80,16 @@ func decodePEM(data []byte, what string, types ...string) ([][]byte, error) {
 			known = known || t == block.Type
 		}
 		if !known {
+			if what := otherContent(data); what != "" {
+				return nil, damaged(what)
+			}
 			return nil, damaged("there is a PEM block other than a " + what + " in it")
 		}
 		found = append(found, block.Bytes)
 	}
 	switch begun := strings.Count("\n"+string(data), "\n-----BEGIN "); {
+	case begun == 0 && otherContent(data) != "":
+		return nil, damaged(otherContent(data))
 	case begun == 0:
 		return nil, damaged("there is no PEM " + what + " in it")
 	case begun != len(found):

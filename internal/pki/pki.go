@@ -14,6 +14,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"math/big"
+	"strings"
 	"time"
 )
 
@@ -82,9 +83,12 @@ const Backdate = 5 * time.Minute
 
 // KeyInfo is what an encrypted key file shows without its passphrase.
 type KeyInfo struct {
-	Encoding   string // "PBES2 AES-256-CBC PBKDF2-HMAC-SHA256", "PEM DES-EDE3-CBC", "plain", ...
+	Encoding   string // "PBES2 AES-256-CBC PBKDF2-HMAC-SHA256", "PEM DES-EDE3-CBC", "plain", "plain, DER", ...
 	Iterations int    // of the key derivation, 0 where there is none
 }
+
+// Plain reports whether a key is not encrypted: every passphrase opens it.
+func (i KeyInfo) Plain() bool { return strings.HasPrefix(i.Encoding, PlainKey) }
 
 // Passphrase protects a key. Its text is asked for only where a library needs
 // it. Package secret has the type.

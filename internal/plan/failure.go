@@ -22,6 +22,8 @@ const (
 	ClockBehind        Code = "clock-behind"
 	WeakPassphrase     Code = "weak-passphrase"
 	NotProbed          Code = "not-probed"
+	ParentRenews       Code = "parent-renews"
+	WeakCA             Code = "weak-ca"
 )
 
 // Codes of failures; [Unreadable] is among them too.
@@ -56,6 +58,8 @@ var noteCodes = []CodeDoc{
 	{NextGeneration, "", "The CA's subject or type of key differs from the spec; the next generation has the spec's."},
 	{NextRenewal, "", "The validity differs from the spec; the next renewal has the spec's."},
 	{OldGeneration, "", "Certificates of an earlier CA generation are still valid."},
+	{ParentRenews, "", "A CA above this one has to renew its certificate, or has a certificate that ends soon itself."},
+	{WeakCA, "", "The CA has a key that TLS refuses today, so that nobody gets in with what it issues."},
 	{SharedSerial, "", "A departed user holds a serial that another user still needs, so it is not revoked yet."},
 	{ReasonKept, "", "The certificate was revoked for another reason than the spec gives; the recorded reason stays."},
 	{CacheUnusable, "", "The cache can be neither read nor written, so runs take longer."},

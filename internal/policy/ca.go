@@ -135,7 +135,7 @@ func (j *judgement) examineCA() ([]finding, error) {
 	}
 	other := func() string { return j.Ledger.OtherCA(string(ca.Owner)) }
 	waysOn := fmt.Sprintf("restore it from a backup, or set generation = %d: a new CA is made then, and the old one stays trusted until its users have moved", gens+1)
-	view := &caView{CA: ca, spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, adopted: j.found.ca, owed: j.settled(), restored: j.found.restored}
+	view := &caView{CA: ca, spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, file: j.Ledger.TrustFile(string(ca.Owner), j.issuer.trusted), adopted: j.found.ca, renewed: j.found.renewed, declined: j.found.declined, owed: j.settled(), restored: j.found.restored}
 	lost := len(j.Ledger.Lost())
 	switch {
 	case ca.Err != nil:
@@ -165,9 +165,13 @@ func (j *judgement) examineCA() ([]finding, error) {
 	case ca.Key.Missing:
 		return firstCA(ca, spec), nil
 	case ca.Key.Opening == facts.Unreadable && gens > 0:
-		return no(plan.Unreadable, "%s holds no key that can be read: %s", ca.Key.Name(), waysOn)
+		return no(plan.Unreadable, "%s holds no key that can be read (%v): %s", ca.Key.Name(), ca.Key.Why, waysOn)
 	case ca.Key.Opening == facts.Unreadable:
-		return no(plan.Unreadable, "%s holds no key that can be read: restore it from a backup; it is never replaced", ca.Key.Name())
+		return no(plan.Unreadable, "%s holds no key that can be read (%v): restore it from a backup; it is never replaced", ca.Key.Name(), ca.Key.Why)
+	case gens == 0 && ca.Crt.Missing:
+		return no(plan.Unrecorded, "%s is there, and no certificate of the CA: put it into %s, or move the key away to have a new CA made", ca.Key.Name(), ca.Crt.Name())
+	case gens == 0 && ca.Crt.Cert == nil:
+		return no(plan.Unrecorded, "%s holds no certificate that can be read (%v): put the CA's certificate there, or move the file and %s away to have a new CA made", ca.Crt.Name(), ca.Crt.Why, ca.Key.Name())
 	case gens == 0 && j.Ask.Adopt:
 		return no(plan.Unrecorded, "%s was made by hand too, and has to be taken over first: say --only %s as well", ca.Key.Name(), ca.Owner)
 	case gens == 0:
@@ -175,18 +179,28 @@ func (j *judgement) examineCA() ([]finding, error) {
 	case ca.Passphrase.Err != nil:
 		return nil, errUnavailable(&ca.Passphrase)
 	case ca.Key.Opening == facts.OpensNeither:
-		err := errWrongPassphrase(ca.Owner, &ca.Key, &ca.Passphrase, spec.Passphrase, spec.PreviousPassphrase)
-		if gens == 0 {
+		err := errWrongPassphrase(ca.Owner, &ca.Key, &ca.Passphrase, spec.Passphrase, spec.PreviousPassphrase, j.found.ca)
+		if gens == 0 || j.found.ca {
 			return nil, err
 		}
 		return nil, fmt.Errorf("%w; if no passphrase is left that opens it, move the key file away and set generation = %d: a new CA is made then, and the old one stays trusted until its users have moved", err, gens+1)
+	case ca.Key.SPKI != j.trust.Current().SPKI && j.found.ca:
+		return no(plan.KeyMismatch, "%s and %s do not belong together: put the key and the certificate of one CA there", ca.Key.Name(), ca.Crt.Name())
 	case ca.Key.SPKI != j.trust.Current().SPKI:
 		return no(plan.KeyMismatch, "%s is not the key of the CA certificate that the database holds: restore the one that belongs to %s", ca.Key.Name(), ca.Crt.Name())
+	case ca.Key.Type.Bits() > 0 && ca.Key.Type.Bits() < leastSigner:
+		return no(plan.KeyChanged, "%s is %s, with which nothing can be signed any more, and every TLS library refuses what it has signed: move it and %s away to have a new CA made", ca.Key.Name(), ca.Key.Type, ca.Crt.Name())
 	case spec.Generation < gens || spec.Generation > gens+1:
 		return no(plan.KeyChanged, "the CA is at generation %d and the spec asks for %d: raise it by one at a time, and never lower it", gens, spec.Generation)
 	}
+	if refused, err := j.examineParents(view); refused != nil || err != nil {
+		return refused, err
+	}
 	return ask(view, caPolicies), nil
 }
+
+// leastSigner is the length in bits of the shortest RSA key that crypto/rsa signs with.
+const leastSigner = 1024
 
 // lostKey reports whether the CA's key is lost for good. One that merely does not open
 // with the passphrase of this run is not: the passphrase may be mistyped, and the new

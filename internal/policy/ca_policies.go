@@ -22,8 +22,11 @@ type caView struct {
 	trust    Trust
 	trusted  []*x509.Certificate // what the certificate file should hold, the current CA first
 	adopted  bool
-	restored []string // owners of certificates that index.txt lacked
-	owed     int      // requests of an interrupted run that are settled
+	renewed  *x509.Certificate   // [found.renewed]
+	declined string              // [found.declined]
+	file     []*x509.Certificate // trusted, with the CAs above them: what the file should hold
+	restored []string            // owners of certificates that index.txt lacked
+	owed     int                 // requests of an interrupted run that are settled
 }
 
 // caPolicies are asked of a CA that is recorded and whose key opens.
@@ -31,6 +34,7 @@ var caPolicies = []policy[*caView]{
 	{plan.Interrupted, plan.DatabaseWhole, caInterrupted},            // nothing that was begun is left undone
 	{plan.Damaged, plan.DatabaseWhole, caRestored},                   // index.txt has all that was issued
 	{plan.Unrecorded, plan.CertificateRecorded, caAdopted},           // what is taken over is shown
+	{plan.Upstream, plan.CertificateRecorded, caRenewed},             // and so is what a CA above it has signed anew
 	{plan.KeyChanged, plan.CertificateAsSpecified, caRollover},       // the generation is the spec's
 	{plan.Missing, plan.FilesPresent, caCertMissing},                 // the certificate file is there
 	{plan.Damaged, plan.CertificateRecorded, caCertDamaged},          // and holds what the ledger has
@@ -39,6 +43,7 @@ var caPolicies = []policy[*caView]{
 	{plan.Expired, plan.CertificateValid, caNotBegun},                // and has begun
 	{plan.Expiring, plan.CertificateValid, caExpiring},               // and does not end soon
 	{plan.UsageChanged, plan.CertificateAsSpecified, caUsageChanged}, // and is what would be issued today
+	{plan.Missing, plan.FilesPresent, caRequest},                     // a CA above it has a request to sign
 	{plan.PassphraseChanged, plan.KeyOpens, caPassphrase},            // the keys open with the spec's passphrase
 	{plan.EncodingChanged, plan.Encodings, caEncoding},               // and are encrypted as it asks
 	{plan.PassphraseChanged, plan.FilesPresent, caStrayPass},         // no generated passphrase lies about
@@ -125,12 +130,28 @@ func caCertMissing(v *caView) []finding {
 }
 
 func caCertDamaged(v *caView) []finding {
-	have, foreign := v.Crt.All, func(c *x509.Certificate) bool { return !v.trust.knowsKey(c) }
-	whole := len(have) >= len(v.trusted) && slices.EqualFunc(have[:len(v.trusted)], v.trusted, (*x509.Certificate).Equal)
-	if v.Crt.Missing || whole && !slices.ContainsFunc(have, foreign) {
+	have := v.Crt.All
+	// Those of earlier generations may still be there, with the CAs above them.
+	foreign := func(c *x509.Certificate) bool {
+		return !v.trust.knowsKey(c) && !slices.ContainsFunc(v.trust.Generations, func(g ledger.Generation) bool {
+			return slices.ContainsFunc(have, g.Cert.Equal) && slices.ContainsFunc(g.Parents, c.Equal)
+		})
+	}
+	whole := len(have) >= len(v.file) && slices.EqualFunc(have[:len(v.file)], v.file, (*x509.Certificate).Equal)
+	if v.Crt.Missing || whole && v.Crt.Form == "" && !slices.ContainsFunc(have, foreign) {
 		return nil
 	}
-	return one(plan.Repair, plan.Reason{Message: v.Crt.Name() + " does not hold what the database holds"}, plan.KindCrt)
+	if whole && v.Crt.Form != "" {
+		return one(plan.Repair, plan.Reason{Message: fmt.Sprintf("%s is not PEM that a proxy reads (%s): it is written anew", v.Crt.Name(), v.Crt.Form)}, plan.KindCrt)
+	}
+	message := v.Crt.Name() + " does not hold what the database holds"
+	if v.declined != "" {
+		message += "; " + v.declined
+	}
+	if i := slices.IndexFunc(have, foreign); i >= 0 && v.adopted {
+		message = fmt.Sprintf("%s also holds %s, which is neither a CA of this spec nor above one: it is taken out, and users of that CA are no longer let in", v.Crt.Name(), pki.NameString(have[i].RawSubject))
+	}
+	return one(plan.Repair, plan.Reason{Message: message}, plan.KindCrt)
 }
 
 // caLeaves takes an earlier generation out of the certificate file.
@@ -146,7 +167,7 @@ func caLeaves(v *caView) []finding {
 
 func caExpired(v *caView) []finding {
 	end := v.current().NotAfter
-	if !v.now.After(end) || v.rolls() {
+	if !v.now.After(end) || v.rolls() || v.trust.Signed() {
 		return nil
 	}
 	return one(plan.Refuse, plan.Reason{
@@ -156,7 +177,7 @@ func caExpired(v *caView) []finding {
 
 func caNotBegun(v *caView) []finding {
 	begin := v.current().NotBefore
-	if !ahead(v.now, begin) || v.rolls() {
+	if !ahead(v.now, begin) || v.rolls() || v.trust.Signed() {
 		return nil
 	}
 	return one(plan.Reissue, plan.Reason{
@@ -167,7 +188,7 @@ func caNotBegun(v *caView) []finding {
 func caExpiring(v *caView) []finding {
 	end := v.current().NotAfter
 	due := end.Add(-v.spec.RenewBefore)
-	if v.now.Before(due) || v.now.After(end) || !v.now.Add(v.spec.Validity).After(end) || v.rolls() {
+	if v.now.Before(due) || v.now.After(end) || !v.now.Add(v.spec.Validity).After(end) || v.rolls() || v.trust.Signed() {
 		return nil
 	}
 	return one(plan.Reissue, plan.Reason{
@@ -177,8 +198,11 @@ func caExpiring(v *caView) []finding {
 
 func caUsageChanged(v *caView) []finding {
 	var out []finding
+	if v.trust.Signed() {
+		return nil // what it holds is for the CA above it to say
+	}
 	for _, m := range pki.CAUsage(v.current()) {
-		out = append(out, one(plan.Reissue, plan.Reason{Message: "the CA certificate has another " + m.Field + " than it should", Field: m.Field, Have: m.Have, Want: m.Want}, plan.KindCrt)...)
+		out = append(out, one(plan.Reissue, plan.Reason{Message: "the CA certificate has another " + m.Field + " than it should" + refused(m, "a CA with "), Field: m.Field, Have: m.Have, Want: m.Want}, plan.KindCrt)...)
 	}
 	return out
 }
@@ -201,12 +225,14 @@ func pastKey(ca *facts.CA, name string, g ledger.Generation) facts.Key {
 	return facts.Key{File: facts.File{Kind: plan.KindKey, Path: facts.PastKeyPath(name, g.Number), Missing: true}}
 }
 
-func caEncoding(v *caView) []finding { return keyEncoding(&v.Key, v.spec.KDFIterations) }
+func caEncoding(v *caView) []finding {
+	return keyEncoding(&v.Key, &v.Passphrase, v.spec.Passphrase, v.spec.KDFIterations)
+}
 
 func caStrayPass(v *caView) []finding { return strayPass(&v.Passphrase, v.spec.Passphrase) }
 
 func caModes(v *caView) []finding {
-	out := wide(wide(wide(nil, &v.Passphrase.File), &v.Key.File), &v.Crt.File)
+	out := wide(wide(wide(wide(nil, &v.Passphrase.File), &v.Key.File), &v.Crt.File), &v.CSR.File)
 	for i := range v.Wide {
 		out = wide(out, &v.Wide[i])
 	}

@@ -30,17 +30,20 @@ func errUnavailable(p *facts.Passphrase) error {
 	return fallback(plan.PassphraseUnavailable, p.Err)
 }
 
-// errWrongPassphrase says what can be done about a key that does not open.
-func errWrongPassphrase(owner plan.Owner, k *facts.Key, p *facts.Passphrase, source, previous config.Source) error {
+// errWrongPassphrase says what can be done about a key that does not open; adopted
+// says that it was made by hand.
+func errWrongPassphrase(owner plan.Owner, k *facts.Key, p *facts.Passphrase, source, previous config.Source, adopted bool) error {
 	ways := func(ways ...string) string {
 		if ledger.IsUser(string(owner)) {
-			ways = append(ways, "have a new key made with --replace "+string(owner))
+			ways = append(ways, "have a new key made with "+replaceFlag(owner, adopted))
 		}
 		return either(ways)
 	}
 	const asPrevious = "name the passphrase that it was made with as previous_passphrase"
 	generated := source.Kind == config.Generated
 	switch {
+	case generated && !p.Made && adopted:
+		return plan.Errorf(plan.PassphraseUnavailable, "%s is encrypted with a passphrase of its own, and none was generated for it yet: %s", k.Name(), ways(asPrevious))
 	case generated && !p.Made:
 		return plan.Errorf(plan.PassphraseUnavailable, "the generated passphrase %s is gone, and %s does not open without it: %s", p.Name(), k.Name(),
 			ways("restore it from a backup", asPrevious))
@@ -59,20 +62,30 @@ func keyPassphrase(k *facts.Key, p *facts.Passphrase, source config.Source) []fi
 	if k.Opening != facts.OpensPrevious {
 		return nil
 	}
+	return encrypt(p, source, plan.Reason{Message: k.Name() + " opens with previous_passphrase and not with passphrase"})
+}
+
+// encrypt writes a key under the spec's passphrase, which is made with it where it was
+// never generated.
+func encrypt(p *facts.Passphrase, source config.Source, r plan.Reason) []finding {
 	makes := []plan.Kind{plan.KindKey}
 	if source.Kind == config.Generated && !p.Made {
 		makes = append(makes, plan.KindPass)
 	}
-	return one(plan.Rebuild, plan.Reason{Message: k.Name() + " opens with previous_passphrase and not with passphrase"}, makes...)
+	return one(plan.Rebuild, r, makes...)
 }
 
-func keyEncoding(k *facts.Key, iterations int) []finding {
+func keyEncoding(k *facts.Key, p *facts.Passphrase, source config.Source, iterations int) []finding {
 	change := func(field, have, want string) []finding {
-		return one(plan.Rebuild, plan.Reason{Message: k.Name() + " has another " + field + " than the spec asks for", Field: field, Have: have, Want: want}, plan.KindKey)
+		return encrypt(p, source, plan.Reason{Message: k.Name() + " has another " + field + " than the spec asks for", Field: field, Have: have, Want: want})
 	}
 	switch {
 	case k.Missing:
 		return nil
+	case k.InP12:
+		return encrypt(p, source, plan.Reason{Message: "there is no key file: the key is taken out of " + k.Name()})
+	case k.Info.Plain():
+		return encrypt(p, source, plan.Reason{Message: k.Name() + " is not encrypted, so whoever gets a copy of it has the key", Field: "encoding", Have: k.Info.Encoding, Want: pki.KeyEncoding})
 	case k.Info.Encoding != pki.KeyEncoding:
 		return change("encoding", k.Info.Encoding, pki.KeyEncoding)
 	case k.Info.Iterations != iterations:

@@ -117,6 +117,9 @@ func (j *judgement) examineCRL(revoked []string) []finding {
 		return []finding{crlFound(plan.Damaged, plan.CRLSigned, plan.Repair, "%s cannot be read, or no CA that the database knows has signed it", crl.Name())}
 	}
 	var out []finding
+	if crl.Form != "" {
+		out = append(out, crlFound(plan.EncodingChanged, plan.CRLSigned, plan.Rebuild, "%s is not PEM that a proxy reads (%s)", crl.Name(), crl.Form))
+	}
 	if j.issuer.rolled {
 		out = append(out, crlFound(plan.Upstream, plan.CRLSigned, plan.Reissue, "the new CA has no CRL yet"))
 	}

@@ -22,6 +22,8 @@ type found struct {
 	taken   map[ledger.Sum]bool
 
 	ca       bool                   // the CA is adopted
+	renewed  *x509.Certificate      // ours that a CA above it has signed anew, or the renewed one of that CA; nil for neither
+	declined string                 // why a certificate that is there for the key of the CA is not taken over
 	users    map[plan.Owner]adopted // those who are adopted
 	departed []departed             // those who still have something
 	learnt   int                    // revocations that only a CRL lists
@@ -41,6 +43,7 @@ func find(q Question) *found {
 	f.trust = newTrust(q.Config, f.ledger, q.Now)
 	f.record(f.restore())
 	f.record(f.settle())
+	f.record(f.renewedCA())
 	if q.Ask.Adopt {
 		f.record(f.adoptCA())
 		f.record(f.adoptUsers())
@@ -100,15 +103,6 @@ func (f *found) settle() []ledger.Change {
 // Adoption takes files over that were made by hand: what the CA has issued goes
 // into the ledger as it is, and then the policies judge it like everything else.
 // Nothing that works is replaced for being foreign.
-
-func (f *found) adoptCA() []ledger.Change {
-	ca := &f.Have.CA
-	if !f.Ask.Covers(ca.Owner) || f.ledger.IssuedTo(string(ca.Owner)).Len() > 0 || ca.Key.Missing || ca.Crt.Cert == nil || ca.Crt.Cert.X509 == nil {
-		return nil
-	}
-	f.ca = true
-	return []ledger.Change{ledger.Issue{Owner: string(ca.Owner), Cert: ca.Crt.Cert.X509}}
-}
 
 // adoptUsers records the certificates of users, also of those whom the run is
 // not about: nothing of theirs is touched, but a serial that they share must be

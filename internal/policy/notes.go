@@ -27,7 +27,12 @@ func (j *judgement) caNotes() {
 	if have := pki.KeyTypeOf(cert.PublicKey); have != spec.Key {
 		j.note(ca, plan.NextGeneration, "the CA's key is %s and the spec asks for %s: this takes effect with the next generation", have, spec.Key)
 	}
-	j.validityNote(ca, cert.NotBefore, cert.NotAfter, spec.Validity)
+	if j.trust.Signed() {
+		j.signedNotes()
+	} else {
+		j.validityNote(ca, cert.NotBefore, cert.NotAfter, spec.Validity)
+	}
+	j.weakNotes()
 	for _, g := range j.trust.Past() {
 		n := g.Dependents
 		j.note(ca, plan.OldGeneration, "%s %s still on generation %d; %s, or at once with --replace",
@@ -73,8 +78,12 @@ func (j *judgement) closingNotes() {
 		j.warn("", plan.Orphaned, "%s was written by mtlsplan, and no site of the spec has it now: a proxy that still reads it misses revocations; remove it", name)
 	}
 	if j.cut > 0 {
-		j.warn(j.Have.CA.Owner, plan.CutToCA, "certificates of %s are cut to the CA's end, %s: renew the CA before then (its renew_before decides when)",
-			plural(j.cut, "user"), day(j.issuer.notAfter))
+		when := "renew the CA before then (its renew_before decides when)"
+		if j.trust.Signed() && !j.issuer.rolled {
+			when = "have it renewed before then by " + pki.NameString(j.trust.Current().Cert.RawIssuer)
+		}
+		j.warn(j.Have.CA.Owner, plan.CutToCA, "certificates of %s are cut to the CA's end, %s: %s",
+			plural(j.cut, "user"), day(j.issuer.notAfter), when)
 	}
 }
 

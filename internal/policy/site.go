@@ -14,6 +14,7 @@ import (
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 	"mtlsplan/render"
 )
@@ -42,7 +43,14 @@ func RenderSite(cfg *config.Config, site config.Site, p Public) []render.File {
 	if site.Proxy.NamesUsers(settings) {
 		users = holders(cfg, p)
 	}
+	file := p.Ledger.TrustFile(string(plan.CA(cfg.CA.Name)), p.Trusted)
+	var admitted []render.Admitted
+	if signed(file, p.Trusted) {
+		admitted = holding(p)
+	}
 	return site.Proxy.Render(render.Site{
+		Parents:    len(file) - len(p.Trusted),
+		Admitted:   admitted,
 		Name:       site.Name,
 		Settings:   settings,
 		CA:         cfg.CA.Name,
@@ -50,7 +58,7 @@ func RenderSite(cfg *config.Config, site config.Site, p Public) []render.File {
 		Contact:    cfg.CA.Subject.Email,
 		Users:      users,
 		Revoked:    p.Revoked,
-		Generation: generation(p.Trusted, p.Revoked),
+		Generation: generation(file, p.Revoked),
 	})
 }
 
@@ -73,6 +81,32 @@ func holders(cfg *config.Config, p Public) []render.User {
 	}
 	slices.SortFunc(out, func(a, b render.User) int { return cmp.Compare(a.Serial, b.Serial) })
 	return out
+}
+
+// holding are the certificates with which somebody gets in where a CA above ours is
+// trusted too, and with it all that is below that.
+func holding(p Public) []render.Admitted {
+	at := map[string]int{}
+	var out []render.Admitted
+	for serial, fingerprint := range p.Ledger.Fingerprints(p.Since) {
+		if _, refused := slices.BinarySearch(p.Revoked, serial); refused {
+			continue
+		}
+		i, shared := at[serial]
+		if !shared {
+			i = len(out)
+			at[serial] = i
+			out = append(out, render.Admitted{Serial: serial})
+		}
+		out[i].Fingerprints = append(out[i].Fingerprints, fingerprint)
+	}
+	slices.SortFunc(out, func(a, b render.Admitted) int { return cmp.Compare(a.Serial, b.Serial) })
+	return out
+}
+
+// Follows reports whether a site is another with each certificate that is issued.
+func Follows(cfg *config.Config, site config.Site, l *ledger.Ledger, trusted []*x509.Certificate) bool {
+	return site.Proxy.NamesUsers(site.Settings) || signed(l.TrustFile(string(plan.CA(cfg.CA.Name)), trusted), trusted)
 }
 
 // Since is when the oldest of the CRLs in place was made: sites forget certificates
@@ -105,7 +139,7 @@ func (j *judgement) judgeSites(revoked []string) {
 	for i := range j.Have.Sites {
 		s := &j.Have.Sites[i]
 		site := j.Config.Sites[i]
-		follows := issues && site.Proxy.NamesUsers(site.Settings)
+		follows := issues && Follows(j.Config, site, j.Ledger, j.issuer.after)
 		switch {
 		case !j.Ask.Covers(s.Owner) && !follows:
 		case s.Err != nil:
@@ -116,7 +150,7 @@ func (j *judgement) judgeSites(revoked []string) {
 			findings := j.examineSite(site, s, revoked)
 			follows = follows && !isRefusal(findings) && !slices.ContainsFunc(findings, func(f finding) bool { return slices.Contains(f.makes, plan.KindSite) })
 			if follows {
-				findings = append(findings, one(plan.Rebuild, plan.Reason{Code: plan.Upstream, Message: site.Settings.File + " names the users of certificates, some of which this run issues; a copy made by hand has to be made again"}, plan.KindSite)...)
+				findings = append(findings, one(plan.Rebuild, plan.Reason{Code: plan.Upstream, Message: site.Settings.File + " names the certificates that get in, or their users, and this run issues some; a copy made by hand has to be made again"}, plan.KindSite)...)
 			}
 			t := newTask(OfSite, i, s.Owner, findings)
 			if t != nil {
@@ -129,6 +163,9 @@ func (j *judgement) judgeSites(revoked []string) {
 
 func (j *judgement) examineSite(site config.Site, have *facts.Site, revoked []string) []finding {
 	var out []finding
+	if signer := j.abovePublished(); signer != "" && site.Settings.Revocation != "map" {
+		return refuse(plan.SettingsChanged, fmt.Sprintf("revocation = %q makes NGINX ask for a CRL of every CA up to %s, which is above this one, and mtlsplan has none of them, so that nobody would get in: set revocation = \"map\"", site.Settings.Revocation, signer))
+	}
 	trusted := j.issuer.after
 	if len(trusted) == 0 {
 		trusted = j.Have.CA.Crt.All // made by hand, and not taken over yet
@@ -144,6 +181,16 @@ func (j *judgement) examineSite(site config.Site, have *facts.Site, revoked []st
 		out = append(out, checked(plan.Modes, coded(plan.Mode, wide(nil, &there.File)))...)
 	}
 	return out
+}
+
+// abovePublished is the CA at the top of those above one that is trusted, "" for none.
+func (j *judgement) abovePublished() string {
+	for _, g := range j.trust.Signing() {
+		if n := len(g.Parents); n > 0 && slices.ContainsFunc(j.issuer.after, g.Cert.Equal) {
+			return pki.NameString(g.Parents[n-1].RawSubject)
+		}
+	}
+	return ""
 }
 
 // examineRendered compares a file with what it should be. The ledger's checksum
@@ -179,7 +226,7 @@ func (j *judgement) examineRendered(site config.Site, have *facts.Rendered, want
 			}
 		}
 	}
-	if site.Proxy.NamesUsers(site.Settings) {
+	if Follows(j.Config, site, j.Ledger, j.issuer.after) {
 		return found(plan.SettingsChanged, plan.Rebuild, " was written from other users or settings: their names, e-mails or groups, its block in the spec, the CA's e-mail or generation, or the output path has changed; or a run was interrupted, or mtlsplan writes it differently now")
 	}
 	return found(plan.SettingsChanged, plan.Rebuild, " was written from other settings: its block in the spec, the CA's e-mail or generation, or the output path has changed, or mtlsplan writes it differently now")

@@ -73,6 +73,9 @@ func (t Trust) Certificates() []*x509.Certificate {
 	return out
 }
 
+// Signed reports whether another CA has signed the current one.
+func (t Trust) Signed() bool { return t.Current() != nil && !pki.SelfIssued(t.Current().Cert) }
+
 // Signer is the SPKI of the CA that has issued a row's certificate, on whose CRL
 // it belongs. There must be a CA.
 func (t Trust) Signer(r ledger.Row) string {
@@ -130,5 +133,5 @@ func signedByAny(c *facts.Certificate, cas []*x509.Certificate) bool {
 	if c.X509 == nil {
 		return issuedByAny(c, cas)
 	}
-	return slices.ContainsFunc(cas, func(ca *x509.Certificate) bool { return c.X509.CheckSignatureFrom(ca) == nil })
+	return slices.ContainsFunc(cas, func(ca *x509.Certificate) bool { return pki.Signed(c.X509, ca) })
 }

@@ -21,7 +21,9 @@ func (v *userView) describe() string {
 	var parts []string
 	switch {
 	case v.Asked != nil:
-	case v.Key.Missing:
+	case v.Key.InP12 && v.Key.Type != "":
+		parts = append(parts, fmt.Sprintf("no key file (%s has a key of type %s)", v.Key.Name(), v.Key.Type))
+	case v.Key.Missing || v.Key.InP12:
 		parts = append(parts, "no key")
 	case v.Key.Type != "":
 		parts = append(parts, fmt.Sprintf("a key of type %s (%s)", v.Key.Type, v.Key.Info.Encoding))

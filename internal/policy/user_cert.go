@@ -19,7 +19,11 @@ func certMissing(v *userView) []finding {
 	case !v.Crt.Missing:
 		return nil
 	case v.cert != nil:
-		return one(plan.Repair, plan.Reason{Message: v.Crt.Name() + " is gone; the database holds it"}, plan.KindCrt)
+		message := v.Crt.Name() + " is gone; the database holds it"
+		if v.Crt.Cert != nil {
+			message = "there is no certificate file: the certificate is taken out of the .p12"
+		}
+		return one(plan.Repair, plan.Reason{Message: message}, plan.KindCrt)
 	}
 	return v.renew(plan.Reason{Message: v.Crt.Name() + " is gone, and the database holds no valid certificate for the key"})
 }
@@ -28,6 +32,8 @@ func certDamaged(v *userView) []finding {
 	switch {
 	case v.Crt.Missing || v.sole:
 		return nil
+	case v.cert != nil && v.Crt.Cert != nil && v.cert.Sum == v.Crt.Cert.Sum && v.adopted:
+		return one(plan.Repair, plan.Reason{Message: v.Crt.Name() + " is not the PEM of the certificate alone" + in(v.Crt.Form) + ": it is written anew"}, plan.KindCrt)
 	case v.cert != nil:
 		return one(plan.Repair, plan.Reason{Message: v.Crt.Name() + " is not the certificate that was issued; the database holds that one"}, plan.KindCrt)
 	case v.Crt.Cert != nil && !issuedByAny(v.Crt.Cert, v.ca.trusted):
@@ -103,7 +109,11 @@ func keyChanged(v *userView) []finding {
 	if v.Key.Type == v.spec.Key {
 		return nil
 	}
-	return v.rekey(plan.Reason{Message: "the spec asks for another type of key", Field: "key", Have: string(v.Key.Type), Want: string(v.spec.Key)})
+	message := "the spec asks for another type of key"
+	if v.Key.Type.Short() {
+		message += fmt.Sprintf(", and TLS libraries refuse %s today", v.Key.Type)
+	}
+	return v.rekey(plan.Reason{Message: message, Field: "key", Have: string(v.Key.Type), Want: string(v.spec.Key)})
 }
 
 func subjectChanged(v *userView) []finding {
@@ -164,7 +174,7 @@ func expiring(v *userView) []finding {
 func usageChanged(v *userView) []finding {
 	var out []finding
 	for _, m := range v.unusual() {
-		out = append(out, one(plan.Reissue, plan.Reason{Message: "the certificate has another " + m.Field + " than it should", Field: m.Field, Have: m.Have, Want: m.Want}, v.fromCert()...)...)
+		out = append(out, one(plan.Reissue, plan.Reason{Message: "the certificate has another " + m.Field + " than it should" + refused(m, ""), Field: m.Field, Have: m.Have, Want: m.Want}, v.fromCert()...)...)
 	}
 	return out
 }
@@ -227,4 +237,6 @@ func userPassphrase(v *userView) []finding {
 	return keyPassphrase(&v.Key, &v.Passphrase, v.spec.Passphrase)
 }
 
-func userEncoding(v *userView) []finding { return keyEncoding(&v.Key, v.spec.KDFIterations) }
+func userEncoding(v *userView) []finding {
+	return keyEncoding(&v.Key, &v.Passphrase, v.spec.Passphrase, v.spec.KDFIterations)
+}

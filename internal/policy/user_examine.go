@@ -25,6 +25,12 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 	switch {
 	case !recorded && len(v.known) > 0:
 		return nil, plan.Errorf(plan.DatabaseInconsistent, "%s lists certificates of the user that %s does not hold: restore the database from a backup", ledger.IndexName, ledger.IssuedName)
+	case there && !recorded && !v.adopted && j.Ask.Adopt && u.Passphrase.Err != nil:
+		return nil, errUnavailable(&u.Passphrase)
+	case there && !recorded && !v.adopted && j.Ask.Adopt:
+		return nil, plan.Errorf(plan.Unreadable, "%s: no key can be taken out of that, and nothing was touched: put the key into %s, or move it away to have the user made anew", v.describe(), u.Key.Name())
+	case v.adopted && u.Crt.Why != nil:
+		return nil, plan.Errorf(plan.Unreadable, "%s holds no certificate that can be read (%w); nothing was touched: put the user's certificate there, or move it away to have a new one issued", u.Crt.Name(), u.Crt.Why)
 	case there && !recorded && !v.adopted:
 		return refuse(plan.Unrecorded, v.describe()+", of which the CA database knows nothing: say --adopt to take it over, or move it away to have the user made anew"), nil
 	case u.Asked != nil:
@@ -38,9 +44,11 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 	case u.ChallengeReused:
 		return nil, plan.Errorf(plan.PassphraseUnavailable, "the challenge password equals the key's passphrase, and a CSR is not encrypted: give another one")
 	case u.Key.Opening == facts.Unreadable:
-		return nil, plan.Errorf(plan.Unreadable, "%s holds no key that can be read; nothing was touched: restore it from a backup, or have a new key made with --replace %s", u.Key.Name(), v.Owner)
+		return nil, plan.Errorf(plan.Unreadable, "%s holds no key that can be read; nothing was touched (%v): restore it from a backup, or have a new key made with %s", u.Key.Name(), u.Key.Why, replaceFlag(v.Owner, v.adopted))
+	case u.Key.Opening == facts.OpensNeither && u.Key.InP12:
+		return nil, plan.Errorf(plan.PassphraseWrong, "there is no key file, and no passphrase at hand opens %s; nothing was touched: name the passphrase that it was made with as previous_passphrase, or move it away to have the user made anew", u.Key.Name())
 	case u.Key.Opening == facts.OpensNeither:
-		return nil, errWrongPassphrase(v.Owner, &u.Key, &u.Passphrase, v.spec.Passphrase, v.spec.PreviousPassphrase)
+		return nil, errWrongPassphrase(v.Owner, &u.Key, &u.Passphrase, v.spec.Passphrase, v.spec.PreviousPassphrase, v.adopted)
 	case u.Key.Missing:
 		return append(ask(v, keylessPolicies), v.firstKey(there)), nil
 	}

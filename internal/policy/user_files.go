@@ -83,7 +83,7 @@ func p12Missing(v *userView) []finding {
 // does: one that opens has the passphrase right.
 func p12Damaged(v *userView) []finding {
 	return v.eachP12(plan.Repair, func(p *facts.P12) *plan.Reason {
-		if p.Opening != facts.Unreadable && (p.Opening != facts.OpensNeither || v.Key.Opening != facts.OpensNow) {
+		if p.Opening != facts.Unreadable && (p.Opening != facts.OpensNeither || !v.Key.Proves()) {
 			return nil
 		}
 		return &plan.Reason{Message: p.Name() + " cannot be read, or was altered"}
@@ -92,7 +92,7 @@ func p12Damaged(v *userView) []finding {
 
 func p12Passphrase(v *userView) []finding {
 	return v.eachP12(plan.Rebuild, func(p *facts.P12) *plan.Reason {
-		if p.Missing || v.Key.Opening != facts.OpensPrevious || p.Opening == facts.OpensNow {
+		if p.Missing || v.Key.Proves() || p.Opening == facts.OpensNow || p.Opening == facts.Unreadable {
 			return nil
 		}
 		return &plan.Reason{Message: p.Name() + " does not open with passphrase"}

@@ -78,4 +78,22 @@ func others(rows []ledger.Row, owner plan.Owner) string {
 	return strings.Join(slices.Compact(out), ", ")
 }
 
+// in names the form of a file, see [pki.Form].
+func in(form string) string {
+	if form == "" {
+		return ""
+	}
+	return " (" + form + ")"
+}
+
 func perm(m fs.FileMode) string { return fmt.Sprintf("%04o", m.Perm()) }
+
+// replaceFlag is what asks for a new key of a user; one whose files are not recorded
+// yet has to be adopted in the same run.
+func replaceFlag(owner plan.Owner, adopted bool) string {
+	flag := "--replace " + string(owner)
+	if adopted {
+		return "--adopt " + flag
+	}
+	return flag
+}

@@ -47,10 +47,11 @@ func (p *proof) entry(e *ledger.Entry) string {
 	if err != nil {
 		return "cannot be read"
 	}
-	if !ledger.IsUser(e.Owner) && e.Owner != string(p.Have.CA.Owner) {
+	owner := string(p.Have.CA.Owner)
+	if !ledger.IsUser(e.Owner) && e.Owner != owner && e.Owner != ledger.ParentOwner(owner) {
 		return fmt.Sprintf("has an owner that is neither a user nor %s", p.Have.CA.Owner)
 	}
-	signers := []*x509.Certificate{cert}
+	signers := append(p.Ledger.Parents(owner), cert)
 	if ledger.IsUser(e.Owner) {
 		signers = nil
 		for _, g := range p.Verdict.Trust.Generations {
@@ -72,6 +73,9 @@ func signedBy(cert, ca *x509.Certificate) bool {
 // row says in what the row of an entry differs from the certificate, "" for nothing. A
 // serial that is shared has one row for several certificates.
 func (p *proof) row(e *ledger.Entry) string {
+	if e.Foreign() {
+		return ""
+	}
 	r := p.Ledger.Row(e.Serial)
 	cert, err := x509.ParseCertificate(e.DER)
 	switch {
@@ -92,7 +96,7 @@ func (p *proof) row(e *ledger.Entry) string {
 func (p *proof) ca() {
 	ca := &p.Have.CA
 	for _, cert := range ca.Crt.All {
-		if !signedBy(cert, cert) && !p.has(ca.Owner, plan.CertificateRecorded) {
+		if _, whole := pki.Above(cert, ca.Crt.All); !(pki.SelfIssued(cert) && signedBy(cert, cert) || !pki.SelfIssued(cert) && whole) && !p.has(ca.Owner, plan.CertificateRecorded) {
 			p.fail(ca.Owner, plan.CertificateValid, plan.Damaged, "%s: the signature of %s is wrong: %s", ca.Crt.Name(), pki.NameString(cert.RawSubject), backup)
 		}
 	}

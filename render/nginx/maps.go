@@ -154,6 +154,9 @@ func (s site) serials() []string {
 			out = append(out, u.Serial)
 		}
 	}
+	for _, a := range s.Admitted {
+		out = append(out, a.Serial)
+	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }
@@ -192,6 +195,35 @@ func (s site) revokedMap(c *conf) {
 		for _, serial := range slices.Compact(slices.Sorted(slices.Values(s.Revoked))) {
 			c.set(treeName(serial, s.levels), "1")
 		}
+	})
+}
+
+// alien is what the map of admitted certificates adds to $ssl_client_verify.
+const alien = ", alien"
+
+// admittedMap lets in only certificates that are listed. A serial alone would not
+// do: another CA below the one that is trusted may give it, too.
+func (s site) admittedMap(c *conf) {
+	c.gap()
+	c.comment("The certificates that get in: a CA above the one that has issued them is trusted,",
+		"and with it all other CAs below that. By serial, the SHA-1 fingerprints.")
+	s.mapping(c, s.serial(), "adm", "", func() {
+		if s.levels > 0 {
+			c.set("hostnames")
+		}
+		for _, a := range s.Admitted {
+			c.set(treeName(a.Serial, s.levels), strings.Join(a.Fingerprints, ","))
+		}
+	})
+	c.gap()
+	c.comment("Set for a certificate that is not among them.")
+	revoked := "0" // a revoked one has a refusal of its own
+	if s.mapped {
+		revoked = s.variable("rev")
+	}
+	s.mapping(c, "$ssl_client_verify:"+revoked+":$ssl_client_fingerprint,"+s.variable("adm"), "alien", "", func() {
+		c.set("~^SUCCESS:0:([0-9a-f]{40}),(?:[0-9a-f]{40},)*\\1(?:,|$)", "")
+		c.set("~^SUCCESS:0:", alien)
 	})
 }
 

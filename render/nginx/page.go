@@ -94,6 +94,9 @@ func (s site) reasonMap(c *conf) {
 		return "<h1>" + title + "</h1>\n<p>" + suffix.Replace(advice) + "</p>"
 	}
 	source, all := "$ssl_client_verify", refusals
+	if s.pinned {
+		source += s.variable("alien")
+	}
 	if !s.SessionResumption {
 		source += s.variable("old")
 		all = append(slices.Clone(refusals), s.resumedRefusal())
@@ -101,6 +104,9 @@ func (s site) reasonMap(c *conf) {
 	if len(s.AllowGroups) > 0 {
 		source += s.variable("out")
 		all = append([]refusal{{"~" + outsider + "$", "You may not come in here", "Your certificate is good, but this site is for others."}}, all...)
+	}
+	if s.pinned {
+		all = append([]refusal{{"~" + alien, "Your certificate is from another issuer", "This site takes only its own certificates. " + chooseAgain}}, all...)
 	}
 	s.mapping(c, source, "page", text(otherTitle, otherAdvice), func() {
 		for _, r := range all {

@@ -27,6 +27,7 @@ type site struct {
 	named       bool // the site names users
 	levels      int  // of the trees in which maps keep serials, see [tableLevels]
 	mapped      bool // revocation by map
+	pinned      bool // only certificates that are listed get in
 	listed      bool // revocation by ssl_crl
 	sni         bool // some server name can be named in a handshake
 }
@@ -38,6 +39,7 @@ func newSite(of render.Site) site {
 	s.optional = of.Verify == "optional" || s.gated
 	s.mapped = of.Revocation != "crl"
 	s.named = namesUsers(of.Settings)
+	s.pinned = of.Parents > 0
 	s.levels = tableLevels(s.serials())
 	s.listed = of.Revocation == "crl" || of.Revocation == "both"
 	for _, name := range of.ServerNames {
@@ -81,6 +83,9 @@ func directives(of render.Site) []directive {
 	}
 	if s.mapped {
 		s.revokedMap(c)
+	}
+	if s.pinned {
+		s.admittedMap(c)
 	}
 	if s.named {
 		s.userMaps(c)
@@ -277,7 +282,7 @@ func (s site) clients(c *conf) {
 	}
 	c.set("ssl_client_certificate", s.ClientCA)
 	c.set("ssl_verify_client", verify)
-	c.set("ssl_verify_depth", "1")
+	c.set("ssl_verify_depth", strconv.Itoa(1+s.Parents))
 	c.comment("CAs that the http block trusts for other purposes must not let clients in here.")
 	c.set("ssl_trusted_certificate", "")
 	crl := "" // nor may a CRL of the http block, which is of other CAs, keep clients out
@@ -302,6 +307,9 @@ func (s site) refusals(c *conf) {
 	}
 	if s.mapped {
 		c.refuse(s.variable("rev"), "495")
+	}
+	if s.pinned {
+		c.refuse(s.variable("alien"), "495")
 	}
 	if !s.SessionResumption {
 		c.refuse(s.variable("old"), "495")
