@@ -94,6 +94,10 @@ var mutations = []mutation{
 	{block: "user", attribute: "csr", after: `"ann.csr"`, steps: []string{"user.ann rekey key csr crt p12 pass: key-changed(csr) encoding-changed(p12) upstream(csr)"}},
 	{block: "user", attribute: "revoked", after: `"keyCompromise"`, steps: []string{
 		"user.ann retire key csr crt p12 pass: revoked(serial)", "crl.m reissue crl: revoked", "nginx.m rebuild site: upstream"}},
+	{block: "user", attribute: "devices", before: `["laptop", "phone"]`, after: `["laptop"]`, steps: []string{
+		"user.ann:phone retire key csr crt p12 pass: removed(serial)", "crl.m reissue crl: revoked", "nginx.m rebuild site: upstream"}},
+	{block: "user", attribute: "devices", before: `["laptop"]`, after: `["laptop", "phone"]`, steps: []string{
+		"user.ann:phone create key csr crt p12 pass: missing"}},
 	{block: "user", attribute: "groups", after: `["a"]`},
 	{block: "user", attribute: "groups", after: `["a"]`, with: map[string][]string{"nginx": {`headers = { "X-Groups" = "groups" }`}}, steps: []string{
 		"nginx.m rebuild site: settings-changed"}},

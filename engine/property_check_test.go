@@ -118,6 +118,17 @@ func guardLimit(cfg *spec.Config, opt Options, active int) int {
 	return max(limit, opt.Allow)
 }
 
+// owned are the names that may have files: those of users, and of their devices.
+var owned = func() []string {
+	all := slices.Clone(names)
+	for _, user := range names {
+		for _, device := range []string{"laptop", "phone"} {
+			all = append(all, user+plan.DeviceSign+device)
+		}
+	}
+	return all
+}()
+
 // ownerOf returns the owner and the kind of a file; "" when it has none.
 func (w *world) ownerOf(cfg *spec.Config, name string) (plan.Owner, string) {
 	for _, kind := range []string{plan.KindKey, plan.KindCrt, plan.KindPass} {
@@ -128,7 +139,7 @@ func (w *world) ownerOf(cfg *spec.Config, name string) (plan.Owner, string) {
 	if name == facts.CAPath(cfg.CA.Name, plan.KindCRL).String() {
 		return "crl.m", plan.KindCRL
 	}
-	for _, user := range names {
+	for _, user := range owned {
 		for _, kind := range []string{plan.KindPass, plan.KindKey, plan.KindCSR, plan.KindCrt, plan.KindP12, "compat.p12", "modern.p12"} {
 			if name == facts.UserPath(facts.Base(user, cfg.CA.Name), kind).String() {
 				return plan.User(user), kind

@@ -68,6 +68,7 @@ type userBlock struct {
 	email             said[string]
 	csr               said[string]
 	revoked           said[string]
+	devices           said[[]said[string]]
 }
 
 type rosterBlock struct {

@@ -39,7 +39,7 @@ type block struct {
 var blocks = []block{
 	{"ca", inFile, inCA, true, true, "The certificate authority. A spec has exactly one."},
 	{"defaults", inFile, inDefaults, false, true, "The attributes of every user who does not set them."},
-	{"user", inFile, inUser, true, false, "A person or device that is to have access. The label is the user's name."},
+	{"user", inFile, inUser, true, false, "A person or program that is to have access. The label is the user's name."},
 	{"roster", inFile, inRoster, true, false, "A file with many users, beside those of the user blocks. One that is missing, empty or malformed is an error, and nothing is done."},
 	{"guard", inFile, inGuard, false, true, "Limits on what one run may revoke."},
 	{"subject", inCA | inDefaults | inUser, inSubject, false, true, "The distinguished name. A user inherits all but `common_name` and `email` from the defaults and the CA."},
@@ -79,6 +79,8 @@ var attributes = append([]attribute{
 		"none", "Path to a CSR in PEM made by the user, who keeps the key. Only the certificate is issued; attributes of the key, the passphrase and the .p12 are errors."},
 	{"revoked", inUser, func(l *loader, to target, v value) { to.user.revoked = using(l, "revoked", l.reason(v)) }, false,
 		"none", "An RFC 5280 reason. The user stays listed and has no valid certificate."},
+	{"devices", inUser, func(l *loader, to target, v value) { to.user.devices = l.devices(v) }, false,
+		"none", "The user's devices, as in `[\"laptop\", \"phone\"]`: each has a key, a certificate and a .p12 of its own, as user.NAME:DEVICE, in files NAME.DEVICE-CA.*. They share the e-mail address. Taking one off the list revokes that one alone."},
 	{"overlap", inDefaults | inUser, func(l *loader, to target, v value) { to.defaults.overlap = using(l, "overlap", l.duration(v)) }, false,
 		"none", "How long after a renewal the superseded certificate is revoked."},
 	{"groups", inDefaults | inUser, func(l *loader, to target, v value) { to.defaults.groups = l.groups(v) }, false,

@@ -58,7 +58,7 @@ func (r *Reader) departed() []facts.Departed {
 func (r *Reader) departedUser(owner plan.Owner) facts.Departed {
 	d := facts.Departed{Owner: owner}
 	name, _ := owner.UserName()
-	if !config.ValidName(name) {
+	if !config.ValidUser(name) {
 		d.Err = plan.Errorf(plan.DatabaseInconsistent, "the CA database names an owner %q that can have no files", name)
 		return d
 	}

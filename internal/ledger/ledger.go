@@ -217,15 +217,15 @@ func (l *Ledger) AppendValid(out []Row, owner string, now time.Time) []Row {
 	return out
 }
 
-// Active counts the users with a valid certificate.
-func (l *Ledger) Active(now time.Time) int {
-	n := 0
+// Active are the users with a valid certificate, in no order.
+func (l *Ledger) Active(now time.Time) []string {
+	var out []string
 	for owner, rows := range l.byOwner {
 		if IsUser(owner) && slices.ContainsFunc(rows, func(i int32) bool { return l.rows[i].valid(now) }) {
-			n++
+			out = append(out, owner)
 		}
 	}
-	return n
+	return out
 }
 
 // Revoked are the rows that must not get in. An entry stays until one CRL was made

@@ -76,6 +76,9 @@ func (j *judgement) judgeOneDeparted(d *departed, have *facts.Departed) {
 		return
 	}
 	message := "the user is no longer in the spec"
+	if have.Owner.IsDevice() {
+		message = "the device is no longer in the spec"
+	}
 	if d.code == plan.Revoked {
 		message = "the spec says revoked = \"" + d.reason + "\""
 	}
@@ -101,7 +104,7 @@ func (j *judgement) judgeOneDeparted(d *departed, have *facts.Departed) {
 	f.reason = d.reason
 	t := newTask(OfDeparted, d.index, have.Owner, []finding{f})
 	if len(d.rows) > 0 {
-		j.shut++
+		j.shut[have.Owner] = true
 	}
 	j.add(t)
 }

@@ -115,11 +115,11 @@ type judgement struct {
 	late        time.Time               // the newest notBefore of a user's certificate in place
 	latest      plan.Owner              // whose it is
 	cut         int                     // users whose certificate ends with the CA's
-	shut        int                     // users who had a valid certificate and will have none
+	shut        map[plan.Owner]bool     // users who had a valid certificate and will have none; devices each by itself
 }
 
 func newJudgement(q Question, f *found) *judgement {
-	j := &judgement{Question: q, found: f, trust: f.trust, replace: map[plan.Owner]bool{}, leaving: map[string]string{}}
+	j := &judgement{Question: q, found: f, trust: f.trust, replace: map[plan.Owner]bool{}, leaving: map[string]string{}, shut: map[plan.Owner]bool{}}
 	j.Ledger, j.user.needed = f.ledger, j.needed
 	j.verdict = &Verdict{Plan: &plan.Plan{At: q.Now, Steps: []plan.Step{}}, Found: f.all(), Ledger: f.ledger, Trust: f.trust}
 	for _, owner := range q.Ask.Replace {

@@ -68,7 +68,7 @@ func holders(cfg *config.Config, p Public) []render.User {
 			continue
 		}
 		if _, refused := slices.BinarySearch(p.Revoked, r.Serial); !refused {
-			out = append(out, render.User{Serial: r.Serial, Name: u.Name, CommonName: u.Subject.CommonName, Email: u.Subject.Email, Groups: u.Groups})
+			out = append(out, render.User{Serial: r.Serial, Name: u.Person(), Device: u.Device, CommonName: u.Subject.CommonName, Email: u.Subject.Email, Groups: u.Groups})
 		}
 	}
 	slices.SortFunc(out, func(a, b render.User) int { return cmp.Compare(a.Serial, b.Serial) })
@@ -180,7 +180,7 @@ func (j *judgement) examineRendered(site config.Site, have *facts.Rendered, want
 		}
 	}
 	if site.Proxy.NamesUsers(site.Settings) {
-		return found(plan.SettingsChanged, plan.Rebuild, " was written from other users or settings: their names, e-mails or groups, its block in the spec, the CA's e-mail or generation, or the output path has changed; or a run was interrupted, or mtlsplan writes it differently now")
+		return found(plan.SettingsChanged, plan.Rebuild, " was written from other users or settings: their names, e-mails, devices or groups, its block in the spec, the CA's e-mail or generation, or the output path has changed; or a run was interrupted, or mtlsplan writes it differently now")
 	}
 	return found(plan.SettingsChanged, plan.Rebuild, " was written from other settings: its block in the spec, the CA's e-mail or generation, or the output path has changed, or mtlsplan writes it differently now")
 }

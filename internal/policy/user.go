@@ -168,7 +168,7 @@ func (j *judgement) addRevocations(i int, findings []finding) {
 	left[0].Message += "; a new certificate cannot be made now"
 	t := newTask(OfUser, i, j.user.Owner, left)
 	if !j.user.replaced && len(t.Revokes) == len(j.user.known) {
-		j.shut++
+		j.shut[j.user.Owner] = true
 	}
 	j.add(t)
 }
