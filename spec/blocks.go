@@ -8,6 +8,7 @@ import (
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
 )
 
 // Each kind of block has a type with its attributes as fields. Attributes that
@@ -75,6 +76,10 @@ type rosterBlock struct {
 	file said[string]
 }
 
+type movedBlock struct {
+	from, to said[plan.Owner]
+}
+
 type guardBlock struct {
 	maxRevocations said[int]
 }
@@ -117,6 +122,7 @@ type target struct {
 	user     *userBlock
 	roster   *rosterBlock
 	guard    *guardBlock
+	moved    *movedBlock
 	owner    *owner
 	issuance *issuance
 	lifetime *lifetime
@@ -124,6 +130,7 @@ type target struct {
 
 func (b *fileBlock) target() target   { return target{in: inFile, file: b} }
 func (b *rosterBlock) target() target { return target{in: inRoster, roster: b} }
+func (b *movedBlock) target() target  { return target{in: inMoved, moved: b} }
 func (b *guardBlock) target() target  { return target{in: inGuard, guard: b} }
 func (b *crlBlock) target() target    { return target{in: inCRL, lifetime: &b.lifetime} }
 

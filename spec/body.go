@@ -233,7 +233,7 @@ func (l *loader) secondBlock(b, first *hclsyntax.Block) {
 
 func (l *loader) noLabel(b *hclsyntax.Block) {
 	if len(b.LabelRanges) > 0 {
-		l.error(b.LabelRanges[0], "Unexpected name", fmt.Sprintf("There is only one such block, so it has no name: %s.", example(b.Type)))
+		l.error(b.LabelRanges[0], "Unexpected name", fmt.Sprintf("A block of this kind has no name: %s.", example(b.Type)))
 	}
 }
 

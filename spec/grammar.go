@@ -12,6 +12,7 @@ const (
 	inGuard
 	inCRL
 	inSubject
+	inMoved
 	inSite // its attributes are the rows of a [render.Proxy]
 )
 
@@ -41,6 +42,7 @@ var blocks = []block{
 	{"defaults", inFile, inDefaults, false, true, "The attributes of every user who does not set them."},
 	{"user", inFile, inUser, true, false, "A person or program that is to have access. The label is the user's name."},
 	{"roster", inFile, inRoster, true, false, "A file with many users, beside those of the user blocks. One that is missing, empty or malformed is an error, and nothing is done."},
+	{"moved", inFile, inMoved, false, false, "A user who was called otherwise before, or has devices now: nobody is revoked, and files and records get the new name. What the new name changes in the certificate comes with a new key, while the old certificate stays valid. Once it is done, the block can be removed."},
 	{"guard", inFile, inGuard, false, true, "Limits on what one run may revoke."},
 	{"subject", inCA | inDefaults | inUser, inSubject, false, true, "The distinguished name. A user inherits all but `common_name` and `email` from the defaults and the CA."},
 	{"crl", inCA, inCRL, false, true, "The certificate revocation list."},
@@ -87,6 +89,10 @@ var attributes = append([]attribute{
 		"none", "Words that sites let in by (`allow_groups`) and tell the application (`headers`). A user's list replaces that of the defaults."},
 	{"max_revocations", inGuard, func(l *loader, to target, v value) { to.guard.maxRevocations = l.integer(v, 0, 1<<31-1) }, false,
 		"10 % of the active users, at least 1", "How many users one run may leave without a valid certificate."},
+	{"from", inMoved, func(l *loader, to target, v value) { to.moved.from = l.movedUser(v) }, false,
+		"required", "What the user was before: `\"user.NAME\"` or `\"user.NAME:DEVICE\"`, not in the spec any more."},
+	{"to", inMoved, func(l *loader, to target, v value) { to.moved.to = l.movedUser(v) }, false,
+		"required", "What the user is now, as the spec has it."},
 	{"file", inRoster, func(l *loader, to target, v value) { to.roster.file = l.rosterFile(v) }, false,
 		"required", "The list: .csv, .yaml, .yml or .json, relative to the spec."},
 }, subjectAttributes()...)

@@ -61,6 +61,7 @@ func (l *loader) config(text []byte) {
 	})
 	slices.SortFunc(l.cfg.Users, func(a, b User) int { return cmp.Compare(a.Origin.Start.Byte, b.Origin.Start.Byte) })
 	l.readRosters(l.kinds["roster"])
+	l.readMoved(l.kinds["moved"])
 	l.checkSiteFiles()
 	l.checkGroups()
 	if l.cfg.Output == "" && l.file.output.set {

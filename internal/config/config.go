@@ -28,6 +28,7 @@ type Config struct {
 	Output string // the output directory, absolute
 	CA     CA
 	Users  []User // in the order of the spec, then of its rosters
+	Moved  []Moved
 	Sites  []Site
 	Guard  Guard
 }
@@ -70,6 +71,12 @@ type User struct {
 	Revoked            string // RFC 5280 reason, "" when not revoked
 	Overlap            *time.Duration
 	Groups             []string // what sites let in by, and tell the application
+}
+
+// Moved is a user who had another name before.
+type Moved struct {
+	From, To plan.Owner // users, or devices of users; From is not in the spec
+	Listed   bool       // To is
 }
 
 // Due is when a certificate of the user that ends at notAfter is to be renewed: never

@@ -121,6 +121,7 @@ func Parse(f Files) (*Ledger, error) {
 		}
 		l.disk.issuedSize, l.disk.unended = whole, whole > 0 && f.Issued[whole-1] != '\n'
 	}
+	l.dropRenamed()
 	l.link()
 	if l.disk.issuedEnd = l.disk.issuedSize; l.disk.unended {
 		l.disk.issuedEnd++
@@ -170,7 +171,8 @@ func (l *Ledger) rowAt(serial string) int32 {
 // Rows are all rows of index.txt, in its order. They must not be changed.
 func (l *Ledger) Rows() []Row { return l.rows }
 
-// Entries are all entries of issued.pem, in its order. They must not be changed.
+// Entries are all entries of issued.pem, in its order, but for those of a name that an
+// owner had before ([Rename]). They must not be changed.
 func (l *Ledger) Entries() []Entry { return l.entries }
 
 // Blank reports whether nothing was ever issued.

@@ -21,6 +21,7 @@ const (
 	CompromisedTrusted Code = "compromised-trusted"
 	ClockBehind        Code = "clock-behind"
 	WeakPassphrase     Code = "weak-passphrase"
+	MovedDone          Code = "moved-done"
 )
 
 // Codes of failures; [Unreadable] is among them too.
@@ -52,7 +53,7 @@ func NoteCodes() []CodeDoc { return noteCodes }
 
 var noteCodes = []CodeDoc{
 	{NextGeneration, "", "The CA's subject or type of key differs from the spec; the next generation has the spec's."},
-	{NextRenewal, "", "The validity differs from the spec; the next renewal has the spec's."},
+	{NextRenewal, "", "The validity, or the spelling of an e-mail address in upper and lower case, differs from the spec; the next renewal has the spec's."},
 	{OldGeneration, "", "Certificates of an earlier CA generation are still valid."},
 	{SharedSerial, "", "A departed user holds a serial that another user still needs, so it is not revoked yet."},
 	{ReasonKept, "", "The certificate was revoked for another reason than the spec gives; the recorded reason stays."},
@@ -63,6 +64,7 @@ var noteCodes = []CodeDoc{
 	{CRLEnds, "", "The key of an earlier CA generation is lost, so its CRL ends and cannot be signed again."},
 	{CompromisedTrusted, "", "A compromised CA generation is still trusted, because this run makes no new one."},
 	{ClockBehind, "", "The clock is behind dates that the directory records as past, or behind the release of the program; apply would stop."},
+	{MovedDone, "", "A moved block has nothing left to do: the former name is not in the CA database."},
 	{WeakPassphrase, "", "The CA's passphrase was chosen, and is easy to guess."},
 }
 

@@ -21,6 +21,7 @@ type found struct {
 	reasons []ledger.Change // of revocations that the ledger has without one: they matter to the next CRL only
 	taken   map[ledger.Sum]bool
 
+	renamed  renamings
 	ca       bool                   // the CA is adopted
 	users    map[plan.Owner]adopted // those who are adopted
 	departed []departed             // those who still have something
@@ -39,6 +40,7 @@ type adopted struct {
 func find(q Question) *found {
 	f := &found{Question: &q, ledger: q.Ledger, taken: map[ledger.Sum]bool{}, users: map[plan.Owner]adopted{}}
 	f.trust = newTrust(q.Config, f.ledger, q.Now)
+	f.rename()
 	f.record(f.restore())
 	f.record(f.settle())
 	if q.Ask.Adopt {

@@ -61,6 +61,11 @@ func holders(cfg *config.Config, p Public) []render.User {
 	for i := range cfg.Users {
 		users[string(plan.User(cfg.Users[i].Name))] = &cfg.Users[i]
 	}
+	for _, m := range cfg.Moved { // whom this run may not be about
+		if u := users[string(m.To)]; u != nil {
+			users[string(m.From)] = u
+		}
+	}
 	var out []render.User
 	for _, r := range p.Ledger.Rows() {
 		u := users[r.Owner]
