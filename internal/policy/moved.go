@@ -91,7 +91,7 @@ func userMoved(v *userView) []finding {
 	if v.moved == nil {
 		return nil
 	}
-	r := plan.Reason{Message: fmt.Sprintf("the user was %s before; files and records get the new name, and what was issued stays valid", v.moved.From),
+	r := plan.Reason{Message: "the user had another name before: files and records get the new one, and what was issued stays valid",
 		Field: "moved", Have: string(v.moved.From), Want: string(v.moved.To)}
 	f := finding{Reason: r, action: plan.Rebuild, renames: []plan.Kind{plan.KindDB}}
 	for i := range v.moved.Files {
