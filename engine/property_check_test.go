@@ -88,14 +88,26 @@ func (w *world) lives(r ledger.Row) bool {
 	return !revoked && r.State != ledger.Revoked && w.now.Before(r.NotAfter)
 }
 
-func (w *world) active(r records) map[string]bool {
-	users := map[string]bool{}
+// active are the people with a certificate, on any device and under whatever name they have
+// had.
+func (w *world) active(r records) map[plan.Owner]bool {
+	users := map[plan.Owner]bool{}
 	for _, row := range r.rows {
 		if strings.HasPrefix(row.Owner, "user.") && w.lives(row) {
-			users[row.Owner] = true
+			users[w.nowCalled(row.Owner).Person()] = true
 		}
 	}
 	return users
+}
+
+// nowCalled is an owner under the name that the spec's moved blocks give.
+func (w *world) nowCalled(owner string) plan.Owner {
+	for _, m := range w.spec.moved {
+		if owner == "user."+m.from {
+			return plan.User(m.to)
+		}
+	}
+	return plan.Owner(owner)
 }
 
 // wouldLose counts the active users without a certificate in the spec.
@@ -103,7 +115,7 @@ func (w *world) wouldLose(cfg *spec.Config) int {
 	lost := w.active(w.records())
 	for _, u := range cfg.Users {
 		if u.Revoked == "" {
-			delete(lost, "user."+u.Name)
+			delete(lost, plan.User(u.Name).Person())
 		}
 	}
 	return len(lost)
@@ -165,6 +177,9 @@ func (w *world) checkEffects(r ran) {
 			continue
 		}
 		owner, kind := w.ownerOf(r.cfg, name)
+		if _, there := r.after[name]; !there && w.nowCalled(string(owner)) != owner {
+			continue // it has another name, which is announced
+		}
 		if owner == "" {
 			if r.after[name].mode.IsDir() {
 				continue
@@ -193,6 +208,9 @@ func (w *world) checkRecords(r ran, was records) {
 	}
 	for i, row := range was.rows {
 		now := is.rows[i]
+		if now.Owner != row.Owner && now.Owner == string(w.nowCalled(row.Owner)) {
+			row.Owner = now.Owner
+		}
 		if now.Serial != row.Serial || row.State == ledger.Revoked && now != row {
 			w.t.Fatalf("index.txt: %+v has become %+v", row, now)
 		}

@@ -16,6 +16,7 @@ type specModel struct {
 	users []userModel
 	site  map[string]string // attributes of the nginx block, as HCL
 	guard string            // max_revocations, "" for none
+	moved []movedModel
 }
 
 type caModel struct {
@@ -32,6 +33,9 @@ type userModel struct {
 	attributes           map[string]string
 	subject              map[string]string
 }
+
+// movedModel is a moved block, with names as in owners.
+type movedModel struct{ from, to string }
 
 func env(name string) string { return fmt.Sprintf("{ env = %q }", name) }
 
@@ -84,6 +88,9 @@ func (s specModel) hcl() string {
 			u.attributes = set(u.attributes, "kdf_iterations", "2048")
 		}
 		block(fmt.Sprintf("user %q", u.name), sources(u.attributes, u.passphrase, u.previous), func() { block("subject", u.subject, nil) })
+	}
+	for _, m := range s.moved {
+		block("moved", map[string]string{"from": fmt.Sprintf("%q", "user."+m.from), "to": fmt.Sprintf("%q", "user."+m.to)}, nil)
 	}
 	if s.guard != "" {
 		block("guard", map[string]string{"max_revocations": s.guard}, nil)

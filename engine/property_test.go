@@ -20,6 +20,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/plan"
 )
@@ -172,9 +173,10 @@ func (w *world) interrupt(t *rapid.T) {
 	w.checkRecords(ran{cfg: cfg, opt: w.options()}, was)
 	is := w.records()
 	for _, u := range cfg.Users {
-		data, err := os.ReadFile(w.out(u.Name + "-m.crt"))
+		name := facts.Base(u.Name, "m") + ".crt"
+		data, err := os.ReadFile(w.out(name))
 		block, _ := pem.Decode(data)
-		if _, damaged := w.damaged[u.Name+"-m.crt"]; err != nil || block == nil || damaged {
+		if _, damaged := w.damaged[name]; err != nil || block == nil || damaged {
 			continue
 		}
 		if !slices.ContainsFunc(is.issued, func(e ledger.Record) bool { return bytes.Equal(e.DER, block.Bytes) }) {
