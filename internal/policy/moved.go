@@ -47,10 +47,10 @@ func Renaming(m *facts.Moved) ledger.Change {
 // obstacle says why a name is not free, "" where it is.
 func (f *found) obstacle(m *facts.Moved) string {
 	switch {
-	case m.Taken != "":
-		return fmt.Sprintf("%s is there already, and files of %s too", m.Taken, m.From)
 	case len(f.ledger.Valid(string(m.From), f.Now)) > 0 && len(f.ledger.Valid(string(m.To), f.Now)) > 0:
 		return fmt.Sprintf("%s and %s both have valid certificates in the CA database", m.From, m.To)
+	case m.Taken != "":
+		return fmt.Sprintf("%s is there already, and files of %s too", m.Taken, m.From)
 	}
 	return ""
 }
