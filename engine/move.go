@@ -32,13 +32,9 @@ func (r *run) rename(st stock, w Watcher, report *Report) (stock, error) {
 			return stock{}, err
 		}
 	}
-	reasons := map[plan.Owner][]plan.Reason{}
-	for _, s := range st.verdict.Plan.Steps {
-		for _, reason := range s.Reasons {
-			if reason.Code == plan.Moved {
-				reasons[s.Owner] = append(reasons[s.Owner], reason)
-			}
-		}
+	renamed := map[plan.Owner]bool{}
+	for _, m := range moved {
+		renamed[m.To] = true
 	}
 	before := st.verdict.Plan.Steps
 	st, err := r.takeStockAgain()
@@ -49,18 +45,25 @@ func (r *run) rename(st stock, w Watcher, report *Report) (stock, error) {
 		return stock{}, errors.New("users have their new names, and the plan is another one now: see what mtlsplan plan says")
 	}
 	// A step that has more to do is told of once all of it is done.
-	more := map[plan.Owner]bool{}
+	more := map[plan.Owner]int{}
 	for i, t := range st.verdict.Tasks {
-		if why := reasons[t.Step.Owner]; why != nil && t.Part == policy.OfUser {
-			more[t.Step.Owner] = true
-			t.Step.Reasons = append(why, t.Step.Reasons...)
-			st.verdict.Plan.Steps[i] = t.Step
+		if renamed[t.Step.Owner] {
+			more[t.Step.Owner] = i
 		}
 	}
 	var done []plan.Step
 	for _, s := range before {
-		if reasons[s.Owner] != nil && !more[s.Owner] {
+		i, left := more[s.Owner]
+		why := slices.DeleteFunc(slices.Clone(s.Reasons), func(r plan.Reason) bool { return r.Code != plan.Moved })
+		switch {
+		case !renamed[s.Owner] || len(why) == 0:
+		case !left:
 			done = append(done, s)
+		default:
+			t := st.verdict.Tasks[i]
+			t.Step.Reasons = append(why, t.Step.Reasons...)
+			t.Step.Artefacts = plan.SortKinds(slices.Concat(s.Artefacts, t.Step.Artefacts))
+			st.verdict.Plan.Steps[i] = t.Step
 		}
 	}
 	if len(done) > 0 {

@@ -102,7 +102,7 @@ func (w *world) active(r records) map[plan.Owner]bool {
 
 // nowCalled is an owner under the name that the spec's moved blocks give.
 func (w *world) nowCalled(owner string) plan.Owner {
-	for _, m := range w.spec.moved {
+	for _, m := range w.spec.movedBlocks() {
 		if owner == "user."+m.from {
 			return plan.User(m.to)
 		}
@@ -110,12 +110,16 @@ func (w *world) nowCalled(owner string) plan.Owner {
 	return plan.Owner(owner)
 }
 
-// wouldLose counts the active users without a certificate in the spec.
+// wouldLose counts the active users who keep none of their certificates, on no device.
 func (w *world) wouldLose(cfg *spec.Config) int {
-	lost := w.active(w.records())
+	is := w.records()
+	lost, stays := w.active(is), map[plan.Owner]bool{}
 	for _, u := range cfg.Users {
-		if u.Revoked == "" {
-			delete(lost, plan.User(u.Name).Person())
+		stays[plan.User(u.Name)] = u.Revoked == ""
+	}
+	for _, row := range is.rows {
+		if owner := w.nowCalled(row.Owner); stays[owner] && w.lives(row) {
+			delete(lost, owner.Person())
 		}
 	}
 	return len(lost)
@@ -178,7 +182,11 @@ func (w *world) checkEffects(r ran) {
 		}
 		owner, kind := w.ownerOf(r.cfg, name)
 		if _, there := r.after[name]; !there && w.nowCalled(string(owner)) != owner {
-			continue // it has another name, which is announced
+			now := w.nowCalled(string(owner)) // it has another name, which is announced, or was removed under it
+			if user, _ := now.UserName(); r.after[facts.UserPath(facts.Base(user, "m"), kind).String()] == (file{}) {
+				announced[now] = slices.DeleteFunc(announced[now], func(k string) bool { return k == kind })
+			}
+			continue
 		}
 		if owner == "" {
 			if r.after[name].mode.IsDir() {

@@ -315,8 +315,9 @@ func (w *world) burnt(public string) bool {
 }
 
 // requestKey is the key of the request in the attribute csr.
-func requestKey(user, attribute string) string {
-	csr, err := pki.ParseCSR(requests()[user+strings.Split(attribute, ".")[1]])
+func requestKey(attribute string) string {
+	user, n, _ := strings.Cut(strings.Trim(attribute, `"`), ".")
+	csr, err := pki.ParseCSR(requests()[user+strings.TrimSuffix(n, ".csr")])
 	if err != nil {
 		panic(err)
 	}
