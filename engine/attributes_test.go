@@ -94,6 +94,10 @@ var mutations = []mutation{
 	{block: "user", attribute: "csr", after: `"ann.csr"`, steps: []string{"user.ann rekey key csr crt p12 pass: key-changed(csr) encoding-changed(p12) upstream(csr)"}},
 	{block: "user", attribute: "revoked", after: `"keyCompromise"`, steps: []string{
 		"user.ann retire key csr crt p12 pass: revoked(serial)", "crl.m reissue crl: revoked", "nginx.m rebuild site: upstream"}},
+	{block: "user", attribute: "devices", before: `["laptop", "phone"]`, after: `["laptop"]`, steps: []string{
+		"user.ann:phone retire key csr crt p12 pass: removed(serial)", "crl.m reissue crl: revoked", "nginx.m rebuild site: upstream"}},
+	{block: "user", attribute: "devices", before: `["laptop"]`, after: `["laptop", "phone"]`, steps: []string{
+		"user.ann:phone create key csr crt p12 pass: missing"}},
 	{block: "user", attribute: "groups", after: `["a"]`},
 	{block: "user", attribute: "groups", after: `["a"]`, with: map[string][]string{"nginx": {`headers = { "X-Groups" = "groups" }`}}, steps: []string{
 		"nginx.m rebuild site: settings-changed"}},
@@ -103,6 +107,13 @@ var mutations = []mutation{
 		"nginx.m rebuild site: settings-changed", "user.ann rekey key csr crt p12: subject-changed(subject.email) san-changed(email)"}},
 	{block: "user", attribute: "overlap", after: `"9d"`, history: []int{0, 340}, day: 350, steps: []string{
 		"user.ann revoke : overlap-over(overlap)", "crl.m reissue crl: revoked", "nginx.m rebuild site: upstream"}},
+
+	// What becomes of a user who is renamed, scripts show: moved_*.
+	{block: "moved", attribute: "from", before: `"user.zed"`, after: `"user.yan"`, with: map[string][]string{"moved": {`to = "user.ann"`}}, note: "knows nothing of user.yan"},
+	{block: "moved", attribute: "to", before: `"user.ann"`, after: `"user.bob"`, with: map[string][]string{"moved": {`from = "user.zed"`}}, note: "knows nothing of user.zed"},
+	{block: "moved", attribute: "from", before: `"user.zed"`, after: `"user.bob"`, gone: "bob", with: map[string][]string{"moved": {`to = "user.ann"`}}, steps: []string{"user.ann refuse : moved"}},
+	{block: "moved", attribute: "to", before: `"user.ann"`, after: `"user.yan"`, gone: "bob", with: map[string][]string{"moved": {`from = "user.zed"`}},
+		also: map[string][]string{"moved": {`from = "user.bob"`}}, steps: []string{"user.bob refuse : moved"}},
 
 	{block: "guard", attribute: "max_revocations", after: "0", gone: "bob", steps: []string{"ca.m refuse : removed(guard.max_revocations)"}},
 	{block: "guard", attribute: "max_revocations", after: "2", gone: "bob", steps: []string{
@@ -248,6 +259,9 @@ func (m mutation) hcl(after bool) string {
   }
 }
 `)
+	if len(said["moved"]) > 0 {
+		fmt.Fprintf(&b, "moved {\n%s}\n", body("moved"))
+	}
 	if m.block == "roster" {
 		fmt.Fprintf(&b, "roster \"staff\" {\n%s}\n", body("roster"))
 	}

@@ -116,18 +116,18 @@ func (c *carryOut) certificate(r *result, u *config.User, m *inventory.Material,
 
 // csr makes the request that the certificate answers.
 func (r *result) csr(path facts.Path, u *config.User, key crypto.Signer, cert *x509.Certificate, m *inventory.Material) error {
-	var subject []byte
+	subject, sans := []byte(nil), u.SANs()
 	var err error
 	if cert != nil {
-		subject = cert.RawSubject
+		subject, sans = cert.RawSubject, pki.SANs(cert) // an address may be spelt otherwise in it
 	} else if subject, err = u.Subject.DER(); err != nil {
 		return err
 	}
-	der, err := pki.MakeCSR(subject, u.SANs(), m.Challenge, key)
+	der, err := pki.MakeCSR(subject, sans, m.Challenge, key)
 	if err != nil {
 		return err
 	}
-	r.put(plan.KindCSR, path, pki.EncodeCSR(der), provesCSR(key.Public(), subject, u.SANs()))
+	r.put(plan.KindCSR, path, pki.EncodeCSR(der), provesCSR(key.Public(), subject, sans))
 	return nil
 }
 

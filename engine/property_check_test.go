@@ -88,22 +88,38 @@ func (w *world) lives(r ledger.Row) bool {
 	return !revoked && r.State != ledger.Revoked && w.now.Before(r.NotAfter)
 }
 
-func (w *world) active(r records) map[string]bool {
-	users := map[string]bool{}
+// active are the people with a certificate, on any device and under whatever name they have
+// had.
+func (w *world) active(r records) map[plan.Owner]bool {
+	users := map[plan.Owner]bool{}
 	for _, row := range r.rows {
 		if strings.HasPrefix(row.Owner, "user.") && w.lives(row) {
-			users[row.Owner] = true
+			users[w.nowCalled(row.Owner).Person()] = true
 		}
 	}
 	return users
 }
 
-// wouldLose counts the active users without a certificate in the spec.
+// nowCalled is an owner under the name that the spec's moved blocks give.
+func (w *world) nowCalled(owner string) plan.Owner {
+	for _, m := range w.spec.movedBlocks() {
+		if owner == "user."+m.from {
+			return plan.User(m.to)
+		}
+	}
+	return plan.Owner(owner)
+}
+
+// wouldLose counts the active users who keep none of their certificates, on no device.
 func (w *world) wouldLose(cfg *spec.Config) int {
-	lost := w.active(w.records())
+	is := w.records()
+	lost, stays := w.active(is), map[plan.Owner]bool{}
 	for _, u := range cfg.Users {
-		if u.Revoked == "" {
-			delete(lost, "user."+u.Name)
+		stays[plan.User(u.Name)] = u.Revoked == ""
+	}
+	for _, row := range is.rows {
+		if owner := w.nowCalled(row.Owner); stays[owner] && w.lives(row) {
+			delete(lost, owner.Person())
 		}
 	}
 	return len(lost)
@@ -118,6 +134,17 @@ func guardLimit(cfg *spec.Config, opt Options, active int) int {
 	return max(limit, opt.Allow)
 }
 
+// owned are the names that may have files: those of users, and of their devices.
+var owned = func() []string {
+	all := slices.Clone(names)
+	for _, user := range names {
+		for _, device := range []string{"laptop", "phone"} {
+			all = append(all, user+plan.DeviceSign+device)
+		}
+	}
+	return all
+}()
+
 // ownerOf returns the owner and the kind of a file; "" when it has none.
 func (w *world) ownerOf(cfg *spec.Config, name string) (plan.Owner, string) {
 	for _, kind := range []string{plan.KindKey, plan.KindCrt, plan.KindPass} {
@@ -128,7 +155,7 @@ func (w *world) ownerOf(cfg *spec.Config, name string) (plan.Owner, string) {
 	if name == facts.CAPath(cfg.CA.Name, plan.KindCRL).String() {
 		return "crl.m", plan.KindCRL
 	}
-	for _, user := range names {
+	for _, user := range owned {
 		for _, kind := range []string{plan.KindPass, plan.KindKey, plan.KindCSR, plan.KindCrt, plan.KindP12, "compat.p12", "modern.p12"} {
 			if name == facts.UserPath(facts.Base(user, cfg.CA.Name), kind).String() {
 				return plan.User(user), kind
@@ -154,6 +181,13 @@ func (w *world) checkEffects(r ran) {
 			continue
 		}
 		owner, kind := w.ownerOf(r.cfg, name)
+		if _, there := r.after[name]; !there && w.nowCalled(string(owner)) != owner {
+			now := w.nowCalled(string(owner)) // it has another name, which is announced, or was removed under it
+			if user, _ := now.UserName(); r.after[facts.UserPath(facts.Base(user, "m"), kind).String()] == (file{}) {
+				announced[now] = slices.DeleteFunc(announced[now], func(k string) bool { return k == kind })
+			}
+			continue
+		}
 		if owner == "" {
 			if r.after[name].mode.IsDir() {
 				continue
@@ -182,6 +216,9 @@ func (w *world) checkRecords(r ran, was records) {
 	}
 	for i, row := range was.rows {
 		now := is.rows[i]
+		if now.Owner != row.Owner && now.Owner == string(w.nowCalled(row.Owner)) {
+			row.Owner = now.Owner
+		}
 		if now.Serial != row.Serial || row.State == ledger.Revoked && now != row {
 			w.t.Fatalf("index.txt: %+v has become %+v", row, now)
 		}

@@ -16,6 +16,7 @@ type specModel struct {
 	users []userModel
 	site  map[string]string // attributes of the nginx block, as HCL
 	guard string            // max_revocations, "" for none
+	moved []movedModel
 }
 
 type caModel struct {
@@ -31,6 +32,46 @@ type userModel struct {
 	passphrase, previous string
 	attributes           map[string]string
 	subject              map[string]string
+}
+
+// movedModel is a moved block, with names as in owners.
+type movedModel struct{ from, to string }
+
+// owners are those of a user: of each device, or the user alone.
+func (u userModel) owners() []string {
+	if u.attributes["devices"] == "" || u.attributes["csr"] != "" {
+		return []string{u.name}
+	}
+	var out []string
+	for device := range strings.SplitSeq(strings.Trim(u.attributes["devices"], "[]"), ", ") {
+		out = append(out, u.name+":"+strings.Trim(device, `"`))
+	}
+	return out
+}
+
+// movedBlocks are those that a spec can have: people take out what a later edit rules out.
+func (s specModel) movedBlocks() []movedModel {
+	var out []movedModel
+	for _, m := range s.moved {
+		listed := slices.ContainsFunc(s.users, func(u userModel) bool { return slices.Contains(u.owners(), m.from) })
+		clash := slices.ContainsFunc(out, func(o movedModel) bool { return o.from == m.from || o.to == m.to || o.from == m.to || o.to == m.from })
+		if !listed && !clash && m.from != m.to {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// move adds a moved block; one that led to where it begins leads on.
+func (s *specModel) move(from, to string) {
+	s.moved = slices.Clone(s.moved)
+	for i := range s.moved {
+		if s.moved[i].to == from {
+			s.moved[i].to = to
+			return
+		}
+	}
+	s.moved = append(s.moved, movedModel{from, to})
 }
 
 func env(name string) string { return fmt.Sprintf("{ env = %q }", name) }
@@ -80,10 +121,16 @@ func (s specModel) hcl() string {
 			}
 			u.passphrase, u.previous = "", ""
 		}
+		if u.attributes["csr"] != "" {
+			u.attributes = set(u.attributes, "devices", "")
+		}
 		if strings.Contains(u.attributes["p12"], "compat") && u.attributes["kdf_iterations"] == "" {
 			u.attributes = set(u.attributes, "kdf_iterations", "2048")
 		}
 		block(fmt.Sprintf("user %q", u.name), sources(u.attributes, u.passphrase, u.previous), func() { block("subject", u.subject, nil) })
+	}
+	for _, m := range s.movedBlocks() {
+		block("moved", map[string]string{"from": fmt.Sprintf("%q", "user."+m.from), "to": fmt.Sprintf("%q", "user."+m.to)}, nil)
 	}
 	if s.guard != "" {
 		block("guard", map[string]string{"max_revocations": s.guard}, nil)
@@ -202,6 +249,33 @@ var edits = map[string]func(t *rapid.T, s, applied *specModel){
 	"a user leaves": func(t *rapid.T, s, _ *specModel) {
 		name := s.someone(t).name
 		s.users = slices.DeleteFunc(slices.Clone(s.users), func(u userModel) bool { return u.name == name })
+	},
+	"a user is renamed": func(t *rapid.T, s, applied *specModel) {
+		u := s.someone(t)
+		i := slices.IndexFunc(names, func(n string) bool { return s.user(n) == nil && applied.user(n) == nil })
+		if i < 0 {
+			t.Skip("all names are taken")
+		}
+		was := u.owners()
+		for _, of := range []*specModel{s, applied} { // who keeps key and passphrase
+			if of.user(u.name) != nil {
+				of.users = slices.Clone(of.users)
+				of.user(u.name).name = names[i]
+			}
+		}
+		u.name = names[i]
+		for k, owner := range u.owners() {
+			s.move(was[k], owner)
+		}
+	},
+	"a user has other devices": func(t *rapid.T, s, _ *specModel) {
+		u := s.someone(t)
+		was := u.owners()
+		u.attributes = set(u.attributes, "devices", rapid.SampledFrom([]string{"", `["laptop"]`, `["laptop", "phone"]`, `["phone"]`}).Draw(t, "devices"))
+		s.put(u)
+		if is := u.owners(); !slices.Contains(is, was[0]) && rapid.IntRange(0, 3).Draw(t, "moved") > 0 {
+			s.move(was[0], is[0])
+		}
 	},
 	"several users leave": func(t *rapid.T, s, _ *specModel) {
 		stay := rapid.SliceOfN(rapid.Bool(), len(s.users), len(s.users)).Draw(t, "stay")

@@ -189,7 +189,7 @@ func (w *world) passphrase(ref config.Source, generated string) string {
 // checkUser checks a user who should get in.
 func (w *world) checkUser(u spec.User, is records, trusted []*x509.Certificate) {
 	w.t.Helper()
-	owner, base := "user."+u.Name, u.Name+"-m"
+	owner, base := "user."+u.Name, facts.Base(u.Name, "m")
 	bad := func(format string, args ...any) {
 		w.t.Helper()
 		w.t.Fatalf("%s: %s", owner, fmt.Sprintf(format, args...))
@@ -229,7 +229,7 @@ func (w *world) checkUser(u spec.User, is records, trusted []*x509.Certificate) 
 	}
 	w.checkOverlap(u, cert, is)
 	if u.CSR != "" {
-		if theirs := w.request("", requests()[u.Name+filepath.Base(u.CSR)[len(u.Name)+1:len(u.Name)+2]]); !bytes.Equal(theirs.Raw, csr.Raw) {
+		if theirs := w.request("", requests()[strings.ReplaceAll(strings.TrimSuffix(filepath.Base(u.CSR), ".csr"), ".", "")]); !bytes.Equal(theirs.Raw, csr.Raw) {
 			bad("the CSR is not the user's")
 		}
 		return
@@ -315,8 +315,9 @@ func (w *world) burnt(public string) bool {
 }
 
 // requestKey is the key of the request in the attribute csr.
-func requestKey(user, attribute string) string {
-	csr, err := pki.ParseCSR(requests()[user+strings.Split(attribute, ".")[1]])
+func requestKey(attribute string) string {
+	user, n, _ := strings.Cut(strings.Trim(attribute, `"`), ".")
+	csr, err := pki.ParseCSR(requests()[user+strings.TrimSuffix(n, ".csr")])
 	if err != nil {
 		panic(err)
 	}

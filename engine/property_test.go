@@ -20,6 +20,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/plan"
 )
@@ -138,10 +139,13 @@ func (w *world) only(t *rapid.T) {
 		case failed:
 		case owner == "ca.m":
 			w.applied.ca = w.spec.ca
-		case isUser && w.applied.user(name) != nil:
-			w.applied.put(*w.spec.user(name))
 		case isUser:
-			w.applied.users = append(slices.Clone(w.applied.users), *w.spec.user(name))
+			name, _, _ = strings.Cut(name, plan.DeviceSign)
+			if u := *w.spec.user(name); w.applied.user(name) != nil {
+				w.applied.put(u)
+			} else {
+				w.applied.users = append(slices.Clone(w.applied.users), u)
+			}
 		}
 	}
 }
@@ -172,9 +176,10 @@ func (w *world) interrupt(t *rapid.T) {
 	w.checkRecords(ran{cfg: cfg, opt: w.options()}, was)
 	is := w.records()
 	for _, u := range cfg.Users {
-		data, err := os.ReadFile(w.out(u.Name + "-m.crt"))
+		name := facts.Base(u.Name, "m") + ".crt"
+		data, err := os.ReadFile(w.out(name))
 		block, _ := pem.Decode(data)
-		if _, damaged := w.damaged[u.Name+"-m.crt"]; err != nil || block == nil || damaged {
+		if _, damaged := w.damaged[name]; err != nil || block == nil || damaged {
 			continue
 		}
 		if !slices.ContainsFunc(is.issued, func(e ledger.Record) bool { return bytes.Equal(e.DER, block.Bytes) }) {
@@ -188,7 +193,7 @@ func (w *world) interrupt(t *rapid.T) {
 func (w *world) replace(t *rapid.T) {
 	w.settle()
 	u := w.spec.someone(t)
-	owner := plan.User(u.name)
+	owner := plan.User(rapid.SampledFrom(u.owners()).Draw(t, "owner"))
 	opt := w.options()
 	opt.Replace = []plan.Owner{owner}
 	opt.Reason = rapid.SampledFrom([]string{"superseded", "keyCompromise"}).Draw(t, "reason")
@@ -233,7 +238,9 @@ func (w *world) wrongPassphrase(t *rapid.T) {
 	}
 	for _, u := range w.spec.users {
 		if u.passphrase == env(name) && u.attributes["csr"] == "" && u.attributes["revoked"] == "" {
-			want = append(want, plan.User(u.name))
+			for _, owner := range u.owners() {
+				want = append(want, plan.User(owner))
+			}
 		}
 	}
 	r := w.apply(w.options())

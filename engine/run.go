@@ -237,7 +237,11 @@ func (r *run) apply(w Watcher) (*Report, error) {
 		return nil, err
 	}
 	for again := 0; !st.verdict.Plan.Empty(); again++ {
-		err := r.carryOut(st, w, report)
+		next, err := r.rename(st, w, report)
+		if err == nil {
+			st = next
+			err = r.carryOut(st, w, report)
+		}
 		foreign, moved := errors.AsType[*outdir.ErrForeign](err)
 		switch {
 		case err == nil:

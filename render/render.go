@@ -70,6 +70,7 @@ const GroupPattern = `[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}`
 type User struct {
 	Serial     string // as in Revoked
 	Name       string // in the spec
+	Device     string // of several that the user has, "" for none
 	CommonName string
 	Email      string // "" for none
 	Groups     []string

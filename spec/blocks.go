@@ -8,6 +8,7 @@ import (
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
 )
 
 // Each kind of block has a type with its attributes as fields. Attributes that
@@ -68,6 +69,7 @@ type userBlock struct {
 	email             said[string]
 	csr               said[string]
 	revoked           said[string]
+	devices           said[[]said[string]]
 }
 
 type rosterBlock struct {
@@ -77,6 +79,10 @@ type rosterBlock struct {
 	separator said[byte]
 	columns   said[[]columnFrom]
 	where     said[[]condition]
+}
+
+type movedBlock struct {
+	from, to said[plan.Owner]
 }
 
 type guardBlock struct {
@@ -121,6 +127,7 @@ type target struct {
 	user     *userBlock
 	roster   *rosterBlock
 	guard    *guardBlock
+	moved    *movedBlock
 	owner    *owner
 	issuance *issuance
 	lifetime *lifetime
@@ -128,6 +135,7 @@ type target struct {
 
 func (b *fileBlock) target() target   { return target{in: inFile, file: b} }
 func (b *rosterBlock) target() target { return target{in: inRoster, roster: b} }
+func (b *movedBlock) target() target  { return target{in: inMoved, moved: b} }
 func (b *guardBlock) target() target  { return target{in: inGuard, guard: b} }
 func (b *crlBlock) target() target    { return target{in: inCRL, lifetime: &b.lifetime} }
 

@@ -7,7 +7,7 @@ import "testing"
 func TestAttributesHaveFields(t *testing.T) {
 	targets := []target{
 		new(fileBlock).target(), new(caBlock).target(), new(defaultsBlock).target(), new(userBlock).target(),
-		new(rosterBlock).target(), new(guardBlock).target(), new(crlBlock).target(), new(userBlock).target().subject(),
+		new(rosterBlock).target(), new(guardBlock).target(), new(crlBlock).target(), new(userBlock).target().subject(), new(movedBlock).target(),
 	}
 	placed := map[string]bool{}
 	for _, to := range targets {

@@ -233,7 +233,7 @@ func (l *loader) secondBlock(b, first *hclsyntax.Block) {
 
 func (l *loader) noLabel(b *hclsyntax.Block) {
 	if len(b.LabelRanges) > 0 {
-		l.error(b.LabelRanges[0], "Unexpected name", fmt.Sprintf("There is only one such block, so it has no name: %s.", example(b.Type)))
+		l.error(b.LabelRanges[0], "Unexpected name", fmt.Sprintf("A block of this kind has no name: %s.", example(b.Type)))
 	}
 }
 
@@ -261,7 +261,11 @@ func (l *loader) claim(name string, at hcl.Range, what string, seen map[string]h
 		return false
 	}
 	key := strings.ToLower(name)
-	if first, taken := seen[key]; taken {
+	if first, taken := seen[key]; taken && l.onDevice[key] == first {
+		l.error(at, "Name used twice",
+			fmt.Sprintf("The device %s has files of this name, %q. Give the user another name, one that differs in more than upper and lower case.", place(first), key))
+		return false
+	} else if taken {
 		l.error(at, "Name used twice",
 			fmt.Sprintf("The %s %s already has this name. Files are named after it, so names must differ in more than upper and lower case.", what, place(first)))
 		return false

@@ -45,6 +45,9 @@ func (l *loader) giveAdvice() {
 // checkRequest refuses attributes of a key that only the user has. The defaults
 // may set them: they are for the other users.
 func (l *loader) checkRequest(s *userBlock) {
+	if s.devices.set {
+		l.error(s.devices.at, "Devices beside a csr", fmt.Sprintf("The csr, %s, is for one key, and each device has one of its own. Remove one of the two.", place(s.csr.at)))
+	}
 	for _, c := range []struct {
 		name string
 		at   hcl.Range

@@ -12,6 +12,7 @@ const (
 	inGuard
 	inCRL
 	inSubject
+	inMoved
 	inSite // its attributes are the rows of a [render.Proxy]
 )
 
@@ -39,8 +40,9 @@ type block struct {
 var blocks = []block{
 	{"ca", inFile, inCA, true, true, "The certificate authority. A spec has exactly one."},
 	{"defaults", inFile, inDefaults, false, true, "The attributes of every user who does not set them."},
-	{"user", inFile, inUser, true, false, "A person or device that is to have access. The label is the user's name."},
+	{"user", inFile, inUser, true, false, "A person or program that is to have access. The label is the user's name."},
 	{"roster", inFile, inRoster, true, false, "A list of many users, beside those of the user blocks: a file, or what a program prints. One that is missing, empty or malformed is an error, and nothing is done."},
+	{"moved", inFile, inMoved, false, false, "A user who was called otherwise before, or has devices now: nobody is revoked, and files and records get the new name. What the new name changes in the certificate comes with a new key, while the old certificate stays valid. Once it is done, the block can be removed."},
 	{"guard", inFile, inGuard, false, true, "Limits on what one run may revoke."},
 	{"subject", inCA | inDefaults | inUser, inSubject, false, true, "The distinguished name. A user inherits all but `common_name` and `email` from the defaults and the CA."},
 	{"crl", inCA, inCRL, false, true, "The certificate revocation list."},
@@ -79,12 +81,18 @@ var attributes = append([]attribute{
 		"none", "Path to a CSR in PEM made by the user, who keeps the key. Only the certificate is issued; attributes of the key, the passphrase and the .p12 are errors."},
 	{"revoked", inUser, func(l *loader, to target, v value) { to.user.revoked = l.reason(v) }, false,
 		"none", "An RFC 5280 reason. The user stays listed and has no valid certificate."},
+	{"devices", inUser, func(l *loader, to target, v value) { to.user.devices = l.devices(v) }, false,
+		"none", "The user's devices, as in `[\"laptop\", \"phone\"]`: each has a key, a certificate and a .p12 of its own, as user.NAME:DEVICE, in files NAME.DEVICE-CA.*. They share the e-mail address. Taking one off the list revokes that one alone."},
 	{"overlap", inDefaults | inUser, func(l *loader, to target, v value) { to.defaults.overlap = l.duration(v) }, false,
 		"none", "How long after a renewal the superseded certificate is revoked."},
 	{"groups", inDefaults | inUser, func(l *loader, to target, v value) { to.defaults.groups = l.groups(v) }, false,
 		"none", "Words that sites let in by (`allow_groups`) and tell the application (`headers`). A user's list replaces that of the defaults."},
 	{"max_revocations", inGuard, func(l *loader, to target, v value) { to.guard.maxRevocations = l.integer(v, 0, 1<<31-1) }, false,
 		"10 % of the active users, at least 1", "How many users one run may leave without a valid certificate."},
+	{"from", inMoved, func(l *loader, to target, v value) { to.moved.from = l.movedUser(v) }, false,
+		"required", "What the user was before: `\"user.NAME\"` or `\"user.NAME:DEVICE\"`, not in the spec any more."},
+	{"to", inMoved, func(l *loader, to target, v value) { to.moved.to = l.movedUser(v) }, false,
+		"required", "What the user is now, as the spec has it."},
 	{"file", inRoster, func(l *loader, to target, v value) { to.roster.file = l.rosterFile(v) }, false,
 		"required, or `command`", "The list, relative to the spec. Its extension tells its format: .csv, .yaml, .yml or .json."},
 	{"command", inRoster, func(l *loader, to target, v value) { to.roster.command = l.rosterCommand(v) }, false,

@@ -81,6 +81,7 @@ type loader struct {
 	defaults   defaultsBlock
 	tellsDN    bool                 // some site forwards the DN
 	users      map[string]hcl.Range // by name in lower case
+	onDevice   map[string]hcl.Range // those of users that are for a device, by name in lower case
 	people     people
 	early      map[[2]hcl.Range]bool // validity and renew_before, or renew_spread alone, that were reported
 	weak       map[hcl.Range]bool    // places of kdf_iterations that were reported
@@ -98,6 +99,8 @@ func newLoader(ctx context.Context, src *Sources, file, dir string) *loader {
 		early: map[[2]hcl.Range]bool{},
 		weak:  map[hcl.Range]bool{},
 		top:   map[string]bool{},
+
+		onDevice: map[string]hcl.Range{},
 	}
 }
 

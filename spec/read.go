@@ -230,6 +230,42 @@ func (l *loader) groups(v value) (none said[[]string]) {
 	return say(out, v.at)
 }
 
+// mostDevices is more than anybody carries.
+const mostDevices = 32
+
+// devices reads the names of a user's devices, each with its place.
+func (l *loader) devices(v value) (none said[[]said[string]]) {
+	if v = v.as(list); !l.is(v, list, `put the names in brackets, as in ["laptop", "phone"]`) {
+		return none
+	}
+	switch {
+	case len(v.list) == 0:
+		l.error(v.at, "Empty list", "Without a device the user would have no certificate. To revoke all of them, remove the user, or set revoked; for a user without devices, leave devices out.")
+		return none
+	case len(v.list) > mostDevices:
+		l.error(v.at, "Too many devices", fmt.Sprintf("A user has at most %d devices. Is this the list of another attribute?", mostDevices))
+		return none
+	}
+	var out []said[string]
+	seen := map[string]bool{}
+	for _, e := range v.list {
+		switch key := strings.ToLower(e.text); {
+		case !l.is(e, text, `put the name in double quotes, as in "laptop"`):
+			return none
+		case !config.ValidDevice(e.text):
+			l.error(e.at, "Unusable device", `A device's name becomes part of file names. Use at most 32 characters from A-Z, a-z, 0-9 and . _ @ + -, and begin with a letter, a digit or "_", as in "laptop".`)
+			return none
+		case seen[key]:
+			l.error(e.at, "Device named twice", "Each device has files named after it, so the names must differ in more than upper and lower case.")
+			return none
+		default:
+			seen[key] = true
+		}
+		out = append(out, say(e.text, e.at))
+	}
+	return say(out, v.at)
+}
+
 func (l *loader) profiles(v value) (none said[[]pki.Profile]) {
 	if v = v.as(list); !l.is(v, list, `put the names in brackets, as in ["compat"]`) {
 		return none

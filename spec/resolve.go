@@ -4,13 +4,16 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
 )
 
 // The defaults, and bounds of them.
@@ -58,6 +61,7 @@ func (l *loader) config(text []byte) {
 	})
 	slices.SortFunc(l.cfg.Users, func(a, b User) int { return cmp.Compare(a.Origin.Start.Byte, b.Origin.Start.Byte) })
 	l.readRosters(l.kinds["roster"])
+	l.readMoved(l.kinds["moved"])
 	l.checkSiteFiles()
 	l.checkGroups()
 	if l.cfg.Output == "" && l.file.output.set {
@@ -299,7 +303,6 @@ func (l *loader) addUser(s *userBlock) {
 		u.Overlap = &o.value
 	}
 	l.checkSubject(own, u.Subject)
-	l.checkPeople(u, own[fieldEmail])
 	if s.csr.set {
 		l.checkRequest(s)
 	} else {
@@ -307,7 +310,36 @@ func (l *loader) addUser(s *userBlock) {
 		l.checkChallenge(pass, s.challengePassword)
 		l.checkEncryption(u, pass, s.key.or(d.key), rounds)
 	}
-	l.cfg.Users = append(l.cfg.Users, u)
+	for i, u := range l.onDevices(s, u) {
+		l.checkPeople(u, own[fieldEmail], i > 0)
+		l.cfg.Users = append(l.cfg.Users, u)
+	}
+}
+
+// onDevices gives a user once for each device, and as it is without any.
+func (l *loader) onDevices(s *userBlock, u User) []User {
+	if !s.devices.set {
+		return []User{u}
+	}
+	var out []User
+	for _, d := range s.devices.value {
+		key := strings.ToLower(s.name + "." + d.value)
+		if first, taken := l.users[key]; taken {
+			l.error(d.at, "Device with the files of another user",
+				fmt.Sprintf("The files of this device would be called %s.%s, as those of the user %s are, and upper and lower case do not tell them apart. Give the device another name.", s.name, d.value, place(first)))
+			continue
+		}
+		l.users[key], l.onDevice[key] = d.at, d.at
+		on := u
+		on.Name, on.Device, on.Origin = s.name+plan.DeviceSign+d.value, d.value, d.at
+		on.Subject.CommonName += " (" + d.value + ")"
+		if length := utf8.RuneCountInString(on.Subject.CommonName); length > maxCommonName && utf8.RuneCountInString(u.Subject.CommonName) <= maxCommonName {
+			l.error(d.at, "Common name too long", fmt.Sprintf("The certificate of this device would be called %q, and a common name has at most %d characters (RFC 5280); this has %d. Give the device a shorter name, or the user a shorter common_name.",
+				on.Subject.CommonName, maxCommonName, length))
+		}
+		out = append(out, on)
+	}
+	return out
 }
 
 func (l *loader) readGuard(found []*hclsyntax.Block) {

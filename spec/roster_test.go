@@ -59,6 +59,7 @@ var samples = []struct{ column, cell, hcl string }{
 	{"revoked", "keyCompromise", `revoked = "keyCompromise"`},
 	{"overlap", "7d", `overlap = "7d"`},
 	{"groups", "admins ops", `groups = ["admins", "ops"]`},
+	{"devices", "laptop phone", `devices = ["laptop", "phone"]`},
 	{"subject.country", "DE", "subject {\n country = \"DE\"\n}"},
 	{"subject.province", "Hessen", "subject {\n province = \"Hessen\"\n}"},
 	{"subject.locality", "Köln", "subject {\n locality = \"Köln\"\n}"},
@@ -144,7 +145,7 @@ func rosterForms(column, cell string) map[string]string {
 		forms["c.json"] = "[\n{" + user + fmt.Sprintf("%q: {%q: %s}", outer, inner, escaped) + "}]\n"
 		forms["c.yaml"] = "- name: sample\n  " + outer + ":\n    " + inner + ": " + escaped + "\n"
 	}
-	if words := strings.Fields(cell); len(words) > 1 && (column == "p12" || column == "groups" || strings.HasSuffix(column, ".command")) {
+	if words := strings.Fields(cell); len(words) > 1 && (column == "p12" || column == "groups" || column == "devices" || strings.HasSuffix(column, ".command")) {
 		forms["d.json"] = "[{" + user + fmt.Sprintf("%q: [%q", column, words[0]) + `, "` + strings.Join(words[1:], `", "`) + `"]}]`
 		forms["d.yaml"] = "- name: sample\n  " + column + ":\n  - " + strings.Join(words, "\n  - ") + "\n"
 	}
@@ -307,7 +308,7 @@ func FuzzRoster(f *testing.F) {
 			visible(snip)
 		}
 		for _, u := range l.cfg.Users {
-			if !config.ValidName(u.Name) || !strings.Contains(text, u.Name) && format == "csv" && utf8.ValidString(text) {
+			if !config.ValidUser(u.Name) || !strings.Contains(text, u.Person()) && format == "csv" && utf8.ValidString(text) {
 				t.Errorf("user %q", u.Name)
 			}
 		}

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -30,9 +31,11 @@ const (
 	fieldEmail = 6
 )
 
-// maxCACommonName leaves room for " G99" below the 64 characters of RFC 5280,
-// appendix A (ub-common-name).
-const maxCACommonName = 60
+// maxCommonName is ub-common-name of RFC 5280, appendix A.1, in characters.
+const maxCommonName = 64
+
+// maxCACommonName leaves room for " G99".
+const maxCACommonName = maxCommonName - 4
 
 func subjectAttributes() []attribute {
 	var rows []attribute
@@ -113,7 +116,9 @@ func newPeople(count int) people {
 	return people{make(map[string]hcl.Range, count), map[pki.Subject]hcl.Range{}}
 }
 
-func (l *loader) checkPeople(u User, email said[string]) {
+// checkPeople looks at a user, or at one device of one; again for another of the same
+// user's, with which it shares the address.
+func (l *loader) checkPeople(u User, email said[string], again bool) {
 	if ca := l.cfg.CA.Subject; strings.EqualFold(u.Subject.CommonName, ca.CommonName) && foldSubject(u.Subject) == foldSubject(ca) {
 		l.error(u.Origin, "Subject of the CA", "This user's DN is that of the CA. A certificate whose subject is its issuer is taken for the end of the chain. Give the user another common name.")
 	}
@@ -127,13 +132,28 @@ func (l *loader) checkPeople(u User, email said[string]) {
 		l.people.names[key] = u.Origin
 		return
 	}
+	if again {
+		return
+	}
 	key := strings.ToLower(u.Subject.Email)
 	if first, taken := l.people.emails[key]; taken {
 		l.error(email.at, "Two users with one e-mail address",
-			fmt.Sprintf("The user %s has the same address, so an application could not tell the two apart. Give each user an address of their own.", place(first)))
+			fmt.Sprintf("The user %s has the same address, so an application could not tell the two apart. Give each user an address of their own. Two devices of one person are one user%s.",
+				place(first), l.asDevices(email.at)))
 		return
 	}
 	l.people.emails[key] = email.at
+}
+
+// asDevices is how a user with devices is written, in a spec or in a roster.
+func (l *loader) asDevices(at hcl.Range) string {
+	switch {
+	case l.inSpec(at):
+		return `: devices = ["laptop", "phone"]`
+	case strings.EqualFold(filepath.Ext(at.Filename), ".csv"):
+		return `, in one row: the column devices holds "laptop phone"`
+	}
+	return `: devices: ["laptop", "phone"]`
 }
 
 // foldSubject ignores case as RFC 5280, section 7.1 does.

@@ -112,6 +112,9 @@ func noSuchOwner(flag string, owner plan.Owner, cfg *spec.Config) error {
 	if owner.IsPattern() {
 		return plan.Errorf(plan.UnknownOwner, "%s %q: no owner in %s fits this pattern", flag, owner, cfg.File)
 	}
+	if devices := devicesOf(owner, cfg); devices != nil {
+		return plan.Errorf(plan.UnknownOwner, "%s %q: the user has a certificate for each device: give %s, or '%s%s*' for all of them", flag, owner, orList(devices), owner, plan.DeviceSign)
+	}
 	return plan.Errorf(plan.UnknownOwner, "%s %q: no such owner in %s%s", flag, owner, cfg.File, didYouMean(closest(string(owner), engine.Owners(cfg))))
 }
 

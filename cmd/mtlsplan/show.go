@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,8 +21,9 @@ func (a *app) showCmd() *cobra.Command {
 		Short: "Print one user or CA in full",
 		Long: `Prints what openssl x509 -text shows of the certificate, and beside it the files
 of the owner, the rows of the CA database and what apply would do. NAME is a
-user or the CA, as in mmuser or user.mmuser, mattermost or ca.mattermost. A user
-who is no longer in the spec is found in the CA database.`,
+user or the CA, as in mmuser or user.mmuser, mattermost or ca.mattermost, or a
+device of a user, as in mmuser:laptop. A user who is no longer in the spec is
+found in the CA database.`,
 		Example: `  mtlsplan show mmuser
   mtlsplan show staff.hcl ca.mattermost
   mtlsplan show mmuser --format json | jq -r '.issued[].serial'`,
@@ -94,7 +96,23 @@ func ownerNamed(cfg *spec.Config, departed []plan.Owner, name string) (plan.Owne
 	case len(found) > 1:
 		return "", plan.Errorf(plan.UnknownOwner, "%q is more than one owner in %s; give %s", name, cfg.File, orList(found))
 	}
+	if names := devicesOf(plan.User(strings.TrimPrefix(name, "user.")), cfg); names != nil {
+		for i := range names {
+			names[i] = names[i][len("user."):]
+		}
+		return "", plan.Errorf(plan.UnknownOwner, "%s has a certificate for each device: show %s", strings.TrimPrefix(name, "user."), orList(names))
+	}
 	return "", plan.Errorf(plan.UnknownOwner, "neither %s nor its CA database has a user or CA %q%s", cfg.File, name, didYouMean(closest(name, known)))
+}
+
+// devicesOf are the owners of a user's devices, nil for none.
+func devicesOf(user plan.Owner, cfg *spec.Config) (devices []plan.Owner) {
+	for i := range cfg.Users {
+		if o := plan.User(cfg.Users[i].Name); o != user && o.Person() == user {
+			devices = append(devices, o)
+		}
+	}
+	return devices
 }
 
 func fileAndOneName(_ *cobra.Command, args []string) error {

@@ -6,11 +6,13 @@ package config
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
 	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
 	"mtlsplan/render"
 )
 
@@ -26,6 +28,7 @@ type Config struct {
 	Output string // the output directory, absolute
 	CA     CA
 	Users  []User // in the order of the spec, then of its rosters
+	Moved  []Moved
 	Sites  []Site
 	Guard  Guard
 }
@@ -47,11 +50,12 @@ type CA struct {
 	CRLRenewBefore     time.Duration
 }
 
-// User is one person or device, with what it inherits from the defaults and the
-// CA.
+// User is who has a certificate: a person or a program, or one of the devices of such,
+// with what it inherits from the defaults and the CA.
 type User struct {
-	Name               string
-	Origin             hcl.Range   // of the block's header, in a roster of the name
+	Name               string      // of a device, that of the user too: "ada:laptop"
+	Device             string      // the device's alone; "" for a user without devices
+	Origin             hcl.Range   // of the block's header, in a roster of the name; of a device where it is listed
 	Subject            pki.Subject // complete: CN, e-mail and what is inherited
 	Key                pki.KeyType
 	Validity           time.Duration
@@ -69,9 +73,15 @@ type User struct {
 	Groups             []string // what sites let in by, and tell the application
 }
 
+// Moved is a user who had another name before.
+type Moved struct {
+	From, To plan.Owner // users, or devices of users; From is not in the spec
+	Listed   bool       // To is
+}
+
 // Due is when a certificate of the user that ends at notAfter is to be renewed: never
 // later than RenewBefore before that, and earlier by the user's share of RenewSpread.
-// The share is a fixed one, a hash of the name, so that users who were made on one day do
+// The share is a fixed one, a hash of the name, with the device where there is one, so that users who were made on one day do
 // not all have to import on one day.
 func (u *User) Due(notAfter time.Time) time.Time {
 	const whole = 1 << 32 // shares are multiples of 1/whole, in [0, 1)
@@ -79,6 +89,14 @@ func (u *User) Due(notAfter time.Time) time.Time {
 	share := float64(binary.BigEndian.Uint32(sum[:])) / whole
 	early := time.Duration(share * float64(u.RenewSpread)).Truncate(time.Second)
 	return notAfter.Add(-u.RenewBefore - early)
+}
+
+// Person is the name of the user in the spec, whichever device it is.
+func (u *User) Person() string {
+	if u.Device == "" {
+		return u.Name
+	}
+	return strings.TrimSuffix(u.Name, plan.DeviceSign+u.Device)
 }
 
 // SANs are the subject alternative names of the user's certificate.

@@ -189,9 +189,21 @@ type User struct {
 // Departed is what is left of a user who must have no valid certificate.
 type Departed struct {
 	Owner plan.Owner
+	Twin  plan.Owner // a user of the spec whose files are called alike, but for case; "" for none
 	Files []File
 	Crt   CertificateFile
 	Err   error
+}
+
+// Moved is a user whom the directory still knows by a former name.
+type Moved struct {
+	From, To plan.Owner
+	Listed   bool     // To is in the spec
+	Files    []File   // as they are to be called
+	Names    []string // of the same files, as they are now
+	Taken    string   // a file that has the new name already, "" for none
+	Certs    [][]byte // DER of what the ledger has under the former name, oldest first
+	Err      error    // a file that cannot be renamed
 }
 
 // Site is the files of one site of a proxy.
@@ -242,6 +254,7 @@ type Inventory struct {
 	CRL        CRL
 	Users      Users
 	Departed   []Departed
+	Moved      []Moved
 	Bystanders []Bystander // with --adopt: users whom the run is not about
 	Sites      []Site      // in the order of the spec
 	Orphans    []string    // files as they were rendered, that no site of the spec has

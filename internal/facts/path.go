@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
@@ -37,8 +38,9 @@ func PastKeyPath(ca string, generation int) Path {
 	return At(fmt.Sprintf("db/retired/ca.%s.G%d.key", ca, generation))
 }
 
-// Base is what the names of a user's files begin with.
-func Base(user, ca string) string { return user + "-" + ca }
+// Base is what the names of a user's files begin with: NAME-CA, of a device
+// NAME.DEVICE-CA, since not every file system takes a colon.
+func Base(user, ca string) string { return strings.Replace(user, plan.DeviceSign, ".", 1) + "-" + ca }
 
 // UserPath is where a file of a user lies; base is that of [Base].
 func UserPath(base string, kind plan.Kind) Path {

@@ -3,6 +3,7 @@ package inventory
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
@@ -23,50 +24,69 @@ func (r *Reader) departed() []facts.Departed {
 	for _, e := range r.ledger.Lost() {
 		lost[e.Owner] = true
 	}
-	add := func(owner plan.Owner) {
-		if d := r.departedUser(owner); len(d.Files) > 0 || d.Err != nil || lost[string(owner)] || len(r.ledger.Valid(string(owner), r.opt.Now)) > 0 {
+	add := func(owner, twin plan.Owner) {
+		recorded := string(r.recordedAs(owner))
+		d := r.departedUser(owner, twin)
+		if len(d.Files) > 0 || d.Err != nil || lost[recorded] || len(r.ledger.Valid(recorded, r.opt.Now)) > 0 {
 			out = append(out, d)
 		}
 	}
 	rows := r.ledger.Rows()
-	listed := make(map[string]bool, max(len(rows), len(r.opt.Config.Users)))
+	listed := make(map[string]plan.Owner, max(len(rows), len(r.opt.Config.Users))) // by what their files are called, but for case
 	for i := range r.opt.Config.Users {
 		u := &r.opt.Config.Users[i]
 		owner := plan.User(u.Name)
-		listed[string(owner)] = true
+		listed[fileName(owner)] = owner
 		if u.Revoked != "" {
-			add(owner)
+			add(owner, "")
+		}
+	}
+	seen := map[string]bool{}
+	for _, m := range r.opt.Config.Moved {
+		seen[string(m.From)] = m.Listed // who has not departed
+	}
+	depart := func(owner string) {
+		if twin := listed[fileName(plan.Owner(owner))]; string(twin) != owner && !seen[owner] && ledger.IsUser(owner) {
+			seen[owner] = true
+			add(plan.Owner(owner), twin)
 		}
 	}
 	for i := range rows {
 		for _, owner := range rows[i].Owners() {
-			if ledger.IsUser(owner) && !listed[owner] {
-				listed[owner] = true
-				add(plan.Owner(owner))
-			}
+			depart(owner)
 		}
 	}
 	for _, owner := range slices.Sorted(maps.Keys(lost)) {
-		if ledger.IsUser(owner) && !listed[owner] {
-			add(plan.Owner(owner))
-		}
+		depart(owner)
 	}
 	return out
 }
 
-// departedUser finds the files of a user, whatever the spec says of them.
-func (r *Reader) departedUser(owner plan.Owner) facts.Departed {
-	d := facts.Departed{Owner: owner}
+// fileName is what the names of a user's files begin with, in lower case.
+func fileName(owner plan.Owner) string {
 	name, _ := owner.UserName()
-	if !config.ValidName(name) {
+	return strings.ToLower(strings.Replace(name, plan.DeviceSign, ".", 1))
+}
+
+// departedUser finds the files of a user, whatever the spec says of them. The twin is a
+// user of the spec whose files are called like them, but for case: what they share is
+// the twin's.
+func (r *Reader) departedUser(owner, twin plan.Owner) facts.Departed {
+	d := facts.Departed{Owner: owner, Twin: twin}
+	name, _ := owner.UserName()
+	if !config.ValidUser(name) {
 		d.Err = plan.Errorf(plan.DatabaseInconsistent, "the CA database names an owner %q that can have no files", name)
 		return d
 	}
-	base := facts.Base(name, r.opt.Config.CA.Name)
+	base := r.baseOf(name)
+	other := ""
+	if twin != "" {
+		other = userBase(r, twin)
+	}
 	for _, kind := range facts.UserKinds {
 		path := facts.UserPath(base, kind)
 		f, exists := r.unread(kind, path)
-		if !exists {
+		if !exists || twin != "" && (base == other || r.dir.SameFile(path.String(), facts.UserPath(other, kind).String())) {
 			continue
 		}
 		if err := r.dir.CheckPlain(path.String()); err != nil {

@@ -51,7 +51,10 @@ type Reader struct {
 	secrets *secrets
 	unasked bool
 
+	formerly map[plan.Owner]plan.Owner // the former names of users whom the spec says to be renamed
+
 	// Of what was read last:
+	former map[string]string // what the names of a user's files still begin with, by the name that is to be
 	users  *users
 	ledger *ledger.Ledger
 	owed   ledger.Owed
@@ -66,6 +69,12 @@ func New(ctx context.Context, dir *outdir.Dir, opt Options) *Reader {
 	opt.Thorough = opt.Thorough || opt.Prove
 	r := &Reader{ctx: ctx, dir: dir, opt: opt, cache: statcache.Open(dir), secrets: newSecrets(ctx, opt.Config, opt.LookupEnv)}
 	r.opened.keep = opt.Prove
+	if len(opt.Config.Moved) > 0 {
+		r.formerly = map[plan.Owner]plan.Owner{}
+		for _, m := range opt.Config.Moved {
+			r.formerly[m.To] = m.From
+		}
+	}
 	return r
 }
 
@@ -105,6 +114,7 @@ func (r *Reader) take(l *ledger.Ledger) (*facts.Inventory, *ledger.Ledger, error
 	if inv.CA, err = r.ca(ca); err != nil {
 		return nil, nil, err
 	}
+	r.findFormer()
 	if r.users, err = r.readUsers(); err != nil {
 		return nil, nil, err
 	}
@@ -120,6 +130,9 @@ func (r *Reader) take(l *ledger.Ledger) (*facts.Inventory, *ledger.Ledger, error
 	gens := r.generations()
 	r.past(&inv.CA, ca, gens)
 	inv.CRL = r.crl(&inv.CA, gens)
+	if inv.Moved, err = r.moved(); err != nil {
+		return nil, nil, err
+	}
 	inv.Departed = r.departed()
 	if inv.Bystanders, err = r.bystanders(); err != nil {
 		return nil, nil, err

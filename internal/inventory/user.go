@@ -29,7 +29,7 @@ const (
 	atPass, atKey, atCSR, atCrt, atP12 = 0, 1, 2, 3, 4
 )
 
-func (r *Reader) base(u *config.User) string { return facts.Base(u.Name, r.opt.Config.CA.Name) }
+func (r *Reader) base(u *config.User) string { return r.baseOf(u.Name) }
 
 // readUser reads a user's files. The cache may spare opening them, and nothing else.
 func (r *Reader) readUser(u *config.User) *Material {

@@ -131,7 +131,7 @@ func (r *Reader) compare() (closer []int) {
 			r.findRecorded(s.full)
 		case !s.absent:
 			cert, spki := headOf(s.rec)
-			newest := r.ledger.IssuedTo(string(s.owner)).Newest(spki, r.opt.Now)
+			newest := r.ledger.IssuedTo(string(r.recordedAs(s.owner))).Newest(spki, r.opt.Now)
 			if newest == nil || newest.Sum != cert {
 				closer = append(closer, i)
 			}
@@ -142,7 +142,7 @@ func (r *Reader) compare() (closer []int) {
 
 func (r *Reader) findRecorded(u *facts.User) {
 	u.Recorded = nil
-	newest := r.ledger.IssuedTo(string(u.Owner)).Newest(u.Key.SPKI, r.opt.Now)
+	newest := r.ledger.IssuedTo(string(r.recordedAs(u.Owner))).Newest(u.Key.SPKI, r.opt.Now)
 	switch {
 	case newest == nil:
 	case u.Crt.Cert != nil && u.Crt.Cert.Sum == newest.Sum:
@@ -169,7 +169,7 @@ func (r *Reader) bystanders() (out []facts.Bystander, err error) {
 	for i := range r.opt.Config.Users {
 		u := &r.opt.Config.Users[i]
 		owner := plan.User(u.Name)
-		if r.opt.Covers(owner) || r.ledger.IssuedTo(string(owner)).Len() > 0 {
+		if r.opt.Covers(owner) || r.ledger.IssuedTo(string(r.recordedAs(owner))).Len() > 0 {
 			continue
 		}
 		f, err := r.file(plan.KindCrt, facts.UserPath(r.base(u), plan.KindCrt))

@@ -122,6 +122,7 @@ func Parse(f Files) (*Ledger, error) {
 		}
 		l.disk.issuedSize, l.disk.unended = whole, whole > 0 && f.Issued[whole-1] != '\n'
 	}
+	l.dropRenamed()
 	l.link()
 	if l.disk.issuedEnd = l.disk.issuedSize; l.disk.unended {
 		l.disk.issuedEnd++
@@ -172,7 +173,8 @@ func (l *Ledger) rowAt(serial string) int32 {
 // Rows are all rows of index.txt, in its order. They must not be changed.
 func (l *Ledger) Rows() []Row { return l.rows }
 
-// Entries are all entries of issued.pem, in its order. They must not be changed.
+// Entries are all entries of issued.pem, in its order, but for those of a name that an
+// owner had before ([Rename]). They must not be changed.
 func (l *Ledger) Entries() []Entry { return l.entries }
 
 // Blank reports whether nothing was ever issued.
@@ -219,15 +221,15 @@ func (l *Ledger) AppendValid(out []Row, owner string, now time.Time) []Row {
 	return out
 }
 
-// Active counts the users with a valid certificate.
-func (l *Ledger) Active(now time.Time) int {
-	n := 0
+// Active are the users with a valid certificate, in no order.
+func (l *Ledger) Active(now time.Time) []string {
+	var out []string
 	for owner, rows := range l.byOwner {
 		if IsUser(owner) && slices.ContainsFunc(rows, func(i int32) bool { return l.rows[i].valid(now) }) {
-			n++
+			out = append(out, owner)
 		}
 	}
-	return n
+	return out
 }
 
 // Revoked are the rows that must not get in. An entry stays until one CRL was made

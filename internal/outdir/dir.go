@@ -336,6 +336,20 @@ var remedies = []struct {
 	{syscall.EIO, "the disk fails: look at the kernel's log before you run again"},
 }
 
+// SameFile reports whether two names are those of one file, as upper and lower case are on
+// some file systems.
+func (d *Dir) SameFile(a, b string) bool {
+	if d.disk.root == nil {
+		return false
+	}
+	one, err := d.disk.root.Lstat(a)
+	if err != nil {
+		return false
+	}
+	other, err := d.disk.root.Lstat(b)
+	return err == nil && os.SameFile(one, other)
+}
+
 // FileMode returns the permission bits of a plain file; exists is false for
 // anything else.
 func (d *Dir) FileMode(name string) (mode fs.FileMode, exists bool) {

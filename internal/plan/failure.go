@@ -24,6 +24,7 @@ const (
 	NotProbed          Code = "not-probed"
 	ParentRenews       Code = "parent-renews"
 	WeakCA             Code = "weak-ca"
+	MovedDone          Code = "moved-done"
 )
 
 // Codes of failures; [Unreadable] is among them too.
@@ -56,7 +57,7 @@ func NoteCodes() []CodeDoc { return noteCodes }
 
 var noteCodes = []CodeDoc{
 	{NextGeneration, "", "The CA's subject or type of key differs from the spec; the next generation has the spec's."},
-	{NextRenewal, "", "The validity differs from the spec; the next renewal has the spec's."},
+	{NextRenewal, "", "The validity, or the spelling of an e-mail address in upper and lower case, differs from the spec; the next renewal has the spec's."},
 	{OldGeneration, "", "Certificates of an earlier CA generation are still valid."},
 	{ParentRenews, "", "A CA above this one has to renew its certificate, or has a certificate that ends soon itself."},
 	{WeakCA, "", "The CA has a key that TLS refuses today, so that nobody gets in with what it issues."},
@@ -69,6 +70,7 @@ var noteCodes = []CodeDoc{
 	{CRLEnds, "", "The key of an earlier CA generation is lost, so its CRL ends and cannot be signed again."},
 	{CompromisedTrusted, "", "A compromised CA generation is still trusted, because this run makes no new one."},
 	{ClockBehind, "", "The clock is behind dates that the directory records as past, or behind the release of the program; apply would stop."},
+	{MovedDone, "", "A moved block has nothing left to do: the former name is not in the CA database."},
 	{WeakPassphrase, "", "The CA's passphrase was chosen, and is easy to guess."},
 	{NotProbed, "", "Somebody who should be asked about at the running site has no key at hand, so the probe says nothing of them."},
 }

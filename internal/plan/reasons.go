@@ -24,6 +24,7 @@ const (
 	Removed           Code = "removed"
 	ReplaceAsked      Code = "replace-asked"
 	OverlapOver       Code = "overlap-over"
+	Moved             Code = "moved"
 )
 
 // CodeDoc explains a code, for the reference.
@@ -40,6 +41,7 @@ var codes = []CodeDoc{
 	{Unrecorded, "refuse; adopt with --adopt", "Files at mtlsplan's paths, or a certificate that the CA has issued, are not in the CA database."},
 	{Unreadable, "refuse", "The CA's key file holds no key that can be read."},
 	{Removed, "retire; refuse beyond the guard", "The user is no longer in the spec: every unexpired certificate is revoked, and the files are retired."},
+	{Moved, "rebuild; refuse where the new name is not free, or only differs in case and no moved block says so", "The user had another name before, and files and records get the new one."},
 	{ReplaceAsked, "rekey", "--replace asks for a new key and revokes the certificates issued before."},
 	{OverlapOver, "revoke", "A superseded certificate has outlived the overlap."},
 	{Revoked, "rekey; retire where the spec says revoked; reissue of a CRL; repair of the database", "The certificate is revoked in the CA database and the user is still listed; or the spec says revoked; or the CRL and the CA database list different revocations."},

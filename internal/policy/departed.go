@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -62,10 +63,14 @@ func (j *judgement) judgeDeparted() {
 }
 
 func (j *judgement) judgeOneDeparted(d *departed, have *facts.Departed) {
+	same := j.sameName(d, have)
 	switch {
 	case have.Err != nil:
 		j.fail(have.Owner, fallback(plan.FileError, have.Err))
 		have = &facts.Departed{Owner: have.Owner} // its files stay where they are
+	case len(same) > 0:
+		j.add(newTask(OfDeparted, d.index, have.Owner, same))
+		return
 	case d.lost:
 		j.add(newTask(OfDeparted, d.index, have.Owner,
 			unrecorded(have.Crt.Name()+" was issued by the CA, but the CA database knows nothing of it, so that it cannot be revoked")))
@@ -76,8 +81,14 @@ func (j *judgement) judgeOneDeparted(d *departed, have *facts.Departed) {
 		return
 	}
 	message := "the user is no longer in the spec"
+	if have.Owner.IsDevice() {
+		message = "the device is no longer in the spec"
+	}
 	if d.code == plan.Revoked {
 		message = "the spec says revoked = \"" + d.reason + "\""
+	}
+	if to := j.successor(have.Owner); to != "" && d.code == plan.Removed && len(d.rows) > 0 {
+		message += fmt.Sprintf(" (a moved block from %q to %q would keep the certificate valid)", have.Owner, to)
 	}
 	f := finding{Reason: plan.Reason{Code: d.code, Message: message}, action: plan.Retire, removes: have.Files}
 	// A serial that others hold too waits until they no longer need it.
@@ -101,7 +112,7 @@ func (j *judgement) judgeOneDeparted(d *departed, have *facts.Departed) {
 	f.reason = d.reason
 	t := newTask(OfDeparted, d.index, have.Owner, []finding{f})
 	if len(d.rows) > 0 {
-		j.shut++
+		j.shut[have.Owner] = true
 	}
 	j.add(t)
 }

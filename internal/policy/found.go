@@ -21,6 +21,7 @@ type found struct {
 	reasons []ledger.Change // of revocations that the ledger has without one: they matter to the next CRL only
 	taken   map[ledger.Sum]bool
 
+	renamed  renamings
 	ca       bool                   // the CA is adopted
 	renewed  *x509.Certificate      // ours that a CA above it has signed anew, or the renewed one of that CA; nil for neither
 	declined string                 // why a certificate that is there for the key of the CA is not taken over
@@ -41,6 +42,7 @@ type adopted struct {
 func find(q Question) *found {
 	f := &found{Question: &q, ledger: q.Ledger, taken: map[ledger.Sum]bool{}, users: map[plan.Owner]adopted{}}
 	f.trust = newTrust(q.Config, f.ledger, q.Now)
+	f.rename()
 	f.record(f.restore())
 	f.record(f.settle())
 	f.record(f.renewedCA())

@@ -50,6 +50,10 @@ type Verdict struct {
 	// first batch of a run records it.
 	Found []ledger.Change
 
+	// Renamed are the users whose files and records are to be given a new name, before
+	// anything else is done: the tasks are for the directory as it is then.
+	Renamed []*facts.Moved
+
 	Clock  error          // why apply must not go on, nil for no reason
 	Ledger *ledger.Ledger // as it is with Found
 	Trust  Trust          // of that ledger
@@ -79,6 +83,7 @@ func Judge(q Question) *Verdict {
 	j := newJudgement(q, find(q))
 	j.judgeCA()
 	j.judgeOwed()
+	j.judgeMoved()
 	j.judgeUsers()
 	j.judgeDeparted()
 	j.guard()
@@ -110,19 +115,20 @@ type judgement struct {
 	issuer  issuer
 	verdict *Verdict
 
-	replace     map[plan.Owner]bool     // who is to be rekeyed
-	compromised map[string]bool         // keys that somebody else has; they are not certified again
-	leaving     map[string]string       // owners that must have no valid certificate, with the reason
-	holders     map[string][]plan.Owner // of the keys of csr users: who has one
-	user        userView                // of the user who is judged now
-	late        time.Time               // the newest notBefore of a user's certificate in place
-	latest      plan.Owner              // whose it is
-	cut         int                     // users whose certificate ends with the CA's
-	shut        int                     // users who had a valid certificate and will have none
+	replace     map[plan.Owner]bool       // who is to be rekeyed
+	compromised map[string]bool           // keys that somebody else has; they are not certified again
+	leaving     map[string]string         // owners that must have no valid certificate, with the reason
+	holders     map[string][]plan.Owner   // of the keys of csr users: who has one
+	user        userView                  // of the user who is judged now
+	late        time.Time                 // the newest notBefore of a user's certificate in place
+	latest      plan.Owner                // whose it is
+	fresh       map[plan.Owner]plan.Owner // users of whom the ledger knows nothing, by person
+	cut         int                       // users whose certificate ends with the CA's
+	shut        map[plan.Owner]bool       // users who had a valid certificate and will have none; devices each by itself
 }
 
 func newJudgement(q Question, f *found) *judgement {
-	j := &judgement{Question: q, found: f, trust: f.trust, replace: map[plan.Owner]bool{}, leaving: map[string]string{}}
+	j := &judgement{Question: q, found: f, trust: f.trust, replace: map[plan.Owner]bool{}, leaving: map[string]string{}, shut: map[plan.Owner]bool{}}
 	j.Ledger, j.user.needed = f.ledger, j.needed
 	j.verdict = &Verdict{Plan: &plan.Plan{At: q.Now, Steps: []plan.Step{}}, Found: f.all(), Ledger: f.ledger, Trust: f.trust}
 	for _, owner := range q.Ask.Replace {

@@ -101,6 +101,30 @@ func TestOwners(t *testing.T) {
 			w.have.Departed[0].Crt.Cert = nil
 			w.people.list = nil
 		}, []string{"user.ann refuse : unrecorded"}},
+		"renamed, but the new name is taken": {func(w *world) { w.rename(w.people.list[0], "old").Taken = "ann-m.key" }, []string{"user.ann refuse : moved"}},
+		"renamed, but both have a certificate": {func(w *world) {
+			u := w.people.list[0]
+			w.rename(u, "old")
+			w.record(ledger.Issue{Owner: "user.ann", Cert: w.certify(w.cfg.Users[0].Subject, u.Crt.Cert.X509.PublicKey, w.nextSerial())})
+		}, []string{"user.ann refuse : moved"}},
+		"renamed, but a file is in the way": {func(w *world) { w.rename(w.people.list[0], "old").Err = errTest }, []string{"failure user.ann file-error"}},
+		"renamed to nobody": {func(w *world) {
+			m := w.rename(w.people.list[0], "old")
+			m.Listed, m.To = false, "user.other"
+			w.cfg.Moved[0] = config.Moved{From: "user.old", To: "user.other"}
+			w.people.list, w.people.spec, w.cfg.Users = w.people.list[1:], []int{0}, w.cfg.Users[1:]
+		}, []string{"user.old refuse : moved"}},
+		"renamed, but the run is not about that": {func(w *world) {
+			w.rename(w.people.list[0], "old")
+			w.people.list, w.people.spec = w.people.list[1:], []int{1}
+			w.ask.Covers = func(o plan.Owner) bool { return o == "user.bob" }
+		}, nil},
+		"renamed before": {func(w *world) {
+			w.cfg.Moved = []config.Moved{{From: "user.old", To: "user.ann", Listed: true}}
+		}, []string{"note user.ann moved-done"}},
+		"upper and lower case": {func(w *world) {
+			w.depart(0).Twin = "user.Ann"
+		}, []string{"user.ann refuse : moved"}},
 		"another reason": {func(w *world) {
 			w.revoke("02", "")
 			w.depart(0)

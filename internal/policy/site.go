@@ -69,6 +69,11 @@ func holders(cfg *config.Config, p Public) []render.User {
 	for i := range cfg.Users {
 		users[string(plan.User(cfg.Users[i].Name))] = &cfg.Users[i]
 	}
+	for _, m := range cfg.Moved { // whom this run may not be about
+		if u := users[string(m.To)]; u != nil {
+			users[string(m.From)] = u
+		}
+	}
 	var out []render.User
 	for _, r := range p.Ledger.Rows() {
 		u := users[r.Owner]
@@ -76,7 +81,7 @@ func holders(cfg *config.Config, p Public) []render.User {
 			continue
 		}
 		if _, refused := slices.BinarySearch(p.Revoked, r.Serial); !refused {
-			out = append(out, render.User{Serial: r.Serial, Name: u.Name, CommonName: u.Subject.CommonName, Email: u.Subject.Email, Groups: u.Groups})
+			out = append(out, render.User{Serial: r.Serial, Name: u.Person(), Device: u.Device, CommonName: u.Subject.CommonName, Email: u.Subject.Email, Groups: u.Groups})
 		}
 	}
 	slices.SortFunc(out, func(a, b render.User) int { return cmp.Compare(a.Serial, b.Serial) })
@@ -227,7 +232,7 @@ func (j *judgement) examineRendered(site config.Site, have *facts.Rendered, want
 		}
 	}
 	if Follows(j.Config, site, j.Ledger, j.issuer.after) {
-		return found(plan.SettingsChanged, plan.Rebuild, " was written from other users or settings: their names, e-mails or groups, its block in the spec, the CA's e-mail or generation, or the output path has changed; or a run was interrupted, or mtlsplan writes it differently now")
+		return found(plan.SettingsChanged, plan.Rebuild, " was written from other users or settings: their names, e-mails, devices or groups, its block in the spec, the CA's e-mail or generation, or the output path has changed; or a run was interrupted, or mtlsplan writes it differently now")
 	}
 	return found(plan.SettingsChanged, plan.Rebuild, " was written from other settings: its block in the spec, the CA's e-mail or generation, or the output path has changed, or mtlsplan writes it differently now")
 }

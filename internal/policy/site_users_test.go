@@ -24,6 +24,7 @@ func TestHolders(t *testing.T) {
 	later := now.AddDate(1, 0, 0)
 	l, err := ledger.Parse(ledger.Files{Number: ledger.Text{Missing: true}, Rendered: ledger.Text{Missing: true}, Index: ledger.Text{Data: ledger.FormatIndex([]ledger.Row{
 		row("06", "user.ada", later), row("01", "user.ada", now), row("02", "user.ada", now.Add(-time.Second)),
+		row("08", "user.cyd:laptop", later),
 		row("03", "user.bob", later), row("04", "user.ada,user.bob", later), row("05", "user.gone", later), row("07", "ca.m", later),
 	})}})
 	if err != nil {
@@ -32,9 +33,10 @@ func TestHolders(t *testing.T) {
 	cfg := &config.Config{Users: []config.User{
 		{Name: "ada", Subject: pki.Subject{CommonName: "Ada", Email: "ada@example.com"}, Groups: []string{"admins"}},
 		{Name: "bob", Subject: pki.Subject{CommonName: "Bob"}},
+		{Name: "cyd:laptop", Device: "laptop", Subject: pki.Subject{CommonName: "cyd (laptop)"}},
 	}}
 	got := fmt.Sprint(holders(cfg, Public{Ledger: l, Revoked: []string{"03"}, Since: now}))
-	if want := "[{01 ada Ada ada@example.com [admins]} {06 ada Ada ada@example.com [admins]}]"; got != want {
+	if want := "[{01 ada  Ada ada@example.com [admins]} {06 ada  Ada ada@example.com [admins]} {08 cyd laptop cyd (laptop)  []}]"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

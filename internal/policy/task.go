@@ -82,6 +82,7 @@ type finding struct {
 	makes   []plan.Kind
 	fixes   []facts.File
 	removes []facts.File
+	renames []plan.Kind // of files that get another name
 	revokes []ledger.Row
 	reason  string // of the revocations; "" for superseded
 }
@@ -151,6 +152,7 @@ func newTask(part Part, index int, owner plan.Owner, findings []finding) *Task {
 		t.Makes = append(slices.Clip(t.Makes), f.makes...)
 		t.Fixes = append(t.Fixes, f.fixes...)
 		t.Removes = append(t.Removes, f.removes...)
+		t.Step.Artefacts = append(t.Step.Artefacts, f.renames...)
 		for _, r := range f.revokes {
 			r.Reason = cmp.Or(f.reason, ledger.Superseded)
 			if i, twice := revoked[r.Serial]; twice {
@@ -161,7 +163,7 @@ func newTask(part Part, index int, owner plan.Owner, findings []finding) *Task {
 			t.Revokes = append(t.Revokes, r)
 		}
 	}
-	t.Step.Artefacts = append(make([]plan.Kind, 0, len(t.Makes)+len(t.Fixes)+len(t.Removes)), t.Makes...)
+	t.Step.Artefacts = append(append(make([]plan.Kind, 0, len(t.Step.Artefacts)+len(t.Makes)+len(t.Fixes)+len(t.Removes)), t.Step.Artefacts...), t.Makes...)
 	for _, files := range [][]facts.File{t.Fixes, t.Removes} {
 		for i := range files {
 			t.Step.Artefacts = append(t.Step.Artefacts, files[i].Kind)

@@ -30,14 +30,16 @@ type userView struct {
 	crtOf       string             // whose the one in place is, when it is another's
 	keyOf       string             // whose the key is, when it is another's
 
-	replaced bool // --replace asks for a new key
-	adopted  bool // this run takes over what lies there
-	lost     bool // the CA had issued that, and the ledger has lost it
+	replaced bool         // --replace asks for a new key
+	adopted  bool         // this run takes over what lies there
+	lost     bool         // the CA had issued that, and the ledger has lost it
+	moved    *facts.Moved // the user had another name before; nil for none
 }
 
 // userPolicies are asked of every user who has a key.
 var userPolicies = []policy[*userView]{
 	{plan.Unrecorded, plan.CertificateRecorded, userAdopted},           // what is taken over is shown
+	{plan.Moved, plan.FilesPresent, userMoved},                         // and has the user's name
 	{plan.Missing, plan.FilesPresent, certMissing},                     // the certificate is there
 	{plan.Damaged, plan.CertificateRecorded, certDamaged},              // and is the one that was issued
 	{plan.Revoked, plan.CertificateValid, certRevoked},                 // and neither it nor its key is revoked
@@ -73,6 +75,7 @@ var userPolicies = []policy[*userView]{
 // that does not touch.
 var keylessPolicies = []policy[*userView]{
 	{plan.Unrecorded, plan.CertificateRecorded, userAdopted},
+	{plan.Moved, plan.FilesPresent, userMoved},
 	{plan.Revoked, plan.CertificateValid, keyCompromised},
 	{plan.EncodingChanged, plan.FilesPresent, strayFiles},
 	{plan.PassphraseChanged, plan.FilesPresent, userStrayPass},
@@ -89,11 +92,14 @@ func (j *judgement) judgeUsers() {
 // judgeUser decides on one user. Nothing of the view outlasts it.
 func (j *judgement) judgeUser(i int) {
 	u, v := j.Have.Users.User(i), &j.user
+	if j.found.renamed.not[u.Owner] {
+		return // judgeMoved says why
+	}
 	adopted, isAdopted := j.found.users[u.Owner]
 	*v = userView{
 		User: u, spec: &j.Config.Users[j.Have.Users.Spec(i)], now: j.Now, ca: &j.issuer, needed: v.needed,
 		issued: j.Ledger.IssuedTo(string(u.Owner)), known: j.Ledger.AppendValid(v.known[:0], string(u.Owner), j.Now),
-		replaced: j.replace[u.Owner], adopted: isAdopted, lost: adopted.lost,
+		replaced: j.replace[u.Owner], adopted: isAdopted, lost: adopted.lost, moved: j.found.renamed.done[u.Owner],
 	}
 	if len(j.compromised) > 0 {
 		under := v.issued.Under(j.compromised)
@@ -113,6 +119,9 @@ func (j *judgement) judgeUser(i int) {
 	if err != nil {
 		j.fail(u.Owner, err)
 		j.addRevocations(i, v.unjudged(j.Ask.Reason))
+		if t := newTask(OfUser, i, u.Owner, coded(plan.Moved, userMoved(v))); t != nil {
+			j.add(t)
+		}
 		return
 	}
 	if v.replaced && !isRefusal(findings) {
@@ -123,6 +132,9 @@ func (j *judgement) judgeUser(i int) {
 		j.add(nil)
 		if v.cert != nil && !v.cert.NotAfter.Equal(j.issuer.notAfter) {
 			j.validityNote(u.Owner, v.cert.NotBefore, v.cert.NotAfter, v.spec.Validity)
+		}
+		if v.cert != nil && v.respelt() != "" {
+			j.note(u.Owner, plan.NextRenewal, "the e-mail address is %q in the certificate and %q in the spec, which differ in upper and lower case alone: this takes effect at the next renewal", v.respelt(), v.spec.Subject.Email)
 		}
 		return
 	}
@@ -168,7 +180,7 @@ func (j *judgement) addRevocations(i int, findings []finding) {
 	left[0].Message += "; a new certificate cannot be made now"
 	t := newTask(OfUser, i, j.user.Owner, left)
 	if !j.user.replaced && len(t.Revokes) == len(j.user.known) {
-		j.shut++
+		j.shut[j.user.Owner] = true
 	}
 	j.add(t)
 }

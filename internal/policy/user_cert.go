@@ -124,14 +124,18 @@ func subjectChanged(v *userView) []finding {
 		return v.rekey(plan.Reason{Message: "the certificate's subject has attributes that a spec cannot ask for", Field: "subject", Have: pki.NameString([]byte(v.cert.Subject))})
 	}
 	var out []finding
-	for _, d := range subjectDiff(v.cert.Name, v.spec.Subject) {
+	want := v.spec.Subject
+	if strings.EqualFold(want.Email, v.cert.Name.Email) {
+		want.Email = v.cert.Name.Email // the same address: see respelt
+	}
+	for _, d := range subjectDiff(v.cert.Name, want) {
 		out = append(out, v.rekey(plan.Reason{Message: "the spec gives another subject", Field: d.Field, Have: d.Have, Want: d.Want})...)
 	}
 	return out
 }
 
 func sanChanged(v *userView) []finding {
-	if v.cert == nil || slices.Equal(v.cert.SANs, v.spec.SANs()) {
+	if v.cert == nil || slices.EqualFunc(v.cert.SANs, v.spec.SANs(), sameSAN) {
 		return nil
 	}
 	if slices.ContainsFunc(v.cert.SANs, func(s pki.SAN) bool { return s.Type != pki.SANEmail }) {
@@ -140,6 +144,23 @@ func sanChanged(v *userView) []finding {
 	}
 	return v.rekey(plan.Reason{Message: "the spec gives another e-mail address for the subject alternative name", Field: "email",
 		Have: pki.SANText(v.cert.SANs), Want: pki.SANText(v.spec.SANs())})
+}
+
+// sameSAN compares names as people do: mail for Ada@example.com and ada@example.com goes
+// to one person, and a new certificate for a new spelling helps nobody.
+func sameSAN(a, b pki.SAN) bool {
+	return a == b || a.Type == b.Type && a.Type == pki.SANEmail && strings.EqualFold(a.Value, b.Value)
+}
+
+// respelt is the e-mail address in a certificate that the spec writes otherwise, in upper
+// or lower case; "" for none.
+func (v *userView) respelt() string {
+	for _, s := range v.cert.SANs {
+		if s.Type == pki.SANEmail && s.Value != v.spec.Subject.Email {
+			return s.Value
+		}
+	}
+	return ""
 }
 
 func expired(v *userView) []finding {

@@ -28,6 +28,20 @@ var userCases = []userCase{
 		w.forget()
 		w.ask.Adopt = true
 	}, []string{"user.ann adopt : unrecorded", "user.bob adopt : unrecorded"}},
+	{"renamed", func(w *world, u *facts.User, _ *config.User) { w.rename(u, "old") }, []string{"user.ann rebuild key db: moved(moved)"}},
+	{"renamed, and another common name", func(w *world, u *facts.User, spec *config.User) {
+		w.rename(u, "old")
+		spec.Subject.CommonName = "Ann"
+	}, []string{"user.ann rekey key csr crt p12 db: moved(moved) subject-changed(subject.common_name)"}},
+	{"renamed, and the passphrase cannot be had", func(w *world, u *facts.User, _ *config.User) {
+		w.rename(u, "old")
+		u.Passphrase.Err = errTest
+	}, []string{"user.ann rebuild key db: moved(moved)", "failure user.ann passphrase-unavailable"}},
+	{"e-mail in another case", func(w *world, u *facts.User, spec *config.User) {
+		u.Crt.Cert.Name.Email, u.Crt.Cert.SANs = "Ann@m.example", []pki.SAN{{Type: pki.SANEmail, Value: "Ann@m.example"}}
+		u.CSR.Request.SANs = u.Crt.Cert.SANs
+		spec.Subject.Email = "ann@M.example"
+	}, nil},
 	{"certificate missing", func(_ *world, u *facts.User, _ *config.User) {
 		u.Crt = facts.CertificateFile{File: facts.File{Kind: plan.KindCrt, Path: u.Crt.Path, Missing: true}}
 	}, []string{"user.ann repair crt: missing"}},
@@ -239,7 +253,7 @@ func TestChains(t *testing.T) {
 	}
 	for name, c := range map[string][2]string{
 		"users": {codes(len(userPolicies), func(i int) plan.Code { return userPolicies[i].code }),
-			"unrecorded missing damaged revoked revoked issuer-changed key-mismatch key-changed subject-changed san-changed expired expired expiring usage-changed usage-changed " +
+			"unrecorded moved missing damaged revoked revoked issuer-changed key-mismatch key-changed subject-changed san-changed expired expired expiring usage-changed usage-changed " +
 				"overlap-over passphrase-changed encoding-changed missing damaged upstream passphrase-changed missing damaged passphrase-changed encoding-changed upstream " +
 				"encoding-changed passphrase-changed mode"},
 		"ca": {codes(len(caPolicies), func(i int) plan.Code { return caPolicies[i].code }),

@@ -199,6 +199,20 @@ func (w *world) depart(i int) *facts.Departed {
 	return &w.have.Departed[len(w.have.Departed)-1]
 }
 
+// rename lets the ledger know a user by a former name, and a moved block give the one that
+// the user has.
+func (w *world) rename(u *facts.User, former string) *facts.Moved {
+	from := plan.User(former)
+	var certs [][]byte
+	for _, e := range w.ledger.CertificatesOf(string(u.Owner)) {
+		certs = append(certs, e.DER)
+	}
+	w.record(ledger.Rename{From: string(u.Owner), To: string(from), Certs: certs})
+	w.cfg.Moved = append(w.cfg.Moved, config.Moved{From: from, To: u.Owner, Listed: true})
+	w.have.Moved = append(w.have.Moved, facts.Moved{From: from, To: u.Owner, Listed: true, Files: []facts.File{u.Key.File}, Names: []string{former + "-m.key"}, Certs: certs})
+	return &w.have.Moved[len(w.have.Moved)-1]
+}
+
 // addSite adds a site of a proxy that writes down what it was given.
 func (w *world) addSite(name string) {
 	site := config.Site{Name: name, Settings: render.Settings{File: "proxy/" + name}, Proxy: &render.Proxy{Name: "proxy", NamesUsers: func(render.Settings) bool { return false }, Render: func(s render.Site) []render.File {

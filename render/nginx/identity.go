@@ -30,7 +30,8 @@ var facts = []fact{
 	{word: "name", role: "name", field: 0},
 	{word: "common_name", role: "cn", field: 1},
 	{word: "email", role: "mail", field: 2},
-	{word: "groups", role: "grps", field: 3},
+	{word: "device", role: "dev", field: 3},
+	{word: "groups", role: "grps", field: 4},
 	{word: "serial", variable: "$ssl_client_serial"},
 	{word: "fingerprint", variable: "$ssl_client_fingerprint"},
 }
@@ -109,8 +110,8 @@ func (s site) fact(word string) string {
 // parsed from a DN, in which a common name can look like an e-mail address.
 func (s site) userMaps(c *conf) {
 	c.gap()
-	c.comment("Whose certificate it is: name|common name|email|groups, by the CA database and the",
-		"spec. What is not printable, and %, $ and |, is URL-escaped.")
+	c.comment("Whose certificate it is: name|common name|email|device|groups, by the CA database",
+		"and the spec. What is not printable, and %, $ and |, is URL-escaped.")
 	s.mapping(c, s.serial(), "rec", "", func() {
 		if s.levels > 0 {
 			c.set("hostnames")
@@ -133,7 +134,7 @@ func (s site) userMaps(c *conf) {
 // record is what the map knows of a user. NGINX takes no value of 4,096 bytes or
 // more; the spec's limits on its parts keep it below 3,000.
 func record(u render.User) string {
-	return escaped(u.Name) + "|" + escaped(u.CommonName) + "|" + escaped(u.Email) + "|" + strings.Join(u.Groups, ",")
+	return escaped(u.Name) + "|" + escaped(u.CommonName) + "|" + escaped(u.Email) + "|" + escaped(u.Device) + "|" + strings.Join(u.Groups, ",")
 }
 
 // escaped keeps a text to one part of a record, to one line of ASCII, and free of
