@@ -176,7 +176,9 @@ func Gate(ctx context.Context, to Target, visitors []Visitor) error {
 			if ctx.Err() == nil || first {
 				legs[i].Answer, legs[i].Err = answer, err
 			}
-			if legs[i].Finding(to) != AsWanted {
+		}
+		for i := range legs {
+			if legs[i].Finding(to) != AsWanted && !spareable(legs, i) {
 				wrong = append(wrong, legs[i])
 			}
 		}
@@ -188,6 +190,14 @@ func Gate(ctx context.Context, to Target, visitors []Visitor) error {
 			return &GateError{to, wrong}
 		}
 	}
+}
+
+// spareable reports whether a leg is over a version that the server does not speak,
+// while it speaks another one with the same visitor.
+func spareable(legs []Leg, i int) bool {
+	return legs[i].Answer.Unspoken() && slices.ContainsFunc(legs, func(l Leg) bool {
+		return l.Who == legs[i].Who && l.Err == nil && !l.Answer.Unspoken()
+	})
 }
 
 // sleep waits, and reports whether the context has not ended meanwhile.

@@ -142,6 +142,25 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
+// TestUnspokenVersion: a server without TLS 1.3 shuts nobody out; one that speaks neither
+// version does.
+func TestUnspokenVersion(t *testing.T) {
+	ca, server := newAuthority(t, "Clients"), newAuthority(t, "Servers").issue()
+	pool := x509.NewCertPool()
+	pool.AddCert(ca.cert)
+	for version, want := range map[uint16]Finding{tls.VersionTLS12: AsWanted, tls.VersionTLS11: ShutOut} {
+		listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{*server}, MinVersion: tls.VersionTLS10, MaxVersion: version, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool})
+		must(t, err)
+		defer listener.Close()
+		go http.Serve(quiet{listener}, http.NotFoundHandler())
+		err = Gate(ending(t, time.Second), Target{Address: listener.Addr().String(), ServerName: "chat.test"}, []Visitor{{"user.ada", ca.issue(), true}, {"nobody", nil, false}})
+		gate, failed := errors.AsType[*GateError](err)
+		if failed != (want != AsWanted) || failed && gate.Worst() != want {
+			t.Errorf("up to %s: %v", tls.VersionName(version), err)
+		}
+	}
+}
+
 // quiet keeps failed handshakes out of the log.
 type quiet struct{ net.Listener }
 
