@@ -280,7 +280,7 @@ func TestGateErrors(t *testing.T) {
 		{target(open), Open, "a client without a certificate, over TLS 1.2, is let in (status 200) and must be refused: the gate is open"},
 		{Target{Address: freeAddr(t), ServerName: "x.test"}, Silent, "user.ada, over TLS 1.2: nobody listens on"},
 	} {
-		err := Gate(ending(t, 100*time.Millisecond), tt.to, visitors)
+		err := Gate(ending(t, time.Second), tt.to, visitors)
 		gate, ok := errors.AsType[*GateError](err)
 		if !ok || gate.Worst() != tt.worst || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%v, want %s", err, tt.want)
@@ -299,7 +299,7 @@ func TestOtherSite(t *testing.T) {
 		"; ssl_client_certificate " + s.ClientCA + "; ssl_verify_client on; location / { proxy_pass http://" + s.Upstream[0] + "; } }\n"
 	l.start()
 	waitFor(t, s.Listen[0])
-	err := Gate(ending(t, 300*time.Millisecond), target(s), []Visitor{{"a client without a certificate", nil, false}})
+	err := Gate(ending(t, time.Second), target(s), []Visitor{{"a client without a certificate", nil, false}})
 	gate, ok := errors.AsType[*GateError](err)
 	if !ok || gate.Worst() != Stale || !strings.Contains(err.Error(), "is refused by NGINX (status 400, \"No required SSL certificate was sent\") and not by the site in place") {
 		t.Errorf("%v", err)
