@@ -163,7 +163,8 @@ func (s *scene) checkKept(w *world, raw tree) {
 // namesUsers reports whether the scene's site names users.
 func (s *scene) namesUsers() bool { return strings.Contains(fmt.Sprint(s.world.spec.site), "headers") }
 
-var checksumLine = regexp.MustCompile(`^ +4\d\d: [0-9a-f]{16};\n$`)
+// checksumLine is one of those with which a site marks what it refuses itself.
+var checksumLine = regexp.MustCompile(`^    4\d\d: [0-9a-f]{16};\n$`)
 
 // between reports whether a file is a whole one on the way from one to another: each of
 // its lines stands in one of them, and all lines that the two have in common in it. A

@@ -176,9 +176,9 @@ func TestVisitors(t *testing.T) {
 func TestVisitorsOfARollover(t *testing.T) {
 	s := newStaff(t)
 	text := strings.Replace(staffed, `ca "m" {`, "ca \"m\" {\n  generation = 1", 1)
-	cfg := s.apply(text, s.opt)
+	s.apply(text, s.opt)
 	text = strings.Replace(text, "generation = 1", "generation = 2", 1)
-	cfg = s.apply(text, s.opt)
+	cfg := s.apply(text, s.opt)
 	s.want(cfg, nobody, as+"user.ada", "user.ada:in")
 	cfg = s.apply(strings.Replace(text, "generation = 2", "generation = 2\n  compromised = [1]", 1), s.opt)
 	s.want(cfg, nobody, as+"user.ada", "user.ada:in") // the new certificate; the old one is nobody's any more

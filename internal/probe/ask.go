@@ -51,6 +51,10 @@ type Answer struct {
 	Resumed     bool     // the session of an earlier connection was resumed
 }
 
+// Unspoken reports whether the server does not speak the version of TLS at all, which is
+// no judgement on the visitor: TLS 1.3 needs OpenSSL 1.1.1.
+func (a Answer) Unspoken() bool { return a.Alert == "protocol version not supported" }
+
 // How long the parts of a question may take; the context may end all of it sooner.
 const (
 	answerLimit  = 4 * time.Second        // until an application that does not answer is taken out of the question

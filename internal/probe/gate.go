@@ -182,7 +182,9 @@ func Gate(ctx context.Context, to Target, visitors []Visitor) error {
 		var now []Leg
 		for i := range legs {
 			legs[i].Answer, legs[i].Err = Ask(ctx, to, legs[i].Certificate, legs[i].Version)
-			if legs[i].Finding(to) != AsWanted {
+		}
+		for i := range legs {
+			if legs[i].Finding(to) != AsWanted && !spareable(legs, i) {
 				now = append(now, legs[i])
 			}
 		}
@@ -198,6 +200,14 @@ func Gate(ctx context.Context, to Target, visitors []Visitor) error {
 			return &GateError{to, wrong}
 		}
 	}
+}
+
+// spareable reports whether a leg is over a version that the server does not speak,
+// while it speaks another one with the same visitor.
+func spareable(legs []Leg, i int) bool {
+	return legs[i].Answer.Unspoken() && slices.ContainsFunc(legs, func(l Leg) bool {
+		return l.Who == legs[i].Who && l.Err == nil && !l.Answer.Unspoken()
+	})
 }
 
 // sleep waits, and reports whether the context has not ended meanwhile.

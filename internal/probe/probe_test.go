@@ -142,6 +142,25 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
+// TestUnspokenVersion: a server without TLS 1.3 shuts nobody out; one that speaks neither
+// version does.
+func TestUnspokenVersion(t *testing.T) {
+	ca, server := newAuthority(t, "Clients"), newAuthority(t, "Servers").issue()
+	pool := x509.NewCertPool()
+	pool.AddCert(ca.cert)
+	for version, want := range map[uint16]Finding{tls.VersionTLS12: AsWanted, tls.VersionTLS11: ShutOut} {
+		listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{*server}, MinVersion: tls.VersionTLS10, MaxVersion: version, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool})
+		must(t, err)
+		defer listener.Close()
+		go http.Serve(quiet{listener}, http.NotFoundHandler())
+		err = Gate(ending(t, time.Second), Target{Address: listener.Addr().String(), ServerName: "chat.test"}, []Visitor{{"user.ada", ca.issue(), true}, {"nobody", nil, false}})
+		gate, failed := errors.AsType[*GateError](err)
+		if failed != (want != AsWanted) || failed && gate.Worst() != want {
+			t.Errorf("up to %s: %v", tls.VersionName(version), err)
+		}
+	}
+}
+
 // quiet keeps failed handshakes out of the log.
 type quiet struct{ net.Listener }
 
@@ -261,7 +280,7 @@ func TestGateErrors(t *testing.T) {
 		{target(open), Open, "a client without a certificate, over TLS 1.2 and 1.3, is let in (status 200) and must be refused: the gate is open"},
 		{Target{Address: freeAddr(t), ServerName: "x.test"}, Silent, "whether the gate of x.test is shut is not known"},
 	} {
-		err := Gate(ending(t, 100*time.Millisecond), tt.to, visitors)
+		err := Gate(ending(t, time.Second), tt.to, visitors)
 		gate, ok := errors.AsType[*GateError](err)
 		if !ok || gate.Worst() != tt.worst || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%v, want %s", err, tt.want)
@@ -280,7 +299,7 @@ func TestOtherSite(t *testing.T) {
 		"; ssl_client_certificate " + s.ClientCA + "; ssl_verify_client on; location / { proxy_pass http://" + s.Upstream[0] + "; } }\n"
 	l.start()
 	waitFor(t, s.Listen[0])
-	err := Gate(ending(t, 300*time.Millisecond), target(s), []Visitor{{"a client without a certificate", nil, false}})
+	err := Gate(ending(t, time.Second), target(s), []Visitor{{"a client without a certificate", nil, false}})
 	gate, ok := errors.AsType[*GateError](err)
 	if !ok || gate.Worst() != Stale || !strings.Contains(err.Error(), "is refused by NGINX (status 400, \"No required SSL certificate was sent\") and not by the site in place") {
 		t.Errorf("%v", err)

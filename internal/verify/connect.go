@@ -44,9 +44,6 @@ type Leg struct {
 	Err           error
 }
 
-// unspoken reports whether the server does not speak the version.
-func (l *Leg) unspoken() bool { return l.First.Alert == "protocol version not supported" }
-
 // Connected answers the checks of a proxy that runs, in the order of a checklist: what it
 // asks for, what it serves, and what becomes of each visitor.
 func Connected(r Running) []plan.Check {
@@ -81,7 +78,7 @@ func (c *connected) fails(check plan.CheckName, code plan.Code, format string, a
 func (c *connected) answers(yield func(*probe.Answer) bool) {
 	for i := range c.Callers {
 		for k := range c.Callers[i].Legs {
-			if l := &c.Callers[i].Legs[k]; l.Err == nil && !l.unspoken() && !yield(&l.First) {
+			if l := &c.Callers[i].Legs[k]; l.Err == nil && !l.First.Unspoken() && !yield(&l.First) {
 				return
 			}
 		}
@@ -184,7 +181,7 @@ func (c *connected) serves() {
 // caller judges one kind of visitor. What is the same over both versions of TLS is said
 // once.
 func (c *connected) caller(v *Caller) {
-	spoken := slices.DeleteFunc(slices.Clone(v.Legs), func(l Leg) bool { return l.Err == nil && l.unspoken() })
+	spoken := slices.DeleteFunc(slices.Clone(v.Legs), func(l Leg) bool { return l.Err == nil && l.First.Unspoken() })
 	if len(spoken) == 0 {
 		spoken = v.Legs
 	}
