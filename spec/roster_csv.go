@@ -288,16 +288,27 @@ func (t *csvTable) row(in *csv.Reader, cells []string) {
 	}
 	first, end := t.cellAt(in, cells, 0)
 	t.begin(t.span(first, end))
+	ignored := -1 // where cells begin that are side by side
 	for i, of := range t.head {
-		start, end := t.cellAt(in, cells, i)
+		start, to := t.cellAt(in, cells, i)
 		if len(of) == 0 {
-			t.own.hide(start, end)
+			if ignored < 0 {
+				ignored = start
+			}
+			end = to
 			continue
 		}
-		at := t.span(start, end)
+		if ignored >= 0 {
+			t.own.hide(ignored, end)
+			ignored = -1
+		}
+		at := t.span(start, to)
 		for _, c := range of {
 			t.cell(c, value{at: at, kind: cell, text: cells[i]})
 		}
+	}
+	if ignored >= 0 {
+		t.own.hide(ignored, end)
 	}
 	if !t.wrong {
 		t.end()
