@@ -28,7 +28,7 @@ func rosterDocs(p page) {
 // elsewhereDocs describes lists that other programs write.
 func elsewhereDocs(p page) {
 	p.heading(4, "Lists from elsewhere")
-	p.para("A list that another program writes is taken as it is. `columns` says which of its columns are ours, and `where` which of its rows count. Columns that `columns` does not name are ignored, and never shown. " +
+	p.para("A list that another program writes is taken as it is. `columns` says which of its columns are ours, and `where` which of its rows count. Columns that `columns` does not name are ignored, and never shown; spaces around the values of the others are dropped. " +
 		"Without `columns`, a list with other names than ours is an error that shows its columns and says what to write.")
 	p.code("roster \"directory\" {\n  file      = \"export.csv\"\n  separator = \";\"\n  columns   = { name = \"sAMAccountName\", email = \"mail\", \"subject.common_name\" = \"cn\" }\n  where     = { userAccountControl = [\"512\", \"66048\"] }\n}")
 	p.table([]string{"from", "columns and where"}, [][]string{
