@@ -15,13 +15,14 @@ import (
 // directory, or for a person to type a PIN.
 const rosterTime = 5 * time.Minute
 
-// rosterVariables are those that a program needs to find its files, its tickets and
-// its way through the network. Others may hold passphrases, so it gets none.
-var rosterVariables = []string{"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "KRB5CCNAME", "KRB5_CONFIG",
+// RosterVariables are those that the program of a roster gets, beside LC_* and XDG_*:
+// what it needs to find its files, its tickets and its way through the network. Others
+// may hold passphrases, so it gets none.
+var RosterVariables = []string{"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "KRB5CCNAME", "KRB5_CONFIG",
 	"SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
 
 func rosterVariable(name string) bool {
-	return slices.Contains(rosterVariables, name) || strings.HasPrefix(name, "LC_") || strings.HasPrefix(name, "XDG_")
+	return slices.Contains(RosterVariables, name) || strings.HasPrefix(name, "LC_") || strings.HasPrefix(name, "XDG_")
 }
 
 // nameOfOutput is what the output of a program is called in messages.

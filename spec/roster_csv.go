@@ -58,6 +58,7 @@ func (r *roster) csv() {
 			if !t.header(in, cells) {
 				return
 			}
+		case t.mapped != nil && blank(cells): // spreadsheets keep rows whose cells were emptied
 		default:
 			t.row(in, cells)
 		}
@@ -134,6 +135,11 @@ func (t *csvTable) otherSeparator() bool {
 		return true
 	}
 	return false
+}
+
+// blank reports whether a row has several cells, and nothing in them.
+func blank(cells []string) bool {
+	return len(cells) > 1 && !slices.ContainsFunc(cells, func(c string) bool { return c != "" })
 }
 
 // cellAt is the place of a cell in the record that was just read.
@@ -286,16 +292,19 @@ func (t *csvTable) row(in *csv.Reader, cells []string) {
 		t.own.hide(first, end)
 		return
 	}
-	first, end := t.cellAt(in, cells, 0)
-	t.begin(t.span(first, end))
-	for i, of := range t.head {
+	t.begin(t.span(t.cellAt(in, cells, 0)))
+	for i := 0; i < len(cells); i++ {
 		start, end := t.cellAt(in, cells, i)
-		if len(of) == 0 {
+		if len(t.head[i]) == 0 {
+			for t.mapped != nil && i+1 < len(cells) && len(t.head[i+1]) == 0 { // there may be many
+				i++
+				_, end = t.cellAt(in, cells, i)
+			}
 			t.own.hide(start, end)
 			continue
 		}
 		at := t.span(start, end)
-		for _, c := range of {
+		for _, c := range t.head[i] {
 			t.cell(c, value{at: at, kind: cell, text: cells[i]})
 		}
 	}

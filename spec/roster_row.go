@@ -88,8 +88,12 @@ func (r *roster) begin(at hcl.Range) {
 	clear(r.user.said)
 }
 
-// cell takes what one column says of the user. An empty cell says nothing.
+// cell takes what one column says of the user. An empty cell says nothing. Spaces
+// around what a list from elsewhere says are dropped, since nobody can correct it there.
 func (r *roster) cell(c *column, v value) {
+	if r.mapped != nil && v.kind == cell {
+		v.text = strings.TrimSpace(v.text)
+	}
 	if v.kind == cell && c.row != nil {
 		if v.text == "" {
 			return

@@ -276,8 +276,8 @@ func FuzzRoster(f *testing.F) {
 	f.Add(uint8(0), "name,email,email\n\"a\"\"b\n\",x\r\n,\"y\"z\nlast")
 	f.Add(uint8(1), "- &a {name: a}\n- *a\n- <<: *a\n- !!x |\n  y\n--- \n? [b]\n: 'x''y'\n")
 	f.Add(uint8(2), `[{"name": "\ud83d\ude00", "p12": [null, 1e9, {}]}, null, [[]]] x`)
-	f.Add(uint8(129), "- {u: a, s: 1, m: {x: a@x.org}}\n- {u: b, s: [1, 2]}\n")
-	f.Add(uint8(130), `[{"u": "a", "s": 1, "m.x": "a@x.org", "y": {"z": 1}}, {"u": "b", "s": "2"}]`)
+	f.Add(uint8(130), "- {u: a, s: 1, m: {x: a@x.org}}\n- {u: b, s: [1, 2]}\n")
+	f.Add(uint8(131), `[{"u": "a", "s": 1, "m.x": "a@x.org", "y": {"z": 1}}, {"u": "b", "s": "2"}]`)
 	f.Add(uint8(132), "sep=;\nu;s;m.x;z\na;1;a@x.org;x\nb;2;;\n")
 	f.Add(uint8(0), "#TYPE x\nsep=|\n\"sAMAccountName\"|mail\n")
 	f.Fuzz(func(t *testing.T, kind uint8, text string) {

@@ -126,7 +126,7 @@ func environmentDocs(p page) {
 	p.table([]string{"variable", "meaning"}, [][]string{
 		{"NO_COLOR", "If set to anything but the empty string, there is no colour."},
 		{"TERM", "`dumb`: no colour and no progress bar. Neither is ever written to anything but a terminal."},
-		{"PATH", "Where the programs of `passphrase = { command = [...] }` are found."},
+		{"PATH", "Where the programs of `passphrase = { command = [...] }` and of rosters are found."},
 	})
 	p.para("A spec may name further variables, in `{ env = \"NAME\" }`.")
 }

@@ -114,7 +114,7 @@ type Diagnostic struct {
 	Summary string `json:"summary"`
 	// The problem, why it matters and what to write instead.
 	Detail string `json:"detail"`
-	// The spec or roster that it is in.
+	// The spec or roster that it is in; "output of PROGRAM" where a roster comes from one.
 	File string `json:"file"`
 	// Line where it begins, from 1; 0 where it has no place.
 	Line int `json:"line"`
