@@ -30,7 +30,7 @@ type proof func(data []byte) error
 func (r *result) check() error {
 	for _, p := range r.puts {
 		if err := p.proof(p.data); err != nil {
-			return plan.Errorf(plan.SelfCheck, "%s failed its self-check: %w; nothing was written: run again, and report this", p.name, err)
+			return plan.Errorf(plan.SelfCheck, "%s failed its self-check: %w; nothing of it was written, and what was there before is in place: if that happens on this computer alone, test its memory; if everywhere, it is a mistake of mtlsplan", p.name, err)
 		}
 	}
 	return nil

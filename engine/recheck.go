@@ -73,5 +73,6 @@ func (e *unfinishedError) add(foreign bool, format string, args ...any) {
 }
 
 func (e *unfinishedError) Error() string {
-	return fmt.Sprintf("the run has finished, but the directory does not match the spec yet: %s: run apply again, and report this", strings.Join(e.what, "; "))
+	return fmt.Sprintf("the run has finished, but the directory does not match the spec yet: %s: end whatever else writes there, or changes the passphrases, and run apply again; if it says the same with nothing beside it, that is a mistake of mtlsplan: mtlsplan verify tells what is affected",
+		strings.Join(e.what, "; "))
 }
