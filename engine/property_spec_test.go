@@ -53,9 +53,11 @@ func (u userModel) owners() []string {
 func (s specModel) movedBlocks() []movedModel {
 	var out []movedModel
 	for _, m := range s.moved {
-		listed := slices.ContainsFunc(s.users, func(u userModel) bool { return slices.Contains(u.owners(), m.from) })
+		listed := func(owner string) bool {
+			return slices.ContainsFunc(s.users, func(u userModel) bool { return slices.Contains(u.owners(), owner) })
+		}
 		clash := slices.ContainsFunc(out, func(o movedModel) bool { return o.from == m.from || o.to == m.to || o.from == m.to || o.to == m.from })
-		if !listed && !clash && m.from != m.to {
+		if !listed(m.from) && listed(m.to) && !clash {
 			out = append(out, m)
 		}
 	}
@@ -273,7 +275,7 @@ var edits = map[string]func(t *rapid.T, s, applied *specModel){
 		was := u.owners()
 		u.attributes = set(u.attributes, "devices", rapid.SampledFrom([]string{"", `["laptop"]`, `["laptop", "phone"]`, `["phone"]`}).Draw(t, "devices"))
 		s.put(u)
-		if is := u.owners(); !slices.Contains(is, was[0]) && rapid.IntRange(0, 3).Draw(t, "moved") > 0 {
+		if is := u.owners(); !slices.Contains(is, was[0]) && !slices.Contains(was, is[0]) && rapid.IntRange(0, 3).Draw(t, "moved") > 0 {
 			s.move(was[0], is[0])
 		}
 	},

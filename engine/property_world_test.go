@@ -14,6 +14,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"mtlsplan/internal/facts"
 	"mtlsplan/internal/plan"
 	"mtlsplan/spec"
 )
@@ -329,7 +330,7 @@ func (w *world) excuse(r ran, f plan.Failure) {
 		return
 	}
 	for damaged := range w.damaged {
-		if owner, _ := w.ownerOf(r.cfg, damaged); owner == f.Owner || owner == "ca.m" {
+		if owner, _ := w.ownerOf(r.cfg, damaged); w.nowCalled(string(owner)) == f.Owner || owner == f.Owner || owner == "ca.m" {
 			return
 		}
 	}
@@ -340,7 +341,16 @@ func (w *world) excuse(r ran, f plan.Failure) {
 func (w *world) undo() {
 	now := w.snapshot()
 	for name, o := range w.damaged {
-		if now[name] != o.now {
+		if _, there := now[name]; !there {
+			// Its owner has another name, and the damage has gone along.
+			owner, kind := w.ownerOf(w.load(), name)
+			if user, ok := w.nowCalled(string(owner)).UserName(); ok && kind != "" {
+				name = facts.UserPath(facts.Base(user, "m"), kind).String()
+			}
+			if now[name].sum != o.now.sum {
+				continue
+			}
+		} else if now[name] != o.now {
 			continue
 		}
 		w.check(os.RemoveAll(w.out(name)))

@@ -50,7 +50,7 @@ func elsewhereDocs(p page) {
 
 func fileDocs(p page) {
 	p.heading(2, "Files")
-	p.para("In the output directory, for a CA `NAME` and a user `USER`:")
+	p.para("In the output directory, for a CA `NAME` and a user `USER`; of a user's device, `USER` is `USER.DEVICE`:")
 	p.table([]string{"file", "mode", "holds"}, [][]string{
 		{"ca.NAME.key", "0600", "The CA's key, encrypted PKCS #8."},
 		{"ca.NAME.crt", "0644", "The CA certificate."},

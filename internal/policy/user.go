@@ -119,9 +119,7 @@ func (j *judgement) judgeUser(i int) {
 	if err != nil {
 		j.fail(u.Owner, err)
 		j.addRevocations(i, v.unjudged(j.Ask.Reason))
-		if t := newTask(OfUser, i, u.Owner, coded(plan.Moved, userMoved(v))); t != nil {
-			j.add(t)
-		}
+		j.addRenaming(i)
 		return
 	}
 	if v.replaced && !isRefusal(findings) {
@@ -153,6 +151,7 @@ func (j *judgement) judgeUser(i int) {
 			j.fail(u.Owner, j.issuer.err)
 			j.verdict.Blocked = append(j.verdict.Blocked, t.Step)
 			j.addRevocations(i, findings)
+			j.addRenaming(i)
 			return
 		}
 		t.Step.NotAfter = new(v.end())
@@ -183,6 +182,13 @@ func (j *judgement) addRevocations(i int, findings []finding) {
 		j.shut[j.user.Owner] = true
 	}
 	j.add(t)
+}
+
+// addRenaming gives a user the new name of whom nothing else can be done.
+func (j *judgement) addRenaming(i int) {
+	if t := newTask(OfUser, i, j.user.Owner, coded(plan.Moved, userMoved(&j.user))); t != nil {
+		j.add(t)
+	}
 }
 
 // superseding are the certificates that a task leaves valid beside the new one.
