@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"mtlsplan/internal/plan"
 )
 
 // specModel is a spec as the property test edits it. Copies share nothing that an edit changes
@@ -254,7 +256,10 @@ var edits = map[string]func(t *rapid.T, s, applied *specModel){
 	},
 	"a user is renamed": func(t *rapid.T, s, applied *specModel) {
 		u := s.someone(t)
-		i := slices.IndexFunc(names, func(n string) bool { return s.user(n) == nil && applied.user(n) == nil })
+		i := slices.IndexFunc(names, func(n string) bool {
+			leaving := slices.ContainsFunc(s.moved, func(m movedModel) bool { return plan.Owner(m.from).Person() == plan.Owner(n) })
+			return s.user(n) == nil && applied.user(n) == nil && !leaving
+		})
 		if i < 0 {
 			t.Skip("all names are taken")
 		}
