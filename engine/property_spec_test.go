@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"mtlsplan/internal/plan"
 )
 
 // specModel is a spec as the property test edits it. Copies share nothing that an edit changes
@@ -62,6 +64,11 @@ func (s specModel) movedBlocks() []movedModel {
 		}
 	}
 	return out
+}
+
+// leaving reports whether a name is still that of somebody who is to have another.
+func (s specModel) leaving(name string) bool {
+	return slices.ContainsFunc(s.moved, func(m movedModel) bool { return plan.Owner(m.from).Person() == plan.Owner(name) })
 }
 
 // move adds a moved block; one that led to where it begins leads on.
@@ -235,7 +242,7 @@ var edits = map[string]func(t *rapid.T, s, applied *specModel){
 	"a user joins": func(t *rapid.T, s, applied *specModel) {
 		var free []string
 		for _, n := range names {
-			if s.user(n) == nil {
+			if s.user(n) == nil && !s.leaving(n) {
 				free = append(free, n)
 			}
 		}
@@ -254,7 +261,9 @@ var edits = map[string]func(t *rapid.T, s, applied *specModel){
 	},
 	"a user is renamed": func(t *rapid.T, s, applied *specModel) {
 		u := s.someone(t)
-		i := slices.IndexFunc(names, func(n string) bool { return s.user(n) == nil && applied.user(n) == nil })
+		i := slices.IndexFunc(names, func(n string) bool {
+			return s.user(n) == nil && applied.user(n) == nil && !s.leaving(n)
+		})
 		if i < 0 {
 			t.Skip("all names are taken")
 		}

@@ -58,7 +58,8 @@ func newBlank() blank {
 }
 
 // required are the attributes that a block needs before others are checked.
-var required = map[string]map[string]string{"nginx/deploy": {"site": `"/etc/nginx/sites-available/m"`}, "roster": {"file": `"r.csv"`}}
+var required = map[string]map[string]string{"nginx/deploy": {"site": `"/etc/nginx/sites-available/m"`}, "roster": {"file": `"r.csv"`},
+	"moved": {"from": `"user.zed"`, "to": `"user.ann"`}}
 
 func (b blank) set(block, attribute, expr string) {
 	if b.says[block] == nil {
