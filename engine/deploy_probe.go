@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 
-	"mtlsplan/internal/gate"
 	"mtlsplan/internal/policy"
 	"mtlsplan/internal/probe"
 )
@@ -17,11 +16,7 @@ func (c *carryOut) probe(d *deployment) (everybody bool, err error) {
 		return true, nil
 	}
 	public := c.public()
-	who := casting{
-		config: c.cfg, site: &d.site, now: c.opt.Now, certificate: c.in.IssuedCertificate, signer: c.in.HolderKey,
-		world: gate.World{CAs: c.trusted, Generations: public.Ledger.Generations(string(c.have.CA.Owner), c.opt.Now), Ledger: public.Ledger, CRLs: c.crl.Lists},
-	}
-	visitors, err := who.visitors()
+	visitors, err := c.castFor(&d.site, c.stock, public.Ledger, c.trusted).visitors()
 	if err != nil {
 		return false, err
 	}

@@ -249,7 +249,7 @@ func targetOf(site *config.Site, address string, files []render.File) probe.Targ
 func (r *run) castFor(site *config.Site, st stock, led *ledger.Ledger, trusted []*x509.Certificate) *casting {
 	return &casting{
 		config: r.cfg, site: site, now: r.opt.Now,
-		world:       gate.World{CAs: trusted, Generations: st.verdict.Trust.Generations, Ledger: led, CRLs: st.have.CRL.Lists},
+		world:       gate.World{CAs: trusted, Generations: led.Generations(string(st.have.CA.Owner), r.opt.Now), Ledger: led, CRLs: st.have.CRL.Lists},
 		certificate: r.in.IssuedCertificate, signer: r.in.HolderKey,
 	}
 }
