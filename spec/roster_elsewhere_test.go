@@ -189,6 +189,9 @@ func TestWhereAndColumns(t *testing.T) {
 		{"a.csv", "u,s,t\nada,x,x\nbob,x,y\n", "columns = { name = \"u\" }\n where = { s = [\"x\"], t = [\"y\", \"z\"] }", "bob"},
 		{"a.csv", "mail\nada@x.org\n", `columns = { name = "mail", email = "mail" }`, "ada@x.org"},
 		{"a.csv", "a b,c\nada,\n", `columns = { name = "a b", email = "c" }`, "ada"},
+		{"a.csv", "u,m\n ada , a@x.org\n,\n", `columns = { name = "u", email = "m" }`, "ada"},
+		{"a.csv", "name,email\nada,\n,\n", "", ""}, // our own list can be corrected
+		{"a.csv", "name,email\n ada,\n", "", ""},
 		{"a.csv", "login,login\nada,bob\n", `columns = { name = "login" }`, ""},
 		{"a.csv", "u,s\nada,x\n", `where = { s = ["x"] }`, ""},
 		{"a.csv", "name,s,t\nada,x,y\n", `where = { s = ["x"] }`, ""},
