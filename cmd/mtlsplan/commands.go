@@ -7,6 +7,7 @@ func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.applyCmd(),
 		a.planCmd(),
+		a.statusCmd(),
 		a.showCmd(),
 		a.verifyCmd(),
 		a.renderCmd(),

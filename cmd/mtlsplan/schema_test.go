@@ -27,6 +27,7 @@ var documents = []struct {
 }{
 	{"plan", plan.PlanDocument{}},
 	{"apply", plan.ApplyDocument{}},
+	{"status", plan.StatusDocument{}},
 	{"show", plan.ShowDocument{}},
 	{"verify", plan.ChecksDocument{}},
 	{"render", plan.RenderDocument{}},
@@ -51,6 +52,8 @@ var enums = map[string]map[string][]string{
 	"Check":         {"code": append(codesIn(plan.CheckCodes(), plan.Codes(), plan.FailureCodes()), string(plan.ClockBehind))},
 	"ErrorDetail":   {"code": codesIn(plan.ErrorCodes(), plan.FailureCodes())},
 	"FileDetail":    {"state": wordsIn(plan.FileStates())},
+	"OwnerStatus":   {"state": wordsIn(plan.States())},
+	"NextEvent":     {"event": wordsIn(plan.Events())},
 	"FileFact":      {"name": wordsIn(plan.FactNames())},
 }
 
@@ -229,6 +232,10 @@ func documentDocs(p page) {
 		switch types[i] {
 		case "FileDetail":
 			wordTable(p, "state", plan.FileStates())
+		case "OwnerStatus":
+			wordTable(p, "state", plan.States())
+		case "NextEvent":
+			wordTable(p, "event", plan.Events())
 		case "FileFact":
 			wordTable(p, "name", plan.FactNames())
 		case "Check":

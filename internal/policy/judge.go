@@ -38,6 +38,8 @@ type Question struct {
 	Ask    Ask
 
 	Released time.Time // when the program was released: no true clock is before that
+
+	outlook *Outlook // takes over what is found of users, nil for nobody
 }
 
 // Verdict is a plan with what it takes to carry it out.

@@ -83,6 +83,9 @@ func (j *judgement) judgeUsers() {
 	j.findHolders()
 	for i := range j.Have.Users.Len() {
 		j.judgeUser(i)
+		if j.outlook != nil {
+			j.outlook.see(j, i)
+		}
 	}
 }
 
