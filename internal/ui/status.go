@@ -66,6 +66,7 @@ func Status(w io.Writer, st Style, s *plan.Status) {
 	if len(s.Owners) > 0 {
 		fmt.Fprintln(w)
 	}
+	stillIn(w, st, s)
 	stragglers(w, st, s.Owners)
 	fmt.Fprintln(w, st.paint(bold, st.wrap(statusTotals(s), 0, "")))
 }
@@ -151,6 +152,21 @@ func nextEvent(o plan.OwnerStatus) string {
 		return "-"
 	}
 	return o.Next.Event + " " + o.Next.At.UTC().Format(time.DateOnly)
+}
+
+// stillIn names the users who are to have no certificate, and whose certificates the
+// next apply revokes.
+func stillIn(w io.Writer, st Style, s *plan.Status) {
+	var names []string
+	for _, step := range s.Plan.Steps {
+		shown := slices.ContainsFunc(s.Owners, func(o plan.OwnerStatus) bool { return o.Owner == step.Owner && o.State == plan.StateRevoked })
+		if step.Action == plan.Retire && step.Revokes > 0 && shown {
+			names = append(names, Clean(string(step.Owner)))
+		}
+	}
+	if len(names) > 0 {
+		fmt.Fprintln(w, st.paint(red, st.wrap("Still let in until the next apply revokes it: "+strings.Join(names, ", ")+".", 0, indent)))
+	}
 }
 
 // stragglers names the users whose certificates an earlier generation of the CA has
