@@ -9,6 +9,8 @@ func (a *app) commands() []*cobra.Command {
 		a.planCmd(),
 		a.statusCmd(),
 		a.showCmd(),
+		a.explainCmd(),
+		a.forecastCmd(),
 		a.verifyCmd(),
 		a.renderCmd(),
 		a.doctorCmd(),

@@ -27,6 +27,7 @@ type Ask struct {
 	Adopt       bool                  // take over files that the ledger knows nothing of
 	AcceptClock bool                  // go on although the clock is behind
 	Rehearsal   bool                  // nothing leaves the output directory
+	Explain     plan.Owner            // of whom every answer is kept; empty: of nobody
 }
 
 // Question is everything that a judgement depends on.
@@ -66,6 +67,9 @@ type Verdict struct {
 	// Blocked is what there would be to do if the CA could sign, and the plan were not
 	// refused.
 	Blocked []plan.Step
+
+	// Answers are those of all policies that were asked of the owner to explain.
+	Answers []plan.Answer
 
 	// CannotSign are the CAs, by SPKI, that stay trusted and whose key can sign no CRL any
 	// more.

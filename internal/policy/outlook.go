@@ -583,7 +583,8 @@ func (o *Outlook) overlaps(until time.Time) []time.Time {
 	return out
 }
 
-// Next are the events of an owner as far as its next renewal.
+// Next are the events of an owner as far as its next renewal: the first of each kind
+// of the CA and its CRL.
 func (o *Outlook) Next(owner plan.Owner) []plan.Event {
 	var out []plan.Event
 	far := o.Now.Add(o.Config.CA.CRLValidity * 2)
@@ -607,5 +608,13 @@ func (o *Outlook) Next(owner plan.Owner) []plan.Event {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b plan.Event) int { return a.At.Compare(b.At) })
-	return out
+	if _, user := owner.UserName(); user {
+		return out
+	}
+	seen := map[string]bool{}
+	return slices.DeleteFunc(out, func(e plan.Event) bool {
+		again := seen[e.Event] || e.Event == plan.EventExpiry && seen[plan.EventReissue]
+		seen[e.Event] = true
+		return again
+	})
 }
