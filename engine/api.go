@@ -42,6 +42,7 @@ type Options struct {
 	thorough bool // every file is read, whatever the cache knows of it
 	prove    bool // thorough, and what a proof takes is kept
 	sealed   bool // no secret is read, and nothing that is encrypted is opened
+	glance   bool // sealed, and what is encrypted is taken for what it should be
 
 	// scope, if set, replaces Only.
 	scope func(plan.Owner) bool

@@ -40,7 +40,7 @@ func newRun(ctx context.Context, cfg *config.Config, opt Options, dir *outdir.Di
 		opt.Parallel = runtime.GOMAXPROCS(0)
 	}
 	return &run{ctx: ctx, cfg: cfg, opt: opt, dir: dir, in: inventory.New(ctx, dir, inventory.Options{
-		Config: cfg, Now: opt.Now, Covers: opt.covers, Adopt: opt.Adopt, Thorough: opt.thorough, Prove: opt.prove, Sealed: opt.sealed, Parallel: opt.Parallel,
+		Config: cfg, Now: opt.Now, Covers: opt.covers, Adopt: opt.Adopt, Thorough: opt.thorough, Prove: opt.prove, Sealed: opt.sealed, Glance: opt.glance, Parallel: opt.Parallel,
 		LookupEnv: opt.LookupEnv, Reading: opt.Reading,
 	})}
 }
@@ -70,11 +70,15 @@ func (r *run) takeStockAgain() (stock, error) {
 func openDir(output string) (*outdir.Dir, error) { return outdir.Open(output, ledger.Shared()) }
 
 func (r *run) judge(have *facts.Inventory, led *ledger.Ledger, opt Options) stock {
-	return stock{have, led, policy.Judge(policy.Question{
+	return stock{have, led, policy.Judge(r.question(have, led, opt))}
+}
+
+func (r *run) question(have *facts.Inventory, led *ledger.Ledger, opt Options) policy.Question {
+	return policy.Question{
 		Config: r.cfg, Have: have, Ledger: led, Now: opt.Now,
 		Released: opt.Released,
 		Ask:      policy.Ask{Covers: opt.covers, Replace: opt.Replace, Reason: opt.Reason, Allow: opt.Allow, Adopt: opt.Adopt, AcceptClock: opt.AcceptClock, Rehearsal: opt.Rehearsal},
-	})}
+	}
 }
 
 // NewPlan says what Apply would do. It changes no byte and takes no lock.

@@ -7,7 +7,10 @@ func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.applyCmd(),
 		a.planCmd(),
+		a.statusCmd(),
 		a.showCmd(),
+		a.explainCmd(),
+		a.forecastCmd(),
 		a.verifyCmd(),
 		a.renderCmd(),
 		a.doctorCmd(),

@@ -20,7 +20,7 @@ type exitDoc struct {
 var exitDocs = []exitDoc{
 	{exitDone, "done, or nothing to do"},
 	{exitFailure, "failure, including wrong flags or arguments; the message says what to do"},
-	{exitPending, "changes are pending (plan --detailed-exitcode, fmt --check), or something is wrong (verify, doctor)"},
+	{exitPending, "changes are pending (plan --detailed-exitcode, fmt --check), a certificate ends (status --expiring), or something is wrong (verify, doctor)"},
 	{exitIncomplete, "incomplete: an owner failed or cannot be judged or proven; everything else is done and safe"},
 	{exitRefused, "refused: a step must not be applied, so nothing was changed"},
 	{exitInvalid, "the spec is invalid"},
@@ -66,7 +66,9 @@ func (a *app) dress(root *cobra.Command) {
 	root.SetFlagErrorFunc(flagError)
 	help := a.helpCmd()
 	root.SetHelpCommand(help)
-	_ = root.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("format", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return formatsOf(cmd), cobra.ShellCompDirectiveNoFileComp
+	})
 	for _, cmd := range append(root.Commands(), root, help) {
 		cmd.DisableFlagsInUseLine = true
 		cmd.Args = withRemedy(cmd.Args)

@@ -190,7 +190,9 @@ func TestJudgesOfDirectories(t *testing.T) {
 		{"all is well", "", func(map[string][]byte) {}},
 		{"a certificate for a server", "2.5.29.37 is ", func(f map[string][]byte) { f["db/issued.pem"] = record(w.server(), w.bad) }},
 		{"a certificate that no CA signed", "no CA of the record signed it", func(f map[string][]byte) { f["db/issued.pem"] = record(w.other) }},
-		{"a serial twice", "RFC 5280 4.1.2.2: two certificates", func(f map[string][]byte) { f["db/issued.pem"] = append(record(w.good, w.bad), ledger.FormatRecord(ledger.Record{Owner: "user.x", DER: altered(w.good.Raw)})...) }},
+		{"a serial twice", "RFC 5280 4.1.2.2: two certificates", func(f map[string][]byte) {
+			f["db/issued.pem"] = append(record(w.good, w.bad), ledger.FormatRecord(ledger.Record{Owner: "user.x", DER: altered(w.good.Raw)})...)
+		}},
 		{"a revocation that the CRL has and the index has not", "the CRL does not agree", func(f map[string][]byte) {
 			f["db/index.txt"] = ledger.FormatIndex([]ledger.Row{row(w.good, ledger.Valid), row(w.bad, ledger.Valid)})
 		}},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,17 +71,25 @@ certificate and a password-protected .p12; the CRL; and the proxy's site.`,
 		if cmd.Flags().Changed("output") && a.output == "" {
 			return usageError("--output is empty: give a directory, or leave the flag out to use the spec's; perhaps a variable in a script is not set")
 		}
-		switch a.format {
-		case "text", "json", "yaml":
-			return nil
+		if formats := formatsOf(cmd); !slices.Contains(formats, a.format) {
+			return usageError("--format %q: give %s", a.format, orList(formats))
 		}
-		return usageError("--format %q: give text, json or yaml", a.format)
+		return nil
 	}
 	for _, c := range a.commands() {
 		root.AddCommand(c)
 	}
 	a.dress(root)
 	return root
+}
+
+// moreFormats is the annotation of a command that answers in more formats than others
+// do: their names.
+const moreFormats = "formats"
+
+// formatsOf are the formats in which a command answers.
+func formatsOf(cmd *cobra.Command) []string {
+	return append([]string{"text", "json", "yaml"}, strings.Fields(cmd.Annotations[moreFormats])...)
 }
 
 // run is the whole program but for the process it lives in.

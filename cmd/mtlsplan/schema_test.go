@@ -27,7 +27,10 @@ var documents = []struct {
 }{
 	{"plan", plan.PlanDocument{}},
 	{"apply", plan.ApplyDocument{}},
+	{"status", plan.StatusDocument{}},
 	{"show", plan.ShowDocument{}},
+	{"explain", plan.ExplainDocument{}},
+	{"forecast", plan.ForecastDocument{}},
 	{"verify", plan.ChecksDocument{}},
 	{"render", plan.RenderDocument{}},
 	{"doctor", plan.ChecksDocument{}},
@@ -43,15 +46,20 @@ var documents = []struct {
 // enums are the values that a key may have, by type and key, if the program has a table of
 // them.
 var enums = map[string]map[string][]string{
-	"VisitDocument": {"code": codesIn(plan.VisitCodes())},
-	"Step":          {"action": texts(plan.Actions)},
-	"Reason":        {"code": codesIn(plan.Codes())},
-	"Note":          {"code": codesIn(plan.NoteCodes())},
-	"Failure":       {"code": codesIn(plan.FailureCodes())},
-	"Check":         {"code": append(codesIn(plan.CheckCodes(), plan.ProxyCodes(), plan.Codes(), plan.FailureCodes()), string(plan.ClockBehind))},
-	"ErrorDetail":   {"code": codesIn(plan.ErrorCodes(), plan.FailureCodes())},
-	"FileDetail":    {"state": wordsIn(plan.FileStates())},
-	"FileFact":      {"name": wordsIn(plan.FactNames())},
+	"VisitDocument":   {"code": codesIn(plan.VisitCodes())},
+	"Step":            {"action": texts(plan.Actions)},
+	"Reason":          {"code": codesIn(plan.Codes())},
+	"Note":            {"code": codesIn(plan.NoteCodes())},
+	"Failure":         {"code": codesIn(plan.FailureCodes())},
+	"Check":           {"code": append(codesIn(plan.CheckCodes(), plan.ProxyCodes(), plan.Codes(), plan.FailureCodes()), string(plan.ClockBehind))},
+	"ErrorDetail":     {"code": codesIn(plan.ErrorCodes(), plan.FailureCodes())},
+	"FileDetail":      {"state": wordsIn(plan.FileStates())},
+	"OwnerStatus":     {"state": wordsIn(plan.States())},
+	"NextEvent":       {"event": wordsIn(plan.Events())},
+	"Event":           {"event": wordsIn(plan.Events()), "action": texts(plan.Actions)},
+	"Answer":          {"code": codesIn(plan.Codes())},
+	"ExplainDocument": {"state": wordsIn(plan.States())},
+	"FileFact":        {"name": wordsIn(plan.FactNames())},
 }
 
 func texts[T ~string](words []T) (out []string) {
@@ -229,6 +237,10 @@ func documentDocs(p page) {
 		switch types[i] {
 		case "FileDetail":
 			wordTable(p, "state", plan.FileStates())
+		case "OwnerStatus":
+			wordTable(p, "state", plan.States())
+		case "NextEvent":
+			wordTable(p, "event", plan.Events())
 		case "FileFact":
 			wordTable(p, "name", plan.FactNames())
 		case "Check":

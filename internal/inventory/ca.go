@@ -76,12 +76,12 @@ func (r *Reader) caFile(kind plan.Kind) (file, error) {
 // readCA reads the CA's key and passphrases.
 func (r *Reader) readCA() *CAMaterial {
 	spec, m := &r.opt.Config.CA, &CAMaterial{}
-	pass, err := r.caFile(plan.KindPass)
+	pass, err := r.fileOrSecret(plan.KindPass, facts.CAPath(r.opt.Config.CA.Name, plan.KindPass))
 	key, keyErr := r.caFile(plan.KindKey)
 	m.err = firstOf(err, keyErr)
 	if err == nil {
 		m.passphrases, m.pass = r.passphrases(spec.Passphrase, spec.PreviousPassphrase, pass)
-		m.pass.Weak = spec.Passphrase.Kind != config.Generated && m.pass.Made && secret.Weak(m.now)
+		m.pass.Weak = !r.opt.Sealed && spec.Passphrase.Kind != config.Generated && m.pass.Made && secret.Weak(m.now)
 	}
 	m.Passphrase, m.KeyFile = m.now, key.content.Data
 	if m.key.File = key.File; keyErr != nil {

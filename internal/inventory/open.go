@@ -30,6 +30,15 @@ func (r *Reader) file(kind plan.Kind, path facts.Path) (file, error) {
 	return file{facts.File{Kind: kind, Path: path, Missing: f.Missing, Mode: f.Mode}, f}, err
 }
 
+// fileOrSecret is file, but for a passphrase that must not be read.
+func (r *Reader) fileOrSecret(kind plan.Kind, path facts.Path) (file, error) {
+	if kind == plan.KindPass && r.opt.Sealed {
+		f, _ := r.unread(kind, path)
+		return file{File: f}, nil
+	}
+	return r.file(kind, path)
+}
+
 // unread is a file of which no more is known than whether it is there.
 func (r *Reader) unread(kind plan.Kind, path facts.Path) (f facts.File, exists bool) {
 	mode, exists := r.dir.FileMode(path.String())
@@ -116,7 +125,7 @@ func (r *Reader) key(f file, p passphrases, unavailable error, known *contents) 
 		k.Opening, k.Why = facts.Unreadable, err
 		return k, opens
 	}
-	if unavailable != nil || r.opt.Sealed {
+	if unavailable != nil || r.opt.Sealed && known == nil {
 		return k, opens
 	}
 	if known != nil {

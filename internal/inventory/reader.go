@@ -32,6 +32,7 @@ type Options struct {
 	Thorough  bool                  // every file is read and opened, whatever the cache knows
 	Prove     bool                  // Thorough, and what it takes to prove the files is kept: [Reader.Signer], the DER of every entry of the ledger
 	Sealed    bool                  // no secret is read, and nothing that is encrypted is opened
+	Glance    bool                  // Sealed, and what is encrypted is taken for what it should be, so that owners can be judged
 	Parallel  int                   // how many owners are read at a time; less than 1: as many as there are cores
 	LookupEnv func(string) (string, bool)
 
@@ -66,7 +67,7 @@ func New(ctx context.Context, dir *outdir.Dir, opt Options) *Reader {
 	if opt.Parallel < 1 {
 		opt.Parallel = runtime.GOMAXPROCS(0)
 	}
-	opt.Thorough = opt.Thorough || opt.Prove
+	opt.Thorough, opt.Sealed = opt.Thorough || opt.Prove, opt.Sealed || opt.Glance
 	r := &Reader{ctx: ctx, dir: dir, opt: opt, cache: statcache.Open(dir), secrets: newSecrets(ctx, opt.Config, opt.LookupEnv)}
 	r.opened.keep = opt.Prove
 	if len(opt.Config.Moved) > 0 {
@@ -129,6 +130,9 @@ func (r *Reader) take(l *ledger.Ledger) (*facts.Inventory, *ledger.Ledger, error
 	inv.Users = r.users
 	gens := r.generations()
 	r.past(&inv.CA, ca, gens)
+	if r.opt.Glance {
+		r.glanceCA(&inv.CA, gens)
+	}
 	inv.CRL = r.crl(&inv.CA, gens)
 	if inv.Moved, err = r.moved(); err != nil {
 		return nil, nil, err

@@ -126,6 +126,7 @@ type passphrases struct {
 func (r *Reader) passphrases(now, previous config.Source, generated file) (p passphrases, f facts.Passphrase) {
 	f.File = generated.File
 	if r.opt.Sealed {
+		glancedPass(now, &f)
 		return p, f
 	}
 	if p.now, f.Err = r.secrets.of(now, generated.content); f.Err == nil && now.Kind == config.FromFile {

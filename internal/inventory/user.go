@@ -40,7 +40,7 @@ func (r *Reader) readUser(u *config.User) *Material {
 	f, base, kinds := m.Facts, r.base(u), kindsOf(u)
 	files, errs := make([]file, len(kinds)), make([]error, len(kinds))
 	for i, kind := range kinds {
-		files[i], errs[i] = r.file(kind, facts.UserPath(base, kind))
+		files[i], errs[i] = r.fileOrSecret(kind, facts.UserPath(base, kind))
 	}
 	pass, key, csr, crt := files[atPass], files[atKey], files[atCSR], files[atCrt]
 	f.Passphrase.File, f.Key.File, f.CSR.File, f.Crt.File = pass.File, key.File, csr.File, crt.File

@@ -82,7 +82,7 @@ func (r *Reader) readUsers() (*users, error) {
 func (r *Reader) look(u *config.User, s *slot) {
 	m := r.readUser(u)
 	s.full = m.Facts
-	if r.opt.Thorough || r.opt.Adopt {
+	if r.opt.Thorough || r.opt.Adopt || r.opt.Sealed {
 		return
 	}
 	if nothing(u, m.Facts) {
@@ -129,6 +129,9 @@ func (r *Reader) compare() (closer []int) {
 		switch {
 		case s.full != nil:
 			r.findRecorded(s.full)
+			if r.opt.Glance {
+				r.glanceUser(r.users.config(i), s.full)
+			}
 		case !s.absent:
 			cert, spki := headOf(s.rec)
 			newest := r.ledger.IssuedTo(string(r.recordedAs(s.owner))).Newest(spki, r.opt.Now)

@@ -135,7 +135,7 @@ func (j *judgement) examineCA() ([]finding, error) {
 	}
 	other := func() string { return j.Ledger.OtherCA(string(ca.Owner)) }
 	waysOn := fmt.Sprintf("restore it from a backup, or set generation = %d: a new CA is made then, and the old one stays trusted until its users have moved", gens+1)
-	view := &caView{CA: ca, spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, file: j.Ledger.TrustFile(string(ca.Owner), j.issuer.trusted), adopted: j.found.ca, renewed: j.found.renewed, declined: j.found.declined, owed: j.settled(), restored: j.found.restored}
+	view := &caView{CA: ca, audience: j.audience(ca.Owner), spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, file: j.Ledger.TrustFile(string(ca.Owner), j.issuer.trusted), adopted: j.found.ca, renewed: j.found.renewed, declined: j.found.declined, owed: j.settled(), restored: j.found.restored}
 	lost := len(j.Ledger.Lost())
 	switch {
 	case ca.Err != nil:
@@ -163,7 +163,9 @@ func (j *judgement) examineCA() ([]finding, error) {
 	case ca.Key.Missing && spec.Generation > 1:
 		return no(plan.KeyChanged, "there is no CA yet, and the spec asks for generation %d: start with generation 1", spec.Generation)
 	case ca.Key.Missing:
-		return firstCA(ca, spec), nil
+		first := firstCA(ca, spec)
+		view.hear(plan.Missing, plan.FilesPresent, "there is a CA", first)
+		return first, nil
 	case ca.Key.Opening == facts.Unreadable && gens > 0:
 		return no(plan.Unreadable, "%s holds no key that can be read (%v): %s", ca.Key.Name(), ca.Key.Why, waysOn)
 	case ca.Key.Opening == facts.Unreadable:

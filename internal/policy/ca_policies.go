@@ -17,6 +17,7 @@ import (
 // caView is what policies of the CA look at.
 type caView struct {
 	*facts.CA
+	audience
 	spec     *config.CA
 	now      time.Time
 	trust    Trust
@@ -31,34 +32,34 @@ type caView struct {
 
 // caPolicies are asked of a CA that is recorded and whose key opens.
 var caPolicies = []policy[*caView]{
-	{plan.Interrupted, plan.DatabaseWhole, caInterrupted},            // nothing that was begun is left undone
-	{plan.Damaged, plan.DatabaseWhole, caRestored},                   // index.txt has all that was issued
-	{plan.Unrecorded, plan.CertificateRecorded, caAdopted},           // what is taken over is shown
-	{plan.Upstream, plan.CertificateRecorded, caRenewed},             // and so is what a CA above it has signed anew
-	{plan.KeyChanged, plan.CertificateAsSpecified, caRollover},       // the generation is the spec's
-	{plan.Missing, plan.FilesPresent, caCertMissing},                 // the certificate file is there
-	{plan.Damaged, plan.CertificateRecorded, caCertDamaged},          // and holds what the ledger has
-	{plan.OverlapOver, plan.CertificateRecorded, caLeaves},           // and no CA on which nobody depends
-	{plan.Expired, plan.CertificateValid, caExpired},                 // the certificate has not ended
-	{plan.Expired, plan.CertificateValid, caNotBegun},                // and has begun
-	{plan.Expiring, plan.CertificateValid, caExpiring},               // and does not end soon
-	{plan.UsageChanged, plan.CertificateAsSpecified, caUsageChanged}, // and is what would be issued today
-	{plan.Missing, plan.FilesPresent, caRequest},                     // a CA above it has a request to sign
-	{plan.PassphraseChanged, plan.KeyOpens, caPassphrase},            // the keys open with the spec's passphrase
-	{plan.EncodingChanged, plan.Encodings, caEncoding},               // and are encrypted as it asks
-	{plan.PassphraseChanged, plan.FilesPresent, caStrayPass},         // no generated passphrase lies about
-	{plan.Mode, plan.Modes, caModes},                                 // nothing is open to more than it should be
+	{plan.Interrupted, plan.DatabaseWhole, caInterrupted, "nothing that a run has begun is left undone"},
+	{plan.Damaged, plan.DatabaseWhole, caRestored, "index.txt has all that was issued"},
+	{plan.Unrecorded, plan.CertificateRecorded, caAdopted, "what lies there is on record"},
+	{plan.Upstream, plan.CertificateRecorded, caRenewed, "what a CA above has signed anew is on record"},
+	{plan.KeyChanged, plan.CertificateAsSpecified, caRollover, "the generation is the one that the spec asks for"},
+	{plan.Missing, plan.FilesPresent, caCertMissing, "the certificate file is there"},
+	{plan.Damaged, plan.CertificateRecorded, caCertDamaged, "the certificate file holds the certificates that are on record"},
+	{plan.OverlapOver, plan.CertificateRecorded, caLeaves, "the certificate file holds no CA on which nobody depends"},
+	{plan.Expired, plan.CertificateValid, caExpired, "the certificate has not ended"},
+	{plan.Expired, plan.CertificateValid, caNotBegun, "the certificate has begun"},
+	{plan.Expiring, plan.CertificateValid, caExpiring, "the certificate does not end soon"},
+	{plan.UsageChanged, plan.CertificateAsSpecified, caUsageChanged, "the certificate is what would be issued today"},
+	{plan.Missing, plan.FilesPresent, caRequest, "a CA above has a request to sign where it has to"},
+	{plan.PassphraseChanged, plan.KeyOpens, caPassphrase, "the keys open with the passphrase"},
+	{plan.EncodingChanged, plan.Encodings, caEncoding, "the key is encrypted as the spec asks"},
+	{plan.PassphraseChanged, plan.FilesPresent, caStrayPass, "no generated passphrase lies about that opens nothing"},
+	{plan.Mode, plan.Modes, caModes, "no file is open to more than it should be"},
 }
 
 // lostKeyPolicies are asked of a CA whose key cannot be opened any more, and whose
 // next generation the spec asks for.
 var lostKeyPolicies = []policy[*caView]{
-	{plan.Interrupted, plan.DatabaseWhole, caInterrupted},
-	{plan.Damaged, plan.DatabaseWhole, caRestored},
-	{plan.KeyChanged, plan.CertificateAsSpecified, caRollover},
-	{plan.Damaged, plan.CertificateRecorded, caCertDamaged},
-	{plan.PassphraseChanged, plan.FilesPresent, caStrayPass},
-	{plan.Mode, plan.Modes, caModes},
+	{plan.Interrupted, plan.DatabaseWhole, caInterrupted, "nothing that a run has begun is left undone"},
+	{plan.Damaged, plan.DatabaseWhole, caRestored, "index.txt has all that was issued"},
+	{plan.KeyChanged, plan.CertificateAsSpecified, caRollover, "the generation is the one that the spec asks for"},
+	{plan.Damaged, plan.CertificateRecorded, caCertDamaged, "the certificate file holds the certificates that are on record"},
+	{plan.PassphraseChanged, plan.FilesPresent, caStrayPass, "no generated passphrase lies about that opens nothing"},
+	{plan.Mode, plan.Modes, caModes, "no file is open to more than it should be"},
 }
 
 // current is the certificate of the current generation.

@@ -60,6 +60,7 @@ func (j *judgement) judgeDeparted() {
 		d := &j.found.departed[i]
 		j.judgeOneDeparted(d, &j.Have.Departed[d.index])
 	}
+	j.hearDeparted()
 }
 
 func (j *judgement) judgeOneDeparted(d *departed, have *facts.Departed) {
@@ -110,6 +111,7 @@ func (j *judgement) judgeOneDeparted(d *departed, have *facts.Departed) {
 		return
 	}
 	f.reason = d.reason
+	j.audience(have.Owner).hear(d.code, plan.KeptOut, keptOut, []finding{f})
 	t := newTask(OfDeparted, d.index, have.Owner, []finding{f})
 	if len(d.rows) > 0 {
 		j.shut[have.Owner] = true

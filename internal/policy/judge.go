@@ -27,6 +27,7 @@ type Ask struct {
 	Adopt       bool                  // take over files that the ledger knows nothing of
 	AcceptClock bool                  // go on although the clock is behind
 	Rehearsal   bool                  // nothing leaves the output directory
+	Explain     plan.Owner            // of whom every answer is kept; empty: of nobody
 }
 
 // Question is everything that a judgement depends on.
@@ -38,6 +39,8 @@ type Question struct {
 	Ask    Ask
 
 	Released time.Time // when the program was released: no true clock is before that
+
+	outlook *Outlook // takes over what is found of users, nil for nobody
 }
 
 // Verdict is a plan with what it takes to carry it out.
@@ -68,6 +71,9 @@ type Verdict struct {
 	// Blocked is what there would be to do if the CA could sign, and the plan were not
 	// refused.
 	Blocked []plan.Step
+
+	// Answers are those of all policies that were asked of the owner to explain.
+	Answers []plan.Answer
 
 	// CannotSign are the CAs, by SPKI, that stay trusted and whose key can sign no CRL any
 	// more.

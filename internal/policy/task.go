@@ -107,12 +107,16 @@ type policy[V any] struct {
 	code  plan.Code
 	check plan.CheckName // what verify calls the question
 	ask   func(V) []finding
+	holds string // what is so where it finds nothing
 }
 
-func ask[V any](view V, policies []policy[V]) []finding {
+func ask[V hearer](view V, policies []policy[V]) []finding {
 	var out []finding
 	for i := range policies {
-		out = append(out, checked(policies[i].check, coded(policies[i].code, policies[i].ask(view)))...)
+		p := &policies[i]
+		found := checked(p.check, coded(p.code, p.ask(view)))
+		view.hear(p.code, p.check, p.holds, found)
+		out = append(out, found...)
 	}
 	return out
 }

@@ -14,6 +14,7 @@ import (
 // now, and overwritten for the next.
 type userView struct {
 	*facts.User
+	audience
 	spec   *config.User
 	now    time.Time
 	ca     *issuer
@@ -38,54 +39,57 @@ type userView struct {
 
 // userPolicies are asked of every user who has a key.
 var userPolicies = []policy[*userView]{
-	{plan.Unrecorded, plan.CertificateRecorded, userAdopted},           // what is taken over is shown
-	{plan.Moved, plan.FilesPresent, userMoved},                         // and has the user's name
-	{plan.Missing, plan.FilesPresent, certMissing},                     // the certificate is there
-	{plan.Damaged, plan.CertificateRecorded, certDamaged},              // and is the one that was issued
-	{plan.Revoked, plan.CertificateValid, certRevoked},                 // and neither it nor its key is revoked
-	{plan.Revoked, plan.CertificateValid, keyCompromised},              // and nobody else has a key of the user's
-	{plan.IssuerChanged, plan.CertificateValid, issuerChanged},         // and a CA of ours has issued it
-	{plan.KeyMismatch, plan.KeyMatches, keyMismatch},                   // and it is for the key
-	{plan.KeyChanged, plan.CertificateAsSpecified, keyChanged},         // which is of the type that the spec asks for
-	{plan.SubjectChanged, plan.CertificateAsSpecified, subjectChanged}, // and it has the spec's name
-	{plan.SANChanged, plan.CertificateAsSpecified, sanChanged},         // and its e-mail address
-	{plan.Expired, plan.CertificateValid, expired},                     // it has not ended
-	{plan.Expired, plan.CertificateValid, notBegun},                    // and has begun
-	{plan.Expiring, plan.CertificateValid, expiring},                   // and does not end soon
-	{plan.UsageChanged, plan.CertificateAsSpecified, usageChanged},     // and is what would be issued today
-	{plan.UsageChanged, plan.CertificateRecorded, sharedSerial},        // and nobody else has its serial
-	{plan.OverlapOver, plan.CertificateValid, overlapOver},             // those before it end when the spec says
-	{plan.PassphraseChanged, plan.KeyOpens, userPassphrase},            // the key opens with the spec's passphrase
-	{plan.EncodingChanged, plan.Encodings, userEncoding},               // and is encrypted as it asks
-	{plan.Missing, plan.FilesPresent, csrMissing},                      // the request is there
-	{plan.Damaged, plan.CSRMatches, csrDamaged},                        // and is the one that the certificate answers
-	{plan.Upstream, plan.CSRMatches, csrUpstream},                      // and the one that the user has made
-	{plan.PassphraseChanged, plan.CSRMatches, challengeDiffers},        // and has the spec's challenge password
-	{plan.Missing, plan.FilesPresent, p12Missing},                      // every .p12 is there
-	{plan.Damaged, plan.P12Opens, p12Damaged},                          // and can be read
-	{plan.PassphraseChanged, plan.P12Opens, p12Passphrase},             // and opens with the spec's passphrase
-	{plan.EncodingChanged, plan.Encodings, p12Encoding},                // and is encrypted as it asks
-	{plan.Upstream, plan.P12Matches, p12Upstream},                      // and holds what lies beside it
-	{plan.EncodingChanged, plan.FilesPresent, strayFiles},              // no file lies about that the spec has no use for
-	{plan.PassphraseChanged, plan.FilesPresent, userStrayPass},         // and no generated passphrase
-	{plan.Mode, plan.Modes, userModes},                                 // nothing is open to more than it should be
+	{plan.Unrecorded, plan.CertificateRecorded, userAdopted, "what lies there is on record"},
+	{plan.Moved, plan.FilesPresent, userMoved, "files and records have the name that the user has now"},
+	{plan.Missing, plan.FilesPresent, certMissing, "the certificate is there"},
+	{plan.Damaged, plan.CertificateRecorded, certDamaged, "the certificate is the one that was issued"},
+	{plan.Revoked, plan.CertificateValid, certRevoked, "neither the certificate nor its key is revoked"},
+	{plan.Revoked, plan.CertificateValid, keyCompromised, "nobody else has a key of the user"},
+	{plan.IssuerChanged, plan.CertificateValid, issuerChanged, "a CA that is trusted has issued the certificate"},
+	{plan.KeyMismatch, plan.KeyMatches, keyMismatch, "the certificate is for the key"},
+	{plan.KeyChanged, plan.CertificateAsSpecified, keyChanged, "the key is of the type that the spec asks for"},
+	{plan.SubjectChanged, plan.CertificateAsSpecified, subjectChanged, "the certificate has the name that the spec gives"},
+	{plan.SANChanged, plan.CertificateAsSpecified, sanChanged, "the certificate has the e-mail address that the spec gives"},
+	{plan.Expired, plan.CertificateValid, expired, "the certificate has not ended"},
+	{plan.Expired, plan.CertificateValid, notBegun, "the certificate has begun"},
+	{plan.Expiring, plan.CertificateValid, expiring, "the certificate does not end soon"},
+	{plan.UsageChanged, plan.CertificateAsSpecified, usageChanged, "the certificate is what would be issued today"},
+	{plan.UsageChanged, plan.CertificateRecorded, sharedSerial, "nobody else has the serial of the certificate"},
+	{plan.OverlapOver, plan.CertificateValid, overlapOver, "the certificates before it have ended, or overlap has not"},
+	{plan.PassphraseChanged, plan.KeyOpens, userPassphrase, "the key opens with the passphrase"},
+	{plan.EncodingChanged, plan.Encodings, userEncoding, "the key is encrypted as the spec asks"},
+	{plan.Missing, plan.FilesPresent, csrMissing, "the request is there"},
+	{plan.Damaged, plan.CSRMatches, csrDamaged, "the request is the one that the certificate answers"},
+	{plan.Upstream, plan.CSRMatches, csrUpstream, "the request is the one that the user has made"},
+	{plan.PassphraseChanged, plan.CSRMatches, challengeDiffers, "the request has the challenge password that the spec gives"},
+	{plan.Missing, plan.FilesPresent, p12Missing, "every .p12 is there"},
+	{plan.Damaged, plan.P12Opens, p12Damaged, "every .p12 can be read"},
+	{plan.PassphraseChanged, plan.P12Opens, p12Passphrase, "every .p12 opens with the passphrase"},
+	{plan.EncodingChanged, plan.Encodings, p12Encoding, "every .p12 is encrypted as the spec asks"},
+	{plan.Upstream, plan.P12Matches, p12Upstream, "every .p12 holds what lies beside it"},
+	{plan.EncodingChanged, plan.FilesPresent, strayFiles, "no file lies about that the spec has no use for"},
+	{plan.PassphraseChanged, plan.FilesPresent, userStrayPass, "no generated passphrase lies about that opens nothing"},
+	{plan.Mode, plan.Modes, userModes, "no file is open to more than it should be"},
 }
 
 // keylessPolicies are asked of a user whose key has to be made first: of what
 // that does not touch.
 var keylessPolicies = []policy[*userView]{
-	{plan.Unrecorded, plan.CertificateRecorded, userAdopted},
-	{plan.Moved, plan.FilesPresent, userMoved},
-	{plan.Revoked, plan.CertificateValid, keyCompromised},
-	{plan.EncodingChanged, plan.FilesPresent, strayFiles},
-	{plan.PassphraseChanged, plan.FilesPresent, userStrayPass},
-	{plan.Mode, plan.Modes, userModes},
+	{plan.Unrecorded, plan.CertificateRecorded, userAdopted, "what lies there is on record"},
+	{plan.Moved, plan.FilesPresent, userMoved, "files and records have the name that the user has now"},
+	{plan.Revoked, plan.CertificateValid, keyCompromised, "nobody else has a key of the user"},
+	{plan.EncodingChanged, plan.FilesPresent, strayFiles, "no file lies about that the spec has no use for"},
+	{plan.PassphraseChanged, plan.FilesPresent, userStrayPass, "no generated passphrase lies about that opens nothing"},
+	{plan.Mode, plan.Modes, userModes, "no file is open to more than it should be"},
 }
 
 func (j *judgement) judgeUsers() {
 	j.findHolders()
 	for i := range j.Have.Users.Len() {
 		j.judgeUser(i)
+		if j.outlook != nil {
+			j.outlook.see(j, i)
+		}
 	}
 }
 
@@ -97,7 +101,7 @@ func (j *judgement) judgeUser(i int) {
 	}
 	adopted, isAdopted := j.found.users[u.Owner]
 	*v = userView{
-		User: u, spec: &j.Config.Users[j.Have.Users.Spec(i)], now: j.Now, ca: &j.issuer, needed: v.needed,
+		User: u, audience: j.audience(u.Owner), spec: &j.Config.Users[j.Have.Users.Spec(i)], now: j.Now, ca: &j.issuer, needed: v.needed,
 		issued: j.Ledger.IssuedTo(string(u.Owner)), known: j.Ledger.AppendValid(v.known[:0], string(u.Owner), j.Now),
 		replaced: j.replace[u.Owner], adopted: isAdopted, lost: adopted.lost, moved: j.found.renamed.done[u.Owner],
 	}

@@ -235,11 +235,7 @@ func sharedSerial(v *userView) []finding {
 
 // overlapOver revokes what a renewal has superseded, overlap after it.
 func overlapOver(v *userView) []finding {
-	if v.spec.Overlap == nil || v.cert == nil {
-		return nil
-	}
-	// notBefore lies pki.Backdate before the renewal.
-	if v.now.Before(v.cert.NotBefore.Add(pki.Backdate + *v.spec.Overlap)) {
+	if end := v.overlapEnd(); end == nil || v.now.Before(*end) {
 		return nil
 	}
 	old := v.superseded()

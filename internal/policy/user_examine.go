@@ -50,7 +50,9 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 	case u.Key.Opening == facts.OpensNeither:
 		return nil, errWrongPassphrase(v.Owner, &u.Key, &u.Passphrase, v.spec.Passphrase, v.spec.PreviousPassphrase, v.adopted)
 	case u.Key.Missing:
-		return append(ask(v, keylessPolicies), v.firstKey(there)), nil
+		first := v.firstKey(there)
+		v.hear(plan.Missing, plan.FilesPresent, "the key is there", []finding{first})
+		return append(ask(v, keylessPolicies), first), nil
 	}
 	return j.examineCert(v)
 }

@@ -1,0 +1,54 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/plan"
+	"mtlsplan/internal/policy"
+)
+
+// Explain says why apply would or would not touch an owner: every policy that is asked
+// of it and its answer, and what happens next. It changes no byte and takes no lock,
+// and reads what a plan reads.
+func Explain(ctx context.Context, cfg *config.Config, opt Options, owner plan.Owner) (*plan.Explanation, error) {
+	dir, err := openDir(cfg.Output)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	if _, user := owner.UserName(); user {
+		opt.Only = []plan.Owner{owner, plan.CA(cfg.CA.Name)}
+	}
+	r := newRun(ctx, cfg, opt, dir)
+	defer r.in.Close()
+	have, led, err := r.in.Take()
+	if err != nil {
+		return nil, err
+	}
+	r.settle(have)
+	q := r.question(have, led, r.opt)
+	q.Ask.Explain = owner
+	v, o := policy.Survey(q)
+	e := &plan.Explanation{Owner: owner, At: r.opt.Now, Answers: v.Answers, Next: o.Next(owner)}
+	for _, s := range slices.Concat(v.Plan.Steps, v.Blocked) {
+		if s.Owner == owner || s.Action == plan.Refuse {
+			e.Steps = append(e.Steps, s)
+		}
+	}
+	for _, f := range v.Plan.Failures {
+		if f.Owner == owner {
+			e.Failures = append(e.Failures, f)
+		}
+	}
+	for _, s := range o.Owners(0) {
+		if s.Owner == owner {
+			e.Status, e.Departed = &s, s.Departed
+		}
+	}
+	if _, user := owner.UserName(); user {
+		e.Departed = !slices.ContainsFunc(cfg.Users, func(u config.User) bool { return plan.User(u.Name) == owner })
+	}
+	return e, ctx.Err()
+}

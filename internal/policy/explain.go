@@ -1,0 +1,90 @@
+package policy
+
+import (
+	"slices"
+
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/plan"
+)
+
+// hearer is a view that keeps the answers of policies.
+type hearer interface {
+	hear(code plan.Code, check plan.CheckName, holds string, found []finding)
+}
+
+// audience keeps the answers that are given of an owner who is to be explained. The
+// zero audience hears nothing.
+type audience struct {
+	answers *[]plan.Answer
+	path    func(plan.Kind) facts.Path // of an artefact of the owner
+}
+
+// audience is who hears what is answered of an owner.
+func (j *judgement) audience(owner plan.Owner) audience {
+	if j.Ask.Explain != owner || owner == "" {
+		return audience{}
+	}
+	ca := j.Config.CA.Name
+	path := func(kind plan.Kind) facts.Path { return facts.CAPath(ca, kind) }
+	if user, ok := owner.UserName(); ok {
+		path = func(kind plan.Kind) facts.Path { return facts.UserPath(facts.Base(user, ca), kind) }
+	}
+	for i := range j.Config.Sites {
+		if s := &j.Config.Sites[i]; plan.Site(s.Proxy.Name, s.Name) == owner {
+			path = func(plan.Kind) facts.Path { return facts.At(s.Settings.File) }
+		}
+	}
+	return audience{&j.verdict.Answers, path}
+}
+
+// hear keeps an answer: what a policy has found, or else what is so.
+func (a audience) hear(code plan.Code, check plan.CheckName, holds string, found []finding) {
+	if a.answers == nil {
+		return
+	}
+	answer := plan.Answer{Code: code, Check: check, Holds: holds}
+	file := func(name string) {
+		if !slices.Contains(answer.Files, name) {
+			answer.Files = append(answer.Files, name)
+		}
+	}
+	for _, f := range found {
+		answer.Reasons = append(answer.Reasons, f.Reason)
+		for _, kind := range f.makes {
+			if kind == plan.KindDB {
+				file(ledger.IndexName)
+				continue
+			}
+			file(a.path(kind).String())
+		}
+		for _, files := range [][]facts.File{f.fixes, f.removes} {
+			for i := range files {
+				file(files[i].Name())
+			}
+		}
+	}
+	*a.answers = append(*a.answers, answer)
+}
+
+const keptOut = "whoever is not to have a certificate has no valid one, and no file is left"
+
+// hearDeparted answers of a user who is not to have a certificate, and has none.
+func (j *judgement) hearDeparted() {
+	owner := j.Ask.Explain
+	if len(j.verdict.Answers) > 0 || j.Ledger.IssuedTo(string(owner)).Len() == 0 {
+		return
+	}
+	code := plan.Removed
+	for i := range j.Config.Users {
+		if u := &j.Config.Users[i]; plan.User(u.Name) == owner {
+			if u.Revoked == "" {
+				return
+			}
+			code = plan.Revoked
+		}
+	}
+	if _, user := owner.UserName(); user {
+		j.audience(owner).hear(code, plan.KeptOut, keptOut, nil)
+	}
+}

@@ -1,0 +1,107 @@
+package ui
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"mtlsplan/internal/plan"
+)
+
+// Explanation writes why apply would or would not touch an owner: what it would do, each
+// policy with something to say and the files that are written or removed for it, the
+// policies with nothing to say, and what happens next.
+func Explanation(w io.Writer, st Style, e *plan.Explanation) {
+	heading := Clean(string(e.Owner))
+	switch {
+	case e.Departed:
+		heading += ": no longer in the spec"
+	case e.Status == nil:
+	case e.Status.NotAfter == nil, e.Status.State == plan.StateFailed, e.Status.State == plan.StateRevoked:
+		heading += ": " + e.Status.State
+	default:
+		heading += ": " + validity(*e.Status.NotAfter, e.At)
+	}
+	fmt.Fprintln(w, st.paint(bold, heading))
+
+	section(w, st, "What apply would do")
+	var text bytes.Buffer
+	Failures(&text, st, e.Failures)
+	for _, s := range e.Steps {
+		l := newLayout(&text, st, []plan.Step{s})
+		l.group([]plan.Step{s})
+	}
+	if text.Len() == 0 {
+		text.WriteString("nothing\n")
+	}
+	indented(w, text.String())
+
+	var quiet, loud []plan.Answer
+	for _, a := range e.Answers {
+		if len(a.Reasons) == 0 {
+			quiet = append(quiet, a)
+			continue
+		}
+		loud = append(loud, a)
+	}
+	if len(loud) > 0 {
+		section(w, st, "Policies that ask for something")
+	}
+	for _, a := range loud {
+		fmt.Fprintf(w, "  %s  should be: %s\n", st.paint(yellow, codesOf(a)), Clean(a.Holds))
+		for _, r := range a.Reasons {
+			text.Reset()
+			(&layout{w: &text, st: st}).reason(r)
+			indented(w, text.String())
+		}
+		if len(a.Files) > 0 {
+			narrow := Style{Width: max(0, st.Width-2*len(indent))}
+			for line := range strings.Lines(narrow.wrap("files: "+Clean(strings.Join(a.Files, ", ")), 0, "  ") + "\n") {
+				fmt.Fprint(w, indent+"  "+line)
+			}
+		}
+	}
+	if len(quiet) > 0 {
+		section(w, st, "Policies with nothing to say")
+		codes := 0
+		for _, a := range quiet {
+			codes = max(codes, len(codesOf(a)))
+		}
+		for _, a := range quiet {
+			fmt.Fprintf(w, "  %s  %s\n", pad(codesOf(a), codes), Clean(a.Holds))
+		}
+	}
+	if len(e.Next) == 0 {
+		return
+	}
+	section(w, st, "What happens next")
+	words := 0
+	for _, v := range e.Next {
+		words = max(words, len(v.Event))
+	}
+	for _, v := range e.Next {
+		fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("  %s UTC  %s  %s", v.At.UTC().Format(time.DateTime), pad(v.Event, words), v.Action), " "))
+	}
+}
+
+// codesOf are the codes of an answer.
+func codesOf(a plan.Answer) string {
+	if a.Code != "" {
+		return string(a.Code)
+	}
+	var codes []string
+	for _, r := range a.Reasons {
+		if len(codes) == 0 || codes[len(codes)-1] != string(r.Code) {
+			codes = append(codes, string(r.Code))
+		}
+	}
+	return orDash(strings.Join(codes, ", "))
+}
+
+func indented(w io.Writer, text string) {
+	for line := range strings.Lines(text) {
+		fmt.Fprint(w, "  "+line)
+	}
+}

@@ -1,0 +1,290 @@
+package ui
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"mtlsplan/internal/plan"
+)
+
+const (
+	barCells = 10  // of a certificate's whole life
+	barAbove = 100 // columns of a terminal that has room for bars
+	gap      = "  "
+)
+
+// stateColors are the colours of states; one that needs nobody's attention has none.
+var stateColors = map[string]string{
+	plan.StateFailed: red, plan.StateExpired: red, plan.StateMissing: yellow, plan.StateExpiring: yellow, plan.StateRevoked: faint,
+}
+
+// column is one of a table.
+type column struct {
+	title string
+	cell  func(plan.OwnerStatus) string
+	color func(plan.OwnerStatus) string
+	width int
+}
+
+// Status writes how owners stand: a line for each, nobody left out, then who is still
+// on an earlier generation of the CA, and the totals. On a terminal that is too narrow
+// for a line, the e-mail address has one of its own.
+func Status(w io.Writer, st Style, s *plan.Status) {
+	columns, address := statusColumns(st, s.Owners)
+	var line []string
+	for _, c := range columns {
+		line = append(line, pad(c.title, c.width))
+	}
+	if len(s.Owners) > 0 {
+		fmt.Fprintln(w, st.paint(bold, strings.TrimRight(strings.Join(line, gap), " ")))
+	}
+	for _, o := range s.Owners {
+		line = line[:0]
+		for i, c := range columns {
+			text, color := c.cell(o), ""
+			if c.color != nil {
+				color = c.color(o)
+			}
+			rest := strings.Repeat(" ", max(0, c.width-utf8.RuneCountInString(text)))
+			if i == len(columns)-1 {
+				rest = ""
+			}
+			line = append(line, st.paint(color, text)+rest)
+		}
+		fmt.Fprintln(w, strings.TrimRight(strings.Join(line, gap), " "))
+		if address && o.Email != "" {
+			fmt.Fprintln(w, indent+st.paint(faint, Clean(o.Email)))
+		}
+	}
+	if len(s.Owners) > 0 {
+		fmt.Fprintln(w)
+	}
+	stillIn(w, st, s)
+	stragglers(w, st, s.Owners)
+	fmt.Fprintln(w, st.paint(bold, st.wrap(statusTotals(s), 0, "")))
+}
+
+// statusColumns are the columns that fit, and whether e-mail addresses are below the
+// lines.
+func statusColumns(st Style, owners []plan.OwnerStatus) (columns []column, address bool) {
+	state := func(o plan.OwnerStatus) string { return stateColors[o.State] }
+	all := []column{
+		{title: "OWNER", cell: func(o plan.OwnerStatus) string { return Clean(string(o.Owner)) }},
+		{title: "STATE", cell: stateWord, color: state},
+		{title: "KEY", cell: func(o plan.OwnerStatus) string { return orDash(o.Key) }},
+		{title: "LEFT", cell: daysLeft, color: state},
+		{title: "", cell: func(o plan.OwnerStatus) string { return bar(o) }, color: state},
+		{title: "NEXT", cell: nextEvent},
+		{title: "E-MAIL", cell: func(o plan.OwnerStatus) string { return orDash(Clean(o.Email)) }},
+	}
+	const barAt = 4
+	for i := range all {
+		c := &all[i]
+		c.width = utf8.RuneCountInString(c.title)
+		for _, o := range owners {
+			if n := utf8.RuneCountInString(c.cell(o)); i > 0 || n <= ownerMax {
+				c.width = max(c.width, n)
+			}
+		}
+	}
+	if st.Width >= barAbove && total(all) <= st.Width {
+		return all, false
+	}
+	all = slices.Delete(all, barAt, barAt+1)
+	if st.Width == 0 || total(all) <= st.Width {
+		return all, false
+	}
+	return all[:len(all)-1], true
+}
+
+func total(columns []column) int {
+	n := len(gap) * (len(columns) - 1)
+	for _, c := range columns {
+		n += c.width
+	}
+	return n
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func stateWord(o plan.OwnerStatus) string {
+	if o.Departed {
+		return o.State + ", departed"
+	}
+	return o.State
+}
+
+func daysLeft(o plan.OwnerStatus) string {
+	if o.DaysLeft == nil {
+		return "-"
+	}
+	return strconv.Itoa(*o.DaysLeft) + "d"
+}
+
+// bar is how much is left of the life of a certificate.
+func bar(o plan.OwnerStatus) string {
+	if o.NotAfter == nil || o.DaysLeft == nil || o.Begin.IsZero() {
+		return ""
+	}
+	whole := o.NotAfter.Sub(o.Begin)
+	left := time.Duration(max(0, *o.DaysLeft)) * 24 * time.Hour
+	full := 0
+	if whole > 0 {
+		full = min(barCells, int((left*barCells+whole-1)/whole))
+	}
+	return strings.Repeat("█", full) + strings.Repeat("░", barCells-full)
+}
+
+func nextEvent(o plan.OwnerStatus) string {
+	if o.Next == nil {
+		return "-"
+	}
+	return o.Next.Event + " " + o.Next.At.UTC().Format(time.DateOnly)
+}
+
+// stillIn names the users who are to have no certificate, and whose certificates the
+// next apply revokes.
+func stillIn(w io.Writer, st Style, s *plan.Status) {
+	var names []string
+	for _, step := range s.Plan.Steps {
+		shown := slices.ContainsFunc(s.Owners, func(o plan.OwnerStatus) bool { return o.Owner == step.Owner && o.State == plan.StateRevoked })
+		if step.Action == plan.Retire && step.Revokes > 0 && shown {
+			names = append(names, Clean(string(step.Owner)))
+		}
+	}
+	if len(names) > 0 {
+		fmt.Fprintln(w, st.paint(red, st.wrap("Still let in until the next apply revokes it: "+strings.Join(names, ", ")+".", 0, indent)))
+	}
+}
+
+// stragglers names the users whose certificates an earlier generation of the CA has
+// issued.
+func stragglers(w io.Writer, st Style, owners []plan.OwnerStatus) {
+	current := 0
+	behind := map[int][]string{}
+	for _, o := range owners {
+		if strings.HasPrefix(string(o.Owner), "ca.") {
+			current = o.Generation
+		}
+	}
+	for _, o := range owners {
+		if o.Generation > 0 && o.Generation < current && o.State != plan.StateRevoked && o.State != plan.StateExpired {
+			behind[o.Generation] = append(behind[o.Generation], Clean(string(o.Owner)))
+		}
+	}
+	for g := 1; g < current; g++ {
+		names := behind[g]
+		if len(names) == 0 {
+			continue
+		}
+		slices.Sort(names)
+		text := fmt.Sprintf("Still on generation %d of the CA: %s. %s, or at once with apply --replace.", g, strings.Join(names, ", "),
+			map[bool]string{true: "It moves at its next renewal", false: "They move at their next renewals"}[len(names) == 1])
+		fmt.Fprintln(w, st.wrap(text, 0, indent))
+	}
+}
+
+func statusTotals(s *plan.Status) string {
+	counts := map[string]int{}
+	for _, o := range s.Owners {
+		counts[o.State]++
+	}
+	var parts []string
+	for _, word := range plan.States() {
+		if n := counts[word.Name]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, word.Name))
+		}
+	}
+	text := count(len(s.Owners), "owner", "owners")
+	if len(s.Owners) == 0 {
+		text = "No owner to show"
+	}
+	if len(parts) > 0 {
+		text += ": " + strings.Join(parts, ", ")
+	}
+	text += ". "
+	switch {
+	case s.Plan.Refused():
+		return text + refused(s.Plan) + "; mtlsplan plan says why."
+	case s.Plan.Empty():
+		return text + "Nothing to do."
+	}
+	return text + "Pending: " + strings.Join(tally(s.Plan.Summary(), func(w word) string { return w.pending }), ", ") + "; mtlsplan plan says why."
+}
+
+// StatusCSV is how owners stand as CSV (RFC 4180), with a header. Times are RFC 3339 in
+// UTC.
+func StatusCSV(s *plan.Status) []byte {
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	rows := [][]string{{"owner", "state", "departed", "serial", "key", "not_after", "days_left", "generation", "next_event", "next_at", "email"}}
+	for _, o := range s.Owners {
+		row := []string{string(o.Owner), o.State, strconv.FormatBool(o.Departed), o.Serial, o.Key, "", "", "", "", "", o.Email}
+		if o.NotAfter != nil {
+			row[5], row[6] = o.NotAfter.UTC().Format(time.RFC3339), strconv.Itoa(*o.DaysLeft)
+		}
+		if o.Generation > 0 {
+			row[7] = strconv.Itoa(o.Generation)
+		}
+		if o.Next != nil {
+			row[8], row[9] = o.Next.Event, o.Next.At.UTC().Format(time.RFC3339)
+		}
+		for i := range row {
+			row[i] = Clean(row[i])
+		}
+		rows = append(rows, row)
+	}
+	_ = w.WriteAll(rows) // into memory
+	return b.Bytes()
+}
+
+// StatusMetrics is how owners stand in the text format of Prometheus: the ends of all
+// certificates that count and of the CRL, what apply would do, and when it ended well
+// last. Times are seconds since 1970.
+func StatusMetrics(s *plan.Status) []byte {
+	var b bytes.Buffer
+	family := func(name, help string) {
+		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name)
+	}
+	const crt, crl, pending, success = "mtlsplan_certificate_not_after_timestamp_seconds", "mtlsplan_crl_next_update_timestamp_seconds",
+		"mtlsplan_pending_steps", "mtlsplan_last_success_timestamp_seconds"
+	family(crt, "When the certificate of an owner ends; owners who are to have none are left out.")
+	for _, o := range s.Owners {
+		if o.Serial != "" && o.NotAfter != nil && o.State != plan.StateRevoked {
+			fmt.Fprintf(&b, "%s{owner=%s,serial=%s} %d\n", crt, labelValue(string(o.Owner)), labelValue(o.Serial), o.NotAfter.Unix())
+		}
+	}
+	family(crl, "When the CRL of a CA ends, the first of several.")
+	for _, o := range s.Owners {
+		if ca, ok := strings.CutPrefix(string(o.Owner), "crl."); ok && o.NotAfter != nil {
+			fmt.Fprintf(&b, "%s{ca=%s} %d\n", crl, labelValue(ca), o.NotAfter.Unix())
+		}
+	}
+	family(pending, "Steps that apply would take, as far as that can be told without a passphrase.")
+	counts := s.Plan.Summary()
+	for _, a := range plan.Actions {
+		fmt.Fprintf(&b, "%s{action=%s} %d\n", pending, labelValue(string(a)), counts[a])
+	}
+	if !s.LastGood.IsZero() {
+		family(success, "When an apply ended last that did everything.")
+		fmt.Fprintf(&b, "%s %d\n", success, s.LastGood.Unix())
+	}
+	return b.Bytes()
+}
+
+// labelValue quotes the value of a label.
+func labelValue(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(Clean(text)) + `"`
+}
