@@ -18,6 +18,7 @@ type issuer struct {
 	trusted   []*x509.Certificate // who may have issued a certificate
 	after     []*x509.Certificate // the CAs that are trusted after this plan; one that it makes has no more than its key, where that is known
 	shut      []*x509.Certificate // earlier generations that are compromised
+	revoked   map[string]bool     // serials of what those have issued, which this plan revokes
 	notBefore time.Time
 	notAfter  time.Time // of the CA certificate after this plan
 	refused   bool      // the plan holds a refusal of the CA
@@ -95,6 +96,7 @@ func (j *judgement) judgeCA() {
 // current one is not left behind, because nobody would get in any more.
 func (j *judgement) examineCompromised(rolls bool) []finding {
 	var out []finding
+	j.issuer.revoked = map[string]bool{}
 	for i := range j.trust.Generations {
 		g := &j.trust.Generations[i]
 		last := i == len(j.trust.Generations)-1
@@ -108,6 +110,7 @@ func (j *judgement) examineCompromised(rolls bool) []finding {
 		for k := range rows {
 			if r := &rows[k]; r.State != ledger.Revoked && j.Now.Before(r.NotAfter) && ledger.IsUser(r.Owner) && j.trust.Signer(*r) == g.SPKI {
 				f.revokes = append(f.revokes, *r)
+				j.issuer.revoked[r.Serial] = true
 			}
 		}
 		if n := len(f.revokes); n > 0 {

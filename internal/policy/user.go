@@ -199,7 +199,7 @@ func (j *judgement) addRenaming(i int) {
 func (v *userView) superseding(t *Task) []plan.Superseded {
 	var out []plan.Superseded
 	for _, r := range v.known {
-		if slices.ContainsFunc(t.Revokes, func(gone ledger.Row) bool { return gone.Serial == r.Serial }) {
+		if v.ca.revoked[r.Serial] || slices.ContainsFunc(t.Revokes, func(gone ledger.Row) bool { return gone.Serial == r.Serial }) {
 			continue
 		}
 		s := plan.Superseded{Serial: r.Serial, ValidUntil: r.NotAfter}
