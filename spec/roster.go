@@ -168,6 +168,10 @@ func (l *loader) readRoster(file, title, format string, block *rosterBlock, text
 		r.unparsed(0, 0, "Not a text file", fault)
 		return
 	}
+	if kind := otherKind(text, format); kind != "" {
+		r.unparsed(0, 0, "Not a roster", kind)
+		return
+	}
 	if offset, detail := notText(text, "roster"); detail != "" {
 		r.unparsed(offset, offset, "Not a text file", detail)
 		return

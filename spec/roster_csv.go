@@ -215,7 +215,7 @@ func (t *csvTable) header(in *csv.Reader, cells []string) bool {
 	if t.mapped == nil && !slices.Contains(cells, columns[0].name) {
 		t.wrong = true
 		if !t.misnamed() {
-			t.error(at, "No column of names", "Every user needs a name, in a column called name.")
+			t.error(at, "No column of names", "Every user needs a name, in a column called name."+namesElsewhere(cells))
 		}
 	}
 	return true

@@ -3,6 +3,7 @@ package spec
 import (
 	"bytes"
 	"encoding/binary"
+	"regexp"
 	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -26,6 +27,21 @@ func decoded(text []byte, format string) (out []byte, guessed bool, fault string
 		return out, true, ""
 	}
 	return text, false, ""
+}
+
+var ldif = regexp.MustCompile(`^(?:#[^\n]*\n|version: *1\s|\s)*dn::? `)
+
+// otherKind says what a file is that is no list in any format, "" where it may be one.
+func otherKind(text []byte, format string) string {
+	switch {
+	case bytes.HasPrefix(text, []byte("PK\x03\x04")), bytes.HasPrefix(text, []byte("\xd0\xcf\x11\xe0")):
+		return "This is a workbook or an archive. A roster is text: save the list as CSV."
+	case bytes.HasPrefix(bytes.TrimLeft(text[:min(len(text), 1<<10)], " \t\r\n"), []byte("<")):
+		return "This is a web page or XML, not a list. Did a page to log in come instead of it? A roster is CSV, YAML or JSON."
+	case format == "csv" && ldif.Match(text[:min(len(text), 64<<10)]):
+		return "This is LDIF, as ldapsearch writes it. A roster is CSV, YAML or JSON: export the entries as CSV."
+	}
+	return ""
 }
 
 // utf16Order is the byte order of a text in UTF-16, nil for any other. Without a

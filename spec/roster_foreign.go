@@ -173,6 +173,21 @@ func mappingAdvice(names []string) string {
 	return text
 }
 
+// namesElsewhere says what to write where the users' names are in another of our
+// columns.
+func namesElsewhere(names []string) string {
+	if !slices.Contains(names, "email") {
+		return ""
+	}
+	text := " If their names are their addresses, say so in the roster block:\ncolumns = { name = \"email\""
+	for _, n := range names {
+		if columnByName[n] != nil {
+			text += ", " + hclKey(n) + " = " + hclText(n)
+		}
+	}
+	return text + " }"
+}
+
 // hclText is a text in the language of a spec.
 func hclText(s string) string {
 	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(strconv.Quote(s))
