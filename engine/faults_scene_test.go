@@ -2,11 +2,15 @@ package engine
 
 import (
 	"context"
+	"crypto"
+	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
 	"io/fs"
 	"maps"
+	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
@@ -215,6 +219,21 @@ var scenes = []sceneMaker{
 		s.users = s.users[:4]
 		s.moved = []movedModel{{"ann", "eve"}, {"bob", "bob:laptop"}, {"cyd", "cy.d"}, {"dan", "fay"}}
 	}},
+	// Another CA has signed that of the directory. The site admits the certificates of the
+	// database alone: it is written with the revocations, and once more with new certificates.
+	{"adoption of a CA that another has signed", true, func(w *world) {
+		w.spec.users = w.spec.users[:3]
+		w.begin()
+		w.check(os.RemoveAll(w.out("db")))
+		w.memory = newMemory()
+		data, err := os.ReadFile(w.out("ca.m.crt"))
+		w.check(err)
+		certs, err := pki.ParseCertificates(data)
+		w.check(err)
+		w.write(w.out("ca.m.crt"), signedAbove(w, certs[0]), 0o644)
+		w.now = w.now.Add(24 * time.Hour)
+		w.spec.users = append(slices.Clone(w.spec.users), userModel{name: "eve"})
+	}},
 	// One departs and one joins. The site names users: it is written with the revocations,
 	// and once more with the new certificates.
 	{"named users", false, func(w *world) {
@@ -224,6 +243,29 @@ var scenes = []sceneMaker{
 		w.now = w.now.Add(24 * time.Hour)
 		w.spec.users = append(slices.Clone(w.spec.users[1:]), userModel{name: "eve"})
 	}},
+}
+
+// signedAbove is a certificate for the CA that another CA has signed, and that of the
+// other behind it.
+func signedAbove(w *world, ca *x509.Certificate) []byte {
+	key, err := pki.ECDSAP256.Generate()
+	w.check(err)
+	root := &x509.Certificate{
+		Subject: pkix.Name{CommonName: "Root"}, SerialNumber: big.NewInt(1), NotBefore: ca.NotBefore, NotAfter: ca.NotAfter.Add(time.Hour), SubjectKeyId: []byte{1},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	own := *ca
+	own.AuthorityKeyId, own.SerialNumber = root.SubjectKeyId, big.NewInt(2)
+	var text []byte
+	for _, c := range []struct {
+		template *x509.Certificate
+		public   crypto.PublicKey
+	}{{&own, ca.PublicKey}, {root, key.Public()}} {
+		der, err := x509.CreateCertificate(rand.Reader, c.template, root, c.public, key)
+		w.check(err)
+		text = append(text, pki.EncodeCertificate(der)...)
+	}
+	return text
 }
 
 // pointT names the point at which a check has failed.

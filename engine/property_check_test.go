@@ -233,6 +233,9 @@ func (w *world) checkRecords(r ran, was records) {
 	for _, e := range is.issued[len(was.issued):] {
 		cert, err := x509.ParseCertificate(e.DER)
 		w.check(err)
+		if e.Owner == ledger.ParentOwner("ca.m") || e.Owner == "ca.m" && !pki.SelfIssued(cert) {
+			continue // another CA has given the serial
+		}
 		serial := pki.SerialHex(cert.SerialNumber)
 		if before, ok := w.memory.serials[serial]; ok && before != string(e.DER) {
 			w.t.Fatalf("serial %s was issued twice", serial)

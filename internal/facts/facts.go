@@ -162,6 +162,9 @@ type CA struct {
 	Odd        []string    // names under which the cache can be neither read nor written
 	Err        error       // a file that cannot be read: nothing can be said of the CA
 
+	// EasyRSA: easy-rsa keeps a CA of its own in the directory.
+	EasyRSA bool
+
 	// Interrupted: a batch was committed that nobody has finished yet.
 	Interrupted bool
 }

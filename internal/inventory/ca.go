@@ -23,6 +23,9 @@ func (r *Reader) ca(m *CAMaterial) (facts.CA, error) {
 		Owner: r.caOwner(), Passphrase: m.pass, Key: m.key, Crt: certificates(crt), Past: map[int]facts.Key{},
 		Interrupted: r.dir.Interrupted(), Err: firstOf(m.err, err),
 	}
+	if _, ca.EasyRSA = r.dir.FileMode("private/ca.key"); ca.EasyRSA {
+		_, ca.EasyRSA = r.dir.FileMode("ca.crt")
+	}
 	csr, err := r.caFile(plan.KindCSR)
 	if ca.CSR.File = csr.File; err != nil && ca.Err == nil {
 		ca.Err = err
@@ -138,7 +141,7 @@ func (r *Reader) crl(ca *facts.CA, gens []ledger.Generation) facts.CRL {
 	c.Form = pki.Form(f.content.Data)
 	c.Damaged = err != nil || len(lists) == 0
 	for _, list := range lists {
-		i := slices.IndexFunc(signers, func(ca *x509.Certificate) bool { return list.CheckSignatureFrom(ca) == nil })
+		i := slices.IndexFunc(signers, func(ca *x509.Certificate) bool { return pki.SignedCRL(list, ca) })
 		if i < 0 {
 			c.Damaged = true
 			continue

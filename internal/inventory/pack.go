@@ -173,11 +173,11 @@ func (f *unpacked) unpack(rec *statcache.Record, spec *config.User, owner plan.O
 
 // packEntries writes the entries of issued.pem.
 func packEntries(list []ledger.Entry) string {
-	const numbers = 8 * binary.MaxVarintLen32
+	const numbers = 9 * binary.MaxVarintLen32
 	size := binary.MaxVarintLen64
 	for i := range list {
 		e := &list[i]
-		size += numbers + len(e.Owner) + len(e.Sum) + len(e.SPKI) + len(e.Serial) + len(e.Issuer) + len(e.Authority)
+		size += numbers + len(e.Owner) + len(e.Sum) + len(e.SPKI) + len(e.Serial) + len(e.Issuer) + len(e.Authority) + len(e.Number)
 	}
 	b := make(statcache.Packer, 0, size) // of 100,000 entries it is long, and growing it would copy it again and again
 	b.Number(int64(len(list)))
@@ -187,7 +187,7 @@ func packEntries(list []ledger.Entry) string {
 		b.Number(e.At)
 		b.Number(e.Size)
 		b.Sum(e.Sum)
-		for _, s := range []string{e.SPKI, e.Serial, e.Issuer, e.Authority} {
+		for _, s := range []string{e.SPKI, e.Serial, e.Issuer, e.Authority, e.Number} {
 			b.Text(s)
 		}
 		b.Number(e.NotAfter)
@@ -205,7 +205,7 @@ func unpackEntries(packed string) []ledger.Entry {
 	list := make([]ledger.Entry, n)
 	for i := range list {
 		list[i] = ledger.Entry{Owner: u.Text(), At: u.Number(), Size: u.Number(), Sum: u.Sum(),
-			SPKI: u.Text(), Serial: u.Text(), Issuer: u.Text(), Authority: u.Text(), NotAfter: u.Number()}
+			SPKI: u.Text(), Serial: u.Text(), Issuer: u.Text(), Authority: u.Text(), Number: u.Text(), NotAfter: u.Number()}
 	}
 	if u.Bad || u.Rest != "" {
 		return nil

@@ -21,6 +21,7 @@ type Entry struct {
 	NotAfter  int64  // seconds since 1970
 	Issuer    string // DER of the name
 	Authority string // key identifier of the issuer's, "" for none
+	Number    string // serial of the issuer's certificate, where this one names it, "" for none
 
 	// DER is nil where the file has to be asked for it: of a user's certificate
 	// with an authority identifier.
@@ -83,14 +84,14 @@ func entryOf(owner string, cert *x509.Certificate, at, size int64) Entry {
 	return Entry{
 		Owner: owner, At: at, Size: size, Sum: sha256.Sum256(cert.Raw),
 		SPKI: pki.PublicID(cert.PublicKey), Serial: pki.SerialHex(cert.SerialNumber), NotAfter: cert.NotAfter.Unix(),
-		Issuer: string(cert.RawIssuer), Authority: string(cert.AuthorityKeyId),
+		Issuer: string(cert.RawIssuer), Authority: string(cert.AuthorityKeyId), Number: pki.NumberOfIssuer(cert),
 	}
 }
 
 // share lets an entry have its texts in common with others: nearly all have the
 // same issuer, and of 100,000 one copy is enough.
 func (l *Ledger) share(e *Entry) {
-	for _, s := range []*string{&e.Issuer, &e.Authority} {
+	for _, s := range []*string{&e.Issuer, &e.Authority, &e.Number} {
 		if _, known := l.texts[*s]; !known {
 			l.texts[*s] = *s
 		}

@@ -23,6 +23,11 @@ type Generation struct {
 	// Dependents counts the users' certificates of it that are neither revoked nor
 	// past their end.
 	Dependents int
+
+	// Named counts those of them that name Cert by its serial: OpenSSL takes no other
+	// certificate in its place. Until is when the last of them ends.
+	Named int
+	Until time.Time
 }
 
 // Generations are the keys of a CA, oldest first: the last is the current one.
@@ -49,14 +54,32 @@ func (l *Ledger) Generations(ca string, now time.Time) []Generation {
 		out[i].Parents, out[i].Whole = pki.Above(out[i].Cert, above)
 	}
 	issuers := l.Issuers(out)
+	counts := func(r *Row) bool {
+		return (r.State != Revoked || r.Revoked.Equal(since) && r.Reason != CACompromise) && now.Before(r.NotAfter) && IsUser(r.Owner)
+	}
 	for i := range l.rows {
 		r := &l.rows[i]
-		if r.State == Revoked && (!r.Revoked.Equal(since) || r.Reason == CACompromise) || !now.Before(r.NotAfter) || !IsUser(r.Owner) {
+		if !counts(r) {
 			continue
 		}
 		for i := range out {
 			if len(out) == 1 || issuers[r.Serial] == out[i].SPKI {
 				out[i].Dependents++
+			}
+		}
+	}
+	for i := range l.entries {
+		e := &l.entries[i]
+		if e.Number == "" || !IsUser(e.Owner) {
+			continue
+		}
+		for k := range out {
+			g := &out[k]
+			if r := l.rowOf(e); r != nil && counts(r) && e.Number == pki.SerialHex(g.Cert.SerialNumber) && (len(out) == 1 || issuers[e.Serial] == g.SPKI) {
+				g.Named++
+				if end := time.Unix(e.NotAfter, 0); end.After(g.Until) {
+					g.Until = end
+				}
 			}
 		}
 	}

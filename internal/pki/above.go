@@ -2,11 +2,7 @@ package pki
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/md5"
-	"crypto/rsa"
 	"crypto/x509"
-	"errors"
 )
 
 // Above finds the CAs above a certificate, from the one that has signed it to the one
@@ -38,13 +34,7 @@ func Signed(cert, ca *x509.Certificate) bool {
 	if !bytes.Equal(cert.RawIssuer, ca.RawSubject) {
 		return false
 	}
-	err := ca.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature)
-	if _, insecure := errors.AsType[x509.InsecureAlgorithmError](err); insecure && cert.SignatureAlgorithm == x509.MD5WithRSA {
-		key, ok := ca.PublicKey.(*rsa.PublicKey)
-		sum := md5.Sum(cert.RawTBSCertificate)
-		return ok && rsa.VerifyPKCS1v15(key, crypto.MD5, sum[:], cert.Signature) == nil
-	}
-	return err == nil
+	return signed(ca, cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature)
 }
 
 // SelfIssued reports whether a certificate names itself as its issuer.

@@ -183,12 +183,18 @@ func checkIssuer(ca *x509.Certificate, key crypto.Signer, use x509.KeyUsage) err
 		return errors.New("CA: its key does not belong to its certificate")
 	case !ca.BasicConstraintsValid || !ca.IsCA:
 		return errors.New("CA: its certificate is not that of a CA (basicConstraints)")
-	case ca.KeyUsage&use == 0:
+	case ca.KeyUsage != 0 && ca.KeyUsage&use == 0: // none: whatever it may be used for
 		return errors.New("CA: its certificate does not allow signing this (keyUsage)")
 	case len(ca.SubjectKeyId) == 0:
 		return errors.New("CA: its certificate has no subject key identifier")
 	}
 	return nil
+}
+
+// CanSign reports whether readers accept what a CA with this certificate signs, be it
+// as it would be issued today or not.
+func CanSign(ca *x509.Certificate) bool {
+	return ca.BasicConstraintsValid && ca.IsCA && len(ca.SubjectKeyId) > 0 && (ca.KeyUsage == 0 || ca.KeyUsage&caKeyUsage == caKeyUsage)
 }
 
 // keyID is the key identifier of RFC 7093 section 2, method 1: the first 160

@@ -25,13 +25,17 @@ func SignCRL(r CRLRequest, ca *x509.Certificate, caKey crypto.Signer) ([]byte, e
 	if err != nil {
 		return nil, fmt.Errorf("CRL: %w", err)
 	}
+	issuer := *ca
+	if issuer.KeyUsage == 0 { // of a CA that was made by hand: it may be used for everything
+		issuer.KeyUsage = caKeyUsage
+	}
 	der, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
 		SignatureAlgorithm:        alg,
 		RevokedCertificateEntries: entries,
 		Number:                    r.Number,
 		ThisUpdate:                seconds(r.ThisUpdate),
 		NextUpdate:                seconds(r.NextUpdate),
-	}, ca, caKey)
+	}, &issuer, caKey)
 	if err != nil {
 		return nil, fmt.Errorf("CRL: signing: %w", err)
 	}

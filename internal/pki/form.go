@@ -109,7 +109,7 @@ type derType struct {
 
 var (
 	derCertificate  = derType{pemCertificate, func(der []byte) bool { _, err := x509.ParseCertificate(der); return err == nil }}
-	derCRL          = derType{pemCRL, func(der []byte) bool { _, err := x509.ParseRevocationList(der); return err == nil }}
+	derCRL          = derType{pemCRL, func(der []byte) bool { _, err := parseCRL(der); return err == nil }}
 	derEncryptedKey = derType{pemEncryptedKey, func(der []byte) bool { _, err := parseEncrypted(der); return err == nil }}
 	derPlainKey     = derType{"PRIVATE KEY", func(der []byte) bool { _, err := parsePlainKey(der); return err == nil }}
 )

@@ -55,7 +55,7 @@ func ParseCRLs(data []byte) ([]*x509.RevocationList, error) {
 	}
 	crls := make([]*x509.RevocationList, len(blocks))
 	for i, der := range blocks {
-		if crls[i], err = x509.ParseRevocationList(der); err != nil {
+		if crls[i], err = parseCRL(der); err != nil {
 			return nil, damaged("a CRL in it cannot be read: " + reason(err))
 		}
 	}

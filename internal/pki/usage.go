@@ -5,6 +5,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -181,6 +182,29 @@ func extKeyUsageText(cert *x509.Certificate) string {
 // authorityKeyIDText reads an AuthorityKeyIdentifier (RFC 5280 section
 // 4.2.1.1) also where it names the issuer's certificate, which crypto/x509
 // ignores.
+// NumberOfIssuer is the serial of the certificate of its CA that a certificate names in
+// its authority key identifier, as [SerialHex] prints it, "" for none (RFC 5280 section
+// 4.2.1.1). OpenSSL takes no other certificate of that CA, even if it is for the same
+// key.
+func NumberOfIssuer(cert *x509.Certificate) string {
+	e := extension(cert, oidAuthorityKeyID)
+	if e == nil {
+		return ""
+	}
+	in := cryptobyte.String(e.Value)
+	var seq cryptobyte.String
+	serial := new(big.Int)
+	keyid, names, number := cbasn1.Tag(0).ContextSpecific(), cbasn1.Tag(1).ContextSpecific().Constructed(), cbasn1.Tag(2).ContextSpecific()
+	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) || !seq.SkipOptionalASN1(keyid) || !seq.SkipOptionalASN1(names) {
+		return ""
+	}
+	var bytes cryptobyte.String
+	if !seq.ReadASN1(&bytes, number) || len(bytes) == 0 || bytes[0] >= 0x80 {
+		return ""
+	}
+	return SerialHex(serial.SetBytes(bytes))
+}
+
 func authorityKeyIDText(cert *x509.Certificate) string {
 	e := extension(cert, oidAuthorityKeyID)
 	if e == nil {

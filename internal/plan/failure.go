@@ -25,6 +25,7 @@ const (
 	ParentRenews       Code = "parent-renews"
 	WeakCA             Code = "weak-ca"
 	MovedDone          Code = "moved-done"
+	NamedBySerial      Code = "named-by-serial"
 )
 
 // Codes of failures; [Unreadable] is among them too.
@@ -60,6 +61,7 @@ var noteCodes = []CodeDoc{
 	{NextRenewal, "", "The validity, or the spelling of an e-mail address in upper and lower case, differs from the spec; the next renewal has the spec's."},
 	{OldGeneration, "", "Certificates of an earlier CA generation are still valid."},
 	{ParentRenews, "", "A CA above this one has to renew its certificate, or has a certificate that ends soon itself."},
+	{NamedBySerial, "", "Certificates that were adopted name the CA certificate by its serial number, so that it is not issued anew yet."},
 	{WeakCA, "", "The CA has a key that TLS refuses today, so that nobody gets in with what it issues."},
 	{SharedSerial, "", "A departed user holds a serial that another user still needs, so it is not revoked yet."},
 	{ReasonKept, "", "The certificate was revoked for another reason than the spec gives; the recorded reason stays."},

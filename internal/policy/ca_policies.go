@@ -192,8 +192,12 @@ func caExpiring(v *caView) []finding {
 	if v.now.Before(due) || v.now.After(end) || !v.now.Add(v.spec.Validity).After(end) || v.rolls() || v.trust.Signed() {
 		return nil
 	}
+	rest := "the key and its users stay"
+	if n := v.trust.Current().Named; n > 0 {
+		rest = fmt.Sprintf("%s %s the old one by its serial number and %s refused by OpenSSL from then on: move their users before with --replace 'user.*'", plural(n, "certificate"), agree(n, "names", "name"), agree(n, "is", "are"))
+	}
 	return one(plan.Reissue, plan.Reason{
-		Message: fmt.Sprintf("the CA certificate ends on %s, and is renewed from %s on; the key and its users stay", day(end), day(due)),
+		Message: fmt.Sprintf("the CA certificate ends on %s, and is renewed from %s on; %s", day(end), day(due), rest),
 		Field:   "renew_before", Have: day(end)}, plan.KindCrt)
 }
 
@@ -201,6 +205,9 @@ func caUsageChanged(v *caView) []finding {
 	var out []finding
 	if v.trust.Signed() {
 		return nil // what it holds is for the CA above it to say
+	}
+	if v.trust.Current().Named > 0 && pki.CanSign(v.current()) {
+		return nil // caNotes tells of it
 	}
 	for _, m := range pki.CAUsage(v.current()) {
 		out = append(out, one(plan.Reissue, plan.Reason{Message: "the CA certificate has another " + m.Field + " than it should" + refused(m, "a CA with "), Field: m.Field, Have: m.Have, Want: m.Want}, plan.KindCrt)...)

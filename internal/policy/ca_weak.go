@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"slices"
+	"strings"
 
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
@@ -31,6 +32,21 @@ func (j *judgement) weakNotes() {
 			j.warn(j.Have.CA.Owner, plan.WeakCA, "%s is %s, which is too short: OpenSSL refuses everything below it at security level 2, the default of Debian's and Ubuntu's NGINX (\"CA certificate key too weak\"), so nobody gets in there: %s", whose, typ, wayOn)
 		}
 	}
+}
+
+// namedNote says why a CA certificate that should be another is not issued anew yet.
+func (j *judgement) namedNote() {
+	current := j.trust.Current()
+	differs := pki.CAUsage(current.Cert)
+	if current.Named == 0 || len(differs) == 0 || j.trust.Signed() || !pki.CanSign(current.Cert) {
+		return
+	}
+	var fields []string
+	for _, m := range differs {
+		fields = append(fields, m.Field)
+	}
+	j.note(j.Have.CA.Owner, plan.NamedBySerial, "the CA certificate should be issued anew with its key (%s), and that waits until %s: %s %s it by its serial number, which OpenSSL would refuse then; it is done sooner where they are revoked, with --replace 'user.*'",
+		strings.Join(slices.Compact(fields), ", "), day(current.Until), plural(current.Named, "certificate"), agree(current.Named, "names", "name"))
 }
 
 // refused says that TLS refuses a mismatch, "" where it does not.

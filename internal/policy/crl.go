@@ -116,6 +116,8 @@ func (j *judgement) examineCRL(revoked []string) []finding {
 		return []finding{crlFound(plan.Missing, plan.FilesPresent, plan.Create, "%s is gone", crl.Name())}
 	case crl.Missing:
 		return []finding{crlFound(plan.Missing, plan.FilesPresent, plan.Create, "there is no CRL yet")}
+	case crl.Damaged && j.found.ca:
+		return refuse(plan.Unrecorded, crl.Name()+" is no CRL of this CA that can be read, and nobody whom it lists would stay out: put the CA's own there, or move it away if nobody was revoked")
 	case crl.Damaged && blank:
 		return refuse(plan.Unrecorded, crl.Name()+" is there, and the CA database knows nothing of it: move it away, or say --adopt to have it written over")
 	case crl.Damaged:

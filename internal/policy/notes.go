@@ -33,6 +33,7 @@ func (j *judgement) caNotes() {
 		j.validityNote(ca, cert.NotBefore, cert.NotAfter, spec.Validity)
 	}
 	j.weakNotes()
+	j.namedNote()
 	for _, g := range j.trust.Past() {
 		n := g.Dependents
 		j.note(ca, plan.OldGeneration, "%s %s still on generation %d; %s, or at once with --replace",
