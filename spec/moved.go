@@ -69,37 +69,37 @@ func (l *loader) readMoved(found []*hclsyntax.Block) {
 	for i := range l.cfg.Users {
 		listed[plan.User(l.cfg.Users[i].Name)] = l.cfg.Users[i].Origin
 	}
-	for i, m := range all {
-		if l.checkMoved(m, all[:i], all, listed) {
+	from, to := map[plan.Owner]movedRead{}, map[plan.Owner]movedRead{} // the first of each
+	for _, m := range slices.Backward(all) {
+		from[m.from.value], to[m.to.value] = m, m
+	}
+	for _, m := range all {
+		if l.checkMoved(m, from, to, listed) {
 			_, isListed := listed[m.to.value]
 			l.cfg.Moved = append(l.cfg.Moved, config.Moved{From: m.from.value, To: m.to.value, Listed: isListed})
 		}
 	}
 }
 
-// checkMoved reports whether a moved block can be carried out, beside those before it and
-// all others.
-func (l *loader) checkMoved(m movedRead, before, all []movedRead, listed map[plan.Owner]hcl.Range) bool {
+// checkMoved reports whether a moved block can be carried out, beside all others, by their
+// two ends.
+func (l *loader) checkMoved(m movedRead, byFrom, byTo map[plan.Owner]movedRead, listed map[plan.Owner]hcl.Range) bool {
 	from, to := m.from.value, m.to.value
 	if from == to {
 		l.error(m.to.at, "Moved to the same name", "from and to are the same. Say in to what the user is called now, or remove the block.")
 		return false
 	}
-	for _, o := range before {
-		switch {
-		case o.from.value == from:
-			l.error(m.from.at, "Moved twice", fmt.Sprintf("%s is moved already, %s. A user goes on as one owner: remove one of the two blocks. Further devices need none, they are made anew.", from, place(o.from.at)))
-			return false
-		case o.to.value == to:
-			l.error(m.to.at, "New name taken", fmt.Sprintf("%s becomes %s, %s. Two users cannot become one: remove one of the two blocks.", o.from.value, to, place(o.to.at)))
-			return false
-		}
+	if o := byFrom[from]; o != m {
+		l.error(m.from.at, "Moved twice", fmt.Sprintf("%s is moved already, %s. A user goes on as one owner: remove one of the two blocks. Further devices need none, they are made anew.", from, place(o.from.at)))
+		return false
 	}
-	for _, o := range all {
-		if o.from.value == to {
-			l.error(m.to.at, "Moved twice", l.movedOn(m, o, all))
-			return false
-		}
+	if o := byTo[to]; o != m {
+		l.error(m.to.at, "New name taken", fmt.Sprintf("%s becomes %s, %s. Two users cannot become one: remove one of the two blocks.", o.from.value, to, place(o.to.at)))
+		return false
+	}
+	if next, moved := byFrom[to]; moved {
+		l.error(m.to.at, "Moved twice", movedOn(m, next, byFrom))
+		return false
 	}
 	if at, still := listed[from]; still {
 		l.error(m.from.at, "Name still in use", fmt.Sprintf("%s is in the spec, %s, so it is not the former name of %s. Remove the moved block if the renaming is done; else take %s out of the spec.", from, place(at), to, from))
@@ -109,16 +109,15 @@ func (l *loader) checkMoved(m movedRead, before, all []movedRead, listed map[pla
 }
 
 // movedOn says what to do where what one block gives a user another takes again.
-func (l *loader) movedOn(m, next movedRead, all []movedRead) string {
-	end, steps := next, 0
-	for steps <= len(all) {
-		i := slices.IndexFunc(all, func(o movedRead) bool { return o.from.value == end.to.value })
-		if i < 0 || all[i] == m {
-			break
+func movedOn(m, next movedRead, byFrom map[plan.Owner]movedRead) string {
+	end, seen := next, map[plan.Owner]bool{m.from.value: true}
+	for !seen[end.from.value] {
+		seen[end.from.value] = true
+		if o, on := byFrom[end.to.value]; on {
+			end = o
 		}
-		end, steps = all[i], steps+1
 	}
-	if end.to.value == m.from.value || steps > len(all) {
+	if seen[end.to.value] {
 		return fmt.Sprintf("%s is moved in turn, %s, and in the end back to where it was. Names cannot be exchanged: give one of the users a name that nobody has.", m.to.value, place(next.from.at))
 	}
 	return fmt.Sprintf("%s is moved on, %s. Write the way in one block, from = %q and to = %q, and remove the other.", m.to.value, place(next.from.at), m.from.value, end.to.value)
