@@ -196,7 +196,11 @@ func (o *Outlook) Events(until time.Time) []plan.Event {
 			}
 		}
 	}
-	out = append(out, o.caEvents(until, last)...)
+	for _, e := range o.caEvents(until, last) {
+		if out = append(out, e); e.Event == plan.EventOverlapOver {
+			revocations = append(revocations, e.At) // its CRL leaves with it
+		}
+	}
 	out = append(out, o.crlEvents(until, revocations)...)
 	out = slices.DeleteFunc(out, func(e plan.Event) bool { return e.At.After(until) })
 	slices.SortStableFunc(out, func(a, b plan.Event) int {
@@ -214,8 +218,12 @@ func rank(e plan.Event) int {
 // enough. In last it keeps until when a generation of the CA is needed for them.
 func (o *Outlook) userEvents(u *userOutlook, until time.Time, last map[string]time.Time, emit func(plan.Event) bool) {
 	spec := &o.Config.Users[u.spec]
-	need := func(serial string, end time.Time) {
-		if signer, ok := o.verdict.Trust.issuers[serial]; ok && last != nil {
+	need := func(s superseded) {
+		end := s.end
+		if s.over {
+			end = end.Add(time.Second) // a CA leaves in the run after the one that revokes its last certificate
+		}
+		if signer, ok := o.verdict.Trust.issuers[s.serial]; ok && last != nil {
 			last[signer] = later(last[signer], end)
 		}
 	}
@@ -240,7 +248,7 @@ func (o *Outlook) userEvents(u *userOutlook, until time.Time, last map[string]ti
 		}
 	}
 	for _, s := range older {
-		need(s.serial, s.end)
+		need(s)
 	}
 	end := u.row.NotAfter
 	var at time.Time
@@ -252,7 +260,7 @@ func (o *Outlook) userEvents(u *userOutlook, until time.Time, last map[string]ti
 			}
 		}
 		if u.there && u.row.State != ledger.Revoked && o.Now.Before(end) {
-			need(u.row.Serial, end)
+			need(superseded{u.row.Serial, end, false})
 			event(end, plan.EventExpiry, "")
 		}
 		return
@@ -277,7 +285,7 @@ func (o *Outlook) userEvents(u *userOutlook, until time.Time, last map[string]ti
 		due := later(at, later(o.Now, spec.Due(end)))
 		when, next, ok := o.issueAt(due, end, spec.Validity)
 		if !ok {
-			need(serial, end)
+			need(superseded{serial, end, false})
 			event(end, plan.EventExpiry, "")
 			return
 		}
@@ -285,7 +293,7 @@ func (o *Outlook) userEvents(u *userOutlook, until time.Time, last map[string]ti
 		if spec.Overlap != nil && when.Add(*spec.Overlap).Before(end) {
 			s.end, s.over = when.Add(*spec.Overlap), true
 		}
-		need(serial, s.end)
+		need(s)
 		if when.After(end) && !event(end, plan.EventExpiry, "") || when.After(until) {
 			return
 		}
