@@ -177,7 +177,7 @@ func later(a, b time.Time) time.Time {
 func (o *Outlook) Events(until time.Time) []plan.Event {
 	var out []plan.Event
 	var revocations []time.Time
-	last := map[string]time.Time{} // when nobody needs a generation any more, by SPKI
+	last := o.neededByNobody()
 	for i := range o.users {
 		u := &o.users[i]
 		o.userEvents(u, until, last, func(e plan.Event) bool {
@@ -223,8 +223,8 @@ func (o *Outlook) userEvents(u *userOutlook, until time.Time, last map[string]ti
 		if s.over {
 			end = end.Add(time.Second) // a CA leaves in the run after the one that revokes its last certificate
 		}
-		if signer, ok := o.verdict.Trust.issuers[s.serial]; ok && last != nil {
-			last[signer] = later(last[signer], end)
+		if at, past := last[o.verdict.Trust.issuers[s.serial]]; past {
+			last[o.verdict.Trust.issuers[s.serial]] = later(at, end)
 		}
 	}
 	event := func(at time.Time, what string, action plan.Action) bool {
@@ -324,8 +324,8 @@ func (o *Outlook) caEvents(until time.Time, last map[string]time.Time) []plan.Ev
 		out = append(out, plan.Event{At: o.ca[n-1].end.UTC(), Owner: owner, Event: plan.EventExpiry})
 	}
 	for _, g := range o.verdict.Trust.Past() {
-		if at, ok := last[g.SPKI]; ok && !o.idle(owner) {
-			out = append(out, plan.Event{At: later(o.Now, at).UTC(), Owner: owner, Event: plan.EventOverlapOver, Action: plan.Retire})
+		if !o.idle(owner) {
+			out = append(out, plan.Event{At: last[g.SPKI].UTC(), Owner: owner, Event: plan.EventOverlapOver, Action: plan.Retire})
 		}
 	}
 	return out
@@ -552,10 +552,29 @@ func (o *Outlook) authority(soon time.Duration) plan.OwnerStatus {
 	return s
 }
 
+// neededByNobody is until when each earlier generation of the CA is needed, by SPKI, if
+// no user is: for the run after the one that revokes the last certificate of it, and for
+// users who have departed and cannot be revoked.
+func (o *Outlook) neededByNobody() map[string]time.Time {
+	last := map[string]time.Time{}
+	for _, g := range o.verdict.Trust.Past() {
+		last[g.SPKI] = o.Now.Add(time.Second)
+	}
+	for i := range o.Have.Departed {
+		owner := o.Have.Departed[i].Owner
+		for _, r := range o.Ledger.Valid(string(owner), o.Now) {
+			if at, past := last[o.verdict.Trust.issuers[r.Serial]]; past && o.idle(owner) {
+				last[o.verdict.Trust.issuers[r.Serial]] = later(at, r.NotAfter)
+			}
+		}
+	}
+	return last
+}
+
 // needed is until when each earlier generation of the CA is needed, by SPKI.
 func (o *Outlook) needed() map[string]time.Time {
-	last := map[string]time.Time{}
-	if len(o.verdict.Trust.Past()) == 0 {
+	last := o.neededByNobody()
+	if len(last) == 0 {
 		return last
 	}
 	for i := range o.users {
