@@ -37,6 +37,19 @@ func Explain(ctx context.Context, cfg *config.Config, opt Options, owner plan.Ow
 			e.Steps = append(e.Steps, s)
 		}
 	}
+	heard := map[string]bool{}
+	for _, a := range e.Answers {
+		for _, reason := range a.Reasons {
+			heard[string(reason.Code)+reason.Message] = true
+		}
+	}
+	for _, s := range e.Steps {
+		for _, reason := range s.Reasons {
+			if !heard[string(reason.Code)+reason.Message] { // a refusal comes before the policies
+				e.Answers = append(e.Answers, plan.Answer{Code: reason.Code, Check: reason.Check, Reasons: []plan.Reason{reason}})
+			}
+		}
+	}
 	for _, f := range v.Plan.Failures {
 		if f.Owner == owner {
 			e.Failures = append(e.Failures, f)

@@ -167,6 +167,9 @@ func (w *world) apply(opt Options) ran {
 		planned, err = NewPlan(ctx, r.cfg, opt)
 		w.check(err)
 		w.checkWithoutCache(r.cfg, opt, w.text(planned))
+		if len(opt.Only) == 0 && len(opt.Replace) == 0 && opt.Allow == 0 {
+			w.checkGlance(r.cfg, planned)
+		}
 		if diff := changes(r.before, w.snapshot()); len(diff) > 0 {
 			w.t.Fatalf("plan has changed %v", diff)
 		}
@@ -250,6 +253,9 @@ func (w *world) settle() {
 		if len(r.report.Failures) == 0 {
 			w.checkAll(r)
 			w.checkVerified(r)
+			if w.runs%3 == 0 {
+				w.checkForetold(r)
+			}
 			for name := range w.damaged {
 				if info, err := os.Lstat(w.out(name)); err == nil && !info.Mode().IsRegular() {
 					w.check(os.RemoveAll(w.out(name))) // in the place of a departed user's file

@@ -20,8 +20,8 @@ type Answer struct {
 	Code Code `json:"code,omitempty"`
 	// What verify calls the question; absent where it has several names for it.
 	Check string `json:"check,omitempty"`
-	// What is so where there are no reasons, for people.
-	Holds string `json:"holds"`
+	// What is so where there are no reasons, for people; absent of a reason for which nothing else is asked.
+	Holds string `json:"holds,omitempty"`
 	// What disagrees; empty where the policy has nothing to say.
 	Reasons []Reason `json:"reasons"`
 	// The files that would be written or removed for it, relative to the output directory.

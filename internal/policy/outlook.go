@@ -177,7 +177,7 @@ func later(a, b time.Time) time.Time {
 func (o *Outlook) Events(until time.Time) []plan.Event {
 	var out []plan.Event
 	var revocations []time.Time
-	last := map[string]time.Time{} // when nobody needs a generation any more, by SPKI
+	last := o.neededByNobody()
 	for i := range o.users {
 		u := &o.users[i]
 		o.userEvents(u, until, last, func(e plan.Event) bool {
@@ -196,7 +196,11 @@ func (o *Outlook) Events(until time.Time) []plan.Event {
 			}
 		}
 	}
-	out = append(out, o.caEvents(until, last)...)
+	for _, e := range o.caEvents(until, last) {
+		if out = append(out, e); e.Event == plan.EventOverlapOver {
+			revocations = append(revocations, e.At) // its CRL leaves with it
+		}
+	}
 	out = append(out, o.crlEvents(until, revocations)...)
 	out = slices.DeleteFunc(out, func(e plan.Event) bool { return e.At.After(until) })
 	slices.SortStableFunc(out, func(a, b plan.Event) int {
@@ -214,9 +218,13 @@ func rank(e plan.Event) int {
 // enough. In last it keeps until when a generation of the CA is needed for them.
 func (o *Outlook) userEvents(u *userOutlook, until time.Time, last map[string]time.Time, emit func(plan.Event) bool) {
 	spec := &o.Config.Users[u.spec]
-	need := func(serial string, end time.Time) {
-		if signer, ok := o.verdict.Trust.issuers[serial]; ok && last != nil {
-			last[signer] = later(last[signer], end)
+	need := func(s superseded) {
+		end := s.end
+		if s.over {
+			end = end.Add(time.Second) // a CA leaves in the run after the one that revokes its last certificate
+		}
+		if at, past := last[o.verdict.Trust.issuers[s.serial]]; past {
+			last[o.verdict.Trust.issuers[s.serial]] = later(at, end)
 		}
 	}
 	event := func(at time.Time, what string, action plan.Action) bool {
@@ -240,7 +248,7 @@ func (o *Outlook) userEvents(u *userOutlook, until time.Time, last map[string]ti
 		}
 	}
 	for _, s := range older {
-		need(s.serial, s.end)
+		need(s)
 	}
 	end := u.row.NotAfter
 	var at time.Time
@@ -252,7 +260,7 @@ func (o *Outlook) userEvents(u *userOutlook, until time.Time, last map[string]ti
 			}
 		}
 		if u.there && u.row.State != ledger.Revoked && o.Now.Before(end) {
-			need(u.row.Serial, end)
+			need(superseded{u.row.Serial, end, false})
 			event(end, plan.EventExpiry, "")
 		}
 		return
@@ -277,7 +285,7 @@ func (o *Outlook) userEvents(u *userOutlook, until time.Time, last map[string]ti
 		due := later(at, later(o.Now, spec.Due(end)))
 		when, next, ok := o.issueAt(due, end, spec.Validity)
 		if !ok {
-			need(serial, end)
+			need(superseded{serial, end, false})
 			event(end, plan.EventExpiry, "")
 			return
 		}
@@ -285,7 +293,7 @@ func (o *Outlook) userEvents(u *userOutlook, until time.Time, last map[string]ti
 		if spec.Overlap != nil && when.Add(*spec.Overlap).Before(end) {
 			s.end, s.over = when.Add(*spec.Overlap), true
 		}
-		need(serial, s.end)
+		need(s)
 		if when.After(end) && !event(end, plan.EventExpiry, "") || when.After(until) {
 			return
 		}
@@ -316,8 +324,8 @@ func (o *Outlook) caEvents(until time.Time, last map[string]time.Time) []plan.Ev
 		out = append(out, plan.Event{At: o.ca[n-1].end.UTC(), Owner: owner, Event: plan.EventExpiry})
 	}
 	for _, g := range o.verdict.Trust.Past() {
-		if at, ok := last[g.SPKI]; ok && !o.idle(owner) {
-			out = append(out, plan.Event{At: later(o.Now, at).UTC(), Owner: owner, Event: plan.EventOverlapOver, Action: plan.Retire})
+		if !o.idle(owner) {
+			out = append(out, plan.Event{At: last[g.SPKI].UTC(), Owner: owner, Event: plan.EventOverlapOver, Action: plan.Retire})
 		}
 	}
 	return out
@@ -544,10 +552,29 @@ func (o *Outlook) authority(soon time.Duration) plan.OwnerStatus {
 	return s
 }
 
+// neededByNobody is until when each earlier generation of the CA is needed, by SPKI, if
+// no user is: for the run after the one that revokes the last certificate of it, and for
+// users who have departed and cannot be revoked.
+func (o *Outlook) neededByNobody() map[string]time.Time {
+	last := map[string]time.Time{}
+	for _, g := range o.verdict.Trust.Past() {
+		last[g.SPKI] = o.Now.Add(time.Second)
+	}
+	for i := range o.Have.Departed {
+		owner := o.Have.Departed[i].Owner
+		for _, r := range o.Ledger.Valid(string(owner), o.Now) {
+			if at, past := last[o.verdict.Trust.issuers[r.Serial]]; past && o.idle(owner) {
+				last[o.verdict.Trust.issuers[r.Serial]] = later(at, r.NotAfter)
+			}
+		}
+	}
+	return last
+}
+
 // needed is until when each earlier generation of the CA is needed, by SPKI.
 func (o *Outlook) needed() map[string]time.Time {
-	last := map[string]time.Time{}
-	if len(o.verdict.Trust.Past()) == 0 {
+	last := o.neededByNobody()
+	if len(last) == 0 {
 		return last
 	}
 	for i := range o.users {

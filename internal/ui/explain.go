@@ -50,7 +50,11 @@ func Explanation(w io.Writer, st Style, e *plan.Explanation) {
 		section(w, st, "Policies that ask for something")
 	}
 	for _, a := range loud {
-		fmt.Fprintf(w, "  %s  should be: %s\n", st.paint(yellow, codesOf(a)), Clean(a.Holds))
+		line := "  " + st.paint(yellow, codesOf(a))
+		if a.Holds != "" {
+			line += "  should be: " + st.wrap(Clean(a.Holds), len(codesOf(a))+len("    should be: "), indent)
+		}
+		fmt.Fprintln(w, line)
 		for _, r := range a.Reasons {
 			text.Reset()
 			(&layout{w: &text, st: st}).reason(r)
