@@ -16,11 +16,12 @@ import (
 
 // Connect asks the proxy that runs at host:port who gets in, for each site of the spec
 // that is to be found there, and answers the checks of a checklist in its order. user is
-// who must get in, "" for anybody whose key opens. The notes say who could not be sent.
+// who must get in, "" for anybody whose key opens; echo is the path of a page that shows
+// the headers of its request, "" for none. The notes say who could not be sent.
 //
 // It changes no byte and takes no lock. An error means that nothing could be asked:
 // nobody answers there.
-func Connect(ctx context.Context, cfg *config.Config, opt Options, address string, user plan.Owner) ([]plan.Check, []plan.Note, error) {
+func Connect(ctx context.Context, cfg *config.Config, opt Options, address string, user plan.Owner, echo string) ([]plan.Check, []plan.Note, error) {
 	sites, err := sitesAt(cfg, address)
 	if err != nil {
 		return nil, nil, err
@@ -51,7 +52,7 @@ func Connect(ctx context.Context, cfg *config.Config, opt Options, address strin
 		if to, err = reach(ctx, to); err != nil {
 			return nil, nil, err
 		}
-		of, told, err := r.ask(st, site, to, user)
+		of, told, err := r.ask(st, site, to, user, echo)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -145,7 +146,7 @@ func reach(ctx context.Context, to probe.Target) (probe.Target, error) {
 }
 
 // ask sends the visitors of a site, and judges what they were answered.
-func (r *run) ask(st stock, site *config.Site, to probe.Target, user plan.Owner) ([]plan.Check, []plan.Note, error) {
+func (r *run) ask(st stock, site *config.Site, to probe.Target, user plan.Owner, echo string) ([]plan.Check, []plan.Note, error) {
 	cast := r.castFor(site, st, st.ledger, st.have.CA.Crt.All)
 	running := verify.Running{Config: r.cfg, Site: site, Target: to, Trusted: st.have.CA.Crt.All, User: user}
 	add := func(check plan.CheckName, v probe.Visitor) {
@@ -196,6 +197,16 @@ func (r *run) ask(st stock, site *config.Site, to probe.Target, user plan.Owner)
 			leg := verify.Leg{Version: version}
 			leg.First, leg.Second, leg.Err = probe.AskTwice(r.ctx, to, v.Visitor.Certificate, version)
 			v.Legs = append(v.Legs, leg)
+		}
+	}
+	if echo != "" {
+		running.Echo = &verify.Echo{Path: echo, Names: site.Proxy.Identity(site.Settings)}
+		to.Path, to.Headers = echo, running.Echo.Lines()
+		for _, version := range probe.Versions {
+			running.Echo.Answer, running.Echo.Err = probe.Ask(r.ctx, to, good.tls(), version)
+			if running.Echo.Err == nil && !running.Echo.Answer.Unspoken() {
+				break
+			}
 		}
 	}
 	return verify.Connected(running), notes, r.ctx.Err()

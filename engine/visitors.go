@@ -77,6 +77,13 @@ type keyholder struct {
 	certificate *tls.Certificate
 }
 
+func (h *keyholder) tls() *tls.Certificate {
+	if h == nil {
+		return nil
+	}
+	return h.certificate
+}
+
 func (h *keyholder) x509() *x509.Certificate {
 	if h == nil {
 		return nil

@@ -3,6 +3,7 @@ package engine
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -217,7 +218,7 @@ func TestProbeTarget(t *testing.T) {
 	}
 	got := targetOf(&cfg.Sites[0], "127.0.0.1:443", files)
 	want := probe.Target{Address: "127.0.0.1:443", ServerName: "probe.example.com", Gate: files[0].Gate}
-	if got != want || got.Gate == "" {
+	if !reflect.DeepEqual(got, want) || got.Gate == "" {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }

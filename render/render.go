@@ -172,6 +172,10 @@ type Proxy struct {
 	// shows one that is no good is refused all the same.
 	OpenToAll func(Settings) bool
 
+	// Identity names the headers that tell the application who came: what a client sends
+	// under such a name must not reach it.
+	Identity func(Settings) []string
+
 	// TellsDN reports whether the application is told the subject of a
 	// certificate as a text, which it can only read if no value in it has the
 	// characters "/" and "=".

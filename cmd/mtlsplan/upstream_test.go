@@ -27,7 +27,7 @@ func init() {
 }
 
 // cmdUpstream implements "upstream NAME ADDR [DIR]": runs an application until the script ends. It
-// answers with the request as received, and echoes messages on a WebSocket; /chat is a page for
+// answers with the request as received, and echoes messages on a WebSocket; /headers shows the headers, /chat is a page for
 // browsers that does so. With a directory
 // that servercert has made, it speaks TLS.
 func cmdUpstream(ts *testscript.TestScript, neg bool, args []string) {
@@ -63,6 +63,10 @@ func (name upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.URL.Path == "/chat" {
 		name.showChat(w, r)
+		return
+	}
+	if r.URL.Path == "/headers" {
+		_ = r.Header.Write(w)
 		return
 	}
 	body, err := io.ReadAll(r.Body)

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) verifyCmd() *cobra.Command {
-	var at, connect, user string
+	var at, connect, user, echo string
 	cmd := &cobra.Command{
 		Use:   "verify [FILE]",
 		Short: "Prove that the output directory is whole, and that the proxy goes by it",
@@ -34,7 +34,8 @@ client without a certificate, one with a certificate that no CA has signed, and,
 where a key opens, somebody who is revoked, whose certificate has expired, and
 who must get in. HOST may be one of the site's names; of an address the sites
 are asked that listen on the port. The server's own certificate is not judged.
-What is wrong is told with what it means and what to do.
+What is wrong is told with what it means and what to do. With --echo, forged
+headers that tell the application who came are sent, too, and must not reach it.
 
 It ends with 2 if something is wrong, and with 3 if nothing is, but a passphrase
 cannot be had, so that the rest is not proven. If nobody answers at HOST:PORT it
@@ -49,6 +50,12 @@ ends with 1, and nothing is checked.`,
 			switch flags := cmd.Flags(); {
 			case flags.Changed("user") && connect == "":
 				return usageError("--user goes with --connect: it names who must get in there")
+			case flags.Changed("echo") && connect == "":
+				return usageError("--echo goes with --connect: it names a page of the application there")
+			case flags.Changed("echo") && !strings.HasPrefix(echo, "/"):
+				return usageError("--echo is the path of a page, and begins with /")
+			case strings.ContainsFunc(echo, func(r rune) bool { return r <= ' ' || r > '~' }):
+				return usageError("--echo is a path as a request has it: write blanks, and what is not ASCII, as %%20 and so on")
 			case flags.Changed("connect") && at != "":
 				return usageError("--connect asks the proxy as it is now: leave out --at")
 			case flags.Changed("connect") && connect == "":
@@ -61,7 +68,7 @@ ends with 1, and nothing is checked.`,
 			var running []plan.Check
 			var notes []plan.Note
 			if connect != "" {
-				if running, notes, err = a.connect(cmd, cfg, opt, connect, user); err != nil {
+				if running, notes, err = a.connect(cmd, cfg, opt, connect, user, echo); err != nil {
 					return interruption(cmd, err, "interrupted")
 				}
 			}
@@ -91,16 +98,17 @@ ends with 1, and nothing is checked.`,
 	addDate(cmd, &at)
 	cmd.Flags().StringVar(&connect, "connect", "", "ask the proxy that runs at this `HOST:PORT`, too")
 	cmd.Flags().StringVar(&user, "user", "", "with --connect: `NAME` of the user who must get in; left out, any whose key opens")
+	cmd.Flags().StringVar(&echo, "echo", "", "with --connect: `PATH` of a page of the application that shows the headers of its request")
 	return cmd
 }
 
 // connect asks the proxy that runs.
-func (a *app) connect(cmd *cobra.Command, cfg *spec.Config, opt engine.Options, address, user string) ([]plan.Check, []plan.Note, error) {
+func (a *app) connect(cmd *cobra.Command, cfg *spec.Config, opt engine.Options, address, user, echo string) ([]plan.Check, []plan.Note, error) {
 	var owner plan.Owner
 	if user != "" {
 		owner = plan.User(strings.TrimPrefix(user, "user."))
 	}
-	checks, notes, err := engine.Connect(cmd.Context(), cfg, opt, address, owner)
+	checks, notes, err := engine.Connect(cmd.Context(), cfg, opt, address, owner, echo)
 	if unknown, ok := errors.AsType[*engine.UnknownOwnerError](err); ok {
 		err = noSuchOwner("--user", unknown.Owner, cfg)
 	}

@@ -77,6 +77,7 @@ const (
 	ProxyRevoked  CheckName = "proxy-revoked"
 	ProxyLetsIn   CheckName = "proxy-lets-in"
 	ProxySessions CheckName = "proxy-sessions"
+	ProxyHeaders  CheckName = "proxy-headers"
 )
 
 // CheckNames are all checks of verify, in the order in which they are answered: first
@@ -112,6 +113,7 @@ var checkNames = []Word{
 	{ProxyRevoked, "With --connect: the proxy refuses a certificate that was revoked. Only where the key of one is at hand."},
 	{ProxyLetsIn, "With --connect: the proxy lets a user in whom the site is for, the one of --user or any whose key opens."},
 	{ProxySessions, "With --connect: nobody gets in by resuming a TLS session who would be refused otherwise. Over TLS 1.2 sessions with tickets are tried, and none that the server keeps."},
+	{ProxyHeaders, "With --connect and --echo: no header that tells the application who came reaches it as a client has sent it."},
 }
 
 // Codes of what is wrong with a proxy that runs; [SessionResumption] is among them too.
@@ -122,6 +124,8 @@ const (
 	GateOpen  Code = "gate-open"
 	ShutOut   Code = "shut-out"
 	NoAnswer  Code = "no-answer"
+	NoEcho    Code = "no-echo"
+	Forged    Code = "forged-header"
 )
 
 // ProxyCodes are the codes of what verify --connect finds, for the reference.
@@ -134,6 +138,8 @@ var proxyCodes = []CodeDoc{
 	{GateOpen, "", "Somebody gets in who must be refused."},
 	{ShutOut, "", "Somebody is refused who must get in."},
 	{NoAnswer, "", "The proxy did not answer."},
+	{NoEcho, "", "The page of --echo does not show the headers of the request."},
+	{Forged, "", "A header that tells the application who came reaches it as a client has sent it."},
 }
 
 // Codes of what is wrong with a site made by hand.

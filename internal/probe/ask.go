@@ -36,6 +36,9 @@ type Target struct {
 	ServerName    string // in the TLS handshake (SNI) and in the Host header; an IP address is not named in the handshake
 	ProxyProtocol bool   // the site expects the PROXY protocol's header before each connection
 	Gate          string // the checksum that the site's refusals carry; "" for any
+
+	Path    string   // of the page that is asked for; "" for "/"
+	Headers []string // further lines of the request, as in "X-Name: value"
 }
 
 // Answer is what a visitor was answered.
@@ -60,7 +63,7 @@ const (
 	answerLimit  = 4 * time.Second        // until an application that does not answer is taken out of the question
 	restLimit    = 500 * time.Millisecond // for the rest of a page, and for the site's checksum
 	connectLimit = 5 * time.Second
-	pageLimit    = 8 << 10
+	pageLimit    = 64 << 10
 	restBytes    = 1 << 20
 )
 
@@ -107,11 +110,11 @@ func newConfig(to Target, cert *tls.Certificate, version uint16) presented {
 
 // request asks for a page that every application has. It says that the connection is
 // to stay open, for [checksum].
-const request = "GET / HTTP/1.1\r\nHost: %s\r\nUser-Agent: mtlsplan\r\nAccept: */*\r\n\r\n"
+const request = "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: mtlsplan\r\nAccept: */*\r\n%s\r\n"
 
 // tooLarge is a request that NGINX answers with 413 as soon as the gate has let it in,
 // in place of an application that does not answer.
-const tooLarge = "POST / HTTP/1.1\r\nHost: %s\r\nUser-Agent: mtlsplan\r\nContent-Length: 4611686018427387904\r\nConnection: close\r\n\r\n"
+const tooLarge = "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: mtlsplan\r\nContent-Length: 4611686018427387904\r\nConnection: close\r\n%s\r\n"
 
 func ask(ctx context.Context, to Target, c presented) (Answer, error) {
 	a, err := converse(ctx, to, c, request)
@@ -182,7 +185,11 @@ func converse(ctx context.Context, to Target, c presented, request string) (a An
 	}
 	var sendErr error
 	if request != "" {
-		_, sendErr = fmt.Fprintf(conn, request, host)
+		lines := ""
+		for _, h := range to.Headers {
+			lines += h + "\r\n"
+		}
+		_, sendErr = fmt.Fprintf(conn, request, cmp.Or(to.Path, "/"), host, lines)
 	}
 	// Whatever became of the request: a server that has refused the certificate may be gone
 	// already, and what it said is read all the same.

@@ -27,6 +27,36 @@ type Running struct {
 	// who should have been, "" for anybody.
 	Unsent error
 	User   plan.Owner
+
+	Echo *Echo // nil where no page is named that shows the headers of a request
+}
+
+// Echo is what the application was shown of headers that a client must not send.
+type Echo struct {
+	Path   string
+	Names  []string // of those headers; with hyphens, and with underscores, which some applications take for the same
+	Answer probe.Answer
+	Err    error
+}
+
+// Values of headers in a request for a page that shows them: what a client must not be
+// able to say, and what shows that the page does show headers.
+const (
+	ForgedValue = "forged-by-mtlsplan-verify"
+	EchoHeader  = "X-Mtlsplan-Echo"
+	EchoValue   = "echo-of-mtlsplan-verify"
+)
+
+// Lines are the headers of that request.
+func (e *Echo) Lines() []string {
+	lines := []string{EchoHeader + ": " + EchoValue}
+	for _, name := range e.Names {
+		lines = append(lines, name+": "+ForgedValue)
+		if other := strings.ReplaceAll(name, "-", "_"); other != name {
+			lines = append(lines, other+": "+ForgedValue)
+		}
+	}
+	return lines
 }
 
 // Caller is a visitor of one kind.
@@ -57,6 +87,9 @@ func Connected(r Running) []plan.Check {
 		c.unsent()
 	}
 	c.sessions()
+	if c.Echo != nil {
+		c.headers()
+	}
 	return c.checks
 }
 
@@ -326,4 +359,19 @@ func (c *connected) sessions() {
 
 func (c *connected) unresumed() string {
 	return "write ssl_session_cache off; and ssl_session_tickets off; into the first server block of that address, whose cache serves all, or " + c.reload(c.site())
+}
+
+// headers finds out whether the application believes what a client says of itself.
+func (c *connected) headers() {
+	e, names := c.Echo, strings.Join(c.Echo.Names, ", ")
+	switch {
+	case e.Err != nil:
+		c.fails(plan.ProxyHeaders, plan.NoAnswer, "%s has no answer: %v; see NGINX's error log", e.Path, e.Err)
+	case strings.Contains(e.Answer.Page, ForgedValue):
+		c.fails(plan.ProxyHeaders, plan.Forged, "a client can say who it is: of %s, one at least reaches the application at %s as it was sent; %s", names, e.Path, c.reload(c.site()))
+	case !strings.Contains(e.Answer.Page, EchoValue):
+		c.fails(plan.ProxyHeaders, plan.NoEcho, "%s (%s) does not show the headers of a request, so nothing tells what reaches the application: name a page of the application that does", e.Path, e.Answer.Words())
+	default:
+		c.holds(plan.ProxyHeaders, "what a client sends as %s does not reach the application", names)
+	}
 }

@@ -81,20 +81,25 @@ func headerDocs() string {
 // that of the guide's two.
 func (s site) identity(c *conf) {
 	values := map[string]string{}
-	for name := range guideHeaders {
-		values[strings.ToLower(name)] = ""
-	}
-	names := slices.Collect(maps.Keys(guideHeaders))
 	for name, word := range tells(s.Settings) {
-		if _, twice := values[strings.ToLower(name)]; !twice {
-			names = append(names, name)
-		}
 		values[strings.ToLower(name)] = s.fact(word)
 	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range identityNames(s.Settings) {
 		c.set("proxy_set_header", name, values[strings.ToLower(name)])
 	}
+}
+
+// identityNames are the names of these headers, sorted; the guide's where two differ in
+// case alone.
+func identityNames(s settings) []string {
+	names := slices.Collect(maps.Keys(guideHeaders))
+	for name := range tells(s) {
+		if !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // fact is the variable that has what a word stands for.

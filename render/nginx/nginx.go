@@ -27,6 +27,7 @@ var Proxy = &render.Proxy{
 	Check:      check,
 	CheckAll:   checkSites,
 	NamesUsers: namesUsers,
+	Identity:   identityNames,
 	OpenToAll:  func(s settings) bool { return s.Verify == "optional" && !gated(s) }, // "/" is never exempt
 	TellsDN:    func(s settings) bool { return slices.Contains(told(s), "dn") },
 	Files:      func(s settings) []string { return []string{s.File} },
