@@ -29,7 +29,7 @@ func (r *Reader) HolderKey(owner plan.Owner, spki string) (crypto.Signer, error)
 		return key, nil
 	}
 	name, _ := owner.UserName()
-	if !config.ValidName(name) {
+	if !config.ValidUser(name) {
 		return nil, fmt.Errorf("%s can have no files", owner)
 	}
 	u := &config.User{Name: name, Passphrase: config.Source{Kind: config.Generated}}

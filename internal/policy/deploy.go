@@ -39,12 +39,16 @@ func (j *judgement) judgeDeployments(revoked []string) {
 	}
 }
 
-// remade are the kinds of files that this plan makes anew and the proxy reads for a
-// site, whether it has copies of them or not.
-func (j *judgement) remade(site int) (kinds []plan.Kind) {
+// remade are the kinds of files that this plan makes anew and that the proxy reads for a
+// site, or has a copy of.
+func (j *judgement) remade(i int) (kinds []plan.Kind) {
+	have, site := &j.Have.Sites[i], &j.Config.Sites[i]
 	for _, t := range j.verdict.Tasks {
 		for _, kind := range t.Makes {
-			if kind == plan.KindCrt && t.Part == OfCA || kind == plan.KindCRL && t.Part == OfCRL || kind == plan.KindSite && t.Part == OfSite && t.Index == site {
+			switch {
+			case kind == plan.KindCrt && t.Part == OfCA,
+				kind == plan.KindCRL && t.Part == OfCRL && (site.Settings.Revocation != "map" || isCopied(have, kind)),
+				kind == plan.KindSite && t.Part == OfSite && t.Index == i:
 				kinds = append(kinds, kind)
 			}
 		}
