@@ -148,8 +148,8 @@ func (j *judgement) examineCA() ([]finding, error) {
 		return torn("%s is gone or empty, and %s holds %s, of which it told which are revoked: restore it from a backup, or from OpenSSL's copy %s.old; or say --adopt, and all are recorded again, revoked where the CRL says so",
 			ledger.IndexName, ledger.IssuedName, plural(lost, "certificate"), ledger.IndexName)
 	case lost > 0:
-		return torn("%s lacks %s of %s, and without a CRL that can be read nothing tells which of them are revoked: restore one of the two, %s or %s, from a backup",
-			ledger.IndexName, plural(lost, "certificate"), ledger.IssuedName, ledger.IndexName, j.Have.CRL.Name())
+		return torn("%s lacks %s of %s, and without a CRL that can be read nothing tells which of them are revoked: restore one of the two from a backup",
+			ledger.IndexName, plural(lost, "certificate"), ledger.IssuedName)
 	case gens > 0 && spec.Generation == gens+1 && ca.Passphrase.Err == nil && lostKey(ca, spec):
 		return ask(view, lostKeyPolicies), nil
 	case ca.Key.Missing && ca.Passphrase.Err != nil && gens > 0:
