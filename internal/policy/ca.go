@@ -170,7 +170,7 @@ func (j *judgement) examineCA() ([]finding, error) {
 	case ca.Key.Opening == facts.Unreadable && gens > 0:
 		return no(plan.Unreadable, "%s holds no key that can be read (%v): %s", ca.Key.Name(), ca.Key.Why, waysOn)
 	case ca.Key.Opening == facts.Unreadable:
-		return no(plan.Unreadable, "%s holds no key that can be read (%v): restore it from a backup; it is never replaced", ca.Key.Name(), ca.Key.Why)
+		return no(plan.Unreadable, "%s holds no key that can be read (%v): restore it from a backup; it is never replaced, but moved away with %s it makes room for a new CA", ca.Key.Name(), ca.Key.Why, ca.Crt.Name())
 	case gens == 0 && ca.Crt.Missing:
 		return no(plan.Unrecorded, "%s is there, and no certificate of the CA: put it into %s, or move the key away to have a new CA made", ca.Key.Name(), ca.Crt.Name())
 	case gens == 0 && ca.Crt.Cert == nil:
