@@ -87,6 +87,9 @@ func (r *Reader) readUser(u *config.User) *Material {
 		}
 		f.P12 = append(f.P12, r.p12(files[atP12+i], profile, now, k))
 	}
+	if c := f.Crt.Cert; r.opt.Adopt && c != nil && f.Key.SPKI != "" && c.SPKI != f.Key.SPKI {
+		f.Crt.Cert = factsOf(f.Crt.Of(f.Key.SPKI)) // it may stand behind that of the CA
+	}
 	if (f.Key.Missing || f.Crt.Missing) && r.opt.Adopt && !r.opt.Sealed && f.Passphrase.Err == nil {
 		r.fromP12(u, m)
 	}

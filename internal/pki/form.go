@@ -3,6 +3,7 @@ package pki
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"strings"
 	"unicode/utf16"
@@ -143,4 +144,45 @@ func withForm(encoding string, data []byte) string {
 		return strings.Join([]string{encoding, form}, ", ")
 	}
 	return encoding
+}
+
+// strangeKey names a key that crypto/x509 does not read: DSA, or of a curve that TLS
+// does not offer; "" for none that is known.
+func strangeKey(der []byte) string {
+	const dsa, ec = "1.2.840.10040.4.1", "1.2.840.10045.2.1"
+	in := cryptobyte.String(der)
+	var seq, alg, key cryptobyte.String
+	var version int
+	var kind, curve asn1.ObjectIdentifier
+	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) || !seq.ReadASN1Integer(&version) {
+		return ""
+	}
+	switch {
+	case seq.PeekASN1Tag(cbasn1.SEQUENCE): // PKCS #8
+		if !seq.ReadASN1(&alg, cbasn1.SEQUENCE) || !alg.ReadASN1ObjectIdentifier(&kind) {
+			return ""
+		}
+	case seq.ReadASN1(&key, cbasn1.OCTET_STRING) && seq.ReadASN1(&alg, cbasn1.Tag(0).ContextSpecific().Constructed()): // SEC 1
+		kind = asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1}
+	default:
+		return ""
+	}
+	switch kind.String() {
+	case dsa:
+		return "a DSA key"
+	case ec:
+		if !alg.ReadASN1ObjectIdentifier(&curve) {
+			return "an EC key with parameters of its own"
+		}
+		if name, strange := curves[curve.String()]; strange {
+			return "an EC key on the curve " + name
+		}
+	}
+	return ""
+}
+
+// curves are those that OpenSSL offers, and TLS does not.
+var curves = map[string]string{
+	"1.3.132.0.10": "secp256k1", "1.3.36.3.3.2.8.1.1.7": "brainpoolP256r1", "1.3.36.3.3.2.8.1.1.11": "brainpoolP384r1", "1.3.36.3.3.2.8.1.1.13": "brainpoolP512r1",
+	"1.2.840.10045.3.1.1": "prime192v1",
 }

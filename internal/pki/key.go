@@ -282,6 +282,9 @@ func parsePlainKey(der []byte) (crypto.Signer, error) {
 		}
 	}
 	if err != nil {
+		if kind := strangeKey(der); kind != "" {
+			return nil, unsupported("it is " + kind + ", which browsers and TLS libraries refuse")
+		}
 		return nil, damaged("it holds no private key that can be read")
 	}
 	signer, ok := key.(crypto.Signer)

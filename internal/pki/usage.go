@@ -193,7 +193,6 @@ func NumberOfIssuer(cert *x509.Certificate) string {
 	}
 	in := cryptobyte.String(e.Value)
 	var seq cryptobyte.String
-	serial := new(big.Int)
 	keyid, names, number := cbasn1.Tag(0).ContextSpecific(), cbasn1.Tag(1).ContextSpecific().Constructed(), cbasn1.Tag(2).ContextSpecific()
 	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) || !seq.SkipOptionalASN1(keyid) || !seq.SkipOptionalASN1(names) {
 		return ""
@@ -202,7 +201,7 @@ func NumberOfIssuer(cert *x509.Certificate) string {
 	if !seq.ReadASN1(&bytes, number) || len(bytes) == 0 || bytes[0] >= 0x80 {
 		return ""
 	}
-	return SerialHex(serial.SetBytes(bytes))
+	return SerialHex(new(big.Int).SetBytes(bytes))
 }
 
 func authorityKeyIDText(cert *x509.Certificate) string {

@@ -151,8 +151,8 @@ func (j *judgement) examineCA() ([]finding, error) {
 		return torn("%s is gone or empty, and %s holds %s, of which it told which are revoked: restore it from a backup, or from OpenSSL's copy %s.old; or say --adopt, and all are recorded again, revoked where the CRL says so",
 			ledger.IndexName, ledger.IssuedName, plural(lost, "certificate"), ledger.IndexName)
 	case lost > 0:
-		return torn("%s lacks %s of %s, and without a CRL that can be read nothing tells which of them are revoked: restore one of the two, %s or %s, from a backup",
-			ledger.IndexName, plural(lost, "certificate"), ledger.IssuedName, ledger.IndexName, j.Have.CRL.Name())
+		return torn("%s lacks %s of %s, and without a CRL that can be read nothing tells which of them are revoked: restore one of the two from a backup",
+			ledger.IndexName, plural(lost, "certificate"), ledger.IssuedName)
 	case gens > 0 && spec.Generation == gens+1 && ca.Passphrase.Err == nil && lostKey(ca, spec):
 		return ask(view, lostKeyPolicies), nil
 	case ca.Key.Missing && ca.Passphrase.Err != nil && gens > 0:
@@ -175,7 +175,7 @@ func (j *judgement) examineCA() ([]finding, error) {
 	case ca.Key.Opening == facts.Unreadable && gens > 0:
 		return no(plan.Unreadable, "%s holds no key that can be read (%v): %s", ca.Key.Name(), ca.Key.Why, waysOn)
 	case ca.Key.Opening == facts.Unreadable:
-		return no(plan.Unreadable, "%s holds no key that can be read (%v): restore it from a backup; it is never replaced", ca.Key.Name(), ca.Key.Why)
+		return no(plan.Unreadable, "%s holds no key that can be read (%v): restore it from a backup; it is never replaced, but moved away with %s it makes room for a new CA", ca.Key.Name(), ca.Key.Why, ca.Crt.Name())
 	case gens == 0 && ca.Crt.Missing:
 		return no(plan.Unrecorded, "%s is there, and no certificate of the CA: put it into %s, or move the key away to have a new CA made", ca.Key.Name(), ca.Crt.Name())
 	case gens == 0 && ca.Crt.Cert == nil:

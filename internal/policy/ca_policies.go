@@ -209,8 +209,12 @@ func caUsageChanged(v *caView) []finding {
 	if v.trust.Current().Named > 0 && pki.CanSign(v.current()) {
 		return nil // caNotes tells of it
 	}
+	rest := ""
+	if n := v.trust.Current().Named; n > 0 {
+		rest = fmt.Sprintf("; %s %s the old one by its serial number and %s refused by OpenSSL from then on", plural(n, "certificate"), agree(n, "names", "name"), agree(n, "is", "are"))
+	}
 	for _, m := range pki.CAUsage(v.current()) {
-		out = append(out, one(plan.Reissue, plan.Reason{Message: "the CA certificate has another " + m.Field + " than it should" + refused(m, "a CA with "), Field: m.Field, Have: m.Have, Want: m.Want}, plan.KindCrt)...)
+		out = append(out, one(plan.Reissue, plan.Reason{Message: "the CA certificate has another " + m.Field + " than it should" + refused(m, "a CA with ") + rest, Field: m.Field, Have: m.Have, Want: m.Want}, plan.KindCrt)...)
 	}
 	return out
 }

@@ -245,6 +245,8 @@ func whatChanged(cas, revocations bool) string {
 		return "the CAs and the revocations"
 	case cas:
 		return "the CAs"
+	case revocations:
+		return "the revocations"
 	}
-	return "the revocations"
+	return "the certificates that get in"
 }

@@ -44,7 +44,7 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 	case u.ChallengeReused:
 		return nil, plan.Errorf(plan.PassphraseUnavailable, "the challenge password equals the key's passphrase, and a CSR is not encrypted: give another one")
 	case u.Key.Opening == facts.Unreadable:
-		return nil, plan.Errorf(plan.Unreadable, "%s holds no key that can be read; nothing was touched (%v): restore it from a backup, or have a new key made with %s", u.Key.Name(), u.Key.Why, replaceFlag(v.Owner, v.adopted))
+		return nil, plan.Errorf(plan.Unreadable, "%s holds no key that can be read; nothing was touched: restore it from a backup, or have a new key made with %s (what is there: %v)", u.Key.Name(), replaceFlag(v.Owner, v.adopted), u.Key.Why)
 	case u.Key.Opening == facts.OpensNeither && u.Key.InP12:
 		return nil, plan.Errorf(plan.PassphraseWrong, "there is no key file, and no passphrase at hand opens %s; nothing was touched: name the passphrase that it was made with as previous_passphrase, or move it away to have the user made anew", u.Key.Name())
 	case u.Key.Opening == facts.OpensNeither:
