@@ -208,16 +208,16 @@ var scenes = []sceneMaker{
 	// another name, one devices; one departs.
 	{"renamed", false, func(w *world) {
 		s := &w.spec
-		s.users[0].subject = map[string]string{"common_name": `"Ann"`}
-		s.users[3].passphrase, s.users[3].attributes = "", map[string]string{"csr": `"dan.1.csr"`}
+		s.users[0].attributes = map[string]string{"csr": `"ann.1.csr"`}
+		s.users[3].subject = map[string]string{"common_name": `"Dan"`}
 		s.users = append(s.users, userModel{name: "gus"})
 		w.begin()
 		w.now = w.now.Add(24 * time.Hour)
 		s.users = slices.Clone(s.users)
-		s.users[0].name, s.users[2].name, s.users[3].name = "eve", "cy.d", "fay"
+		s.users[0].name, s.users[2].name, s.users[3].name = "fay", "cy.d", "eve"
 		s.users[1].attributes = set(s.users[1].attributes, "devices", `["laptop", "phone"]`)
 		s.users = s.users[:4]
-		s.moved = []movedModel{{"ann", "eve"}, {"bob", "bob:laptop"}, {"cyd", "cy.d"}, {"dan", "fay"}}
+		s.moved = []movedModel{{"ann", "fay"}, {"bob", "bob:laptop"}, {"cyd", "cy.d"}, {"dan", "eve"}}
 	}},
 	// Another CA has signed that of the directory. The site admits the certificates of the
 	// database alone: it is written with the revocations, and once more with new certificates.

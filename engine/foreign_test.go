@@ -59,7 +59,10 @@ func (o *opensslCA) writes() {
 // and between any two: it is revoked in the end, nothing of ours is lost, and no run is
 // wedged.
 func TestOthersWriteToo(t *testing.T) {
-	for _, m := range scenes[:2] {
+	for _, m := range scenes {
+		if !slices.Contains([]string{"everything", "rollover", "renamed"}, m.name) {
+			continue
+		}
 		t.Run(m.name, func(t *testing.T) {
 			s := newScene(t, m)
 			serial, undisturbed := s.revocable(t)

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/plan"
 	"mtlsplan/spec"
 )
@@ -175,6 +176,7 @@ func (w *world) apply(opt Options) ran {
 		}
 	}
 	was := w.records()
+	had := slices.DeleteFunc(slices.Clone(was.rows), func(row ledger.Row) bool { return !w.lives(row) })
 	var err error
 	r.report, err = Apply(ctx, r.cfg, opt, quiet{})
 	if r.report != nil {
@@ -193,8 +195,26 @@ func (w *world) apply(opt Options) ran {
 	}
 	w.checkEffects(r)
 	w.checkRecords(r, was)
+	w.checkSaid(r, had)
 	w.checkRepeat(r)
 	return r
+}
+
+// checkSaid: nobody loses access without a step that says so, by the name that they have now.
+func (w *world) checkSaid(r ran, had []ledger.Row) {
+	w.t.Helper()
+	is := w.records()
+	for _, row := range had {
+		if row.State == is.row(row.Serial).State {
+			continue
+		}
+		said := slices.ContainsFunc(r.report.Plan.Steps, func(s plan.Step) bool {
+			return slices.ContainsFunc(row.Owners(), func(owner string) bool { return s.Owner == w.nowCalled(owner) }) && s.Revokes > 0
+		})
+		if !said {
+			w.t.Fatalf("%s of %s was revoked, and no step says so: %s", row.Serial, row.Owner, summary(r.report))
+		}
+	}
 }
 
 // visible leaves out the directory and the lock that a first run makes.

@@ -141,7 +141,7 @@ func (r *Reader) keepLedger() {
 	if r.ledger == nil || len(r.ledger.Entries()) == 0 || !r.issued.Before(r.cache.Clock()) || r.cache.Known(ledger.IssuedName, ledger.IssuedName) != nil {
 		return
 	}
-	rec := statcache.Record{Stats: statcache.StatsOf(r.issued), Facts: packEntries(r.ledger.Entries())}
+	rec := statcache.Record{Stats: statcache.StatsOf(r.issued), Facts: packEntries(r.ledger.All())}
 	r.cache.Put(ledger.IssuedName, &rec, ledger.IssuedName)
 }
 

@@ -35,6 +35,7 @@ type Ledger struct {
 	bySerial map[string]int32
 	byOwner  map[string][]int32 // rows of an owner, oldest first
 	entries  []Entry
+	former   []Entry            // those of whose certificate there is a later one
 	issued   map[string][]int32 // entries of an owner, oldest first
 	number   *big.Int           // of the next CRL
 	rendered map[string]Sum     // by path

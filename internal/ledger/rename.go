@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -71,6 +72,17 @@ func replaced(owners, from, to string) string {
 	return strings.Join(out, ",")
 }
 
+// All are all entries of issued.pem, also those of former names, in its order. They must
+// not be changed.
+func (l *Ledger) All() []Entry {
+	if len(l.former) == 0 {
+		return l.entries
+	}
+	all := slices.Concat(l.entries, l.former)
+	slices.SortFunc(all, func(a, b Entry) int { return cmp.Compare(a.At, b.At) })
+	return all
+}
+
 // dropRenamed drops the entries of whose certificate there is a later one: the owner was
 // renamed. Whoever has written index.txt since from an older copy, the rows have the
 // later name.
@@ -105,6 +117,7 @@ func (l *Ledger) dropRenamed() {
 			if r := l.Row(e.Serial); r != nil && slices.Contains(r.Owners(), e.Owner) && e.Owner != l.entries[k].Owner {
 				r.Owner, renamed = replaced(r.Owner, e.Owner, l.entries[k].Owner), true
 			}
+			l.former = append(l.former, e)
 			continue
 		}
 		kept = append(kept, e)
