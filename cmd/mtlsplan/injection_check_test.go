@@ -42,9 +42,7 @@ func (tr *trial) apply(h hole, shape string) {
 	for _, format := range []string{"text", "csv", "prometheus", "json"} {
 		tr.run("status", "--format", format)
 	}
-	for _, format := range []string{"text", "ics"} {
-		tr.run("forecast", "--format", format)
-	}
+	tr.run("forecast") // lines of a calendar end in CRLF, which nothing else may: its own test reads it
 	for _, u := range cfg.Users {
 		tr.run("show", "user."+u.Name)
 		tr.run("explain", "user."+u.Name)
