@@ -39,8 +39,13 @@ func (tr *trial) apply(h hole, shape string) {
 	}
 	tr.run("render")
 	tr.run("verify")
+	for _, format := range []string{"text", "csv", "prometheus", "json"} {
+		tr.run("status", "--format", format)
+	}
+	tr.run("forecast") // lines of a calendar end in CRLF, which nothing else may: its own test reads it
 	for _, u := range cfg.Users {
 		tr.run("show", "user."+u.Name)
+		tr.run("explain", "user."+u.Name)
 		if tr.run("show", "user."+u.Name, "--format", "json") == exitDone && !json.Valid(tr.out.Bytes()) {
 			tr.t.Errorf("not JSON: %s", &tr.out)
 		}

@@ -42,7 +42,7 @@ func cmdCrowd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	stop := make(chan bool)
 	var readers sync.WaitGroup
-	for _, read := range [][]string{{"plan", "--format", "json"}, {"verify", "--format", "json"}, {"show", "ann"}} {
+	for _, read := range [][]string{{"plan", "--format", "json"}, {"verify", "--format", "json"}, {"show", "ann"}, {"status", "--format", "json"}} {
 		readers.Go(func() { c.look(stop, read) })
 	}
 	known := map[string]ledger.Row{}

@@ -154,10 +154,8 @@ func (o *Outlook) issueAt(at, end time.Time, validity time.Duration) (when, notA
 	if o.idle(o.caOwner()) {
 		return time.Time{}, time.Time{}, false
 	}
-	for i, l := range o.ca {
-		if i+1 < len(o.ca) && !o.ca[i+1].at.After(at) {
-			continue // another has followed by then
-		}
+	after, _ := slices.BinarySearchFunc(o.ca, at, func(l lease, at time.Time) int { return cmp.Or(l.at.Compare(at), -1) })
+	for _, l := range o.ca[max(0, after-1):] { // the one that issues at that time, and those that follow
 		when := later(at, l.at)
 		if notAfter := endOf(when, validity, l.end); notAfter.After(end) && !when.After(l.end) {
 			return when, notAfter, true

@@ -157,10 +157,13 @@ func nextEvent(o plan.OwnerStatus) string {
 // stillIn names the users who are to have no certificate, and whose certificates the
 // next apply revokes.
 func stillIn(w io.Writer, st Style, s *plan.Status) {
+	shown := map[plan.Owner]bool{}
+	for _, o := range s.Owners {
+		shown[o.Owner] = o.State == plan.StateRevoked
+	}
 	var names []string
 	for _, step := range s.Plan.Steps {
-		shown := slices.ContainsFunc(s.Owners, func(o plan.OwnerStatus) bool { return o.Owner == step.Owner && o.State == plan.StateRevoked })
-		if step.Action == plan.Retire && step.Revokes > 0 && shown {
+		if step.Action == plan.Retire && step.Revokes > 0 && shown[step.Owner] {
 			names = append(names, Clean(string(step.Owner)))
 		}
 	}
