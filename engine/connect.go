@@ -47,7 +47,7 @@ func Connect(ctx context.Context, cfg *config.Config, opt Options, address strin
 	var checks []plan.Check
 	var notes []plan.Note
 	for _, site := range sites {
-		to := targetOf(site, address, nil)
+		to := targetOf(site, address)
 		to.Gate = gateOf(st.have, site)
 		if to, err = reach(ctx, to); err != nil {
 			return nil, nil, err

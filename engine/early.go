@@ -52,7 +52,8 @@ func (before *Report) and(p *plan.Plan) *plan.Plan {
 	if before == nil {
 		return p
 	}
-	whole, has := *p, map[plan.Owner]bool{}
+	whole, has, counted := *p, map[plan.Owner]bool{}, map[plan.Owner]bool{}
+	whole.Notes = slices.Concat(before.Plan.Notes, p.Notes)
 	for _, s := range p.Steps {
 		has[s.Owner] = true
 	}
@@ -62,9 +63,10 @@ func (before *Report) and(p *plan.Plan) *plan.Plan {
 			continue
 		}
 		whole.Steps = append(whole.Steps, s)
-		if s.Action != plan.Retire { // whoever has left is no owner any more
+		if s.Action != plan.Retire && !counted[s.Owner] { // whoever has left is no owner any more
 			whole.Unchanged--
 		}
+		counted[s.Owner] = true // a site may have two steps
 	}
 	whole.Steps = append(whole.Steps, p.Steps...)
 	return &whole

@@ -300,13 +300,15 @@ func (r *run) planAgain(foreign error, w Watcher, report *Report) (stock, error)
 		return stock{}, fmt.Errorf("%s/%w, and the plan as it is now is refused: see what mtlsplan plan says", r.cfg.Output, foreign)
 	}
 	report.Failures = p.Failures // who failed before is judged again, and tried again
-	all, had := *report.Plan, map[plan.Owner]bool{}
+	// A site may have two steps, one of them its deployment.
+	key := func(s plan.Step) string { return fmt.Sprint(s.Owner, slices.Contains(s.Artefacts, plan.KindDeploy)) }
+	all, had := *report.Plan, map[string]bool{}
 	for _, step := range all.Steps {
-		had[step.Owner] = true
+		had[key(step)] = true
 	}
 	all.Steps = slices.Clip(all.Steps)
 	for _, step := range p.Steps {
-		if !had[step.Owner] {
+		if !had[key(step)] {
 			all.Steps = append(all.Steps, step)
 		}
 	}

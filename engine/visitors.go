@@ -15,7 +15,6 @@ import (
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/probe"
-	"mtlsplan/render"
 )
 
 // casting is what it takes to choose who is sent to a running site.
@@ -229,9 +228,9 @@ func (c *casting) newest(want plan.Code, when func(*ledger.Row) (time.Time, bool
 	return nil, s.err
 }
 
-// targetOf is where a site is asked, with the checksum of its rendered files. A name with
-// an asterisk stands for any name in its place.
-func targetOf(site *config.Site, address string, files []render.File) probe.Target {
+// targetOf is where a site is asked. A name with an asterisk stands for any name in its
+// place.
+func targetOf(site *config.Site, address string) probe.Target {
 	s := &site.Settings
 	to := probe.Target{Address: address, ProxyProtocol: s.ProxyProtocol}
 	if len(s.ServerNames) > 0 {
@@ -241,11 +240,6 @@ func targetOf(site *config.Site, address string, files []render.File) probe.Targ
 	}
 	if rest, wild := strings.CutPrefix(to.ServerName, "*"); wild {
 		to.ServerName = "probe" + rest
-	}
-	for _, f := range files {
-		if f.Gate != "" {
-			to.Gate = f.Gate
-		}
 	}
 	return to
 }

@@ -212,13 +212,9 @@ func TestExpiredVisitor(t *testing.T) {
 func TestProbeTarget(t *testing.T) {
 	s := newStaff(t)
 	cfg := s.apply(staffed, s.opt)
-	files, err := RenderSite(t.Context(), cfg, s.opt, cfg.Sites[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := targetOf(&cfg.Sites[0], "127.0.0.1:443", files)
-	want := probe.Target{Address: "127.0.0.1:443", ServerName: "probe.example.com", Gate: files[0].Gate}
-	if !reflect.DeepEqual(got, want) || got.Gate == "" {
+	got := targetOf(&cfg.Sites[0], "127.0.0.1:443")
+	want := probe.Target{Address: "127.0.0.1:443", ServerName: "probe.example.com"}
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }

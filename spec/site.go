@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -264,13 +265,29 @@ func CheckOutput(cfg *Config) error {
 				site.Proxy.Name, site.Name, cfg.Output, err, strings.Join(unset, " and "))
 		}
 		for _, t := range site.Settings.Deploy.Targets() {
-			if t.Path == cfg.Output || strings.HasPrefix(t.Path, strings.TrimSuffix(cfg.Output, "/")+"/") {
+			if within(t.Path, cfg.Output) || within(resolved(t.Path), resolved(cfg.Output)) {
 				return fmt.Errorf("the site %s.%s would put a copy at %s, in the output directory itself. Name a path outside of it for %s in deploy",
 					site.Proxy.Name, site.Name, t.Path, t.Attribute)
 			}
 		}
 	}
 	return nil
+}
+
+func within(path, dir string) bool {
+	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+}
+
+// resolved is a path without links, as far as it is there.
+func resolved(path string) string {
+	for dir, rest := path, ""; ; dir, rest = filepath.Dir(dir), filepath.Join(filepath.Base(dir), rest) {
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			return filepath.Join(real, rest)
+		}
+		if dir == filepath.Dir(dir) {
+			return path
+		}
+	}
 }
 
 // checkSiteFiles keeps sites from lying where other files of the output

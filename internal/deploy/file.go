@@ -33,21 +33,17 @@ const most = 64 << 20
 // A link is not followed: where somebody else may write into the directory, it would lead
 // to any file of the system.
 func Read(ctx context.Context, path string) (File, error) {
-	info, err := os.Lstat(path)
+	data, info, err := input.ReadPlain(ctx, path, most)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return File{Path: path, Missing: true}, nil
-	case err != nil:
-		return File{}, sentence(path, err)
-	case info.Mode()&fs.ModeSymlink != 0:
+	case errors.Is(err, input.ErrLink):
 		target, err := filepath.EvalSymlinks(path)
 		if err != nil {
 			return File{}, fmt.Errorf("%s is a symbolic link that leads nowhere: remove it, or name another path in deploy", path)
 		}
 		return File{}, fmt.Errorf("%s is a symbolic link, which a copy would replace: write the file that it leads to in deploy: %s", path, target)
-	}
-	data, info, err := input.Read(ctx, path, most)
-	if err != nil {
+	case err != nil:
 		return File{}, sentence(path, err)
 	}
 	f := File{Path: path, Data: data, Mode: info.Mode().Perm()}
@@ -63,6 +59,11 @@ func owner(info fs.FileInfo) (uid, gid int) {
 // Same reports whether two files are the same to whoever reads them.
 func (f File) Same(other File) bool {
 	return f.Missing == other.Missing && bytes.Equal(f.Data, other.Data)
+}
+
+// Identical reports whether two files also have the same mode and owner.
+func (f File) Identical(other File) bool {
+	return f.Same(other) && (f.Missing || f.Mode == other.Mode && f.UID == other.UID && f.GID == other.GID)
 }
 
 // With is a file in the place of f, with its mode and owner; where nothing is there, 0644

@@ -225,10 +225,11 @@ type Copy struct {
 	From    Path      // of that
 	Path    string    // absolute
 	Missing bool
-	Sum     [sha256.Size]byte // of its content
-	Source  [sha256.Size]byte // of the file in the output directory, zero for none
-	Data    []byte            // of the site's
-	Err     error             // why it cannot be read or replaced
+	Sum     [sha256.Size]byte   // of its content
+	Source  [sha256.Size]byte   // of the file in the output directory, zero for none
+	Data    []byte              // of the site's
+	CAs     []*x509.Certificate // of the copy of the CA's certificates
+	Err     error               // why it cannot be read or replaced
 }
 
 // Rendered is a file that was rendered.

@@ -19,6 +19,7 @@ var (
 	ErrDirectory  = errors.New("it is a directory")
 	ErrNotRegular = errors.New("it is a pipe, a socket or a device, not a regular file")
 	ErrTooLarge   = errors.New("it is too large")
+	ErrLink       = errors.New("it is a symbolic link")
 )
 
 // Read reads a regular file of at most this many bytes, with links followed, and
@@ -28,6 +29,15 @@ var (
 // The error is ctx's, one of the above, or one of the file system without the
 // path, which is left to the message around it.
 func Read(ctx context.Context, path string, most int64) ([]byte, fs.FileInfo, error) {
+	return readIn(ctx, path, most, os.Stat, 0)
+}
+
+// ReadPlain is Read where the path must not be a link: the error is [ErrLink] then.
+func ReadPlain(ctx context.Context, path string, most int64) ([]byte, fs.FileInfo, error) {
+	return readIn(ctx, path, most, os.Lstat, syscall.O_NOFOLLOW)
+}
+
+func readIn(ctx context.Context, path string, most int64, stat func(string) (fs.FileInfo, error), flags int) ([]byte, fs.FileInfo, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
@@ -38,7 +48,7 @@ func Read(ctx context.Context, path string, most int64) ([]byte, fs.FileInfo, er
 	}
 	done := make(chan result, 1)
 	go func() {
-		text, info, err := read(path, most)
+		text, info, err := read(path, most, stat, flags)
 		done <- result{text, info, cause(err)}
 	}()
 	select {
@@ -49,15 +59,18 @@ func Read(ctx context.Context, path string, most int64) ([]byte, fs.FileInfo, er
 	}
 }
 
-func read(path string, most int64) ([]byte, fs.FileInfo, error) {
-	info, err := os.Stat(path) // before opening, which alone can have an effect on a device
+func read(path string, most int64, stat func(string) (fs.FileInfo, error), flags int) ([]byte, fs.FileInfo, error) {
+	info, err := stat(path) // before opening, which alone can have an effect on a device
 	if err == nil {
 		err = check(info, most)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // meanwhile it may be a pipe
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|flags, 0) // meanwhile it may be a pipe
+	if errors.Is(err, syscall.ELOOP) && flags != 0 {
+		err = ErrLink // it has become one
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,6 +95,8 @@ func read(path string, most int64) ([]byte, fs.FileInfo, error) {
 
 func check(info fs.FileInfo, most int64) error {
 	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		return ErrLink
 	case info.IsDir():
 		return ErrDirectory
 	case !info.Mode().IsRegular():

@@ -9,6 +9,7 @@ import (
 	"mtlsplan/internal/deploy"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 )
 
@@ -53,8 +54,11 @@ func (r *Reader) copies(site *config.Site) []facts.Copy {
 		c.Missing, c.Err = there.Missing, firstOf(err, failed)
 		if failed == nil && !there.Missing {
 			c.Sum = sha256.Sum256(there.Data)
-			if c.Kind == plan.KindSite {
+			switch c.Kind {
+			case plan.KindSite:
 				c.Data = there.Data
+			case plan.KindCrt:
+				c.CAs, _ = pki.ParseCertificates(there.Data)
 			}
 		}
 		out = append(out, c)
@@ -73,14 +77,25 @@ func (r *Reader) orphans(sites []facts.Site) []string {
 		for _, f := range s.Files {
 			have[f.Name()] = true
 		}
+		for _, c := range s.Copies {
+			have[c.Path] = true
+		}
 	}
 	var out []string
 	for _, name := range r.ledger.RenderedPaths() {
-		if have[name] || path.IsAbs(name) {
+		if have[name] {
+			continue
+		}
+		written, _ := r.ledger.Rendered(name)
+		if path.IsAbs(name) { // a copy on the proxy's host
+			there, err := deploy.Read(r.ctx, name)
+			if err == nil && !there.Missing && sha256.Sum256(there.Data) == written {
+				out = append(out, name)
+			}
 			continue
 		}
 		f, err := r.file(plan.KindSite, facts.At(name))
-		if written, _ := r.ledger.Rendered(name); err == nil && !f.Missing && sha256.Sum256(f.content.Data) == written {
+		if err == nil && !f.Missing && sha256.Sum256(f.content.Data) == written {
 			out = append(out, name)
 		}
 	}

@@ -34,8 +34,9 @@ type Deployment struct {
 
 // Replaced is a file on the proxy's host that a copy takes the place of.
 type Replaced struct {
-	Path string `json:"path"`
-	Put  string `json:"put"` // SHA-256 of the copy, in hex
+	Path string   `json:"path"`
+	Put  []string `json:"put"`            // SHA-256 of the copies that were put there since, in hex
+	Kept bool     `json:"kept,omitempty"` // the rest is of the copy itself, because what was there must not come back
 
 	Missing bool   `json:"missing,omitempty"` // nothing lay there
 	Data    []byte `json:"data,omitempty"`

@@ -2,11 +2,15 @@ package policy
 
 import (
 	"crypto/sha256"
+	"crypto/x509"
 	"fmt"
 	"slices"
+	"strings"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 )
 
@@ -22,17 +26,21 @@ func (j *judgement) judgeDeployments(revoked []string) {
 			continue
 		}
 		made := j.remade(i)
-		failed := slices.ContainsFunc(j.verdict.Plan.Failures, func(f plan.Failure) bool { return f.Owner == have.Owner })
-		if failed || !j.Ask.Covers(have.Owner) && len(made) == 0 {
+		covered := j.Ask.Covers(have.Owner)
+		if !covered && len(made) == 0 {
 			continue
 		}
 		t := newTask(OfDeploy, i, have.Owner, j.examineCopies(have, made))
 		if t == nil {
 			continue
 		}
-		t.Reload = slices.ContainsFunc(made, func(kind plan.Kind) bool { return !isCopied(have, kind) })
+		// A site that follows is made behind the first deployment, which has nothing else to do.
+		follows := slices.ContainsFunc(j.verdict.Tasks, func(t *Task) bool { return t.Part == OfSite && t.Index == i && t.Follows })
+		t.Reload = !follows || len(t.Step.Reasons) > 1
 		t.Step.Site = j.siteChange(site, have, revoked)
-		if !slices.ContainsFunc(j.verdict.Tasks, func(t *Task) bool { return t.Step.Owner == have.Owner }) {
+		judged := slices.ContainsFunc(j.verdict.Tasks, func(t *Task) bool { return t.Step.Owner == have.Owner }) ||
+			slices.ContainsFunc(j.verdict.Plan.Failures, func(f plan.Failure) bool { return f.Owner == have.Owner })
+		if covered && !judged {
 			j.verdict.Plan.Unchanged-- // of this owner, whose site itself is as it should be
 		}
 		j.add(t)
@@ -73,7 +81,7 @@ func (j *judgement) examineCopies(have *facts.Site, made []plan.Kind) (out []fin
 		case c.Missing:
 			found("%s is not there", c.Path)
 		case !recorded && c.Sum != c.Source:
-			found("%s was not written by mtlsplan: it is replaced, and kept in %s", c.Path, ReplacedDir)
+			found("%s was not written by mtlsplan: it is replaced, and kept in %s%s", c.Path, ReplacedDir, j.others(c.CAs))
 		case recorded && c.Sum != written && c.Sum != c.Source:
 			found("%s was edited by somebody else: it is replaced, and kept in %s", c.Path, ReplacedDir)
 		case isMade:
@@ -88,6 +96,21 @@ func (j *judgement) examineCopies(have *facts.Site, made []plan.Kind) (out []fin
 		}
 	}
 	return out
+}
+
+// others tells of CAs whose users get in now, and will not.
+func (j *judgement) others(cas []*x509.Certificate) string {
+	var names []string
+	for _, ca := range cas {
+		known := slices.ContainsFunc(j.trust.Generations, func(g ledger.Generation) bool { return g.SPKI == pki.PublicID(ca.PublicKey) })
+		if !known {
+			names = append(names, pki.NameString(ca.RawSubject))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "; whoever has a certificate of another CA that it holds (" + strings.Join(names, "; ") + ") does not get in any more"
 }
 
 func isCopied(site *facts.Site, kind plan.Kind) bool {

@@ -106,8 +106,12 @@ func Judge(q Question) *Verdict {
 	return j.finish()
 }
 
-// unpublished reports whether a revocation is on no CRL yet, whoever has made it.
+// unpublished reports whether a revocation is on no CRL yet, whoever has made it, or has
+// not reached a proxy.
 func (j *judgement) unpublished() bool {
+	if slices.ContainsFunc(j.Have.Sites, func(s facts.Site) bool { return s.Owed && len(s.Copies) > 0 }) {
+		return true
+	}
 	revoked := j.trust.Revoked(j.Ledger, j.Have.CRL, j.Now, false)
 	return j.found.learnt > 0 || pending(j.Have.CRL, Serials(revoked)) > 0
 }

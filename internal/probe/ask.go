@@ -37,6 +37,8 @@ type Target struct {
 	ProxyProtocol bool   // the site expects the PROXY protocol's header before each connection
 	Gate          string // the checksum that the site's refusals carry; "" for any
 
+	Patience time.Duration // how long an application may take to answer; 0 for four seconds
+
 	Path    string   // of the page that is asked for; "" for "/"
 	Headers []string // further lines of the request, as in "X-Name: value"
 }
@@ -149,7 +151,7 @@ func converse(ctx context.Context, to Target, c presented, request string) (a An
 		return a, err
 	}
 	defer raw.Close()
-	inTime, cancel := context.WithTimeout(ctx, answerLimit)
+	inTime, cancel := context.WithTimeout(ctx, cmp.Or(min(to.Patience, answerLimit), answerLimit))
 	defer cancel()
 	// Ending the context ends whatever is read or written.
 	stop := context.AfterFunc(inTime, func() { _ = raw.Close() })

@@ -149,7 +149,11 @@ func (e *GateError) Error() string {
 		}
 		lines = append(lines, fmt.Sprintf("%s, over %s, %s", l.Who, over, l.tell(e.Target)))
 	}
-	return fmt.Sprintf("%s at %s: %s", e.Target.ServerName, e.Target.Address, strings.Join(lines, "; "))
+	text := fmt.Sprintf("%s at %s: %s", e.Target.ServerName, e.Target.Address, strings.Join(lines, "; "))
+	if e.Target.Gate != "" && !slices.ContainsFunc(e.Legs, func(l Leg) bool { return l.Answer.Gate != "" || l.Err != nil }) {
+		text += "; or another site answers there: does nginx.conf include the file of this one?"
+	}
+	return text
 }
 
 // pause is between two rounds of questions.
