@@ -130,12 +130,13 @@ func (r *Reader) crl(ca *facts.CA, gens []ledger.Generation) facts.CRL {
 	if err != nil || c.Missing {
 		return c
 	}
-	var signers []*x509.Certificate
+	var signers, above []*x509.Certificate // above: a proxy that reads CRLs wants those of all CAs of a chain
 	for _, g := range gens {
-		signers = append(signers, g.Cert)
+		signers, above = append(signers, g.Cert), append(above, g.Parents...)
 	}
 	if len(signers) == 0 && r.opt.Adopt && r.opt.Covers(ca.Owner) && !ca.Key.Missing && ca.Crt.Cert != nil {
 		signers = []*x509.Certificate{ca.Crt.Of(ca.Key.SPKI)}
+		above, _ = pki.Above(signers[0], ca.Crt.All)
 	}
 	lists, err := pki.ParseCRLs(f.content.Data)
 	c.Form = pki.Form(f.content.Data)
@@ -143,7 +144,7 @@ func (r *Reader) crl(ca *facts.CA, gens []ledger.Generation) facts.CRL {
 	for _, list := range lists {
 		i := slices.IndexFunc(signers, func(ca *x509.Certificate) bool { return pki.SignedCRL(list, ca) })
 		if i < 0 {
-			c.Damaged = true
+			c.Damaged = c.Damaged || !slices.ContainsFunc(above, func(ca *x509.Certificate) bool { return pki.SignedCRL(list, ca) })
 			continue
 		}
 		c.Lists[pki.PublicID(signers[i].PublicKey)] = list

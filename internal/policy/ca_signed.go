@@ -34,7 +34,7 @@ func (j *judgement) examineParents(v *caView) ([]finding, error) {
 	signer := pki.NameString(current.Cert.RawIssuer)
 	if ended, end := firstEnd(current.Cert, current.Parents); j.Now.After(end) {
 		if ended == current.Cert {
-			return nil, plan.Errorf(plan.CAUnavailable, "its certificate has ended on %s, so that nobody gets in and nothing can be issued: %s", day(end), haveSigned(v.CA, signer))
+			return nil, plan.Errorf(plan.CAUnavailable, "its certificate has ended on %s, so that nobody gets in and nothing can be issued: %s; or set generation = %d for a new CA that signs itself", day(end), haveSigned(v.CA, signer), current.Number+1)
 		}
 		return nil, plan.Errorf(plan.CAUnavailable, "the certificate of %s, which is above it, has ended on %s, so that nobody gets in: get the new one, put it into %s behind the CA's own, and say --adopt",
 			pki.NameString(ended.RawSubject), day(end), v.Crt.Name())

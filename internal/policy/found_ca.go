@@ -42,16 +42,18 @@ func (f *found) renewedCA() []ledger.Change {
 			continue
 		}
 		chain, whole := pki.Above(c, above)
+		decline := func(format string, args ...any) {
+			f.declined = fmt.Sprintf("what %s has signed for the CA is not taken over: ", pki.NameString(c.RawIssuer)) + fmt.Sprintf(format, args...)
+		}
 		switch {
 		case !whole && f.Ask.Adopt:
-			f.declined = fmt.Sprintf("above that of %s the certificates are not there up to the one that signs itself: put them behind it", pki.NameString(c.RawIssuer))
+			decline("the certificates above it are not there, up to the one that signs itself: put them behind it")
 		case !whole:
-			f.declined = fmt.Sprintf("no CA that is recorded has signed that of %s: put those above it behind it, and say --adopt", pki.NameString(c.RawIssuer))
+			decline("no CA that is recorded has signed it: put those above it behind it, and say --adopt")
 		case chained(c, chain, f.Now) != nil:
-			f.declined = fmt.Sprintf("with that of %s no proxy would let anybody in (%v): have one signed for a CA that may issue certificates and CRLs", pki.NameString(c.RawIssuer), chained(c, chain, f.Now))
+			decline("no proxy would let anybody in with it (%v): have one signed for a CA that may issue certificates and CRLs", chained(c, chain, f.Now))
 		case !bytes.Equal(c.SubjectKeyId, current.Cert.SubjectKeyId):
-			f.declined = fmt.Sprintf("that of %s has another subject key identifier than the certificates of the users name, so that OpenSSL would refuse all of them: have it signed with subjectKeyIdentifier = %X",
-				pki.NameString(c.RawIssuer), current.Cert.SubjectKeyId)
+			decline("it has another subject key identifier than the certificates of the users name, so that OpenSSL would refuse all of them: have it signed with subjectKeyIdentifier = %X", current.Cert.SubjectKeyId)
 		default:
 			f.renewed, f.declined = c, ""
 			return f.recordCA(c, chain)
