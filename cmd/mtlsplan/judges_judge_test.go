@@ -79,6 +79,9 @@ func (b *bench) judgeCertificates() {
 			continue
 		}
 		what := fmt.Sprintf("%s, certificate %X", b.issued[i].Owner, cert.SerialNumber)
+		if slices.ContainsFunc(all, cert.Equal) {
+			continue // its owner was renamed: it stands there behind the former name, too
+		}
 		all = append(all, cert)
 		b.zlint(what, "CERTIFICATE", cert.Raw)
 		cas := b.signersOfCert(cert)
