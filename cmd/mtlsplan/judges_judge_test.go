@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,6 +80,9 @@ func (b *bench) judgeCertificates() {
 			continue
 		}
 		what := fmt.Sprintf("%s, certificate %X", b.issued[i].Owner, cert.SerialNumber)
+		if slices.ContainsFunc(all, cert.Equal) {
+			continue // its owner was renamed: it stands there behind the former name, too
+		}
 		all = append(all, cert)
 		b.zlint(what, "CERTIFICATE", cert.Raw)
 		cas := b.signersOfCert(cert)

@@ -72,13 +72,13 @@ func Request(r *x509.CertificateRequest, c *x509.Certificate) []Finding {
 // (RFC 5280 section 4.1.2.2).
 func Serials(certificates []*x509.Certificate) []Finding {
 	var found []Finding
-	seen := map[string]*x509.Certificate{} // issued.pem has the same certificate again where its owner was renamed
+	seen := map[string]bool{}
 	for _, c := range certificates {
 		serial := c.SerialNumber.Text(16)
-		if first := seen[serial]; first != nil && !first.Equal(c) {
+		if seen[serial] {
 			found = append(found, Finding{"RFC 5280 4.1.2.2", fmt.Sprintf("two certificates have the serial number %s", serial)})
 		}
-		seen[serial] = c
+		seen[serial] = true
 	}
 	return found
 }
