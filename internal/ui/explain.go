@@ -74,7 +74,8 @@ func Explanation(w io.Writer, st Style, e *plan.Explanation) {
 			codes = max(codes, len(codesOf(a)))
 		}
 		for _, a := range quiet {
-			fmt.Fprintf(w, "  %s  %s\n", pad(codesOf(a), codes), Clean(a.Holds))
+			begin := codes + len("    ")
+			fmt.Fprintf(w, "  %s  %s\n", pad(codesOf(a), codes), st.wrap(Clean(a.Holds), begin, strings.Repeat(" ", begin)))
 		}
 	}
 	if len(e.Next) == 0 {
