@@ -30,6 +30,11 @@ type Options struct {
 	Parallel    int           // how many owners are worked on at a time; less than 1: as many as there are cores
 	LookupEnv   func(string) (string, bool)
 
+	// Saved, if set, is the plan that is to be applied as it is, or not at all; it was
+	// read from the file SavedIn.
+	Saved   *plan.SavedPlan
+	SavedIn string
+
 	Warnings []plan.Note // what the caller had to say of the spec, for the memory of later runs
 
 	// Reading, if set, gets the number of users whose files have been read, and the

@@ -83,11 +83,23 @@ func (r *run) question(have *facts.Inventory, led *ledger.Ledger, opt Options) p
 
 // NewPlan says what Apply would do. It changes no byte and takes no lock.
 func NewPlan(ctx context.Context, cfg *config.Config, opt Options) (*plan.Plan, error) {
+	return newPlan(ctx, cfg, opt, nil)
+}
+
+// PlanToSave is NewPlan, with what the plan was made from.
+func PlanToSave(ctx context.Context, cfg *config.Config, opt Options) (*plan.Plan, *plan.Basis, error) {
+	basis := &plan.Basis{}
+	p, err := newPlan(ctx, cfg, opt, basis)
+	return p, basis, err
+}
+
+// newPlan is NewPlan. A basis, if there is one, is filled.
+func newPlan(ctx context.Context, cfg *config.Config, opt Options, basis *plan.Basis) (*plan.Plan, error) {
 	if err := checkOnly(ctx, cfg, opt); err != nil {
 		return nil, err
 	}
 	for looks := 1; ; looks++ {
-		p, moved, err := look(ctx, cfg, opt)
+		p, moved, err := look(ctx, cfg, opt, basis)
 		bad := err != nil || accuses(p)
 		if !moved || !bad && looks >= 3 || looks >= 20 {
 			return p, err
@@ -98,7 +110,7 @@ func NewPlan(ctx context.Context, cfg *config.Config, opt Options) (*plan.Plan, 
 // look makes a plan. Where a writer beside it has moved on meanwhile, the plan
 // may compare files and records of two moments: then it is worth another look,
 // above all when it accuses somebody.
-func look(ctx context.Context, cfg *config.Config, opt Options) (p *plan.Plan, moved bool, err error) {
+func look(ctx context.Context, cfg *config.Config, opt Options, basis *plan.Basis) (p *plan.Plan, moved bool, err error) {
 	dir, err := openDir(cfg.Output)
 	if err != nil {
 		return nil, false, err
@@ -110,6 +122,9 @@ func look(ctx context.Context, cfg *config.Config, opt Options) (p *plan.Plan, m
 	r := newRun(ctx, cfg, opt, dir)
 	defer r.in.Close()
 	st, err := r.takeStock()
+	if err == nil && basis != nil {
+		*basis, err = r.basis(st)
+	}
 	moved = dir.Moved() && ctx.Err() == nil
 	if err != nil {
 		return nil, moved, err
@@ -228,6 +243,9 @@ func (r *run) apply(w Watcher) (*Report, error) {
 		return before, err
 	}
 	p := st.verdict.Plan
+	if err := r.isAsSaved(st, before); err != nil {
+		return before, err
+	}
 	report := &Report{Plan: before.and(p), Failures: p.Failures}
 	w.Planned(report.Plan)
 	if before != nil {
@@ -253,6 +271,8 @@ func (r *run) apply(w Watcher) (*Report, error) {
 			return report, nil
 		case !moved:
 			return report, err
+		case r.opt.Saved != nil:
+			return report, r.savedOvertaken(foreign, report)
 		case again == plansAgain:
 			return report, fmt.Errorf("%s/%w for the %dth time during this run: run again when it has ended", r.cfg.Output, foreign, again+1)
 		}

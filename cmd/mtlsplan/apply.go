@@ -19,7 +19,7 @@ import (
 func (a *app) applyCmd() *cobra.Command {
 	var flags runFlags
 	cmd := &cobra.Command{
-		Use:   "apply [FILE]",
+		Use:   "apply [FILE|PLAN]",
 		Short: "Make the output directory match the spec",
 		Long: `Makes a plan, carries it out, and prints each step when its files are in place.
 A second run has nothing to do. An owner that fails is left as it was, and the
@@ -35,11 +35,16 @@ From cron, where there is no such block, reload the proxy after exit codes 0, 1,
 3 everything is done but for the owners named. Where the site names copies of
 files, copy them first.
 
+PLAN is a file that plan --out has saved. It is carried out as it is, with the
+flags that it was made with. Where the spec, a roster or the directory has moved
+on, or the plan would be another by now, nothing is changed (exit 4).
+
 --rehearsal --at DATE works as if DATE had come, and marks the output directory
 in db/rehearsal: what it holds is not for use, and no other apply or plan works
 on it from then on.`,
 		Example: `  mtlsplan apply
   mtlsplan apply --only user.mmuser staff.hcl
+  mtlsplan apply next.plan                    # saved by plan --out next.plan
   mtlsplan apply --replace 'user.*' --reason keyCompromise
   mtlsplan apply -q; s=$?                                         # from cron
   case $s in 0|1|3|130) nginx -t -q && systemctl reload nginx || s=1;; esac
@@ -48,15 +53,30 @@ on it from then on.`,
 		Args:              atMostOneFile,
 		ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, src, warnings, err := a.readSpec(cmd.Context(), specArg(args))
+			file := specArg(args)
+			saved, err := a.readSaved(cmd, file, &flags)
 			if err != nil {
 				return err
+			}
+			specFile := file
+			if saved != nil {
+				specFile = saved.Spec.File
+			}
+			cfg, src, warnings, err := a.readSpec(cmd.Context(), specFile)
+			if err != nil {
+				return savedElsewhere(saved, file, err)
 			}
 			known := func(plan.Note) bool { return false }
 			if a.quiet {
 				known = engine.LastRun(cfg.Output).Told
 			}
 			opt, err := a.options(cfg, flags, "apply")
+			if saved != nil && err == nil {
+				if moved := saved.DifferentSources(src.Contents()); len(moved) > 0 {
+					return plan.OutOfDate(file, moved)
+				}
+				opt.Saved, opt.SavedIn = saved, file
+			}
 			for _, d := range warnings {
 				opt.Warnings = append(opt.Warnings, warningNote(d))
 			}

@@ -11,11 +11,15 @@ import (
 func (a *app) planCmd() *cobra.Command {
 	var flags runFlags
 	var detailed, diff bool
+	var out string
 	cmd := &cobra.Command{
 		Use:   "plan [FILE]",
 		Short: "Print what apply would do, and change nothing",
 		Long: `Compares the spec with the output directory and prints every step that apply
 would take, with its reasons. No byte is changed.
+
+--out FILE also saves the plan, for somebody to look at before apply FILE carries
+out just that. It holds no secret.
 
 Symbols:
 ` + ui.Legend() + `.`,
@@ -23,22 +27,42 @@ Symbols:
   mtlsplan plan --at 2027-06-01 staff.hcl     # what would be due then
   mtlsplan plan --detailed-exitcode           # 2: changes are pending
   mtlsplan plan --diff                        # what changes on the proxy
+  mtlsplan plan --out next.plan && mtlsplan apply next.plan
   mtlsplan plan --format json | jq .summary`,
 		Args:              atMostOneFile,
 		ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, opt, err := a.prepared(cmd, args, flags)
+			cfg, src, warnings, err := a.readSpec(cmd.Context(), specArg(args))
+			a.explain(src, warnings)
 			if err != nil {
 				return err
 			}
+			opt, err := a.options(cfg, flags, "plan")
+			if err != nil {
+				return err
+			}
+			if err := a.checkSaving(cmd.Context(), out, flags); err != nil {
+				return err
+			}
 			bar := a.progress(&opt)
-			p, err := engine.NewPlan(cmd.Context(), cfg, opt)
+			var p *plan.Plan
+			var basis *plan.Basis
+			if out == "" {
+				p, err = engine.NewPlan(cmd.Context(), cfg, opt)
+			} else {
+				p, basis, err = engine.PlanToSave(cmd.Context(), cfg, opt)
+			}
 			bar.Close()
 			if err != nil {
 				return interruption(cmd, unknownOwner(err, cfg), "interrupted")
 			}
 			if diff {
 				if err := addDiffs(p); err != nil {
+					return err
+				}
+			}
+			if out != "" {
+				if err := a.savePlan(out, plan.NewSavedPlan(p, basis, src.Contents(), a.savedFlags(flags, opt))); err != nil {
 					return err
 				}
 			}
@@ -50,6 +74,7 @@ Symbols:
 	}
 	a.addRunFlags(cmd, &flags)
 	cmd.Flags().BoolVar(&diff, "diff", false, "show what changes in sites on the proxy's host, as a unified diff")
+	cmd.Flags().StringVarP(&out, "out", "o", "", "save the plan in `FILE`, for apply FILE")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when changes are pending")
 	return cmd
 }

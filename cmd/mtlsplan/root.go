@@ -195,6 +195,8 @@ func statusOf(code plan.Code) int {
 	switch code {
 	case plan.SpecInvalid:
 		return exitInvalid
+	case plan.Outdated:
+		return exitRefused
 	case plan.Locked:
 		return exitLocked
 	case plan.Interrupted:

@@ -50,6 +50,7 @@ const (
 	UnknownOwner Code = "unknown-owner"
 	Locked       Code = "locked"
 	Rehearsed    Code = "rehearsed"
+	Outdated     Code = "outdated"
 )
 
 // NoteCodes are the codes of notes, for the reference.
@@ -106,6 +107,7 @@ var errorCodes = []CodeDoc{
 	{Interrupted, "", "A signal ended the run; what was finished is in place."},
 	{ClockBehind, "", "The clock is behind dates that the directory records as past, or behind the release of the program."},
 	{Rehearsed, "", "The output directory was rehearsed in, so only --rehearsal goes on in it."},
+	{Outdated, "", "A saved plan is not applied, because what it was made from has moved on; the exit code is 4."},
 }
 
 // Error is an error with its code.
