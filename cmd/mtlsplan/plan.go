@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+
 	"github.com/spf13/cobra"
 
 	"mtlsplan/engine"
@@ -19,7 +21,8 @@ func (a *app) planCmd() *cobra.Command {
 would take, with its reasons. No byte is changed.
 
 --out FILE also saves the plan, for somebody to look at before apply FILE carries
-out just that. It holds no secret.
+out just that. It holds no secret. Beside text, json and yaml there is
+--format markdown, a comment for a pull request.
 
 Symbols:
 ` + ui.Legend() + `.`,
@@ -28,7 +31,9 @@ Symbols:
   mtlsplan plan --detailed-exitcode           # 2: changes are pending
   mtlsplan plan --diff                        # what changes on the proxy
   mtlsplan plan --out next.plan && mtlsplan apply next.plan
+  mtlsplan plan --diff --format markdown > comment.md
   mtlsplan plan --format json | jq .summary`,
+		Annotations:       map[string]string{moreFormats: "markdown"},
 		Args:              atMostOneFile,
 		ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -98,6 +103,10 @@ func (a *app) printPlan(p *plan.Plan) error {
 	ui.Failures(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), p.Failures)
 	if a.documents() {
 		return a.answer(plan.NewPlanDocument(p))
+	}
+	if a.format == "markdown" {
+		_, err := io.WriteString(a.stdout, ui.PlanMarkdown(p))
+		return err
 	}
 	ui.Notes(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), p.Notes)
 	ui.Plan(a.stdout, ui.StyleFor(a.stdout, a.lookupEnv), p)

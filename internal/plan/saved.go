@@ -42,7 +42,7 @@ type Content struct {
 	SHA256 string `json:"sha256"`
 }
 
-// SavedFlags are the flags on which a plan depends.
+// SavedFlags is what was asked beside the spec, as far as the plan depends on it.
 type SavedFlags struct {
 	// --output, as it was given.
 	Output string `json:"output,omitempty"`
