@@ -207,7 +207,8 @@ func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Re
 	r := newRun(ctx, cfg, opt, dir)
 	defer r.in.Close()
 	report, err := r.apply(w)
-	if begun := report != nil || ctx.Err() != nil; err != nil && begun {
+	_, asks := errors.AsType[*UnagreedError](err)
+	if begun := report != nil || ctx.Err() != nil || asks; err != nil && begun {
 		// A file that was opened need not be opened again. A run that could not begin
 		// leaves no trace.
 		r.in.KeepOpened()
@@ -246,6 +247,11 @@ func (r *run) apply(w Watcher) (*Report, error) {
 	if err := r.isAsSaved(st, before); err != nil {
 		return before, err
 	}
+	if before == nil { // else it was agreed, and is done
+		if err := r.agreed(p); err != nil {
+			return nil, err
+		}
+	}
 	report := &Report{Plan: before.and(p), Failures: p.Failures}
 	w.Planned(report.Plan)
 	if before != nil {
@@ -282,6 +288,27 @@ func (r *run) apply(w Watcher) (*Report, error) {
 	}
 	r.in.Keep()
 	return report, nil
+}
+
+// agreed refuses a plan that revokes what somebody has without agreement. Certificates
+// that are superseded and whose overlap is over are nobody's loss.
+func (r *run) agreed(p *plan.Plan) error {
+	if r.opt.Agreed == nil || p.Refused() {
+		return nil
+	}
+	var steps []plan.Step
+	for _, s := range p.Steps {
+		loses := slices.ContainsFunc(s.Reasons, func(r plan.Reason) bool {
+			return r.Code == plan.Removed || r.Code == plan.Revoked || r.Code == plan.ReplaceAsked
+		})
+		if s.Revokes > 0 && loses && !r.opt.Agreed(s.Owner) {
+			steps = append(steps, s)
+		}
+	}
+	if len(steps) == 0 {
+		return nil
+	}
+	return &UnagreedError{steps}
 }
 
 // carryOut carries out a plan and checks what has come of it. The error is an

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 
 func (a *app) applyCmd() *cobra.Command {
 	var flags runFlags
+	var yes bool
 	cmd := &cobra.Command{
 		Use:   "apply [FILE|PLAN]",
 		Short: "Make the output directory match the spec",
@@ -34,6 +36,9 @@ From cron, where there is no such block, reload the proxy after exit codes 0, 1,
 3 and 130: revocations come first, and whatever is in place fits together. After
 3 everything is done but for the owners named. Where the site names copies of
 files, copy them first.
+
+At a terminal it asks before it revokes what anybody has. It never asks where
+input or output is none, as in cron, in a rehearsal, or with --format json.
 
 PLAN is a file that plan --out has saved. It is carried out as it is, with the
 flags that it was made with. Where the spec, a roster or the directory has moved
@@ -77,6 +82,10 @@ on it from then on.`,
 				}
 				opt.Saved, opt.SavedIn = saved, file
 			}
+			agreed := map[plan.Owner]bool{}
+			if !yes && saved == nil && !flags.rehearsal && a.canAsk() {
+				opt.Agreed = func(owner plan.Owner) bool { return agreed[owner] }
+			}
 			for _, d := range warnings {
 				opt.Warnings = append(opt.Warnings, warningNote(d))
 			}
@@ -84,16 +93,18 @@ on it from then on.`,
 			if err != nil {
 				return err
 			}
-			return a.apply(cmd, cfg, opt, known)
+			return a.apply(cmd, cfg, opt, known, agreed)
 		},
 	}
 	a.addRunFlags(cmd, &flags)
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask before somebody is revoked")
 	cmd.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "print only failures, changes, and the notes and warnings that the last run did not give; for cron")
 	return cmd
 }
 
-// apply is the run. What is known of its notes is not said again.
-func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options, known func(plan.Note) bool) error {
+// apply is the run. What is known of its notes is not said again. Whoever it was agreed
+// to revoke is in agreed from then on.
+func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options, known func(plan.Note) bool, agreed map[plan.Owner]bool) error {
 	view := &ui.Apply{
 		Out:        a.stdout,
 		Err:        a.stderr,
@@ -112,6 +123,21 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options, kn
 	collectFor(len(cfg.Users), a.lookupEnv)
 	report, err := engine.Apply(cmd.Context(), cfg, opt, watcher)
 	bar.Close()
+	for {
+		unagreed, asks := errors.AsType[*engine.UnagreedError](err)
+		if !asks {
+			break
+		}
+		if err := a.ask(cmd.Context(), unagreed.Steps); err != nil {
+			return err
+		}
+		for _, s := range unagreed.Steps {
+			agreed[s.Owner] = true
+		}
+		opt.Now = a.now() // the answer may have taken its time, and another run may have been done
+		report, err = engine.Apply(cmd.Context(), cfg, opt, watcher)
+		bar.Close()
+	}
 	if a.quiet && err == nil && report.Plan.Empty() && len(report.Failures) == 0 &&
 		!(a.documents() && slices.ContainsFunc(report.Plan.Notes, func(n plan.Note) bool { return !known(n) })) {
 		return nil
