@@ -104,10 +104,13 @@ func (e *UnknownOwnerError) Error() string { return "no such owner: " + string(e
 
 // UnagreedError is that of a run which would revoke what somebody has, and nobody has
 // agreed to that. It lets go of the lock, so that no other run waits for an answer.
-type UnagreedError struct{ Steps []plan.Step }
+type UnagreedError struct {
+	Steps []plan.Step
+	Users []plan.Owner // who would lose certificates, each once; a step of the CA is about many
+}
 
 func (e *UnagreedError) Error() string {
-	return fmt.Sprintf("%d users would lose their certificates, and nobody has agreed", len(e.Steps))
+	return fmt.Sprintf("%d users would lose their certificates, and nobody has agreed", len(e.Users))
 }
 
 // Owners are all owners of a spec, in the order in which a plan treats them.

@@ -26,7 +26,7 @@ func (r *run) revokeEarly() (*Report, error) {
 	if err := r.isAsSavedSoFar(st); err != nil {
 		return nil, err
 	}
-	if err := r.agreed(st.verdict.Plan); err != nil {
+	if err := r.agreed(st.verdict); err != nil {
 		return nil, err
 	}
 	if err := rehearse(r.dir, r.opt); err != nil {

@@ -248,7 +248,7 @@ func (r *run) apply(w Watcher) (*Report, error) {
 		return before, err
 	}
 	if before == nil { // else it was agreed, and is done
-		if err := r.agreed(p); err != nil {
+		if err := r.agreed(st.verdict); err != nil {
 			return nil, err
 		}
 	}
@@ -292,23 +292,30 @@ func (r *run) apply(w Watcher) (*Report, error) {
 
 // agreed refuses a plan that revokes what somebody has without agreement. Certificates
 // that are superseded and whose overlap is over are nobody's loss.
-func (r *run) agreed(p *plan.Plan) error {
-	if r.opt.Agreed == nil || p.Refused() {
+func (r *run) agreed(v *policy.Verdict) error {
+	if r.opt.Agreed == nil || v.Plan.Refused() {
 		return nil
 	}
-	var steps []plan.Step
-	for _, s := range p.Steps {
-		loses := slices.ContainsFunc(s.Reasons, func(r plan.Reason) bool {
+	var e UnagreedError
+	for _, t := range v.Tasks {
+		if len(t.Revokes) == 0 || r.opt.Agreed(t.Step.Owner) || !slices.ContainsFunc(t.Step.Reasons, func(r plan.Reason) bool {
 			return r.Code == plan.Removed || r.Code == plan.Revoked || r.Code == plan.ReplaceAsked
-		})
-		if s.Revokes > 0 && loses && !r.opt.Agreed(s.Owner) {
-			steps = append(steps, s)
+		}) {
+			continue
+		}
+		e.Steps = append(e.Steps, t.Step)
+		for i := range t.Revokes {
+			for _, owner := range t.Revokes[i].Owners() {
+				e.Users = append(e.Users, plan.Owner(owner))
+			}
 		}
 	}
-	if len(steps) == 0 {
+	if len(e.Steps) == 0 {
 		return nil
 	}
-	return &UnagreedError{steps}
+	slices.Sort(e.Users)
+	e.Users = slices.Compact(e.Users)
+	return &e
 }
 
 // carryOut carries out a plan and checks what has come of it. The error is an

@@ -128,7 +128,7 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options, kn
 		if !asks {
 			break
 		}
-		if err := a.ask(cmd.Context(), unagreed.Steps); err != nil {
+		if err := a.ask(cmd.Context(), unagreed); err != nil {
 			return err
 		}
 		for _, s := range unagreed.Steps {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"mtlsplan/engine"
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/ui"
 )
@@ -17,10 +18,10 @@ func (a *app) canAsk() bool {
 	return isFile && ui.IsTerminal(in) && ui.IsTerminal(a.stdout) && !a.documents()
 }
 
-// ask asks a person whether what these steps revoke may be revoked. Any answer but yes
-// is an error.
-func (a *app) ask(ctx context.Context, steps []plan.Step) error {
-	ui.AskToRevoke(a.stdout, ui.StyleFor(a.stdout, a.lookupEnv), steps)
+// ask asks a person whether a run may revoke what it would. Any answer but yes is an
+// error.
+func (a *app) ask(ctx context.Context, would *engine.UnagreedError) error {
+	ui.AskToRevoke(a.stdout, ui.StyleFor(a.stdout, a.lookupEnv), would)
 	answer := make(chan string, 1)
 	go func() { // a read from a terminal does not end with ctx
 		line, err := bufio.NewReader(a.stdin).ReadString('\n')

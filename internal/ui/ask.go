@@ -3,26 +3,30 @@ package ui
 import (
 	"fmt"
 	"io"
+	"strings"
 
-	"mtlsplan/internal/plan"
+	"mtlsplan/engine"
 )
 
-// AskToRevoke writes the question whether what these steps revoke may be revoked, with
-// everybody who is concerned.
-func AskToRevoke(w io.Writer, st Style, steps []plan.Step) {
-	l := newLayout(w, st, steps)
-	certificates := 0
-	for i := range steps {
-		l.group(steps[i : i+1])
-		certificates += steps[i].Revokes
+// AskToRevoke writes the question whether a run may revoke what it would, with everybody
+// who is concerned.
+func AskToRevoke(w io.Writer, st Style, would *engine.UnagreedError) {
+	l := newLayout(w, st, would.Steps)
+	ofUsers := true
+	for i, s := range would.Steps {
+		l.group(would.Steps[i : i+1])
+		ofUsers = ofUsers && isUser(s.Owner)
 	}
-	whose := Clean(string(steps[0].Owner))
-	if len(steps) > 1 {
-		whose = "these " + count(len(steps), "user", "users")
+	var names []string
+	for _, u := range would.Users {
+		names = append(names, Clean(string(u)))
 	}
-	noun := "certificate"
-	if certificates > 1 {
-		noun = fmt.Sprintf("%d certificates", certificates)
+	if !ofUsers {
+		fmt.Fprintln(w, "\n"+st.wrap("Whoever loses a certificate: "+strings.Join(names, ", "), 0, indent))
 	}
-	fmt.Fprintf(w, "\n%s ", st.paint(bold, "Revoke the "+noun+" of "+whose+"? [y/N]"))
+	what := "certificate of " + names[0]
+	if len(names) > 1 {
+		what = fmt.Sprintf("certificates of these %d users", len(names))
+	}
+	fmt.Fprintf(w, "\n%s ", st.paint(bold, "Revoke the "+what+"? [y/N]"))
 }
