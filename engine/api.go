@@ -2,6 +2,7 @@ package engine
 
 import (
 	"crypto/x509"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,6 +30,15 @@ type Options struct {
 	Rehearsal   bool          // the directory is one to rehearse in, or becomes one: --rehearsal
 	Parallel    int           // how many owners are worked on at a time; less than 1: as many as there are cores
 	LookupEnv   func(string) (string, bool)
+
+	// Saved, if set, is the plan that is to be applied as it is, or not at all; it was
+	// read from the file SavedIn.
+	Saved   *plan.SavedPlan
+	SavedIn string
+
+	// Agreed, if set, tells of whom it was agreed that this run revokes what they have. A
+	// run that would revoke anybody else changes nothing and ends with an [UnagreedError].
+	Agreed func(plan.Owner) bool
 
 	Warnings []plan.Note // what the caller had to say of the spec, for the memory of later runs
 
@@ -91,6 +101,17 @@ func (e *LockedError) Error() string {
 type UnknownOwnerError struct{ Owner plan.Owner }
 
 func (e *UnknownOwnerError) Error() string { return "no such owner: " + string(e.Owner) }
+
+// UnagreedError is that of a run which would revoke what somebody has, and nobody has
+// agreed to that. It lets go of the lock, so that no other run waits for an answer.
+type UnagreedError struct {
+	Steps []plan.Step
+	Users []plan.Owner // who would lose certificates, each once; a step of the CA is about many
+}
+
+func (e *UnagreedError) Error() string {
+	return fmt.Sprintf("%d users would lose their certificates, and nobody has agreed", len(e.Users))
+}
 
 // Owners are all owners of a spec, in the order in which a plan treats them.
 func Owners(cfg *config.Config) []plan.Owner {

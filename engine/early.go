@@ -23,6 +23,12 @@ func (r *run) revokeEarly() (*Report, error) {
 	if err != nil || st.verdict.Clock != nil || st.verdict.Plan.Refused() || !slices.ContainsFunc(st.verdict.Tasks, takesAccess) {
 		return nil, r.ctx.Err()
 	}
+	if err := r.isAsSavedSoFar(st); err != nil {
+		return nil, err
+	}
+	if err := r.agreed(st.verdict); err != nil {
+		return nil, err
+	}
 	if err := rehearse(r.dir, r.opt); err != nil {
 		return nil, err
 	}

@@ -83,11 +83,23 @@ func (r *run) question(have *facts.Inventory, led *ledger.Ledger, opt Options) p
 
 // NewPlan says what Apply would do. It changes no byte and takes no lock.
 func NewPlan(ctx context.Context, cfg *config.Config, opt Options) (*plan.Plan, error) {
+	return newPlan(ctx, cfg, opt, nil)
+}
+
+// PlanToSave is NewPlan, with what the plan was made from.
+func PlanToSave(ctx context.Context, cfg *config.Config, opt Options) (*plan.Plan, *plan.Basis, error) {
+	basis := &plan.Basis{}
+	p, err := newPlan(ctx, cfg, opt, basis)
+	return p, basis, err
+}
+
+// newPlan is NewPlan. A basis, if there is one, is filled.
+func newPlan(ctx context.Context, cfg *config.Config, opt Options, basis *plan.Basis) (*plan.Plan, error) {
 	if err := checkOnly(ctx, cfg, opt); err != nil {
 		return nil, err
 	}
 	for looks := 1; ; looks++ {
-		p, moved, err := look(ctx, cfg, opt)
+		p, moved, err := look(ctx, cfg, opt, basis)
 		bad := err != nil || accuses(p)
 		if !moved || !bad && looks >= 3 || looks >= 20 {
 			return p, err
@@ -98,7 +110,7 @@ func NewPlan(ctx context.Context, cfg *config.Config, opt Options) (*plan.Plan, 
 // look makes a plan. Where a writer beside it has moved on meanwhile, the plan
 // may compare files and records of two moments: then it is worth another look,
 // above all when it accuses somebody.
-func look(ctx context.Context, cfg *config.Config, opt Options) (p *plan.Plan, moved bool, err error) {
+func look(ctx context.Context, cfg *config.Config, opt Options, basis *plan.Basis) (p *plan.Plan, moved bool, err error) {
 	dir, err := openDir(cfg.Output)
 	if err != nil {
 		return nil, false, err
@@ -110,6 +122,9 @@ func look(ctx context.Context, cfg *config.Config, opt Options) (p *plan.Plan, m
 	r := newRun(ctx, cfg, opt, dir)
 	defer r.in.Close()
 	st, err := r.takeStock()
+	if err == nil && basis != nil {
+		*basis, err = r.basis(st)
+	}
 	moved = dir.Moved() && ctx.Err() == nil
 	if err != nil {
 		return nil, moved, err
@@ -192,7 +207,8 @@ func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Re
 	r := newRun(ctx, cfg, opt, dir)
 	defer r.in.Close()
 	report, err := r.apply(w)
-	if begun := report != nil || ctx.Err() != nil; err != nil && begun {
+	_, asks := errors.AsType[*UnagreedError](err)
+	if begun := report != nil || ctx.Err() != nil || asks; err != nil && begun {
 		// A file that was opened need not be opened again. A run that could not begin
 		// leaves no trace.
 		r.in.KeepOpened()
@@ -228,6 +244,14 @@ func (r *run) apply(w Watcher) (*Report, error) {
 		return before, err
 	}
 	p := st.verdict.Plan
+	if err := r.isAsSaved(st, before); err != nil {
+		return before, err
+	}
+	if before == nil { // else it was agreed, and is done
+		if err := r.agreed(st.verdict); err != nil {
+			return nil, err
+		}
+	}
 	report := &Report{Plan: before.and(p), Failures: p.Failures}
 	w.Planned(report.Plan)
 	if before != nil {
@@ -253,6 +277,8 @@ func (r *run) apply(w Watcher) (*Report, error) {
 			return report, nil
 		case !moved:
 			return report, err
+		case r.opt.Saved != nil:
+			return report, r.savedOvertaken(foreign, report)
 		case again == plansAgain:
 			return report, fmt.Errorf("%s/%w for the %dth time during this run: run again when it has ended", r.cfg.Output, foreign, again+1)
 		}
@@ -262,6 +288,34 @@ func (r *run) apply(w Watcher) (*Report, error) {
 	}
 	r.in.Keep()
 	return report, nil
+}
+
+// agreed refuses a plan that revokes what somebody has without agreement. Certificates
+// that are superseded and whose overlap is over are nobody's loss.
+func (r *run) agreed(v *policy.Verdict) error {
+	if r.opt.Agreed == nil || v.Plan.Refused() {
+		return nil
+	}
+	var e UnagreedError
+	for _, t := range v.Tasks {
+		if len(t.Revokes) == 0 || r.opt.Agreed(t.Step.Owner) || !slices.ContainsFunc(t.Step.Reasons, func(r plan.Reason) bool {
+			return r.Code == plan.Removed || r.Code == plan.Revoked || r.Code == plan.ReplaceAsked
+		}) {
+			continue
+		}
+		e.Steps = append(e.Steps, t.Step)
+		for i := range t.Revokes {
+			for _, owner := range t.Revokes[i].Owners() {
+				e.Users = append(e.Users, plan.Owner(owner))
+			}
+		}
+	}
+	if len(e.Steps) == 0 {
+		return nil
+	}
+	slices.Sort(e.Users)
+	e.Users = slices.Compact(e.Users)
+	return &e
 }
 
 // carryOut carries out a plan and checks what has come of it. The error is an

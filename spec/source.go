@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"mtlsplan/internal/plan"
 )
 
 // Sources are the bytes that diagnostics point into, and what of them must not
@@ -36,6 +38,16 @@ func (s *Sources) add(name string, text []byte) *source {
 	f := &source{text: text, order: len(s.files)}
 	s.files[name] = f
 	return f
+}
+
+// Contents are the spec and its rosters by what they hold, in the order in which they
+// were read: the spec comes first.
+func (s *Sources) Contents() []plan.Content {
+	out := make([]plan.Content, len(s.files))
+	for name, f := range s.files {
+		out[f.order] = plan.ContentOf(name, f.text)
+	}
+	return out
 }
 
 // compare orders places: the spec comes first, then its rosters.

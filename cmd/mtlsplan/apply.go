@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,8 +19,9 @@ import (
 
 func (a *app) applyCmd() *cobra.Command {
 	var flags runFlags
+	var yes bool
 	cmd := &cobra.Command{
-		Use:   "apply [FILE]",
+		Use:   "apply [FILE|PLAN]",
 		Short: "Make the output directory match the spec",
 		Long: `Makes a plan, carries it out, and prints each step when its files are in place.
 A second run has nothing to do. An owner that fails is left as it was, and the
@@ -35,11 +37,19 @@ From cron, where there is no such block, reload the proxy after exit codes 0, 1,
 3 everything is done but for the owners named. Where the site names copies of
 files, copy them first.
 
+At a terminal it asks before it revokes what anybody has. It never asks where
+input or output is none, as in cron, in a rehearsal, or with --format json.
+
+PLAN is a file that plan --out has saved. It is carried out as it is, with the
+flags that it was made with. Where the spec, a roster or the directory has moved
+on, or the plan would be another by now, nothing is changed (exit 4).
+
 --rehearsal --at DATE works as if DATE had come, and marks the output directory
 in db/rehearsal: what it holds is not for use, and no other apply or plan works
 on it from then on.`,
 		Example: `  mtlsplan apply
   mtlsplan apply --only user.mmuser staff.hcl
+  mtlsplan apply next.plan                    # saved by plan --out next.plan
   mtlsplan apply --replace 'user.*' --reason keyCompromise
   mtlsplan apply -q; s=$?                                         # from cron
   case $s in 0|1|3|130) nginx -t -q && systemctl reload nginx || s=1;; esac
@@ -48,15 +58,34 @@ on it from then on.`,
 		Args:              atMostOneFile,
 		ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, src, warnings, err := a.readSpec(cmd.Context(), specArg(args))
+			file := specArg(args)
+			saved, err := a.readSaved(cmd, file, &flags)
 			if err != nil {
 				return err
+			}
+			specFile := file
+			if saved != nil {
+				specFile = saved.Spec.File
+			}
+			cfg, src, warnings, err := a.readSpec(cmd.Context(), specFile)
+			if err != nil {
+				return savedElsewhere(saved, file, err)
 			}
 			known := func(plan.Note) bool { return false }
 			if a.quiet {
 				known = engine.LastRun(cfg.Output).Told
 			}
 			opt, err := a.options(cfg, flags, "apply")
+			if saved != nil && err == nil {
+				if moved := saved.DifferentSources(src.Contents()); len(moved) > 0 {
+					return plan.OutOfDate(file, moved)
+				}
+				opt.Saved, opt.SavedIn = saved, file
+			}
+			agreed := map[plan.Owner]bool{}
+			if !yes && saved == nil && !flags.rehearsal && a.canAsk() {
+				opt.Agreed = func(owner plan.Owner) bool { return agreed[owner] }
+			}
 			for _, d := range warnings {
 				opt.Warnings = append(opt.Warnings, warningNote(d))
 			}
@@ -64,16 +93,18 @@ on it from then on.`,
 			if err != nil {
 				return err
 			}
-			return a.apply(cmd, cfg, opt, known)
+			return a.apply(cmd, cfg, opt, known, agreed)
 		},
 	}
 	a.addRunFlags(cmd, &flags)
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask before somebody is revoked")
 	cmd.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "print only failures, changes, and the notes and warnings that the last run did not give; for cron")
 	return cmd
 }
 
-// apply is the run. What is known of its notes is not said again.
-func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options, known func(plan.Note) bool) error {
+// apply is the run. What is known of its notes is not said again. Whoever it was agreed
+// to revoke is in agreed from then on.
+func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options, known func(plan.Note) bool, agreed map[plan.Owner]bool) error {
 	view := &ui.Apply{
 		Out:        a.stdout,
 		Err:        a.stderr,
@@ -92,6 +123,21 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options, kn
 	collectFor(len(cfg.Users), a.lookupEnv)
 	report, err := engine.Apply(cmd.Context(), cfg, opt, watcher)
 	bar.Close()
+	for {
+		unagreed, asks := errors.AsType[*engine.UnagreedError](err)
+		if !asks {
+			break
+		}
+		if err := a.ask(cmd.Context(), unagreed); err != nil {
+			return err
+		}
+		for _, s := range unagreed.Steps {
+			agreed[s.Owner] = true
+		}
+		opt.Now = a.now() // the answer may have taken its time, and another run may have been done
+		report, err = engine.Apply(cmd.Context(), cfg, opt, watcher)
+		bar.Close()
+	}
 	if a.quiet && err == nil && report.Plan.Empty() && len(report.Failures) == 0 &&
 		!(a.documents() && slices.ContainsFunc(report.Plan.Notes, func(n plan.Note) bool { return !known(n) })) {
 		return nil

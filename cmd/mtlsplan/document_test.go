@@ -46,7 +46,28 @@ func checkedMain() {
 			code = 99
 		}
 	}
+	if err := checkSaved(args); err != nil && code != exitFailure {
+		reportViolation(args, err)
+		code = 99
+	}
 	os.Exit(code)
+}
+
+// checkSaved checks the file of plan --out against its schema.
+func checkSaved(args []string) error {
+	i := slices.IndexFunc(args, func(arg string) bool { return arg == "--out" || arg == "-o" })
+	if i < 0 || i+1 == len(args) || args[0] != "plan" {
+		return nil
+	}
+	text, err := os.ReadFile(args[i+1])
+	if err != nil {
+		return err
+	}
+	document, err := validator.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	return errors.Join(checkWords("", document), checkSchema("saved", document))
 }
 
 // answerCopy keeps the text that went to standard output.

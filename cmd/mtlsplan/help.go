@@ -22,7 +22,7 @@ var exitDocs = []exitDoc{
 	{exitFailure, "failure, including wrong flags or arguments; the message says what to do"},
 	{exitPending, "changes are pending (plan --detailed-exitcode, fmt --check), a certificate ends (status --expiring), or something is wrong (verify, doctor)"},
 	{exitIncomplete, "incomplete: an owner failed or cannot be judged or proven; everything else is done and safe"},
-	{exitRefused, "refused: a step must not be applied, so nothing was changed"},
+	{exitRefused, "refused: a step must not be applied, or a saved plan is out of date, so nothing was changed"},
 	{exitInvalid, "the spec is invalid"},
 	{exitLocked, "another run holds the lock; the message names it"},
 	{exitInterrupt, "interrupted, cleanly; run apply again"},

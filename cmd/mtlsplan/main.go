@@ -30,7 +30,7 @@ type process struct {
 	stdout    io.Writer
 	stderr    io.Writer
 	lookupEnv func(string) (string, bool)
-	now       func() time.Time // called once a run, and by try once a visit
+	now       func() time.Time // called once a run, by try once a visit, and by apply after a question
 	released  time.Time        // no true clock is before this
 }
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+
 	"github.com/spf13/cobra"
 
 	"mtlsplan/engine"
@@ -11,11 +13,16 @@ import (
 func (a *app) planCmd() *cobra.Command {
 	var flags runFlags
 	var detailed, diff bool
+	var out string
 	cmd := &cobra.Command{
 		Use:   "plan [FILE]",
 		Short: "Print what apply would do, and change nothing",
 		Long: `Compares the spec with the output directory and prints every step that apply
 would take, with its reasons. No byte is changed.
+
+--out FILE also saves the plan, for somebody to look at before apply FILE carries
+out just that. It holds no secret. Beside text, json and yaml there is
+--format markdown, a comment for a pull request.
 
 Symbols:
 ` + ui.Legend() + `.`,
@@ -23,22 +30,44 @@ Symbols:
   mtlsplan plan --at 2027-06-01 staff.hcl     # what would be due then
   mtlsplan plan --detailed-exitcode           # 2: changes are pending
   mtlsplan plan --diff                        # what changes on the proxy
+  mtlsplan plan --out next.plan && mtlsplan apply next.plan
+  mtlsplan plan --diff --format markdown > comment.md
   mtlsplan plan --format json | jq .summary`,
+		Annotations:       map[string]string{moreFormats: "markdown"},
 		Args:              atMostOneFile,
 		ValidArgsFunction: completeFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, opt, err := a.prepared(cmd, args, flags)
+			cfg, src, warnings, err := a.readSpec(cmd.Context(), specArg(args))
+			a.explain(src, warnings)
 			if err != nil {
 				return err
 			}
+			opt, err := a.options(cfg, flags, "plan")
+			if err != nil {
+				return err
+			}
+			if err := a.checkSaving(cmd.Context(), out, flags); err != nil {
+				return err
+			}
 			bar := a.progress(&opt)
-			p, err := engine.NewPlan(cmd.Context(), cfg, opt)
+			var p *plan.Plan
+			var basis *plan.Basis
+			if out == "" {
+				p, err = engine.NewPlan(cmd.Context(), cfg, opt)
+			} else {
+				p, basis, err = engine.PlanToSave(cmd.Context(), cfg, opt)
+			}
 			bar.Close()
 			if err != nil {
 				return interruption(cmd, unknownOwner(err, cfg), "interrupted")
 			}
 			if diff {
 				if err := addDiffs(p); err != nil {
+					return err
+				}
+			}
+			if out != "" {
+				if err := a.savePlan(out, plan.NewSavedPlan(p, basis, src.Contents(), a.savedFlags(flags, opt))); err != nil {
 					return err
 				}
 			}
@@ -50,6 +79,7 @@ Symbols:
 	}
 	a.addRunFlags(cmd, &flags)
 	cmd.Flags().BoolVar(&diff, "diff", false, "show what changes in sites on the proxy's host, as a unified diff")
+	cmd.Flags().StringVarP(&out, "out", "o", "", "save the plan in `FILE`, for apply FILE")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when changes are pending")
 	return cmd
 }
@@ -73,6 +103,10 @@ func (a *app) printPlan(p *plan.Plan) error {
 	ui.Failures(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), p.Failures)
 	if a.documents() {
 		return a.answer(plan.NewPlanDocument(p))
+	}
+	if a.format == "markdown" {
+		_, err := io.WriteString(a.stdout, ui.PlanMarkdown(p))
+		return err
 	}
 	ui.Notes(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), p.Notes)
 	ui.Plan(a.stdout, ui.StyleFor(a.stdout, a.lookupEnv), p)

@@ -20,7 +20,7 @@ import (
 // app is one run: the process it lives in and the flags that every command has.
 type app struct {
 	process
-	started time.Time // now, read once; try reads it at each visit, too
+	started time.Time // now, read once; try reads it at each visit, too, and apply after a question
 	output  string    // --output: instead of the spec's, relative to the working directory
 	format  string    // --format: text, json or yaml
 	quiet   bool      // --quiet of apply: nothing that the last run has said, nothing where there is nothing to do
@@ -195,6 +195,8 @@ func statusOf(code plan.Code) int {
 	switch code {
 	case plan.SpecInvalid:
 		return exitInvalid
+	case plan.Outdated:
+		return exitRefused
 	case plan.Locked:
 		return exitLocked
 	case plan.Interrupted:

@@ -22,10 +22,11 @@ import (
 // documents are all documents that commands print with --format json or yaml. The schema of
 // each is docs/schema/NAME.json.
 var documents = []struct {
-	name  string // of the command, except for "error" and "visit"
+	name  string // of the command, except for "error", "visit" and "saved", the file of plan --out
 	value any
 }{
 	{"plan", plan.PlanDocument{}},
+	{"saved", plan.SavedPlan{}},
 	{"apply", plan.ApplyDocument{}},
 	{"status", plan.StatusDocument{}},
 	{"show", plan.ShowDocument{}},

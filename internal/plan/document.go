@@ -11,6 +11,7 @@ const FormatVersion = 1
 
 // PlanDocument is the answer of plan: the steps that apply would do.
 type PlanDocument struct {
+	// Version of the format.
 	FormatVersion int `json:"format_version"`
 	// The time that the plan was made for.
 	At time.Time `json:"at"`

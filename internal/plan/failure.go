@@ -51,6 +51,8 @@ const (
 	UnknownOwner Code = "unknown-owner"
 	Locked       Code = "locked"
 	Rehearsed    Code = "rehearsed"
+	Outdated     Code = "outdated"
+	Declined     Code = "declined"
 )
 
 // NoteCodes are the codes of notes, for the reference.
@@ -108,6 +110,8 @@ var errorCodes = []CodeDoc{
 	{Interrupted, "", "A signal ended the run; what was finished is in place."},
 	{ClockBehind, "", "The clock is behind dates that the directory records as past, or behind the release of the program."},
 	{Rehearsed, "", "The output directory was rehearsed in, so only --rehearsal goes on in it."},
+	{Outdated, "", "A saved plan is not applied, because what it was made from has moved on; the exit code is 4."},
+	{Declined, "", "Apply asked at a terminal before it revoked anybody, and the answer was not yes."},
 }
 
 // Error is an error with its code.
