@@ -31,6 +31,7 @@ var documents = []struct {
 	{"show", plan.ShowDocument{}},
 	{"explain", plan.ExplainDocument{}},
 	{"forecast", plan.ForecastDocument{}},
+	{"handout", plan.HandoutDocument{}},
 	{"verify", plan.ChecksDocument{}},
 	{"render", plan.RenderDocument{}},
 	{"doctor", plan.ChecksDocument{}},

@@ -35,6 +35,7 @@ type userOutlook struct {
 	there bool       // there is a certificate: the row is set
 	row   ledger.Row // of the certificate that counts
 	begin time.Time  // of it
+	sum   ledger.Sum // of it
 	older []superseded
 	step  *plan.Step // that issues, nil for none
 	p12   bool
@@ -81,7 +82,7 @@ func (o *Outlook) see(j *judgement, i int) {
 	}
 	if cert != nil {
 		if r := j.Ledger.Row(cert.Serial); r != nil {
-			u.there, u.row, u.begin = true, *r, cert.NotBefore
+			u.there, u.row, u.begin, u.sum = true, *r, cert.NotBefore, cert.Sum
 		}
 		if cert.X509 != nil {
 			u.key = pki.KeyTypeOf(cert.X509.PublicKey)
@@ -471,6 +472,9 @@ func (o *Outlook) user(u *userOutlook, soon time.Duration, generation func(ledge
 	}
 	o.troubled(&s)
 	s.Next = next(o.nextOfUser(u))
+	if (s.State == plan.StateValid || s.State == plan.StateExpiring) && u.p12 && o.Handouts != nil {
+		s.HandedOut, s.Sum = new(o.Handouts.Has(u.sum)), u.sum
+	}
 	return s
 }
 
