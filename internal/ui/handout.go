@@ -3,6 +3,7 @@ package ui
 import (
 	"bytes"
 	_ "embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -31,7 +32,7 @@ func HandoutPage(file, text string) (func(plan.HandoutPage) ([]byte, error), err
 	if text != "" {
 		own, err := page.New(file).Parse(text)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %s", file, templateFault(err))
+			return nil, errors.New(templateFault(err))
 		}
 		switch {
 		case own.Tree == nil || parse.IsEmptyTree(own.Tree.Root):
@@ -46,7 +47,7 @@ func HandoutPage(file, text string) (func(plan.HandoutPage) ([]byte, error), err
 	return func(p plan.HandoutPage) ([]byte, error) {
 		var b bytes.Buffer
 		if err := page.ExecuteTemplate(&b, name, p); err != nil {
-			return nil, plan.Errorf(plan.FileError, "%s: %s", file, templateFault(err))
+			return nil, plan.Errorf(plan.FileError, "%s", templateFault(err))
 		}
 		return b.Bytes(), nil
 	}, nil
