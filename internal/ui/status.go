@@ -102,7 +102,10 @@ func statusColumns(st Style, owners []plan.OwnerStatus) (columns []column, addre
 	if st.Width == 0 || total(all) <= st.Width {
 		return all, false
 	}
-	return all[:len(all)-1], true
+	if all = all[:len(all)-1]; total(all) > st.Width {
+		all = all[:len(all)-1] // the totals say how many wait
+	}
+	return all, true
 }
 
 func total(columns []column) int {
