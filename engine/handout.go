@@ -185,43 +185,39 @@ func (h *handing) one(u *config.User, s *plan.OwnerStatus) (d plan.HandoutDetail
 		return d, err
 	}
 	base := facts.Base(u.Name, h.cfg.CA.Name)
-	i := max(0, slices.Index(u.P12, pki.Compat)) // what opens everywhere, where there is a choice
-	path := facts.UserPath(base, facts.P12Kind(i, u.P12[i])).String()
-	p12, err := h.dir.Read(path)
-	if err == nil && p12.Missing {
-		err = errors.New(path + " is not there: run mtlsplan apply first")
-	}
-	if err != nil {
-		return d, plan.Errorf(plan.FileError, "%w", err)
-	}
 	crt, err := h.certificate(base, s)
 	if err != nil {
 		return d, err
 	}
-	if err := h.opens(u, owner, p12, u.P12[i], s); err != nil {
-		return d, err
-	}
 	d = plan.HandoutDetail{Owner: owner, Email: u.Subject.Email, Serial: s.Serial, SHA256: hex.EncodeToString(s.Sum[:]), NotAfter: plan.Seconds(crt.NotAfter), Files: []string{}}
-	if u.Passphrase.Kind == config.Generated {
-		d.PassphraseFile = PassphraseFile(h.cfg, owner)
+	name := strings.Replace(u.Name, plan.DeviceSign, ".", 1)
+	page := h.page(u, s, crt)
+	var files []handout.File
+	if u.CSR != "" {
+		page.Crt, page.P12 = facts.UserPath(base, plan.KindCrt).String(), name+".p12"
+		files = append(files, handout.File{Name: page.Crt, Data: h.withCA(crt)})
 	} else {
-		d.PassphraseSource = u.Passphrase.String()
+		p12, profile, err := h.p12(u, owner, base, s)
+		if err != nil {
+			return d, err
+		}
+		page.P12, page.Mobileconfig, page.Modern = p12.Name, name+".mobileconfig", profile != pki.Compat
+		files = append(files, handout.File{Name: page.P12, Data: p12.Data}, handout.File{Name: page.Mobileconfig, Data: handout.AppleProfile(handout.Profile{
+			ID: h.cfg.CA.Name + "." + name, Cert: s.Sum, Name: page.Label, Service: page.Service, File: page.P12, P12: p12.Data})})
+		if u.Passphrase.Kind == config.Generated {
+			d.PassphraseFile = PassphraseFile(h.cfg, owner)
+		} else {
+			d.PassphraseSource = u.Passphrase.String()
+		}
 	}
 	if h.ask.Given {
 		return d, nil
 	}
-	name := strings.Replace(u.Name, plan.DeviceSign, ".", 1)
-	page := h.page(u, s, crt)
-	page.P12, page.Mobileconfig, page.Modern = filepath.Base(path), name+".mobileconfig", u.P12[i] != pki.Compat
 	html, err := h.ask.Page(page)
 	if err != nil {
 		return d, err
 	}
-	files := []handout.File{
-		{Name: page.P12, Data: p12.Data},
-		{Name: "index.html", Data: html},
-		{Name: page.Mobileconfig, Data: handout.AppleProfile(handout.Profile{ID: h.cfg.CA.Name + "." + name, Cert: s.Sum, Name: page.Label, Service: page.Service, File: page.P12, P12: p12.Data})},
-	}
+	files = append(files, handout.File{Name: "index.html", Data: html})
 	for _, f := range files {
 		d.Files = append(d.Files, f.Name)
 	}
@@ -236,6 +232,32 @@ func (h *handing) one(u *config.User, s *plan.OwnerStatus) (d plan.HandoutDetail
 	return d, nil
 }
 
+// p12 is the file to hand out: of the profile that opens everywhere, where there is one.
+func (h *handing) p12(u *config.User, owner plan.Owner, base string, s *plan.OwnerStatus) (f outdir.File, profile pki.Profile, err error) {
+	i := max(0, slices.Index(u.P12, pki.Compat))
+	path := facts.UserPath(base, facts.P12Kind(i, u.P12[i])).String()
+	f, err = h.dir.Read(path)
+	if err == nil && f.Missing {
+		err = errors.New(path + " is not there: run mtlsplan apply first")
+	}
+	if err != nil {
+		return f, "", plan.Errorf(plan.FileError, "%w", err)
+	}
+	return f, u.P12[i], h.opens(u, owner, f, u.P12[i], s)
+}
+
+// withCA is a certificate and that of the CA which has issued it, in PEM, for mtlsplan
+// bundle.
+func (h *handing) withCA(crt *x509.Certificate) []byte {
+	text := pki.EncodeCertificate(crt.Raw)
+	for _, g := range h.verdict.Trust.Generations {
+		if crt.CheckSignatureFrom(g.Cert) == nil {
+			return append(text, pki.EncodeCertificate(g.Cert.Raw)...)
+		}
+	}
+	return text
+}
+
 // ready refuses a user who has nothing to be given, or whom apply gives something else.
 func (h *handing) ready(u *config.User, owner plan.Owner, s *plan.OwnerStatus) error {
 	for _, f := range h.verdict.Plan.Failures {
@@ -247,8 +269,6 @@ func (h *handing) ready(u *config.User, owner plan.Owner, s *plan.OwnerStatus) e
 	switch {
 	case u.Revoked != "":
 		return plan.Errorf(plan.NotReady, "the spec marks the user as revoked, who is given nothing")
-	case u.CSR != "":
-		return plan.Errorf(plan.NotReady, "the user has the key, and there is no .p12: send %s", facts.UserPath(facts.Base(u.Name, h.cfg.CA.Name), plan.KindCrt))
 	case step != nil && step.Owner == owner && (step.NotAfter != nil || step.Reimport || slices.ContainsFunc(step.Artefacts, facts.IsP12)):
 		return plan.Errorf(plan.NotReady, "apply has something newer for the user: run mtlsplan apply first; mtlsplan plan says why")
 	case s == nil || s.HandedOut == nil:

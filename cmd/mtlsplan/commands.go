@@ -12,6 +12,8 @@ func (a *app) commands() []*cobra.Command {
 		a.explainCmd(),
 		a.forecastCmd(),
 		a.handoutCmd(),
+		a.requestCmd(),
+		a.bundleCmd(),
 		a.verifyCmd(),
 		a.renderCmd(),
 		a.doctorCmd(),

@@ -32,6 +32,8 @@ var documents = []struct {
 	{"explain", plan.ExplainDocument{}},
 	{"forecast", plan.ForecastDocument{}},
 	{"handout", plan.HandoutDocument{}},
+	{"request", plan.RequestDocument{}},
+	{"bundle", plan.BundleDocument{}},
 	{"verify", plan.ChecksDocument{}},
 	{"render", plan.RenderDocument{}},
 	{"doctor", plan.ChecksDocument{}},

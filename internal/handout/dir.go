@@ -48,6 +48,23 @@ func Put(dir, name string, files []File, overwrite bool) error {
 	case info.Mode().Perm()&^modeDir != 0:
 		return fmt.Errorf("%s can be entered by others than its owner (mode %04o): chmod 700 it, or name another directory with -o; %w", path, info.Mode().Perm(), ErrTaken)
 	}
+	if err := fill(path, files, overwrite); err != nil {
+		return err
+	}
+	return sync(dir)
+}
+
+// Create writes files into a directory, which it makes where it is missing, in their
+// order; all else is as with [Put]. Others may enter the directory, and cannot read the
+// files.
+func Create(dir string, files []File, overwrite bool) error {
+	if err := os.MkdirAll(dir, modeDir); err != nil {
+		return bare(dir, err)
+	}
+	return fill(dir, files, overwrite)
+}
+
+func fill(path string, files []File, overwrite bool) error {
 	root, err := os.OpenRoot(path)
 	if err != nil {
 		return bare(path, err)
@@ -62,7 +79,7 @@ func Put(dir, name string, files []File, overwrite bool) error {
 			return bare(filepath.Join(path, f.Name), err)
 		}
 	}
-	return errors.Join(sync(path), sync(dir))
+	return sync(path)
 }
 
 // toWrite are the files that do not lie there yet, as they are to be.
@@ -88,7 +105,7 @@ func toWrite(root *os.Root, path string, files []File, overwrite bool) (missing 
 		case same || overwrite:
 			missing = append(missing, f)
 		default:
-			return nil, fmt.Errorf("%s is there and is not what is handed out now: move the directory away, name another with -o, or say --overwrite; %w", filepath.Join(path, f.Name), ErrTaken)
+			return nil, fmt.Errorf("%s is there and is not what is written now: move it away, name another directory with -o, or say --overwrite; %w", filepath.Join(path, f.Name), ErrTaken)
 		}
 	}
 	return missing, nil

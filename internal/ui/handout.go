@@ -2,6 +2,7 @@ package ui
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -85,7 +86,7 @@ func Handout(w io.Writer, h *plan.Handout, path func(string) string) {
 	}
 	fmt.Fprintln(w, pad("OWNER", owners)+gap+pad("DIRECTORY", dirs)+gap+"PASSPHRASE")
 	for _, d := range h.Done {
-		from := d.PassphraseSource
+		from := cmp.Or(d.PassphraseSource, "-")
 		if d.PassphraseFile != "" {
 			from = path(d.PassphraseFile)
 		}

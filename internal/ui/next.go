@@ -48,7 +48,8 @@ const mostNames = 20
 func ToGive(done []plan.Step, cfg *spec.Config, path func(string) string) []string {
 	var names []string
 	for _, s := range done {
-		if s.Reimport {
+		issued := slices.Contains([]plan.Action{plan.Create, plan.Reissue, plan.Rekey}, s.Action) && slices.Contains(s.Artefacts, plan.KindCrt)
+		if s.Reimport || isUser(s.Owner) && issued { // a csr user has no .p12 to import
 			names = append(names, Clean(string(s.Owner)))
 		}
 	}
