@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/policy"
 )
@@ -62,7 +64,19 @@ func glance(ctx context.Context, cfg *config.Config, opt Options) (v *policy.Ver
 	if err != nil {
 		return nil, nil, moved, err
 	}
-	r.settle(have)
-	v, o = policy.Survey(r.question(have, led, r.opt))
+	v, o = r.outlook(have, led)
 	return v, o, moved, ctx.Err()
+}
+
+// outlook judges what was read, beside what users were given.
+func (r *run) outlook(have *facts.Inventory, led *ledger.Ledger) (*policy.Verdict, *policy.Outlook) {
+	r.settle(have)
+	q := r.question(have, led, r.opt)
+	handouts, err := readHandouts(r.dir)
+	q.Handouts = handouts
+	v, o := policy.Survey(q)
+	if err != nil {
+		v.Plan.Notes = append(v.Plan.Notes, plan.Note{Code: plan.HandoutsDamaged, Warning: true, Message: err.Error()})
+	}
+	return v, o
 }

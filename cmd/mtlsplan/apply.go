@@ -161,7 +161,7 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options, kn
 	if err != nil {
 		return err
 	}
-	a.next(report, cfg)
+	a.next(report, cfg, opt)
 	switch {
 	case report.Plan.Refused():
 		return exitStatus(exitRefused)
@@ -185,11 +185,15 @@ func (a *app) progress(opt *engine.Options) *ui.Progress {
 }
 
 // next tells a person at a terminal what is left to do.
-func (a *app) next(report *engine.Report, cfg *spec.Config) {
+func (a *app) next(report *engine.Report, cfg *spec.Config, opt engine.Options) {
 	if a.documents() || !ui.IsTerminal(a.stdout) {
 		return
 	}
-	for _, line := range ui.Next(report.Done, cfg, shortPath()) {
+	lines := ui.Next(report.Done, cfg, shortPath())
+	if !opt.Rehearsal {
+		lines = append(lines, ui.ToGive(report.Done, cfg, shortPath())...)
+	}
+	for _, line := range lines {
 		fmt.Fprintln(a.stderr, line)
 	}
 }

@@ -130,7 +130,7 @@ func (c *cage) edit(old, text string) {
 func (c *cage) run(words ...string) int {
 	args := slices.Clone(words)
 	for i, w := range args {
-		args[i] = strings.NewReplacer("SPEC", filepath.Join(c.dir, "m.hcl"), "GATE", c.gate).Replace(w)
+		args[i] = strings.NewReplacer("SPEC", filepath.Join(c.dir, "m.hcl"), "SRC", filepath.Join(c.dir, "src"), "GATE", c.gate).Replace(w)
 	}
 	fmt.Fprintf(&c.said, "\n$ mtlsplan %s\n", strings.Join(words, " "))
 	ctx := c.t.Context()
@@ -208,10 +208,14 @@ var spoken = map[string][]string{
 		"apply SPEC --adopt --lock-timeout 1ms --parallel 1", "apply SPEC --rehearsal --at 2027-06-01 --output OUT", "apply SPEC --at +30d", "apply SPEC --accept-clock", "apply OUT.plan", "apply SPEC --yes"},
 	"status": {"status SPEC", "status SPEC user.ann --at +30d --state valid", "status SPEC --expiring 400d", "status SPEC --group ops", "status SPEC --format csv",
 		"status SPEC --format prometheus --out OUT.prom"},
-	"explain":    {"explain SPEC ann", "explain SPEC ca.m --at +3000d", "explain SPEC crl.m", "explain SPEC nginx.m", "explain SPEC nobody"},
-	"forecast":   {"forecast SPEC", "forecast SPEC --days 30 --at +300d", "forecast SPEC --format ics"},
-	"show":       {"show SPEC ann", "show SPEC user.cat --at +30d", "show SPEC ca.m", "show SPEC nobody"},
-	"verify":     {"verify SPEC", "verify SPEC --at +30d", "verify SPEC --output OUT", "verify SPEC --connect GATE --user ann", "verify SPEC --connect GATE", "verify SPEC --connect GATE --echo /", "verify SPEC --connect 127.0.0.1:1", "verify SPEC --user ann"},
+	"explain":  {"explain SPEC ann", "explain SPEC ca.m --at +3000d", "explain SPEC crl.m", "explain SPEC nginx.m", "explain SPEC nobody"},
+	"forecast": {"forecast SPEC", "forecast SPEC --days 30 --at +300d", "forecast SPEC --format ics"},
+	"show":     {"show SPEC ann", "show SPEC user.cat --at +30d", "show SPEC ca.m", "show SPEC nobody"},
+	"verify":   {"verify SPEC", "verify SPEC --at +30d", "verify SPEC --output OUT", "verify SPEC --connect GATE --user ann", "verify SPEC --connect GATE", "verify SPEC --connect GATE --echo /", "verify SPEC --connect 127.0.0.1:1", "verify SPEC --user ann"},
+	"handout": {"handout SPEC ann bob cat dan -o OUT.given", "handout SPEC --pending --out OUT.given --overwrite", "handout SPEC --given ann --lock-timeout 1ms", "handout --print-template",
+		"handout SPEC cat -o OUT.again --template OUT/nginx/m", "handout SPEC nobody -o OUT.given"},
+	"request":    {"request ann -o OUT.own --passphrase-file SRC/dan", "request cat --out OUT.own --generate", "request bob -o OUT.own --key rsa-2048", "request ann -o OUT.own --passphrase-file SRC/bob"},
+	"bundle":     {"bundle ann OUT/ann-m.crt -o OUT.own --passphrase-file SRC/dan", "bundle ann OUT/ann-m.crt --out OUT.own --passphrase-file SRC/bob", "bundle cat OUT/cat-m.crt -o OUT.own --p12 modern --overwrite", "bundle ann SRC/dan -o OUT.own"},
 	"render":     {"render SPEC", "render SPEC m", "render SPEC nosite"},
 	"doctor":     {"doctor OUT/nginx/m", "doctor OUT/nginx/m --prefix OUT --nginx-version 1.26", "doctor SPEC", "doctor OUT/ann-m.key"},
 	"try":        {"try SPEC --listen 127.0.0.1:0", "try SPEC --listen nowhere", "try SPEC --listen 127.0.0.1:0 --at +30d"},

@@ -66,6 +66,7 @@ func fileDocs(p page) {
 		{"db/rendered", "0600", "A checksum of each rendered file, as `sha256sum` writes them: a file whose checksum differs was changed by hand."},
 		{"db/lock", "0600", "Names the run at work, and keeps when one ended well and what the last one said. It may be deleted while no run is at work."},
 		{"db/rehearsal", "0600", "Marks a directory that was rehearsed in: only `--rehearsal` goes on in it."},
+		{"db/handouts", "0600", "What users were handed out: a line for each, with the SHA-256 of the certificate, the time and the owner. Where it is lost, everybody counts as waiting for the newest."},
 		{"db/cache", "0600", "A memory of the last run's reading, so that an unchanged file is not opened again. It may be deleted: the next run is slower."},
 	})
 }

@@ -26,6 +26,7 @@ const (
 	WeakCA             Code = "weak-ca"
 	MovedDone          Code = "moved-done"
 	NamedBySerial      Code = "named-by-serial"
+	HandoutsDamaged    Code = "handouts-damaged"
 )
 
 // Codes of failures; [Unreadable] is among them too.
@@ -41,6 +42,8 @@ const (
 	CRLUnavailable        Code = "crl-unavailable"
 	SelfCheck             Code = "self-check"
 	DeployFailed          Code = "deploy-failed"
+	NotReady              Code = "not-ready"
+	TargetExists          Code = "target-exists"
 	Failed                Code = "failed"
 )
 
@@ -75,6 +78,7 @@ var noteCodes = []CodeDoc{
 	{CompromisedTrusted, "", "A compromised CA generation is still trusted, because this run makes no new one."},
 	{ClockBehind, "", "The clock is behind dates that the directory records as past, or behind the release of the program; apply would stop."},
 	{MovedDone, "", "A moved block has nothing left to do: the former name is not in the CA database."},
+	{HandoutsDamaged, "", "What users were given cannot be read, or not all of it, so some of them count as users who wait for their newest .p12."},
 	{WeakPassphrase, "", "The CA's passphrase was chosen, and is easy to guess."},
 	{NotProbed, "", "Somebody who should be asked about at the running site has no key at hand, so the probe says nothing of them."},
 }
@@ -94,6 +98,8 @@ var failureCodes = []CodeDoc{
 	{CAUnavailable, "", "The CA cannot sign."},
 	{CRLUnavailable, "", "The CRL of a CA generation cannot be signed."},
 	{DeployFailed, "", "A site could not be put into place, or the proxy did not refuse or let in whom it should; what was there before is back, and apply exits with 1."},
+	{NotReady, "", "There is nothing to hand out to the user yet, or no longer."},
+	{TargetExists, "", "The directory for the user's handout holds other files of these names, or others can read it."},
 	{SelfCheck, "", "A new file did not pass its check, so none of it was put into place."},
 	{Failed, "", "Any other failure; the message says which."},
 }

@@ -1,6 +1,9 @@
 package plan
 
-import "time"
+import (
+	"crypto/sha256"
+	"time"
+)
 
 // StatusDocument is the answer of status: how every owner of a certificate stands, and every CRL.
 type StatusDocument struct {
@@ -9,6 +12,8 @@ type StatusDocument struct {
 	At time.Time `json:"at"`
 	// The CA and its CRL, then the users: those who need attention first, and of each state those whose certificates end first.
 	Owners []OwnerStatus `json:"owners"`
+	// How many of these owners have not been handed out their newest certificate.
+	Pending int `json:"pending"`
 	// Why owners cannot be judged.
 	Failures []Failure `json:"failures"`
 }
@@ -33,11 +38,18 @@ type OwnerStatus struct {
 	DaysLeft *int `json:"days_left,omitempty"`
 	// The CA generation that has issued the certificate, the first being 1; of the CA, its own.
 	Generation int `json:"generation,omitempty"`
+	// Whether the user was handed out this certificate, with handout; absent where there is nothing to hand out.
+	HandedOut *bool `json:"handed_out,omitempty"`
 	// What happens next, if apply runs whenever something is due.
 	Next *NextEvent `json:"next,omitempty"`
 
 	Begin time.Time `json:"-"` // of the certificate or CRL, zero where that is not known
+
+	Sum [sha256.Size]byte `json:"-"` // of the certificate of a user, zero where HandedOut is nil
 }
+
+// Waits reports whether the user has not been handed out the newest certificate.
+func (o *OwnerStatus) Waits() bool { return o.HandedOut != nil && !*o.HandedOut }
 
 // NextEvent is what happens to an owner next, and when.
 type NextEvent struct {
@@ -58,7 +70,17 @@ type Status struct {
 
 // NewStatusDocument is the document of a status.
 func NewStatusDocument(s *Status) StatusDocument {
-	return StatusDocument{FormatVersion: FormatVersion, At: Seconds(s.At), Owners: List(s.Owners), Failures: List(s.Plan.Failures)}
+	return StatusDocument{FormatVersion: FormatVersion, At: Seconds(s.At), Owners: List(s.Owners), Pending: Waiting(s.Owners), Failures: List(s.Plan.Failures)}
+}
+
+// Waiting is how many of the owners have not been handed out their newest certificate.
+func Waiting(owners []OwnerStatus) (n int) {
+	for i := range owners {
+		if owners[i].Waits() {
+			n++
+		}
+	}
+	return n
 }
 
 // States of an owner.

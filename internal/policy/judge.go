@@ -38,6 +38,8 @@ type Question struct {
 	Now    time.Time
 	Ask    Ask
 
+	Handouts *ledger.Handouts // what users were given, nil where nobody asks
+
 	Released time.Time // when the program was released: no true clock is before that
 
 	outlook *Outlook // takes over what is found of users, nil for nobody

@@ -34,6 +34,7 @@ type userOutlook struct {
 	there bool       // there is a certificate: the row is set
 	row   ledger.Row // of the certificate that counts
 	begin time.Time  // of it
+	sum   ledger.Sum // of it
 	older []superseded
 	step  *plan.Step // that issues, nil for none
 	p12   bool
@@ -80,7 +81,7 @@ func (o *Outlook) see(j *judgement, i int) {
 	}
 	if cert != nil {
 		if r := j.Ledger.Row(cert.Serial); r != nil {
-			u.there, u.row, u.begin = true, *r, cert.NotBefore
+			u.there, u.row, u.begin, u.sum = true, *r, cert.NotBefore, cert.Sum
 		}
 		if cert.X509 != nil {
 			u.key = pki.KeyTypeOf(cert.X509.PublicKey)

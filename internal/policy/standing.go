@@ -109,6 +109,9 @@ func (o *Outlook) user(u *userOutlook, soon time.Duration, generation func(ledge
 	}
 	o.troubled(&s)
 	s.Next = next(o.nextOfUser(u))
+	if (s.State == plan.StateValid || s.State == plan.StateExpiring) && (u.p12 || spec.CSR != "") && o.Handouts != nil {
+		s.HandedOut, s.Sum = new(o.Handouts.Has(u.sum)), u.sum
+	}
 	return s
 }
 

@@ -12,17 +12,14 @@ import (
 )
 
 // Next is what is left to a person after an apply: the files to copy to where the
-// sites name them, the reload, who gets in until then, and what to give to users. It
+// sites name them, the reload, and who gets in until then. It
 // names only what the run has changed, and is empty where nothing is left. path
 // shortens an absolute path.
 func Next(done []plan.Step, cfg *spec.Config, path func(string) string) []string {
 	changed := map[plan.Owner]plan.Step{}
-	reimports, shutOut := 0, 0
+	shutOut := 0
 	for _, s := range done {
 		changed[s.Owner] = s
-		if s.Reimport {
-			reimports++
-		}
 		switch {
 		case isUser(s.Owner) && s.Revokes > 0:
 			shutOut++
@@ -40,10 +37,34 @@ func Next(done []plan.Step, cfg *spec.Config, path func(string) string) []string
 			lines = append(lines, fmt.Sprintf("Until NGINX has reloaded, %s in with what this run revoked.", count(shutOut, "user still gets", "users still get")))
 		}
 	}
-	if reimports > 0 {
-		lines = append(lines, "Give each user the .p12, and its passphrase by another channel.")
-	}
 	return lines
+}
+
+// mostNames is how many users are named where nobody asked for a list.
+const mostNames = 20
+
+// ToGive is who must be given a new .p12 after an apply, and the command for that; empty
+// for nobody.
+func ToGive(done []plan.Step, cfg *spec.Config, path func(string) string) []string {
+	var names []string
+	for _, s := range done {
+		issued := slices.Contains([]plan.Action{plan.Create, plan.Reissue, plan.Rekey}, s.Action) && slices.Contains(s.Artefacts, plan.KindCrt)
+		if s.Reimport || isUser(s.Owner) && issued { // a csr user has no .p12 to import
+			names = append(names, Clean(string(s.Owner)))
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	who := strings.Join(names, ", ")
+	if len(names) > mostNames {
+		who = fmt.Sprintf("%d users, whom mtlsplan status lists", len(names))
+	}
+	file := ""
+	if cfg.File != "mtlsplan.hcl" {
+		file = shellWord(path(cfg.File)) + " "
+	}
+	return []string{"Give a new .p12, and its passphrase by another channel, to " + who + ":", "  mtlsplan handout " + Clean(file) + "--pending -o DIR"}
 }
 
 // toReload are the commands after which the proxy works by the files that have

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,20 +30,19 @@ func TestNext(t *testing.T) {
 	gone.Revokes = 1
 	const reload = "  nginx -t && systemctl reload nginx"
 	const host = "Next, on the host that runs NGINX:"
-	const give = "Give each user the .p12, and its passphrase by another channel."
 	for name, c := range map[string]struct {
 		sites []spec.Site
 		done  []plan.Step
 		want  []string
 	}{
 		"nothing was done": {[]spec.Site{copies}, nil, nil},
-		"no site":          {nil, []plan.Step{ca, user, crl, gone}, []string{give}},
+		"no site":          {nil, []plan.Step{ca, user, crl, gone}, nil},
 		"first run, copied": {[]spec.Site{copies}, []plan.Step{ca, user, crl, created}, []string{host,
 			"  install -m 0644 out/ca.m.crt /opt/ca.crt",
 			`  install -m 0644 out/ca.m.crl '/opt/the ca'\''s.crl'`,
 			"  install -m 0644 out/nginx/chat /etc/nginx/sites-available/chat",
 			"  ln -sf /etc/nginx/sites-available/chat /etc/nginx/sites-enabled/",
-			reload, give}},
+			reload}},
 		"the CA is read in place":       {[]spec.Site{inPlace}, []plan.Step{ca}, []string{host, reload}},
 		"the site reads no CRL":         {[]spec.Site{inPlace}, []plan.Step{crl}, nil},
 		"two sites read the same files": {[]spec.Site{copies, copies}, []plan.Step{ca}, []string{host, "  install -m 0644 out/ca.m.crt /opt/ca.crt", reload}},
@@ -57,5 +57,26 @@ func TestNext(t *testing.T) {
 		if strings.Join(got, "\n") != strings.Join(c.want, "\n") {
 			t.Errorf("%s:\n%s\nwant\n%s", name, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 		}
+	}
+}
+
+func TestToGive(t *testing.T) {
+	step := func(owner plan.Owner) plan.Step { return plan.Step{Owner: owner, Action: plan.Rekey, Reimport: true} }
+	as := func(p string) string { return p }
+	cfg := &spec.Config{File: "mtlsplan.hcl"}
+	quiet := plan.Step{Owner: "user.cem", Action: plan.Repair}
+	if got := ToGive([]plan.Step{quiet}, cfg, as); got != nil {
+		t.Errorf("nobody has a new file: %q", got)
+	}
+	got := strings.Join(ToGive([]plan.Step{step("user.ada:laptop"), quiet, step("user.bea")}, cfg, as), "\n")
+	want := "Give a new .p12, and its passphrase by another channel, to user.ada:laptop, user.bea:\n  mtlsplan handout --pending -o DIR"
+	if got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	cfg.File = "our staff.hcl"
+	got = strings.Join(ToGive(slices.Repeat([]plan.Step{step("user.ada")}, mostNames+1), cfg, as), "\n")
+	want = "Give a new .p12, and its passphrase by another channel, to 21 users, whom mtlsplan status lists:\n  mtlsplan handout 'our staff.hcl' --pending -o DIR"
+	if got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }

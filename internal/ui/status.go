@@ -82,6 +82,7 @@ func statusColumns(st Style, owners []plan.OwnerStatus) (columns []column, addre
 		{title: "LEFT", cell: daysLeft, color: state},
 		{title: "", cell: func(o plan.OwnerStatus) string { return bar(o) }, color: state},
 		{title: "NEXT", cell: nextEvent},
+		{title: "GIVEN", cell: handedOut},
 		{title: "E-MAIL", cell: func(o plan.OwnerStatus) string { return orDash(Clean(o.Email)) }},
 	}
 	const barAt = 4
@@ -101,7 +102,10 @@ func statusColumns(st Style, owners []plan.OwnerStatus) (columns []column, addre
 	if st.Width == 0 || total(all) <= st.Width {
 		return all, false
 	}
-	return all[:len(all)-1], true
+	if all = all[:len(all)-1]; total(all) > st.Width {
+		all = all[:len(all)-1] // the totals say how many wait
+	}
+	return all, true
 }
 
 func total(columns []column) int {
@@ -145,6 +149,16 @@ func bar(o plan.OwnerStatus) string {
 		full = min(barCells, int((left*barCells+whole-1)/whole))
 	}
 	return strings.Repeat("█", full) + strings.Repeat("░", barCells-full)
+}
+
+func handedOut(o plan.OwnerStatus) string {
+	switch {
+	case o.HandedOut == nil:
+		return "-"
+	case *o.HandedOut:
+		return "yes"
+	}
+	return "no"
 }
 
 func nextEvent(o plan.OwnerStatus) string {
@@ -218,6 +232,9 @@ func statusTotals(s *plan.Status) string {
 		text += ": " + strings.Join(parts, ", ")
 	}
 	text += ". "
+	if n := plan.Waiting(s.Owners); n > 0 {
+		text += count(n, "user waits for the newest .p12", "users wait for the newest .p12") + ", see mtlsplan handout. "
+	}
 	switch {
 	case s.Plan.Refused():
 		return text + refused(s.Plan) + "; mtlsplan plan says why."
@@ -232,9 +249,9 @@ func statusTotals(s *plan.Status) string {
 func StatusCSV(s *plan.Status) []byte {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
-	rows := [][]string{{"owner", "state", "departed", "serial", "key", "not_after", "days_left", "generation", "next_event", "next_at", "email"}}
+	rows := [][]string{{"owner", "state", "departed", "serial", "key", "not_after", "days_left", "generation", "next_event", "next_at", "email", "handed_out"}}
 	for _, o := range s.Owners {
-		row := []string{string(o.Owner), o.State, strconv.FormatBool(o.Departed), o.Serial, o.Key, "", "", "", "", "", o.Email}
+		row := []string{string(o.Owner), o.State, strconv.FormatBool(o.Departed), o.Serial, o.Key, "", "", "", "", "", o.Email, ""}
 		if o.NotAfter != nil {
 			row[5], row[6] = o.NotAfter.UTC().Format(time.RFC3339), strconv.Itoa(*o.DaysLeft)
 		}
@@ -243,6 +260,9 @@ func StatusCSV(s *plan.Status) []byte {
 		}
 		if o.Next != nil {
 			row[8], row[9] = o.Next.Event, o.Next.At.UTC().Format(time.RFC3339)
+		}
+		if o.HandedOut != nil {
+			row[11] = strconv.FormatBool(*o.HandedOut)
 		}
 		for i := range row {
 			row[i] = Clean(row[i])

@@ -1,0 +1,376 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha1" // a fingerprint that Windows shows, and no proof of anything
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/handout"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
+	"mtlsplan/internal/policy"
+	"mtlsplan/internal/secret"
+)
+
+// HandoutRequest is what [Handout] is asked for.
+type HandoutRequest struct {
+	Owners    []plan.Owner // users and devices of the spec
+	Pending   bool         // beside them, everybody who has not been handed out the newest certificate
+	Dir       string       // where the directories of users are made, absolute
+	Given     bool         // nothing is written: the users have it already
+	Overwrite bool         // files that lie there are replaced
+
+	// Page makes the page for a user.
+	Page func(plan.HandoutPage) ([]byte, error)
+}
+
+// Handout gives users what they need to get in, each in a directory of their own, and
+// remembers it. It works under the lock, and reads no passphrase but generated ones, to
+// see that they open what is given. A directory that was rehearsed in is refused. A user
+// to whom nothing can be given is a failure, and the others go on.
+func Handout(ctx context.Context, cfg *config.Config, opt Options, ask HandoutRequest) (*plan.Handout, error) {
+	if err := nothingIssued(cfg, opt); err != nil {
+		return nil, err
+	}
+	if within(ask.Dir, cfg.Output) {
+		return nil, plan.Errorf(plan.Usage, "-o %s is in the output directory: name one outside it", ask.Dir)
+	}
+	// A crash: the lock is the kernel's.
+	dir, err := outdir.Lock(ctx, cfg.Output, holder(opt.Command), opt.LockTimeout, ledger.Shared())
+	if locked, ok := errors.AsType[*outdir.ErrLocked](err); ok {
+		return nil, &LockedError{Dir: cfg.Output, Holder: locked.Holder}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	if _, err := checkRehearsal(dir, opt); err != nil {
+		return nil, err
+	}
+	opt.glance = true
+	r := newRun(ctx, cfg, opt, dir)
+	defer r.in.Close()
+	have, led, err := r.in.Take()
+	if err != nil {
+		return nil, err
+	}
+	v, o := r.outlook(have, led)
+	h := &handing{run: r, ask: ask, verdict: v, out: &plan.Handout{}}
+	for _, n := range v.Plan.Notes {
+		if n.Code == plan.HandoutsDamaged {
+			h.out.Notes = append(h.out.Notes, n)
+		}
+	}
+	if h.given, err = readHandouts(dir); err != nil && h.given == nil {
+		return nil, err
+	}
+	err = h.all(o.Owners(0))
+	// A crash before it: the files are there, and their users still wait for them, so that
+	// the next handout finds them as they are to be. Behind it, all of it is done.
+	if len(h.out.Done) > 0 {
+		batch := dir.Begin()
+		batch.Put(ledger.HandoutsName, h.given.Text(), outdir.ModeSecret)
+		if err := batch.Commit(); err != nil {
+			return nil, fmt.Errorf("what was handed out is not remembered, so hand it out again: %w", err)
+		}
+	}
+	return h.out, err
+}
+
+// nothingIssued refuses a directory in which there is nothing to hand out, before the
+// lock makes one, and one that was rehearsed in.
+func nothingIssued(cfg *config.Config, opt Options) error {
+	dir, err := openDir(cfg.Output)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if _, err := checkRehearsal(dir, opt); err != nil {
+		return err
+	}
+	if _, there := dir.FileMode(ledger.IndexName); !there && !dir.Interrupted() {
+		return plan.Errorf(plan.FileError, "%s: nothing was issued here yet: run mtlsplan apply first", cfg.Output)
+	}
+	return nil
+}
+
+// within reports whether a path is a directory or below it, wherever links lead.
+func within(path, dir string) bool {
+	real := func(p string) string {
+		rest := ""
+		for at := p; ; at = filepath.Dir(at) { // what is to be made is not there yet
+			if found, err := filepath.EvalSymlinks(at); err == nil {
+				return filepath.Join(found, rest)
+			} else if at == filepath.Dir(at) {
+				return p
+			}
+			rest = filepath.Join(filepath.Base(at), rest)
+		}
+	}
+	rel, err := filepath.Rel(real(dir), real(path))
+	return err == nil && path != "" && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+// readHandouts reads what users were given. With an error, the result is what could be
+// read; nil where the file cannot be written either.
+func readHandouts(dir *outdir.Dir) (*ledger.Handouts, error) {
+	f, err := dir.Read(ledger.HandoutsName)
+	if err != nil {
+		return nil, plan.Errorf(plan.FileError, "%w: move it away, and say mtlsplan handout --given NAME of those who have their newest .p12", err)
+	}
+	h := ledger.ParseHandouts(f.Data)
+	if h.Broken > 0 {
+		return h, plan.Errorf(plan.FileError, "%s has %d that cannot be read: its users count as waiting for their newest .p12; say mtlsplan handout --given NAME of those who have it",
+			filepath.Join(dir.Path(), filepath.FromSlash(ledger.HandoutsName)), h.Broken)
+	}
+	return h, nil
+}
+
+// handing is a handout at work.
+type handing struct {
+	*run
+	ask     HandoutRequest
+	verdict *policy.Verdict
+	given   *ledger.Handouts
+	out     *plan.Handout
+}
+
+func (h *handing) all(owners []plan.OwnerStatus) error {
+	status := map[plan.Owner]*plan.OwnerStatus{}
+	for i := range owners {
+		status[owners[i].Owner] = &owners[i]
+	}
+	asked := map[plan.Owner]bool{}
+	for _, o := range h.ask.Owners {
+		asked[o] = true
+	}
+	for i := range h.cfg.Users {
+		u := &h.cfg.Users[i]
+		owner := plan.User(u.Name)
+		s := status[owner]
+		if !asked[owner] && !(h.ask.Pending && s != nil && s.Waits()) {
+			continue
+		}
+		if err := h.ctx.Err(); err != nil {
+			return err
+		}
+		d, err := h.one(u, s)
+		if err != nil {
+			h.out.Failures = append(h.out.Failures, plan.FailureOf(owner, err))
+			continue
+		}
+		h.given.Add(string(owner), s.Sum, h.opt.Now)
+		h.out.Done = append(h.out.Done, d)
+	}
+	return nil
+}
+
+// one hands out to one user.
+func (h *handing) one(u *config.User, s *plan.OwnerStatus) (d plan.HandoutDetail, err error) {
+	owner := plan.User(u.Name)
+	if err := h.ready(u, owner, s); err != nil {
+		return d, err
+	}
+	base := facts.Base(u.Name, h.cfg.CA.Name)
+	crt, err := h.certificate(base, s)
+	if err != nil {
+		return d, err
+	}
+	d = plan.HandoutDetail{Owner: owner, Email: u.Subject.Email, Serial: s.Serial, SHA256: hex.EncodeToString(s.Sum[:]), NotAfter: plan.Seconds(crt.NotAfter), Files: []string{}}
+	name := strings.Replace(u.Name, plan.DeviceSign, ".", 1)
+	page := h.page(u, s, crt)
+	var files []handout.File
+	if u.CSR != "" {
+		page.Crt, page.P12 = facts.UserPath(base, plan.KindCrt).String(), name+".p12"
+		files = append(files, handout.File{Name: page.Crt, Data: h.withCA(crt)})
+	} else {
+		p12, profile, err := h.p12(u, owner, base, s)
+		if err != nil {
+			return d, err
+		}
+		page.P12, page.Mobileconfig, page.Modern = p12.Name, name+".mobileconfig", profile != pki.Compat
+		files = append(files, handout.File{Name: page.P12, Data: p12.Data}, handout.File{Name: page.Mobileconfig, Data: handout.AppleProfile(handout.Profile{
+			ID: h.cfg.CA.Name + "." + name, Cert: s.Sum, Name: page.Label, Service: page.Service, File: page.P12, P12: p12.Data})})
+		if u.Passphrase.Kind == config.Generated {
+			d.PassphraseFile = PassphraseFile(h.cfg, owner)
+		} else {
+			d.PassphraseSource = u.Passphrase.String()
+		}
+	}
+	if h.ask.Given {
+		return d, nil
+	}
+	html, err := h.ask.Page(page)
+	if err != nil {
+		return d, err
+	}
+	files = append(files, handout.File{Name: "index.html", Data: html})
+	for _, f := range files {
+		d.Files = append(d.Files, f.Name)
+	}
+	d.Dir = filepath.Join(h.ask.Dir, name)
+	err = handout.Put(h.ask.Dir, name, files, h.ask.Overwrite)
+	switch {
+	case errors.Is(err, handout.ErrTaken):
+		return d, plan.Errorf(plan.TargetExists, "%w", err)
+	case err != nil:
+		return d, plan.Errorf(plan.FileError, "%w", err)
+	}
+	return d, nil
+}
+
+// p12 is the file to hand out: of the profile that opens everywhere, where there is one.
+func (h *handing) p12(u *config.User, owner plan.Owner, base string, s *plan.OwnerStatus) (f outdir.File, profile pki.Profile, err error) {
+	i := max(0, slices.Index(u.P12, pki.Compat))
+	path := facts.UserPath(base, facts.P12Kind(i, u.P12[i])).String()
+	f, err = h.dir.Read(path)
+	if err == nil && f.Missing {
+		err = errors.New(path + " is not there: run mtlsplan apply first")
+	}
+	if err != nil {
+		return f, "", plan.Errorf(plan.FileError, "%w", err)
+	}
+	return f, u.P12[i], h.opens(u, owner, f, u.P12[i], s)
+}
+
+// withCA is a certificate and that of the CA which has issued it, in PEM, for mtlsplan
+// bundle.
+func (h *handing) withCA(crt *x509.Certificate) []byte {
+	text := pki.EncodeCertificate(crt.Raw)
+	for _, g := range h.verdict.Trust.Generations {
+		if crt.CheckSignatureFrom(g.Cert) == nil {
+			return append(text, pki.EncodeCertificate(g.Cert.Raw)...)
+		}
+	}
+	return text
+}
+
+// ready refuses a user who has nothing to be given, or whom apply gives something else.
+func (h *handing) ready(u *config.User, owner plan.Owner, s *plan.OwnerStatus) error {
+	for _, f := range h.verdict.Plan.Failures {
+		if f.Owner == owner {
+			return plan.Errorf(plan.NotReady, "%s; mtlsplan plan says more", f.Message)
+		}
+	}
+	step := pendingStep(h.verdict.Plan, owner)
+	switch {
+	case u.Revoked != "":
+		return plan.Errorf(plan.NotReady, "the spec marks the user as revoked, who is given nothing")
+	case step != nil && step.Owner == owner && (step.NotAfter != nil || step.Reimport || slices.ContainsFunc(step.Artefacts, facts.IsP12)):
+		return plan.Errorf(plan.NotReady, "apply has something newer for the user: run mtlsplan apply first; mtlsplan plan says why")
+	case s == nil || s.HandedOut == nil:
+		return plan.Errorf(plan.NotReady, "there is no valid certificate: run mtlsplan apply first; mtlsplan explain %s says more", owner)
+	}
+	return nil
+}
+
+// certificate reads the one that counts.
+func (h *handing) certificate(base string, s *plan.OwnerStatus) (*x509.Certificate, error) {
+	name := facts.UserPath(base, plan.KindCrt).String()
+	f, err := h.dir.Read(name)
+	if err != nil {
+		return nil, plan.Errorf(plan.FileError, "%w", err)
+	}
+	certs, err := pki.ParseCertificates(f.Data)
+	if f.Missing || err != nil {
+		return nil, plan.Errorf(plan.NotReady, "%s cannot be read: mtlsplan apply puts it back", name)
+	}
+	for _, c := range certs {
+		if sha256.Sum256(c.Raw) == s.Sum {
+			return c, nil
+		}
+	}
+	return nil, plan.Errorf(plan.NotReady, "%s does not hold the newest certificate: mtlsplan apply puts it back", name)
+}
+
+// opens checks a .p12 as far as that can be done without asking for a passphrase: one
+// that was generated opens it, and the newest certificate is in it.
+func (h *handing) opens(u *config.User, owner plan.Owner, p12 outdir.File, profile pki.Profile, s *plan.OwnerStatus) error {
+	wrong := plan.Errorf(plan.NotReady, "%s does not hold the newest certificate, or does not open with its passphrase: run mtlsplan apply first", p12.Name)
+	if _, err := profile.Inspect(p12.Data); err != nil {
+		return wrong
+	}
+	if u.Passphrase.Kind != config.Generated {
+		return nil
+	}
+	pass, err := h.dir.Read(facts.UserPath(facts.Base(u.Name, h.cfg.CA.Name), plan.KindPass).String())
+	if err != nil || pass.Missing {
+		return plan.Errorf(plan.PassphraseUnavailable, "%s cannot be read, and the user cannot be told the passphrase: mtlsplan plan says what to do", PassphraseFile(h.cfg, owner))
+	}
+	inside, err := profile.Open(p12.Data, secret.Line(pass.Data))
+	if err != nil || sha256.Sum256(inside.Cert.Raw) != s.Sum {
+		return wrong
+	}
+	return nil
+}
+
+// page is what the page for a user tells.
+func (h *handing) page(u *config.User, s *plan.OwnerStatus, crt *x509.Certificate) plan.HandoutPage {
+	ca := &h.cfg.CA
+	old := sha1.Sum(crt.Raw)
+	p := plan.HandoutPage{
+		Name: u.Person(), Device: u.Device, CommonName: crt.Subject.CommonName, Email: u.Subject.Email,
+		Service: cmp.Or(ca.Subject.Organization, ca.Subject.CommonName, ca.Name), Contact: ca.Subject.Email,
+		SHA256: colons(hex.EncodeToString(s.Sum[:])), SHA1: colons(hex.EncodeToString(old[:])), Serial: colons(s.Serial),
+		NotBefore: crt.NotBefore.UTC(), NotAfter: crt.NotAfter.UTC(),
+	}
+	var chain []*x509.Certificate
+	if g := h.verdict.Trust.Current(); g != nil {
+		chain = append(chain, g.Cert)
+	}
+	p.Label = pki.FriendlyName(crt, chain)
+	for i := range h.cfg.Sites {
+		site := &h.cfg.Sites[i].Settings
+		in := len(site.AllowGroups) == 0 || slices.ContainsFunc(u.Groups, func(g string) bool { return slices.Contains(site.AllowGroups, g) })
+		if name := site.ServerNames; in && len(name) > 0 && !strings.Contains(name[0], "*") {
+			p.Addresses = append(p.Addresses, "https://"+name[0]+portOf(site.Listen)+"/")
+		}
+	}
+	rows := h.verdict.Ledger.RowsOf(string(plan.User(u.Name)))
+	for i := len(rows) - 1; i >= 0; i-- {
+		if r := &rows[i]; r.Serial != s.Serial {
+			p.Old = append(p.Old, plan.OldCertificate{Serial: colons(r.Serial), NotAfter: r.NotAfter.UTC(), Revoked: r.State == ledger.Revoked})
+		}
+	}
+	return p
+}
+
+// portOf is the port of an address where it is not the usual one.
+func portOf(listen []string) string {
+	if len(listen) == 0 {
+		return ""
+	}
+	port := listen[0]
+	if _, p, err := net.SplitHostPort(port); err == nil {
+		port = p
+	}
+	if port == "443" {
+		return ""
+	}
+	return ":" + port
+}
+
+// colons writes hex as people compare it: A1:B2:C3.
+func colons(digits string) string {
+	var b strings.Builder
+	for i, r := range strings.ToUpper(digits) {
+		if i > 0 && i%2 == 0 {
+			b.WriteByte(':')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

@@ -1,0 +1,96 @@
+package ui
+
+import (
+	"bytes"
+	"cmp"
+	_ "embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+	"text/template/parse"
+
+	"mtlsplan/internal/plan"
+)
+
+//go:embed handout.html
+var handoutHTML string
+
+// HandoutTemplate is the template of the page for users, as it is without --template.
+func HandoutTemplate() string { return handoutHTML }
+
+// HandoutPage makes pages for users. text is a template of the administrator's, in the
+// language of package html/template, "" for none; file names it in errors. It may
+// define language, title, help and text anew, and what it says outside of definitions
+// takes the place of text. What it may name is [plan.HandoutPage].
+func HandoutPage(file, text string) (func(plan.HandoutPage) ([]byte, error), error) {
+	page, err := template.New("page").Parse(handoutHTML)
+	if err != nil {
+		return nil, err
+	}
+	name := "page"
+	if text != "" {
+		own, err := page.New(file).Parse(text)
+		if err != nil {
+			return nil, errors.New(templateFault(err))
+		}
+		switch {
+		case own.Tree == nil || parse.IsEmptyTree(own.Tree.Root):
+		case strings.Contains(strings.ToLower(own.Tree.Root.String()), "<html"):
+			name = file // a page of its own
+		default:
+			if _, err := page.AddParseTree("text", own.Tree); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return func(p plan.HandoutPage) ([]byte, error) {
+		var b bytes.Buffer
+		if err := page.ExecuteTemplate(&b, name, p); err != nil {
+			return nil, plan.Errorf(plan.FileError, "%s", templateFault(err))
+		}
+		return b.Bytes(), nil
+	}, nil
+}
+
+// templateFault is an error of a template without what the library says first.
+func templateFault(err error) string {
+	text := Clean(err.Error())
+	for _, lead := range []string{"template: ", "html/template:"} {
+		text = strings.TrimPrefix(text, lead)
+	}
+	return text
+}
+
+// Handout writes what was handed out: a line for each, and where the passphrase is.
+func Handout(w io.Writer, h *plan.Handout, path func(string) string) {
+	owners, dirs := len("OWNER"), len("DIRECTORY")
+	given := false
+	for _, d := range h.Done {
+		owners, dirs = max(owners, len(Clean(string(d.Owner)))), max(dirs, len(Clean(path(d.Dir))))
+		given = given || d.Dir == ""
+	}
+	switch {
+	case len(h.Done) == 0:
+		if len(h.Failures) == 0 {
+			fmt.Fprintln(w, "Nobody waits for a .p12: everybody has been given the newest.")
+		}
+		return
+	case given:
+		for _, d := range h.Done {
+			fmt.Fprintln(w, Clean(string(d.Owner)))
+		}
+		fmt.Fprintf(w, "\n%s what the directory holds: remembered.\n", count(len(h.Done), "user has", "users have"))
+		return
+	}
+	fmt.Fprintln(w, pad("OWNER", owners)+gap+pad("DIRECTORY", dirs)+gap+"PASSPHRASE")
+	for _, d := range h.Done {
+		from := cmp.Or(d.PassphraseSource, "-")
+		if d.PassphraseFile != "" {
+			from = path(d.PassphraseFile)
+		}
+		fmt.Fprintln(w, pad(Clean(string(d.Owner)), owners)+gap+pad(Clean(path(d.Dir)), dirs)+gap+Clean(from))
+	}
+	fmt.Fprintf(w, "\n%s handed out. Give each user the directory, and the passphrase by another way: it is in none of the files.\n", count(len(h.Done), "user was", "users were"))
+}
