@@ -203,9 +203,9 @@ func (c *cage) search() {
 // tried separately.
 var spoken = map[string][]string{
 	"plan": {"plan SPEC", "plan SPEC --diff", "plan SPEC --detailed-exitcode", "plan SPEC --at 2027-06-01 --accept-clock", "plan SPEC --rehearsal", "plan SPEC --only user.ann", "plan SPEC --only nobody",
-		"plan SPEC --replace user.bob --reason keyCompromise", "plan SPEC --reason x", "plan SPEC --allow-revocations 3 --adopt --lock-timeout 1ms --parallel 1", "plan SPEC --output OUT", "plan SPEC --out OUT.plan", "plan SPEC --out SPEC", "plan SPEC --diff --format markdown"},
+		"plan SPEC --replace user.bob --reason keyCompromise", "plan SPEC --reason x", "plan SPEC --allow-revocations 3 --adopt --lock-timeout 1ms --parallel 1", "plan SPEC --output OUT", "plan SPEC --out OUT.plan", "plan SPEC --out SPEC", "plan SPEC --diff --format markdown", "plan SPEC --verbose"},
 	"apply": {"apply SPEC", "apply SPEC --quiet", "apply SPEC --only user.ann", "apply SPEC --replace user.bob --reason keyCompromise", "apply SPEC --allow-revocations 3",
-		"apply SPEC --adopt --lock-timeout 1ms --parallel 1", "apply SPEC --rehearsal --at 2027-06-01 --output OUT", "apply SPEC --at +30d", "apply SPEC --accept-clock", "apply OUT.plan", "apply SPEC --yes"},
+		"apply SPEC --adopt --lock-timeout 1ms --parallel 1", "apply SPEC --rehearsal --at 2027-06-01 --output OUT", "apply SPEC --at +30d", "apply SPEC --accept-clock", "apply OUT.plan", "apply SPEC --yes --verbose"},
 	"show":       {"show SPEC ann", "show SPEC user.cat --at +30d", "show SPEC ca.m", "show SPEC nobody"},
 	"verify":     {"verify SPEC", "verify SPEC --at +30d", "verify SPEC --output OUT", "verify SPEC --connect GATE --user ann", "verify SPEC --connect GATE", "verify SPEC --connect 127.0.0.1:1", "verify SPEC --user ann"},
 	"render":     {"render SPEC", "render SPEC m", "render SPEC nosite"},

@@ -78,6 +78,7 @@ Symbols:
 		},
 	}
 	a.addRunFlags(cmd, &flags)
+	a.addVerbose(cmd)
 	cmd.Flags().BoolVar(&diff, "diff", false, "show what changes in sites on the proxy's host, as a unified diff")
 	cmd.Flags().StringVarP(&out, "out", "o", "", "save the plan in `FILE`, for apply FILE")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when changes are pending")
