@@ -20,8 +20,8 @@ func (a *app) planCmd() *cobra.Command {
 		Long: `Compares the spec with the output directory and prints every step that apply
 would take, with its reasons. No byte is changed.
 
---out FILE also saves the plan, for somebody to look at before apply FILE carries
-out just that. It holds no secret. Beside text, json and yaml there is
+--out FILE also saves the plan, for somebody to look at before apply FILE
+carries out just that. It holds no secret. Beside text, json and yaml there is
 --format markdown, a comment for a pull request.
 
 Symbols:
