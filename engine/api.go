@@ -47,8 +47,13 @@ type Options struct {
 	// goroutine at a time.
 	Reading func(done, total int)
 
+	// Trace, if set, is told what a run begins, "read" and a file for example, and calls
+	// back when that has ended. It is called from several goroutines.
+	Trace func(doing, what string) (ended func())
+
 	Command string // for the message of another run that finds the lock taken: "apply since 2026-11-23T16:00:00Z"
 
+	traced   bool // Trace was set
 	thorough bool // every file is read, whatever the cache knows of it
 	prove    bool // thorough, and what a proof takes is kept
 	sealed   bool // no secret is read, and nothing that is encrypted is opened

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -225,6 +226,7 @@ func (c *carryOut) make(r *result) error {
 // of it.
 func (c *carryOut) build(r *result) *result {
 	t := r.task
+	defer c.opt.Trace("make", string(t.Step.Owner))()
 	err := c.make(r)
 	if err == nil {
 		err = r.check()
@@ -269,9 +271,12 @@ func (c *carryOut) commit(done []*result) error {
 			batch.Remove(name)
 		}
 	}
+	ended := c.opt.Trace("put into place", c.placed(ok))
 	// Until here all is in memory. A crash within: none of the batch, or all of it once
 	// the next run has its lock.
-	if err := batch.Commit(); err != nil {
+	err := batch.Commit()
+	ended()
+	if err != nil {
 		return err
 	}
 	// A crash from here on: it is done and durable, and nobody was told.
@@ -292,6 +297,20 @@ func (c *carryOut) commit(done []*result) error {
 	}
 	c.done(steps...)
 	return nil
+}
+
+// placed names the files of results that are put into place, if anybody hears of it.
+func (c *carryOut) placed(ok []*result) string {
+	if !c.opt.traced {
+		return ""
+	}
+	names := []string{"the CA database"}
+	for _, r := range ok {
+		for _, p := range r.puts {
+			names = append(names, p.name)
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 func (c *carryOut) done(steps ...plan.Step) {

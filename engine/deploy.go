@@ -178,9 +178,13 @@ func (c *carryOut) putIntoPlace(d *deployment, copies []copied) error {
 // worse than one more second.
 func (c *carryOut) tellProxy(d *deployment) error {
 	ctx, to := context.WithoutCancel(c.ctx), d.site.Settings.Deploy
-	if err := deploy.Run(ctx, to.Test, to.Limit()); err != nil {
+	ended := c.opt.Trace("run", strings.Join(to.Test, " "))
+	err := deploy.Run(ctx, to.Test, to.Limit())
+	ended()
+	if err != nil {
 		return err
 	}
+	defer c.opt.Trace("run", strings.Join(to.Reload, " "))()
 	return deploy.Run(ctx, to.Reload, to.Limit())
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
@@ -39,9 +40,12 @@ func newRun(ctx context.Context, cfg *config.Config, opt Options, dir *outdir.Di
 	if opt.Parallel < 1 {
 		opt.Parallel = runtime.GOMAXPROCS(0)
 	}
+	if opt.traced = opt.Trace != nil; !opt.traced {
+		opt.Trace = func(string, string) func() { return func() {} }
+	}
 	return &run{ctx: ctx, cfg: cfg, opt: opt, dir: dir, in: inventory.New(ctx, dir, inventory.Options{
 		Config: cfg, Now: opt.Now, Covers: opt.covers, Adopt: opt.Adopt, Thorough: opt.thorough, Prove: opt.prove, Sealed: opt.sealed, Glance: opt.glance, Parallel: opt.Parallel,
-		LookupEnv: opt.LookupEnv, Reading: opt.Reading,
+		LookupEnv: opt.LookupEnv, Reading: opt.Reading, Trace: opt.Trace,
 	})}
 }
 
@@ -70,7 +74,19 @@ func (r *run) takeStockAgain() (stock, error) {
 func openDir(output string) (*outdir.Dir, error) { return outdir.Open(output, ledger.Shared()) }
 
 func (r *run) judge(have *facts.Inventory, led *ledger.Ledger, opt Options) stock {
-	return stock{have, led, policy.Judge(r.question(have, led, opt))}
+	ended := r.opt.Trace("judge", "all owners")
+	v := policy.Judge(r.question(have, led, opt))
+	ended()
+	if r.opt.traced {
+		for _, s := range v.Plan.Steps {
+			var codes []string
+			for _, reason := range s.Reasons {
+				codes = append(codes, string(reason.Code))
+			}
+			r.opt.Trace("policy", fmt.Sprintf("%s of %s: %s", strings.Join(codes, ", "), s.Owner, s.Action))()
+		}
+	}
+	return stock{have, led, v}
 }
 
 func (r *run) question(have *facts.Inventory, led *ledger.Ledger, opt Options) policy.Question {

@@ -97,6 +97,7 @@ on it from then on.`,
 		},
 	}
 	a.addRunFlags(cmd, &flags)
+	a.addVerbose(cmd)
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask before somebody is revoked")
 	cmd.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "print only failures, changes, and the notes and warnings that the last run did not give; for cron")
 	return cmd
@@ -173,13 +174,21 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options, kn
 	return nil
 }
 
-// progress is the bar of a run, nil where standard error is no terminal.
+// progress is the bar of a run; where standard error is no terminal, a line from time to
+// time; nil where nobody reads it. With --verbose, every step of the way has a line
+// instead.
 func (a *app) progress(opt *engine.Options) *ui.Progress {
-	if !ui.Interactive(a.stderr, a.lookupEnv) {
+	begin := time.Now() // for durations; nothing is decided by it
+	elapsed := func() time.Duration { return time.Since(begin) }
+	if a.verbose {
+		opt.Trace = (&ui.Verbose{W: a.stderr, Elapsed: elapsed}).Trace
 		return nil
 	}
-	begin := time.Now() // for the time left on the bar; nothing is decided by it
-	bar := &ui.Progress{Terminal: a.stderr, Elapsed: func() time.Duration { return time.Since(begin) }}
+	log := !ui.Interactive(a.stderr, a.lookupEnv)
+	if log && (a.quiet || a.documents()) {
+		return nil
+	}
+	bar := &ui.Progress{Terminal: a.stderr, Elapsed: elapsed, Log: log}
 	opt.Reading = bar.Reading
 	return bar
 }

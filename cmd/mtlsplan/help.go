@@ -119,9 +119,15 @@ var wanted = map[string]string{
 	"bool":     "true or false",
 }
 
+// nearestFlags are the flags that are nearest to a name, at most two typing errors away.
 func nearestFlags(cmd *cobra.Command, name string) (near []string) {
+	least := 2
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if levenshtein.Distance(name, f.Name, nil) <= 2 {
+		d := levenshtein.Distance(name, f.Name, nil)
+		if d < least {
+			near, least = nil, d
+		}
+		if d == least {
 			near = append(near, "--"+f.Name)
 		}
 	})

@@ -20,8 +20,8 @@ func (a *app) planCmd() *cobra.Command {
 		Long: `Compares the spec with the output directory and prints every step that apply
 would take, with its reasons. No byte is changed.
 
---out FILE also saves the plan, for somebody to look at before apply FILE carries
-out just that. It holds no secret. Beside text, json and yaml there is
+--out FILE also saves the plan, for somebody to look at before apply FILE
+carries out just that. It holds no secret. Beside text, json and yaml there is
 --format markdown, a comment for a pull request.
 
 Symbols:
@@ -78,6 +78,7 @@ Symbols:
 		},
 	}
 	a.addRunFlags(cmd, &flags)
+	a.addVerbose(cmd)
 	cmd.Flags().BoolVar(&diff, "diff", false, "show what changes in sites on the proxy's host, as a unified diff")
 	cmd.Flags().StringVarP(&out, "out", "o", "", "save the plan in `FILE`, for apply FILE")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when changes are pending")

@@ -25,6 +25,8 @@ type app struct {
 	format  string    // --format: text, json or yaml
 	quiet   bool      // --quiet of apply: nothing that the last run has said, nothing where there is nothing to do
 
+	verbose bool // --verbose of plan and apply
+
 	answered bool // a document has been written
 }
 

@@ -48,6 +48,11 @@ func (a *app) addRunFlags(cmd *cobra.Command, f *runFlags) {
 	}
 }
 
+// addVerbose gives a command --verbose.
+func (a *app) addVerbose(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&a.verbose, "verbose", "v", false, "write to standard error which file is read, opened or made, which policy asks for what, and how long each takes")
+}
+
 // options turns the flags of a run into [engine.Options], checked against its
 // spec.
 func (a *app) options(cfg *spec.Config, f runFlags, command string) (engine.Options, error) {

@@ -57,7 +57,7 @@ func (r *Reader) ledgerFiles() (f ledger.Files, err error) {
 	read := func(name string) (t ledger.Text) {
 		if err == nil {
 			var file outdir.File
-			file, err = r.dir.Read(name)
+			file, err = r.read(name)
 			t = ledger.Text{Data: file.Data, Missing: file.Missing}
 		}
 		return t
@@ -77,7 +77,7 @@ func (r *Reader) ledgerFiles() (f ledger.Files, err error) {
 }
 
 func (r *Reader) readIssued(f *ledger.Files) error {
-	file, err := r.dir.Read(ledger.IssuedName)
+	file, err := r.read(ledger.IssuedName)
 	f.Issued, f.Hold, r.issued = file.Data, r.opt.Prove || r.opt.Adopt || r.dir.Interrupted(), file.Stat
 	return err
 }
@@ -112,7 +112,7 @@ func (r *Reader) recall(f *ledger.Files) bool {
 // readOwed reads what earlier runs have begun with others.
 func (r *Reader) readOwed() error {
 	r.owed = ledger.Owed{}
-	file, err := r.dir.Read(ledger.OwedName)
+	file, err := r.read(ledger.OwedName)
 	if err != nil || file.Missing {
 		return err
 	}

@@ -23,11 +23,17 @@ type file struct {
 
 // file reads a file.
 func (r *Reader) file(kind plan.Kind, path facts.Path) (file, error) {
-	f, err := r.dir.Read(path.String())
+	f, err := r.read(path.String())
 	if err != nil {
 		err = plan.Errorf(plan.FileError, "%w", err)
 	}
 	return file{facts.File{Kind: kind, Path: path, Missing: f.Missing, Mode: f.Mode}, f}, err
+}
+
+// read reads a file of the directory.
+func (r *Reader) read(name string) (outdir.File, error) {
+	defer r.opt.Trace("read", name)()
+	return r.dir.Read(name)
 }
 
 // fileOrSecret is file, but for a passphrase that must not be read.
@@ -136,7 +142,9 @@ func (r *Reader) key(f file, p passphrases, unavailable error, known *contents) 
 		if try.pass.IsZero() && !k.Info.Plain() {
 			continue
 		}
+		ended := r.opt.Trace("open", f.Name())
 		c, err := r.opened.key(f.content.Data, try.pass)
+		ended()
 		switch {
 		case errors.Is(err, pki.ErrPassphrase):
 			continue
@@ -209,7 +217,9 @@ func (r *Reader) p12(f file, profile pki.Profile, pass secret.Value, known *cont
 		return p
 	}
 	if known == nil {
+		ended := r.opt.Trace("open", f.Name())
 		c, err := r.opened.p12(profile, f.content.Data, pass)
+		ended()
 		switch {
 		case errors.Is(err, pki.ErrPassphrase):
 			p.Opening = facts.OpensNeither

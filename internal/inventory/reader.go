@@ -40,6 +40,10 @@ type Options struct {
 	// total to read; users known from the cache do not count. It is called from one
 	// goroutine at a time.
 	Reading func(done, total int)
+
+	// Trace, if set, is told what is begun, "read" and a file for example, and calls back
+	// when that has ended. It is called from several goroutines.
+	Trace func(doing, what string) (ended func())
 }
 
 // Reader reads one output directory.
@@ -67,8 +71,12 @@ func New(ctx context.Context, dir *outdir.Dir, opt Options) *Reader {
 	if opt.Parallel < 1 {
 		opt.Parallel = runtime.GOMAXPROCS(0)
 	}
+	if opt.Trace == nil {
+		opt.Trace = func(string, string) func() { return func() {} }
+	}
 	opt.Thorough, opt.Sealed = opt.Thorough || opt.Prove, opt.Sealed || opt.Glance
 	r := &Reader{ctx: ctx, dir: dir, opt: opt, cache: statcache.Open(dir), secrets: newSecrets(ctx, opt.Config, opt.LookupEnv)}
+	r.secrets.trace = opt.Trace
 	r.opened.keep = opt.Prove
 	if len(opt.Config.Moved) > 0 {
 		r.formerly = map[plan.Owner]plan.Owner{}

@@ -18,6 +18,7 @@ import (
 type secrets struct {
 	ctx     context.Context
 	lookup  func(string) (string, bool)
+	trace   func(doing, what string) func()
 	hide    []string // variables that a command must not see
 	mu      sync.Mutex
 	unasked bool // programs that were not asked yet are not asked
@@ -72,6 +73,7 @@ func (s *secrets) from(src config.Source) *reading {
 	}
 	s.mu.Unlock()
 	entry.once.Do(func() {
+		defer s.trace("ask", src.String())()
 		if info, ok := secret.Ref(src).Info(); ok {
 			entry.file = sourceStat(info)
 		}

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
 	"math/big"
 	"strings"
 	"testing"
@@ -144,7 +145,7 @@ func TestReadingIsShownWhenItTakesLong(t *testing.T) {
 				t.Fatalf("drawn at once: %q", terminal.String())
 			}
 			bar.Reading(i+1, 1000)
-			if i == 700 && !strings.Contains(terminal.String(), "reading, a few seconds left") {
+			if i == 700 && !strings.Contains(terminal.String(), "reading, 501/s, a few seconds left") {
 				t.Fatalf("after %s: %q", now, terminal.String())
 			}
 		}
@@ -152,6 +153,38 @@ func TestReadingIsShownWhenItTakesLong(t *testing.T) {
 			t.Errorf("the bar is left behind: %q", last)
 		}
 		terminal.Reset()
+	}
+}
+
+// TestALogHasALineFromTimeToTime: ten seconds lie between two lines at least, and
+// nothing quick has any.
+func TestALogHasALineFromTimeToTime(t *testing.T) {
+	var log, out, talk bytes.Buffer
+	now := time.Duration(0)
+	view := newApply(&out, &talk)
+	lines := &Progress{Watcher: view, Terminal: &log, Log: true, Elapsed: func() time.Duration { return now }}
+	for i := range 4000 {
+		now += 5 * time.Millisecond
+		lines.Reading(i+1, 4000)
+	}
+	if want := "reading: 2001 of 4000 users, 200/s, a few seconds left\n"; log.String() != want {
+		t.Errorf("%q, not %q", log.String(), want)
+	}
+	log.Reset()
+	p := &plan.Plan{}
+	for i := range 100 {
+		p.Steps = append(p.Steps, plan.Step{Owner: plan.Owner(fmt.Sprintf("user.%d", i)), Action: plan.Create})
+	}
+	lines.Planned(p)
+	for i := range p.Steps {
+		now += 2 * time.Second
+		lines.Done(p.Steps[i : i+1])
+	}
+	if n := strings.Count(log.String(), "\n"); n != 19 {
+		t.Errorf("%d lines in 200 s:\n%s", n, log.String())
+	}
+	if want := "applying: 5 of 100 steps, 30/min, about 3 min left\n"; !strings.HasPrefix(log.String(), want) {
+		t.Errorf("%q does not begin with %q", log.String(), want)
 	}
 }
 

@@ -13,21 +13,35 @@ import (
 )
 
 // Progress draws a bar on a terminal to which another watcher writes as well,
-// through [Progress.Above].
+// through [Progress.Above]. For a log it writes a line from time to time instead.
 type Progress struct {
 	engine.Watcher
 	Terminal io.Writer
 	Elapsed  func() time.Duration // since any moment before the apply
+	Log      bool                 // Terminal is none
 
 	bar   *progressbar.ProgressBar
 	drawn bool // since it was taken away last
 
+	said       time.Duration // when the last line was written, or the work began
+	steps, of  int           // of the plan
 	left, done int           // steps of users
 	since      time.Duration // when the first of them could begin, or the reading began
 }
 
-// patience is how long a run may take without a bar.
-const patience = time.Second
+const (
+	patience = time.Second      // how long a run may take without a bar
+	between  = 10 * time.Second // how long a log waits for a line, at least
+)
+
+// line writes how far the work is, if it is time for that.
+func (v *Progress) line(doing string, done, total int, what, pace string, now time.Duration) {
+	if now-v.said < between {
+		return
+	}
+	v.said = now
+	fmt.Fprintf(v.Terminal, "%s: %d of %d %s%s\n", doing, done, total, what, pace)
+}
 
 // Reading draws a bar while files are read, before a plan and after an apply,
 // once that has taken a second.
@@ -35,10 +49,14 @@ func (v *Progress) Reading(done, total int) {
 	now := v.Elapsed()
 	if done == 1 {
 		v.Close()
-		v.since = now
+		v.since, v.said = now, now
 	}
 	if done == total {
 		v.Close()
+		return
+	}
+	if v.Log {
+		v.line("reading", done, total, "users", pace(done, total-done, now-v.since), now)
 		return
 	}
 	if few := max(1, total/200); done%few != 0 || now-v.since < patience {
@@ -48,7 +66,7 @@ func (v *Progress) Reading(done, total int) {
 		v.bar = v.newBar("reading", total)
 	}
 	_ = v.bar.Set(done)
-	v.bar.Describe("reading" + timeLeft(done, total-done, now-v.since))
+	v.bar.Describe("reading" + pace(done, total-done, now-v.since))
 	v.drawn = true
 }
 
@@ -72,10 +90,14 @@ func (v *Progress) Planned(p *plan.Plan) {
 	if p.Empty() || p.Refused() {
 		return
 	}
-	v.bar = v.newBar("applying", len(p.Steps))
-	_ = v.bar.RenderBlank()
-	v.drawn = true
-	v.since = v.Elapsed()
+	v.steps, v.of, v.left, v.done = 0, len(p.Steps), 0, 0
+	if v.since = v.Elapsed(); v.Log {
+		v.said = v.since
+	} else {
+		v.bar = v.newBar("applying", len(p.Steps))
+		_ = v.bar.RenderBlank()
+		v.drawn = true
+	}
 	for _, s := range p.Steps {
 		if isUser(s.Owner) {
 			v.left++
@@ -110,6 +132,21 @@ func (v *Progress) Done(steps []plan.Step) {
 func (v *Progress) Failed(f plan.Failure) {
 	v.Watcher.Failed(f)
 	v.add(f.Owner)
+}
+
+// pace is how fast the work goes, and how long it will take.
+func pace(done, left int, spent time.Duration) string {
+	if done == 0 || left == 0 || spent <= 0 {
+		return timeLeft(done, left, spent)
+	}
+	rate := float64(done) / spent.Seconds()
+	switch {
+	case rate >= 10:
+		return fmt.Sprintf(", %.0f/s", rate) + timeLeft(done, left, spent)
+	case rate >= 1:
+		return fmt.Sprintf(", %.1f/s", rate) + timeLeft(done, left, spent)
+	}
+	return fmt.Sprintf(", %.0f/min", rate*60) + timeLeft(done, left, spent)
 }
 
 // timeLeft estimates by users: each takes about as long as another, while the CA
@@ -150,10 +187,11 @@ func (v *Progress) clear() {
 }
 
 func (v *Progress) add(owners ...plan.Owner) {
-	if v.bar == nil {
+	if v.of == 0 || v.bar == nil && !v.Log {
 		return
 	}
 	now := v.Elapsed()
+	v.steps += len(owners)
 	for _, owner := range owners {
 		if isUser(owner) {
 			v.done, v.left = v.done+1, v.left-1
@@ -161,7 +199,13 @@ func (v *Progress) add(owners ...plan.Owner) {
 			v.since = now
 		}
 	}
-	v.bar.Describe("applying" + timeLeft(v.done, v.left, now-v.since))
+	if v.Log {
+		if v.steps < v.of {
+			v.line("applying", v.steps, v.of, "steps", pace(v.done, v.left, now-v.since), now)
+		}
+		return
+	}
+	v.bar.Describe("applying" + pace(v.done, v.left, now-v.since))
 	_ = v.bar.Add(len(owners))
 	v.drawn = true
 }
