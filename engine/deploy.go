@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/deploy"
