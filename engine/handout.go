@@ -17,6 +17,7 @@ import (
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/handout"
+	"mtlsplan/internal/input"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
@@ -45,7 +46,7 @@ func Handout(ctx context.Context, cfg *config.Config, opt Options, ask HandoutRe
 	if err := nothingIssued(cfg, opt); err != nil {
 		return nil, err
 	}
-	if within(ask.Dir, cfg.Output) {
+	if input.Within(ask.Dir, cfg.Output) {
 		return nil, plan.Errorf(plan.Usage, "-o %s is in the output directory: name one outside it", ask.Dir)
 	}
 	// A crash: the lock is the kernel's.
@@ -105,23 +106,6 @@ func nothingIssued(cfg *config.Config, opt Options) error {
 		return plan.Errorf(plan.FileError, "%s: nothing was issued here yet: run mtlsplan apply first", cfg.Output)
 	}
 	return nil
-}
-
-// within reports whether a path is a directory or below it, wherever links lead.
-func within(path, dir string) bool {
-	real := func(p string) string {
-		rest := ""
-		for at := p; ; at = filepath.Dir(at) { // what is to be made is not there yet
-			if found, err := filepath.EvalSymlinks(at); err == nil {
-				return filepath.Join(found, rest)
-			} else if at == filepath.Dir(at) {
-				return p
-			}
-			rest = filepath.Join(filepath.Base(at), rest)
-		}
-	}
-	rel, err := filepath.Rel(real(dir), real(path))
-	return err == nil && path != "" && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
 // readHandouts reads what users were given. With an error, the result is what could be

@@ -3,13 +3,13 @@ package spec
 import (
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"mtlsplan/internal/input"
 	"mtlsplan/internal/pki"
 	"mtlsplan/render"
 	"mtlsplan/render/proxies"
@@ -265,29 +265,13 @@ func CheckOutput(cfg *Config) error {
 				site.Proxy.Name, site.Name, cfg.Output, err, strings.Join(unset, " and "))
 		}
 		for _, t := range site.Settings.Deploy.Targets() {
-			if within(t.Path, cfg.Output) || within(resolved(t.Path), resolved(cfg.Output)) {
+			if input.Within(t.Path, cfg.Output) {
 				return fmt.Errorf("the site %s.%s would put a copy at %s, in the output directory itself. Name a path outside of it for %s in deploy",
 					site.Proxy.Name, site.Name, t.Path, t.Attribute)
 			}
 		}
 	}
 	return nil
-}
-
-func within(path, dir string) bool {
-	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
-}
-
-// resolved is a path without links, as far as it is there.
-func resolved(path string) string {
-	for dir, rest := path, ""; ; dir, rest = filepath.Dir(dir), filepath.Join(filepath.Base(dir), rest) {
-		if real, err := filepath.EvalSymlinks(dir); err == nil {
-			return filepath.Join(real, rest)
-		}
-		if dir == filepath.Dir(dir) {
-			return path
-		}
-	}
 }
 
 // checkSiteFiles keeps sites from lying where other files of the output

@@ -82,13 +82,13 @@ var worldRules = []struct {
 	{"prints", "log", "Print Printf Println Fatal Fatalf Fatalln Panic Panicf Panicln", ""},
 	{"touches files", "os", "Chdir Chmod Chown Chtimes CopyFS Create CreateTemp DirFS Lchown Link Lstat Mkdir MkdirAll " +
 		"MkdirTemp NewFile Open OpenFile OpenInRoot OpenRoot ReadDir ReadFile Readlink Remove RemoveAll Rename Stat " +
-		"Symlink Truncate WriteFile", "cmd/mtlsplan spec internal/deploy internal/input internal/outdir internal/secret"},
-	{"touches files", "path/filepath", "EvalSymlinks Glob Walk WalkDir", "cmd/mtlsplan spec internal/deploy internal/input internal/outdir internal/secret"},
+		"Symlink Truncate WriteFile", "cmd/mtlsplan internal/deploy internal/enroll internal/handout internal/input internal/outdir internal/secret spec"},
+	{"touches files", "path/filepath", "EvalSymlinks Glob Walk WalkDir", "cmd/mtlsplan internal/deploy internal/enroll internal/handout internal/input internal/outdir internal/secret spec"},
 	{"reads the environment", "os", "Environ ExpandEnv Getenv LookupEnv", "cmd/mtlsplan internal/deploy internal/input"},
 	{"ends the process", "os", "Exit", "cmd/mtlsplan"},
 	{"runs a program", "os/exec", "Command CommandContext", "internal/deploy internal/input"},
 	{"connects", "net", "Dial DialTimeout DialTCP Dialer", "internal/probe"},
-	{"opens a secret", "", "Reveal", "internal/pki internal/secret internal/inventory engine"},
+	{"opens a secret", "", "Reveal", "engine internal/enroll internal/inventory internal/pki internal/secret"},
 }
 
 // TestWorldAtTheEdge checks the source against worldRules.
