@@ -8,6 +8,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"mtlsplan/internal/plan"
 )
 
 // Load reads and checks a spec. It reports every problem that it finds, in the
@@ -118,6 +120,11 @@ func (l *loader) missing(at hcl.Range, summary, detail string) {
 func (l *loader) readable(text []byte) bool {
 	if offset, detail := notText(text, "spec"); detail != "" {
 		l.error(placeIn(l.cfg.File, text, offset), "Not a text file", detail)
+		return false
+	}
+	if plan.IsSaved(text) {
+		l.error(placeIn(l.cfg.File, text, 0), "JSON instead of a spec",
+			"A spec is HCL, and this is JSON. If it is a plan that mtlsplan plan --out has saved, apply takes it, and no other command does.")
 		return false
 	}
 	if offset, deep := tooDeep(text); deep {

@@ -184,13 +184,8 @@ func (s *SavedPlan) DifferentSources(sources []Content) (out []string) {
 // half sentence.
 func (s *SavedPlan) DifferentDirectory(basis *Basis) (out []string) {
 	var names []string
-	for _, now := range basis.Directory {
-		if !slices.Contains(s.Directory, now) {
-			names = append(names, now.File)
-		}
-	}
-	for _, was := range s.Directory {
-		if !slices.Contains(basis.Directory, was) && !slices.Contains(names, was.File) {
+	for _, was := range s.Directory { // of the same files, since the spec is the same
+		if !slices.Contains(basis.Directory, was) {
 			names = append(names, was.File)
 		}
 	}

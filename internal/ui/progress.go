@@ -111,7 +111,7 @@ func (v *Progress) newBar(doing string, steps int) *progressbar.ProgressBar {
 		progressbar.OptionSetDescription(doing),
 		progressbar.OptionSetPredictTime(false),
 		progressbar.OptionSetElapsedTime(false),
-		progressbar.OptionSetWidth(30),
+		progressbar.OptionSetWidth(18),
 		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "█", SaucerPadding: "░", BarStart: "", BarEnd: ""}),
 		progressbar.OptionShowCount(),
 		progressbar.OptionClearOnFinish(),
