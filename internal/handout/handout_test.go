@@ -82,7 +82,11 @@ func TestAppleProfile(t *testing.T) {
 	}
 	p.Cert[0] = 2
 	other := string(AppleProfile(p))
-	if other == string(text) || !strings.Contains(other, "<string>mtlsplan.m.-a---b</string>") || !strings.Contains(string(text), "<string>mtlsplan.m.-a---b</string>") {
+	id := "<string>mtlsplan." + identifier(p.ID) + "</string>"
+	if other == string(text) || !strings.Contains(other, id) || !strings.Contains(string(text), id) {
 		t.Error("the new profile does not take the place of the old one")
+	}
+	if identifier("m.a_b") == identifier("m.a-b") || identifier("m.ada.laptop") != "m.ada.laptop" {
+		t.Error("two users share an identifier, or one is changed for nothing")
 	}
 }
