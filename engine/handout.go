@@ -301,6 +301,9 @@ func (h *handing) opens(u *config.User, owner plan.Owner, p12 outdir.File, profi
 	return nil
 }
 
+// mostOld is how many earlier certificates a page lists: the newest ones.
+const mostOld = 6
+
 // page is what the page for a user tells.
 func (h *handing) page(u *config.User, s *plan.OwnerStatus, crt *x509.Certificate) plan.HandoutPage {
 	ca := &h.cfg.CA
@@ -324,7 +327,7 @@ func (h *handing) page(u *config.User, s *plan.OwnerStatus, crt *x509.Certificat
 		}
 	}
 	rows := h.verdict.Ledger.RowsOf(string(plan.User(u.Name)))
-	for i := len(rows) - 1; i >= 0; i-- {
+	for i := len(rows) - 1; i >= 0 && len(p.Old) < mostOld; i-- {
 		if r := &rows[i]; r.Serial != s.Serial {
 			p.Old = append(p.Old, plan.OldCertificate{Serial: colons(r.Serial), NotAfter: r.NotAfter.UTC(), Revoked: r.State == ledger.Revoked})
 		}

@@ -70,14 +70,19 @@ func element(name string, text []byte) string {
 	return "<" + name + ">" + b.String() + "</" + name + ">"
 }
 
-// identifier keeps what may stand in a reverse-DNS name.
+// identifier keeps what may stand in a reverse-DNS name. Where it has to leave something
+// out, a digest keeps two names apart.
 func identifier(text string) string {
-	return strings.Map(func(r rune) rune {
+	plain := strings.Map(func(r rune) rune {
 		if r == '.' || r == '-' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
 			return r
 		}
 		return '-'
 	}, text)
+	if plain != text {
+		plain += fmt.Sprintf("-%x", sha256.Sum256([]byte(text)))[:9]
+	}
+	return plain
 }
 
 // uuid is the same for the same profile (RFC 9562 section 5.8, a UUID of version 8).

@@ -66,10 +66,11 @@ func templateFault(err error) string {
 // Handout writes what was handed out: a line for each, and where the passphrase is.
 func Handout(w io.Writer, h *plan.Handout, path func(string) string) {
 	owners, dirs := len("OWNER"), len("DIRECTORY")
-	given := false
+	given, secrets := false, false
 	for _, d := range h.Done {
 		owners, dirs = max(owners, len(Clean(string(d.Owner)))), max(dirs, len(Clean(path(d.Dir))))
 		given = given || d.Dir == ""
+		secrets = secrets || d.PassphraseFile != "" || d.PassphraseSource != ""
 	}
 	switch {
 	case len(h.Done) == 0:
@@ -92,5 +93,9 @@ func Handout(w io.Writer, h *plan.Handout, path func(string) string) {
 		}
 		fmt.Fprintln(w, pad(Clean(string(d.Owner)), owners)+gap+pad(Clean(path(d.Dir)), dirs)+gap+Clean(from))
 	}
-	fmt.Fprintf(w, "\n%s handed out. Give each user the directory, and the passphrase by another way: it is in none of the files.\n", count(len(h.Done), "user was", "users were"))
+	how := "."
+	if secrets {
+		how = ", and the passphrase by another way: it is in none of the files."
+	}
+	fmt.Fprintf(w, "\n%s handed out. Give each user the directory%s\n", count(len(h.Done), "user was", "users were"), how)
 }
