@@ -210,6 +210,7 @@ var spoken = map[string][]string{
 		"status SPEC --format prometheus --out OUT.prom"},
 	"explain":    {"explain SPEC ann", "explain SPEC ca.m --at +3000d", "explain SPEC crl.m", "explain SPEC nginx.m", "explain SPEC nobody"},
 	"forecast":   {"forecast SPEC", "forecast SPEC --days 30 --at +300d", "forecast SPEC --format ics"},
+	"report":     {"report SPEC --out OUT.html --overwrite", "report SPEC --out OUT.html --at +300d", "report SPEC --out SPEC"},
 	"show":       {"show SPEC ann", "show SPEC user.cat --at +30d", "show SPEC ca.m", "show SPEC nobody"},
 	"verify":     {"verify SPEC", "verify SPEC --at +30d", "verify SPEC --output OUT", "verify SPEC --connect GATE --user ann", "verify SPEC --connect GATE", "verify SPEC --connect GATE --echo /", "verify SPEC --connect 127.0.0.1:1", "verify SPEC --user ann"},
 	"render":     {"render SPEC", "render SPEC m", "render SPEC nosite"},

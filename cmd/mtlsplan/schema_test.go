@@ -31,6 +31,7 @@ var documents = []struct {
 	{"show", plan.ShowDocument{}},
 	{"explain", plan.ExplainDocument{}},
 	{"forecast", plan.ForecastDocument{}},
+	{"report", plan.ReportDocument{}},
 	{"verify", plan.ChecksDocument{}},
 	{"render", plan.RenderDocument{}},
 	{"doctor", plan.ChecksDocument{}},
