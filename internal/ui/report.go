@@ -71,6 +71,7 @@ type reportRow struct {
 // reportEvents are the events of a day and kind.
 type reportEvents struct {
 	Day, Event string
+	Due        bool // it is due already
 	Names      string
 	Count      string // in place of names where they are many, "" where they are few
 }
@@ -104,8 +105,12 @@ func Report(ca string, s *plan.Status, events []plan.Event) []byte {
 			page.Lives = append(page.Lives, reportLifeOf(kind, o, s.At))
 		}
 	}
+	due := map[string]bool{} // what the next apply does
+	for _, e := range events {
+		due[e.Event+day(&e.At)] = due[e.Event+day(&e.At)] || !e.At.After(s.At)
+	}
 	for _, set := range eventSets(events) {
-		e := reportEvents{Day: set.day, Event: set.event, Names: strings.Join(set.owners, ", ")}
+		e := reportEvents{Day: set.day, Due: due[set.event+set.day], Event: set.event, Names: strings.Join(set.owners, ", ")}
 		const few = 12
 		if n := len(set.owners); n > few {
 			e.Count = count(n, "owner", "owners")
