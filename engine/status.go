@@ -19,13 +19,27 @@ func Status(ctx context.Context, cfg *config.Config, opt Options, soon time.Dura
 	if err != nil {
 		return nil, err
 	}
+	return statusOf(cfg, opt, v, o, soon), nil
+}
+
+func statusOf(cfg *config.Config, opt Options, v *policy.Verdict, o *policy.Outlook, soon time.Duration) *plan.Status {
 	s := &plan.Status{At: opt.Now.UTC(), Owners: o.Owners(soon), Plan: v.Plan, LastGood: LastRun(cfg.Output).EndedWell, Groups: map[plan.Owner][]string{}}
 	for i := range cfg.Users {
 		if u := &cfg.Users[i]; len(u.Groups) > 0 {
 			s.Groups[plan.User(u.Name)] = u.Groups
 		}
 	}
-	return s, nil
+	return s
+}
+
+// Overview says how every owner stands and what happens until a time, by one look at the
+// directory. It reads as [Status] does.
+func Overview(ctx context.Context, cfg *config.Config, opt Options, until time.Time) (*plan.Status, []plan.Event, error) {
+	v, o, err := survey(ctx, cfg, opt)
+	if err != nil {
+		return nil, nil, err
+	}
+	return statusOf(cfg, opt, v, o, 0), o.Events(until), nil
 }
 
 // Forecast says what happens until a time, if apply runs whenever something is due. It

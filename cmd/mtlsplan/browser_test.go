@@ -27,6 +27,7 @@ func init() {
 	scriptCommands["browser-wait"] = cmdBrowserWait
 	scriptCommands["browser-run"] = cmdBrowserRun
 	scriptCommands["browser-size"] = cmdBrowserSize
+	scriptCommands["browser-media"] = cmdBrowserMedia
 	scriptCommands["browser-shot"] = cmdBrowserShot
 }
 
@@ -329,6 +330,17 @@ func cmdBrowserSize(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(browserOf(ts).ask("Emulation.setDeviceMetricsOverride", map[string]any{
 		"width": width, "height": height, "deviceScaleFactor": 1, "mobile": true,
+	}, nil))
+}
+
+// cmdBrowserMedia implements "browser-media MEDIUM SCHEME": shows pages as on this medium, screen or
+// print, to somebody who prefers this colour scheme, light or dark.
+func cmdBrowserMedia(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: browser-media MEDIUM SCHEME")
+	}
+	ts.Check(browserOf(ts).ask("Emulation.setEmulatedMedia", map[string]any{
+		"media": args[0], "features": []map[string]string{{"name": "prefers-color-scheme", "value": args[1]}},
 	}, nil))
 }
 

@@ -216,6 +216,7 @@ var spoken = map[string][]string{
 		"handout SPEC cat -o OUT.again --template OUT/nginx/m", "handout SPEC nobody -o OUT.given"},
 	"request":    {"request ann -o OUT.own --passphrase-file SRC/dan", "request cat --out OUT.own --generate", "request bob -o OUT.own --key rsa-2048", "request ann -o OUT.own --passphrase-file SRC/bob"},
 	"bundle":     {"bundle ann OUT/ann-m.crt -o OUT.own --passphrase-file SRC/dan", "bundle ann OUT/ann-m.crt --out OUT.own --passphrase-file SRC/bob", "bundle cat OUT/cat-m.crt -o OUT.own --p12 modern --overwrite", "bundle ann SRC/dan -o OUT.own"},
+	"report":     {"report SPEC --out OUT.html --overwrite", "report SPEC --out OUT.html --at +300d", "report SPEC --out SPEC"},
 	"render":     {"render SPEC", "render SPEC m", "render SPEC nosite"},
 	"doctor":     {"doctor OUT/nginx/m", "doctor OUT/nginx/m --prefix OUT --nginx-version 1.26", "doctor SPEC", "doctor OUT/ann-m.key"},
 	"try":        {"try SPEC --listen 127.0.0.1:0", "try SPEC --listen nowhere", "try SPEC --listen 127.0.0.1:0 --at +30d"},

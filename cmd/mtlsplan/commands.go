@@ -11,6 +11,7 @@ func (a *app) commands() []*cobra.Command {
 		a.showCmd(),
 		a.explainCmd(),
 		a.forecastCmd(),
+		a.reportCmd(),
 		a.handoutCmd(),
 		a.requestCmd(),
 		a.bundleCmd(),

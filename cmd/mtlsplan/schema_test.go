@@ -32,6 +32,7 @@ var documents = []struct {
 	{"show", plan.ShowDocument{}},
 	{"explain", plan.ExplainDocument{}},
 	{"forecast", plan.ForecastDocument{}},
+	{"report", plan.ReportDocument{}},
 	{"handout", plan.HandoutDocument{}},
 	{"request", plan.RequestDocument{}},
 	{"bundle", plan.BundleDocument{}},

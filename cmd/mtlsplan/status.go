@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -196,16 +197,16 @@ func (a *app) printStatus(s *plan.Status, out string) error {
 	if err != nil || out == "" {
 		return err
 	}
-	return putWhole(out, text.Bytes())
+	return putWhole(out, text.Bytes(), 0o644)
 }
 
 func warnings(notes []plan.Note) []plan.Note {
 	return slices.DeleteFunc(slices.Clone(notes), func(n plan.Note) bool { return !n.Warning })
 }
 
-// putWhole writes a file that everybody may read, or replaces one, by rename, so that
-// it is never partly written.
-func putWhole(file string, text []byte) error {
+// putWhole writes a file by rename, so that it is never partly written. One that is there
+// keeps its mode.
+func putWhole(file string, text []byte, mode fs.FileMode) error {
 	if info, err := os.Stat(file); err == nil {
 		if !info.Mode().IsRegular() {
 			return plan.Errorf(plan.FileError, "%s is no plain file, and is not replaced", file)
@@ -217,7 +218,7 @@ func putWhole(file string, text []byte) error {
 		return plan.Errorf(plan.FileError, "%s cannot be written: no file can be made in its directory: %w", file, cause(err))
 	}
 	_, err = tmp.Write(text)
-	err = errors.Join(err, tmp.Chmod(0o644), tmp.Close())
+	err = errors.Join(err, tmp.Chmod(mode), tmp.Close())
 	if err == nil {
 		err = os.Rename(tmp.Name(), file)
 	}

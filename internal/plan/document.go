@@ -144,6 +144,19 @@ type FormattedFile struct {
 	Diff string `json:"diff,omitempty"`
 }
 
+// ReportDocument is the answer of report: the page that was written.
+type ReportDocument struct {
+	FormatVersion int `json:"format_version"`
+	// The time that it is the state of.
+	At time.Time `json:"at"`
+	// The page, as it was named.
+	File string `json:"file"`
+	// How many owners are in it.
+	Owners int `json:"owners"`
+	// Why owners cannot be judged.
+	Failures []Failure `json:"failures"`
+}
+
 // InitDocument is the answer of init: the spec that was written.
 type InitDocument struct {
 	FormatVersion int `json:"format_version"`

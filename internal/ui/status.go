@@ -68,7 +68,7 @@ func Status(w io.Writer, st Style, s *plan.Status) {
 	}
 	stillIn(w, st, s)
 	stragglers(w, st, s.Owners)
-	fmt.Fprintln(w, st.paint(bold, st.wrap(statusTotals(s), 0, "")))
+	fmt.Fprintln(w, st.paint(bold, st.wrap(StatusTotals(s), 0, "")))
 }
 
 // statusColumns are the columns that fit, and whether e-mail addresses are below the
@@ -213,7 +213,9 @@ func stragglers(w io.Writer, st Style, owners []plan.OwnerStatus) {
 	}
 }
 
-func statusTotals(s *plan.Status) string {
+// StatusTotals is the last line of a status: how many owners are in each state, and what is
+// pending.
+func StatusTotals(s *plan.Status) string {
 	counts := map[string]int{}
 	for _, o := range s.Owners {
 		counts[o.State]++
