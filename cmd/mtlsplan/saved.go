@@ -48,7 +48,7 @@ func (a *app) savePlan(file string, s *plan.SavedPlan) error {
 	if err := enc.Encode(s); err != nil {
 		return err
 	}
-	return putWhole(file, text.Bytes())
+	return putWhole(file, text.Bytes(), 0o644)
 }
 
 // savedFlags are the flags of a plan as it is saved.
