@@ -154,7 +154,7 @@ var mutations = []mutation{
 	site("crl", "", `"/etc/nginx/ca.crl"`, `revocation = "crl"`),
 	{block: "nginx", attribute: "file", after: `"sites/chat"`, steps: []string{"nginx.m create site: missing"}},
 
-	deployed("site", `"/etc/nginx/chat"`, `"/etc/nginx/talk"`, "nginx.m rebuild deploy: upstream"),
+	deployed("site", `"/etc/nginx/chat"`, `"/etc/nginx/talk"`, "nginx.m rebuild site: settings-changed", "nginx.m rebuild deploy: upstream"),
 	deployed("client_ca", "", `"/etc/nginx/ca.crt"`, "nginx.m rebuild site: settings-changed", "nginx.m rebuild deploy: upstream upstream"),
 	deployed("crl", "", `"/etc/nginx/ca.crl"`, "nginx.m rebuild site: settings-changed", "nginx.m rebuild deploy: upstream upstream"),
 	deployed("test", `["true"]`, `["true", "again"]`),

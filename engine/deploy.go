@@ -23,6 +23,7 @@ type deployment struct {
 	have  *facts.Site
 	state standing
 	told  bool        // that it is done
+	read  bool        // the proxy was told to read what was put there
 	notes []plan.Note // of the last probe
 }
 
@@ -180,13 +181,14 @@ func (c *carryOut) putIntoPlace(d *deployment, copies []copied) error {
 func (c *carryOut) tellProxy(d *deployment) error {
 	ctx, to := context.WithoutCancel(c.ctx), d.site.Settings.Deploy
 	ended := c.opt.Trace("run", strings.Join(to.Test, " "))
-	err := deploy.Run(ctx, to.Test, to.Limit())
+	err := deploy.Run(ctx, c.cfg.Dir, to.Test, to.Limit())
 	ended()
 	if err != nil {
 		return err
 	}
+	d.read = true
 	defer c.opt.Trace("run", strings.Join(to.Reload, " "))()
-	return deploy.Run(ctx, to.Reload, to.Limit())
+	return deploy.Run(ctx, c.cfg.Dir, to.Reload, to.Limit())
 }
 
 // prove asks the proxy who gets in. A deployment about which everybody was asked is

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"mtlsplan/internal/deploy"
+	"mtlsplan/internal/input"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
@@ -140,17 +141,20 @@ func (c *carryOut) putBack(d *deployment, why error) {
 	case !changed:
 		says = "Nothing has changed there"
 	}
+	read := d.read // before what follows
 	loaded := stuck == nil
 	if loaded {
 		err := c.tellProxy(d)
 		switch loaded = err == nil; {
 		case loaded && changed:
-			says += ", and the proxy has loaded it"
+			says += ", and the proxy was told to load it"
 		case loaded:
+		case !read:
+			says += "; the proxy goes on with what it had loaded"
 		case err.Error() == why.Error():
-			says += ", but the proxy has not loaded it"
+			says += ", but the proxy may not have loaded it"
 		default:
-			says += ", but the proxy has not loaded it: " + err.Error()
+			says += ", but the proxy may not have loaded it: " + err.Error()
 		}
 	}
 	c.undeployed(d, fmt.Sprintf("%s. %s", why, says), loaded)
@@ -164,6 +168,9 @@ func (c *carryOut) undeployed(d *deployment, why string, loaded bool) {
 	if in := c.stillIn(d, loaded); len(in) > 0 {
 		text += "Until a deployment succeeds, the proxy may still let in, although they are revoked: " + strings.Join(in, ", ") + ". "
 	}
+	if policy.Follows(c.cfg, d.site, c.writer.Ledger(), c.trusted) {
+		text += "Until then a new certificate does not get in, or comes without a name. "
+	}
 	c.fail(plan.Failure{Owner: d.Step.Owner, Code: plan.DeployFailed, Message: text + "Mend the cause and run apply again"})
 }
 
@@ -175,19 +182,20 @@ const mostNamed = 10
 func (c *carryOut) stillIn(d *deployment, loaded bool) []string {
 	refused, trusting := map[string]bool{}, !loaded
 	for _, f := range d.have.Copies {
-		there, err := deploy.Read(context.WithoutCancel(c.ctx), f.Path)
-		if err != nil || there.Missing {
+		// Links are followed: what they lead to is what the proxy reads.
+		data, _, err := input.Read(context.WithoutCancel(c.ctx), f.Path, deploy.Most)
+		if err != nil {
 			continue
 		}
 		switch f.Kind {
 		case plan.KindSite:
 			if d.site.Settings.Revocation != "crl" {
-				for _, serial := range d.site.Proxy.Refused(there.Data) {
+				for _, serial := range d.site.Proxy.Refused(data) {
 					refused[serial] = true
 				}
 			}
 		case plan.KindCRL:
-			lists, _ := pki.ParseCRLs(there.Data)
+			lists, _ := pki.ParseCRLs(data)
 			for _, list := range lists {
 				for _, entry := range list.RevokedCertificateEntries {
 					if d.site.Settings.Revocation != "map" {
@@ -196,7 +204,7 @@ func (c *carryOut) stillIn(d *deployment, loaded bool) []string {
 				}
 			}
 		case plan.KindCrt:
-			trusting = trusting || c.trustsCompromised(there.Data)
+			trusting = trusting || c.trustsCompromised(data)
 		}
 	}
 	var who []string
@@ -211,6 +219,9 @@ func (c *carryOut) stillIn(d *deployment, loaded bool) []string {
 			continue
 		}
 		for _, owner := range row.Owners() {
+			if len(c.writer.Ledger().Valid(owner, c.opt.Now)) > 0 {
+				owner += " (an earlier certificate)"
+			}
 			if !slices.Contains(owners, owner) {
 				owners = append(owners, owner)
 			}

@@ -59,7 +59,7 @@ func (l *loader) readMoved(found []*hclsyntax.Block) {
 			}
 		}
 		if s.from.set && s.to.set {
-			all = append(all, movedRead{s.from, s.to})
+			all = append(all, l.eachDevice(movedRead{s.from, s.to})...)
 		}
 	}
 	if len(all) == 0 {
@@ -79,6 +79,27 @@ func (l *loader) readMoved(found []*hclsyntax.Block) {
 			l.cfg.Moved = append(l.cfg.Moved, config.Moved{From: m.from.value, To: m.to.value, Listed: isListed})
 		}
 	}
+}
+
+// eachDevice is a moved block, or one for each device where a user with devices is renamed:
+// they go along.
+func (l *loader) eachDevice(m movedRead) []movedRead {
+	if m.from.value.IsDevice() || m.to.value.IsDevice() {
+		return []movedRead{m}
+	}
+	var out []movedRead
+	for i := range l.cfg.Users {
+		if u := &l.cfg.Users[i]; u.Device != "" && plan.User(u.Person()) == m.to.value {
+			of := func(end said[plan.Owner]) said[plan.Owner] {
+				return say(end.value+plan.Owner(plan.DeviceSign+u.Device), end.at)
+			}
+			out = append(out, movedRead{of(m.from), of(m.to)})
+		}
+	}
+	if out == nil {
+		return []movedRead{m}
+	}
+	return out
 }
 
 // checkMoved reports whether a moved block can be carried out, beside all others, by their

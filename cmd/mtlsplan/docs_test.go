@@ -210,7 +210,7 @@ func hclText(v any) string {
 
 func planDocs(p page) {
 	p.heading(2, "The plan")
-	p.para("A plan is a list of steps, at most one for each owner: `ca.NAME`, `crl.NAME`, `user.NAME`, `nginx.NAME`. " +
+	p.para("A plan is a list of steps, at most one for each owner: `ca.NAME`, `crl.NAME`, `user.NAME`, `nginx.NAME`. The deployment of a site is a step of its own. " +
 		"A step has one action and all the reasons for it; the strongest reason decides the action.")
 	var actions, codes [][]string
 	for _, a := range ui.Actions() {

@@ -24,16 +24,16 @@ type File struct {
 	UID, GID int
 }
 
-// most is how many bytes a file may have to be replaced: sites and CRLs are far smaller,
+// Most is how many bytes a file may have to be replaced: sites and CRLs are far smaller,
 // and what is replaced is kept.
-const most = 64 << 20
+const Most = 64 << 20
 
 // Read reads a file of the host. The error is a sentence with its path.
 //
 // A link is not followed: where somebody else may write into the directory, it would lead
 // to any file of the system.
 func Read(ctx context.Context, path string) (File, error) {
-	data, info, err := input.ReadPlain(ctx, path, most)
+	data, info, err := input.ReadPlain(ctx, path, Most)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return File{Path: path, Missing: true}, nil

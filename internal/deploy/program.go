@@ -15,9 +15,10 @@ import (
 	"time"
 )
 
-// Run runs a program, without a shell, with a clean environment and a time limit; its
-// children end with it. The error is a sentence with the program's own words.
-func Run(ctx context.Context, command []string, limit time.Duration) error {
+// Run runs a program in a directory, without a shell, with a clean environment and a time
+// limit, at which its children end, too. The error is a sentence with the program's own
+// words.
+func Run(ctx context.Context, dir string, command []string, limit time.Duration) error {
 	if len(command) == 0 {
 		return nil
 	}
@@ -26,7 +27,7 @@ func Run(ctx context.Context, command []string, limit time.Duration) error {
 	words := &tail{}
 	dirs := searchPath()
 	cmd := exec.CommandContext(running, look(command[0], dirs), command[1:]...)
-	cmd.Dir, cmd.Env = "/", environment(dirs)
+	cmd.Dir, cmd.Env = dir, environment(dirs)
 	cmd.Stdout, cmd.Stderr = words, words
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -52,7 +53,7 @@ func Run(ctx context.Context, command []string, limit time.Duration) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err
 	}
-	return fmt.Errorf("%s cannot be started: %w: install the program, or name another in deploy", name, err)
+	return fmt.Errorf("%s cannot be started: %w: install the program, or name another in deploy; a path is taken from %s", name, err, dir)
 }
 
 // administration is where proxies lie, and what cron's PATH leaves out.

@@ -15,7 +15,7 @@ type PlanDocument struct {
 	FormatVersion int `json:"format_version"`
 	// The time that the plan was made for.
 	At time.Time `json:"at"`
-	// The steps, in the order of their doing; at most one for each owner.
+	// The steps, in the order of their doing; at most one for each owner, but for a site with a deployment, which has one of its own.
 	Steps []Step `json:"steps"`
 	// Number of steps by action, for each action that occurs; and always unchanged (owners) and reimports (users who must import a new .p12).
 	Summary Summary `json:"summary"`

@@ -2,6 +2,8 @@ package policy
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
@@ -79,8 +81,27 @@ func (j *judgement) judgeMoved() {
 			refuse(m.From, "a moved block says that the user is %s now, whom the spec does not list: correct the block, or remove it if the user has left, and the certificate is revoked", m.To)
 		}
 	}
+	listed := map[plan.Owner]bool{}
+	for i := range j.Config.Users {
+		listed[plan.User(j.Config.Users[i].Name)] = true
+	}
 	for _, m := range j.Config.Moved {
-		if !open[m.From] && j.Ask.Covers(m.To) {
+		if open[m.From] || !j.Ask.Covers(m.To) {
+			continue
+		}
+		// Somebody like that is about to lose what the block is to keep.
+		var left []string
+		for _, o := range j.Ledger.Owners() {
+			owner := plan.Owner(o)
+			if ledger.IsUser(o) && owner.Person() == m.From.Person() && !listed[owner] && !open[owner] && len(j.Ledger.Valid(o, j.Now)) > 0 {
+				left = append(left, o)
+			}
+		}
+		if len(left) > 0 && !j.Ledger.Knows(string(m.To)) {
+			slices.Sort(left)
+			j.add(newTask(OfDeparted, 0, m.To, refuse(plan.Moved, fmt.Sprintf("a moved block says that %s has this name now; the CA database does not know %s, but %s: write a block for each of those that is to go on, with the name that it has now; the others are revoked",
+				m.From, m.From, strings.Join(left, " and ")))))
+		} else {
 			j.note(m.To, plan.MovedDone, "the CA database knows nothing of %s: the moved block has nothing left to do, and can be removed", m.From)
 		}
 	}

@@ -3,6 +3,8 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"path"
+	"slices"
 	"time"
 
 	"mtlsplan/internal/config"
@@ -76,7 +78,18 @@ func (j *judgement) closingNotes() {
 		j.warn("", plan.SetAside, "%s is what another program wrote in the place of the file, and cannot be read: see what it was to revoke or to issue, do that again, and remove it", name)
 	}
 	for _, name := range j.Have.Orphans {
+		if path.IsAbs(name) {
+			if !deploys(j.verdict.Tasks) { // until then the proxy may need it
+				j.warn("", plan.Orphaned, "%s was put there by mtlsplan, and no site of the spec names it now, so nobody updates it: see that the configuration of the proxy does not name it any more, reload the proxy, and then remove it", name)
+			}
+			continue
+		}
 		j.warn("", plan.Orphaned, "%s was written by mtlsplan, and no site of the spec has it now: a proxy that still reads it misses revocations; remove it", name)
+	}
+	for i := range j.Have.Sites {
+		if s := &j.Have.Sites[i]; s.Owed && len(s.Copies) > 0 {
+			j.warn(s.Owner, plan.NotDeployed, "the last deployment has failed or was interrupted, so the proxy may go by an older state: whoever was revoked since may get in, and whoever was given a new certificate may not, until apply succeeds")
+		}
 	}
 	if j.cut > 0 {
 		when := "renew the CA before then (its renew_before decides when)"
@@ -86,6 +99,10 @@ func (j *judgement) closingNotes() {
 		j.warn(j.Have.CA.Owner, plan.CutToCA, "certificates of %s are cut to the CA's end, %s: %s",
 			plural(j.cut, "user"), day(j.issuer.notAfter), when)
 	}
+}
+
+func deploys(tasks []*Task) bool {
+	return slices.ContainsFunc(tasks, func(t *Task) bool { return t.Part == OfDeploy })
 }
 
 // reasonNotes tells of revoked users for whom the spec gives another reason than

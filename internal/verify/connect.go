@@ -129,7 +129,7 @@ func (c *connected) crl() string   { return path.Join(c.Config.Output, "ca."+c.C
 func (c *connected) reload(file string) string {
 	deploy := &c.Site.Settings.Deploy
 	if to := map[string]string{c.site(): deploy.Site, c.trust(): deploy.ClientCA, c.crl(): deploy.CRL}[file]; to != "" {
-		return fmt.Sprintf("mtlsplan apply copies %s to %s; then try it with nginx -t, and reload NGINX", file, to)
+		return fmt.Sprintf("reload NGINX; mtlsplan apply does so too, where %s is not as %s yet", to, file)
 	}
 	return fmt.Sprintf("copy %s to where NGINX reads it, try it with nginx -t, and reload NGINX", file)
 }

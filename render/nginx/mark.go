@@ -29,7 +29,8 @@ var marked = []string{"400", "403", "421", "425"}
 // renderSite renders the one file of a site.
 func renderSite(of render.Site) []render.File {
 	data := text(directives(of))
-	sum := sha256.Sum256(data)
+	// Where the site is deployed belongs to it: NGINX may still read a copy elsewhere.
+	sum := sha256.Sum256(append(bytes.Clone(data), of.Deploy.Site...))
 	mark := hex.EncodeToString(sum[:])[:markDigits]
 	for _, status := range marked { // no other map has such lines, whatever the spec says
 		line := "\n    " + status + ": "

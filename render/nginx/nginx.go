@@ -97,7 +97,7 @@ var Proxy = &render.Proxy{
 			{Name: "crl", Field: func(s *settings) any { return &s.Deploy.CRL }, Check: checkPath,
 				Doc: "Absolute path of the copy of the CRL."},
 			{Name: "test", Field: func(s *settings) any { return &s.Deploy.Test }, Default: []string{"nginx", "-t"}, Check: checkWord,
-				Doc: "Program and arguments that test the configuration."},
+				Doc: "Program and arguments that test the configuration. Like reload it is run in the directory of the spec, without a shell, with PATH and the locale alone."},
 			{Name: "reload", Field: func(s *settings) any { return &s.Deploy.Reload }, Default: []string{"systemctl", "reload", "nginx"}, Check: checkWord,
 				Doc: "Program and arguments that make NGINX read it."},
 			{Name: "probe", Field: func(s *settings) any { return &s.Deploy.Probe }, Check: checkProbe,
