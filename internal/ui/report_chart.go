@@ -157,10 +157,10 @@ func (c *reportChart) lines(users []plan.OwnerStatus, axis scale) {
 	c.Inner, c.Height, c.Stroke = chartHeight, chartTop+chartHeight+6, fmt.Sprintf("%.2f", max(.4, .85*pitch))
 }
 
-// ticks are the first days of months on an axis, at most five of them, and none where a
+// ticks are the first days of months on an axis, at most four of them, which fit on a telephone, and none where a
 // label would be cut.
 func ticks(axis scale) []chartTick {
-	const most, edge = 5, .07
+	const most, edge = 4, .07
 	for _, months := range []int{1, 2, 3, 6, 12, 24, 60, 120, 600} {
 		var list []chartTick
 		first := axis.from.UTC()

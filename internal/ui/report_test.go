@@ -98,7 +98,7 @@ func TestReportTicks(t *testing.T) {
 	from := time.Date(2026, 2, 28, 0, 0, 0, 0, time.UTC)
 	for _, days := range []int{1, 29, 90, 365, 730, 3650, 36500, 90000} {
 		list := ticks(scale{from, from.AddDate(0, 0, days)})
-		if len(list) > 5 || days > 90 && len(list) < 2 {
+		if len(list) > 4 || days > 90 && len(list) < 1 {
 			t.Errorf("%d days: %v", days, list)
 		}
 	}
