@@ -161,7 +161,7 @@ func (c *reportChart) lines(users []plan.OwnerStatus, axis scale) {
 // label would be cut.
 func ticks(axis scale) []chartTick {
 	const most, edge = 4, .07
-	for _, months := range []int{1, 2, 3, 6, 12, 24, 60, 120, 600} {
+	for _, months := range []int{1, 2, 3, 6, 12, 24, 60, 120, 600, 1200, 6000} {
 		var list []chartTick
 		first := axis.from.UTC()
 		at := time.Date(first.Year()-first.Year()%max(1, months/12), 1, 1, 0, 0, 0, 0, time.UTC)
