@@ -58,8 +58,8 @@ type reportPage struct {
 }
 
 type reportCount struct {
-	State, Meaning string
-	N              int
+	State string
+	N     int
 }
 
 // reportLife is a certificate or CRL from its begin to its end.
