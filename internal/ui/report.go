@@ -18,6 +18,10 @@ import (
 // ReportDays is how many days a report looks ahead.
 const ReportDays = 90
 
+// reportFirst is how many owners a browser shows before it is asked for more: to lay out
+// 10,000 takes it seconds.
+const reportFirst = 300
+
 // ReportMark is how a report begins, by which it is told from other files.
 const ReportMark = "<!DOCTYPE html>\n<!-- A report of mtlsplan: the next one may replace it. -->\n"
 
@@ -40,8 +44,9 @@ type reportPage struct {
 	Counts         []reportCount
 	Lives          []reportLife // of the CA and its CRL
 	Chart          *reportChart // nil where no certificate has been issued
-	Generations    bool         // there is more than one
-	Rows           []reportRow
+	Owners         int
+	Generations    bool        // there is more than one
+	Rows, Rest     []reportRow // the first, which a browser shows at once, and the others
 	Imports        []reportEvents
 	Events         []reportEvents
 	Notes          []reportNote
@@ -53,8 +58,8 @@ type reportPage struct {
 }
 
 type reportCount struct {
-	State, Meaning string
-	N              int
+	State string
+	N     int
 }
 
 // reportLife is a certificate or CRL from its begin to its end.
@@ -65,7 +70,7 @@ type reportLife struct {
 }
 
 type reportRow struct {
-	Owner, Email, State, Rank, Key, Serial, End, Left, Next, NextAt, Generation, Apply string
+	Owner, Email, State, Word, Rank, Key, Serial, End, Left, Next, NextAt, Generation, Apply string
 }
 
 // reportEvents are the events of a day and kind.
@@ -100,11 +105,19 @@ func Report(ca string, s *plan.Status, events []plan.Event) []byte {
 	}
 	for _, o := range s.Owners {
 		page.Generations = page.Generations || o.Generation > 1
-		page.Rows = append(page.Rows, reportRowOf(o, actions[o.Owner]))
 		if kind, _, _ := strings.Cut(string(o.Owner), "."); kind != "user" {
 			page.Lives = append(page.Lives, reportLifeOf(kind, o, s.At))
 		}
 	}
+	for _, o := range s.Owners {
+		r := reportRowOf(o, actions[o.Owner])
+		if !page.Generations {
+			r.Generation = ""
+		}
+		page.Rows = append(page.Rows, r)
+	}
+	first := min(len(page.Rows), reportFirst)
+	page.Owners, page.Rows, page.Rest = len(page.Rows), page.Rows[:first], page.Rows[first:]
 	due := map[string]bool{} // what the next apply does
 	for _, e := range events {
 		due[e.Event+day(&e.At)] = due[e.Event+day(&e.At)] || !e.At.After(s.At)
@@ -151,13 +164,9 @@ func reportCounts(owners []plan.OwnerStatus) (list []reportCount) {
 
 func reportRowOf(o plan.OwnerStatus, action string) reportRow {
 	r := reportRow{
-		Owner: Clean(string(o.Owner)), Email: orDash(Clean(o.Email)), State: o.State, Key: orDash(o.Key), Serial: orDash(o.Serial), End: day(o.NotAfter),
+		Owner: Clean(string(o.Owner)), Email: orDash(Clean(o.Email)), State: o.State, Word: stateWord(o), Key: orDash(o.Key), Serial: orDash(o.Serial), End: day(o.NotAfter),
 		Left: "-", Next: nextEvent(o), Generation: "-", Apply: orDash(action),
 		Rank: fmt.Sprint(slices.IndexFunc(plan.States(), func(w plan.Word) bool { return w.Name == o.State })),
-	}
-	if o.Departed {
-		r.Apply += ", departed"
-		r.Apply = strings.TrimPrefix(r.Apply, "-, ")
 	}
 	if o.DaysLeft != nil {
 		r.Left = fmt.Sprint(*o.DaysLeft)

@@ -29,6 +29,7 @@ type reportChart struct {
 	Ticks  []chartTick
 	Rows   []chartBar  // where users have rows
 	Paths  []chartPath // else: a path for each state, in a box of chartWidth
+	Next   string      // a path with the next renewals
 	Box    string
 	Inner  int
 	Stroke string
@@ -75,7 +76,7 @@ func chart(s *plan.Status) *reportChart {
 		return nil
 	}
 	slices.SortStableFunc(users, func(a, b plan.OwnerStatus) int {
-		return cmp.Or(a.NotAfter.Compare(*b.NotAfter), cmp.Compare(a.Owner, b.Owner))
+		return cmp.Or(a.NotAfter.Compare(*b.NotAfter), renewal(a).Compare(renewal(b)), cmp.Compare(a.Owner, b.Owner))
 	})
 	c := &reportChart{Now: percent(axis.at(s.At)), Top: chartTop, Ticks: ticks(axis)}
 	c.Desc = fmt.Sprintf("%s from %s to %s; the first ends on %s, the last on %s. The table below has every date.",
@@ -91,6 +92,14 @@ func chart(s *plan.Status) *reportChart {
 		c.lines(users, axis)
 	}
 	return c
+}
+
+// renewal is when a certificate is renewed next, zero where that is not known.
+func renewal(o plan.OwnerStatus) time.Time {
+	if o.Next == nil || o.Next.Event != plan.EventRenewal {
+		return time.Time{}
+	}
+	return o.Next.At
 }
 
 func later(a, b time.Time) time.Time {
@@ -116,8 +125,8 @@ func (c *reportChart) named(users []plan.OwnerStatus, axis scale) {
 		y := chartTop + i*chartRow
 		b := chartBar{Name: Clean(string(o.Owner)), State: o.State, X: percent(from), Width: percent(to - from), TextY: y + 15, BarY: y + 20}
 		b.Title = fmt.Sprintf("%s: %s, ends on %s", b.Name, o.State, day(o.NotAfter))
-		if o.Next != nil && o.Next.Event == plan.EventRenewal && !o.Next.At.After(axis.to) {
-			b.Next = percent(axis.at(o.Next.At))
+		if next := renewal(o); !next.IsZero() && !next.After(axis.to) {
+			b.Next = percent(axis.at(next))
 		}
 		c.Rows = append(c.Rows, b)
 	}
@@ -126,6 +135,7 @@ func (c *reportChart) named(users []plan.OwnerStatus, axis scale) {
 
 func (c *reportChart) lines(users []plan.OwnerStatus, axis scale) {
 	paths := map[string]*strings.Builder{}
+	var renewals strings.Builder
 	pitch := float64(chartHeight) / float64(len(users))
 	for i, o := range users {
 		b := paths[o.State]
@@ -135,19 +145,23 @@ func (c *reportChart) lines(users []plan.OwnerStatus, axis scale) {
 		}
 		from, to := axis.span(o)
 		fmt.Fprintf(b, "M%d %.1fH%d", int(from*chartWidth), (float64(i)+.5)*pitch, int(math.Ceil(to*chartWidth)))
+		if next := renewal(o); !next.IsZero() && !next.After(axis.to) {
+			fmt.Fprintf(&renewals, "M%d %.1fh2", int(axis.at(next)*chartWidth)-1, (float64(i)+.5)*pitch)
+		}
 	}
 	for _, state := range c.States {
 		c.Paths = append(c.Paths, chartPath{state, paths[state].String()})
 	}
+	c.Next = renewals.String()
 	c.Box = fmt.Sprintf("0 0 %d %d", chartWidth, chartHeight)
 	c.Inner, c.Height, c.Stroke = chartHeight, chartTop+chartHeight+6, fmt.Sprintf("%.2f", max(.4, .85*pitch))
 }
 
-// ticks are the first days of months on an axis, at most five of them, and none where a
+// ticks are the first days of months on an axis, at most four of them, which fit on a telephone, and none where a
 // label would be cut.
 func ticks(axis scale) []chartTick {
-	const most, edge = 5, .07
-	for _, months := range []int{1, 2, 3, 6, 12, 24, 60, 120, 600} {
+	const most, edge = 4, .07
+	for _, months := range []int{1, 2, 3, 6, 12, 24, 60, 120, 600, 1200, 6000} {
 		var list []chartTick
 		first := axis.from.UTC()
 		at := time.Date(first.Year()-first.Year()%max(1, months/12), 1, 1, 0, 0, 0, 0, time.UTC)
