@@ -48,6 +48,7 @@ type reportPage struct {
 	Generations    bool        // there is more than one
 	Rows, Rest     []reportRow // the first, which a browser shows at once, and the others
 	Imports        []reportEvents
+	Waiting        reportEvents // who has not been given the newest yet; without names where all have
 	Events         []reportEvents
 	Notes          []reportNote
 	Days           int
@@ -79,6 +80,14 @@ type reportEvents struct {
 	Due        bool // it is due already
 	Names      string
 	Count      string // in place of names where they are many, "" where they are few
+}
+
+// names are whom it is about.
+func (e *reportEvents) names(owners []string) {
+	const few = 12
+	if e.Names = strings.Join(owners, ", "); len(owners) > few {
+		e.Count = count(len(owners), "owner", "owners")
+	}
 }
 
 type reportNote struct{ Kind, Owner, Text string }
@@ -118,16 +127,20 @@ func Report(ca string, s *plan.Status, events []plan.Event) []byte {
 	}
 	first := min(len(page.Rows), reportFirst)
 	page.Owners, page.Rows, page.Rest = len(page.Rows), page.Rows[:first], page.Rows[first:]
+	var waiting []string
+	for _, o := range s.Owners {
+		if o.Waits() {
+			waiting = append(waiting, Clean(string(o.Owner)))
+		}
+	}
+	page.Waiting.names(waiting)
 	due := map[string]bool{} // what the next apply does
 	for _, e := range events {
 		due[e.Event+day(&e.At)] = due[e.Event+day(&e.At)] || !e.At.After(s.At)
 	}
 	for _, set := range eventSets(events) {
-		e := reportEvents{Day: set.day, Due: due[set.event+set.day], Event: set.event, Names: strings.Join(set.owners, ", ")}
-		const few = 12
-		if n := len(set.owners); n > few {
-			e.Count = count(n, "owner", "owners")
-		}
+		e := reportEvents{Day: set.day, Due: due[set.event+set.day], Event: set.event}
+		e.names(set.owners)
 		if set.event == plan.EventImport {
 			page.Imports = append(page.Imports, e)
 		} else {
