@@ -260,6 +260,11 @@ type Inventory struct {
 	Departed   []Departed
 	Moved      []Moved
 	Bystanders []Bystander // with --adopt: users whom the run is not about
+
+	// Strangers are certificates in files that are called like those of users, of nobody
+	// whom spec or ledger knows; only with --adopt, and where the directory is proven.
+	Strangers []CertificateFile
+
 	Sites      []Site      // in the order of the spec
 	Orphans    []string    // files as they were rendered, that no site of the spec has
 	Owed       []Owed      // what an interrupted run has asked an authority for

@@ -149,6 +149,9 @@ func (r *Reader) take(l *ledger.Ledger) (*facts.Inventory, *ledger.Ledger, error
 	if inv.Bystanders, err = r.bystanders(); err != nil {
 		return nil, nil, err
 	}
+	if inv.Strangers, err = r.strangers(); err != nil {
+		return nil, nil, err
+	}
 	if err := r.readOwed(); err != nil {
 		return nil, nil, err
 	}

@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"strings"
+
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
@@ -181,6 +183,42 @@ func (r *Reader) bystanders() (out []facts.Bystander, err error) {
 		}
 		if c := certificates(f); c.Cert != nil {
 			out = append(out, facts.Bystander{Owner: owner, Crt: c})
+		}
+	}
+	return out, nil
+}
+
+// strangers finds certificates in files that are called like those of users, of nobody
+// whom spec or ledger knows.
+func (r *Reader) strangers() ([]facts.CertificateFile, error) {
+	if !r.opt.Adopt && !r.opt.Prove {
+		return nil, nil
+	}
+	names, err := r.dir.List(".")
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]bool{}
+	for i := range r.opt.Config.Users {
+		known[r.base(&r.opt.Config.Users[i])] = true
+	}
+	for _, owner := range r.ledger.Owners() {
+		if name, isUser := plan.Owner(owner).UserName(); isUser {
+			known[r.baseOf(name)] = true
+		}
+	}
+	var out []facts.CertificateFile
+	for _, name := range names {
+		base, isCrt := strings.CutSuffix(name, "."+plan.KindCrt)
+		if !isCrt || known[base] || !strings.HasSuffix(base, "-"+r.opt.Config.CA.Name) {
+			continue
+		}
+		f, err := r.file(plan.KindCrt, facts.At(name))
+		if err != nil {
+			continue // a directory, say: no certificate
+		}
+		if c := certificates(f); c.Cert != nil && c.Cert.X509 != nil {
+			out = append(out, c)
 		}
 	}
 	return out, nil

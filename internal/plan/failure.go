@@ -23,6 +23,7 @@ const (
 	WeakPassphrase     Code = "weak-passphrase"
 	NotProbed          Code = "not-probed"
 	NotDeployed        Code = "not-deployed"
+	Stranger           Code = "stranger"
 	ParentRenews       Code = "parent-renews"
 	WeakCA             Code = "weak-ca"
 	MovedDone          Code = "moved-done"
@@ -81,6 +82,7 @@ var noteCodes = []CodeDoc{
 	{MovedDone, "", "A moved block has nothing left to do: the former name is not in the CA database."},
 	{HandoutsDamaged, "", "What users were given cannot be read, or not all of it, so some of them count as users who wait for their newest .p12."},
 	{WeakPassphrase, "", "The CA's passphrase was chosen, and is easy to guess."},
+	{Stranger, "", "A certificate of the CA lies in the directory, of a user whom neither the spec nor the CA database knows. Only with --adopt; verify finds it too."},
 	{NotDeployed, "", "The last deployment of a site has failed or was interrupted; the next apply does it again."},
 	{NotProbed, "", "Somebody who should be asked about at the running site has no key at hand, so the probe says nothing of them."},
 }

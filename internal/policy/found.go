@@ -135,6 +135,23 @@ func (f *found) adoptUsers() []ledger.Change {
 	return out
 }
 
+// Strangers are certificates that a CA has issued to nobody whom spec or ledger knows, and
+// that have not ended.
+func Strangers(have *facts.Inventory, l *ledger.Ledger, cas []*x509.Certificate, now time.Time) []facts.CertificateFile {
+	var out []facts.CertificateFile
+	for _, c := range have.Strangers {
+		if now.Before(c.Cert.NotAfter) && l.Holder(c.Cert.Serial, c.Cert.Sum) == "" && signedByAny(c.Cert, cas) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// StrangerText says of the file of such a certificate what it is, and what to do.
+func StrangerText(name string) string {
+	return name + " was issued by this CA, and neither the spec nor the CA database knows the user: nothing revokes it, and it may get in; list the user in the spec and say --adopt, and then take the user out again if nobody is to have it"
+}
+
 // hasFiles reports whether a user has a key, a certificate or a request.
 func hasFiles(u *facts.User) bool { return !u.Key.Missing || !u.Crt.Missing || !u.CSR.Missing }
 

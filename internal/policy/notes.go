@@ -91,6 +91,9 @@ func (j *judgement) closingNotes() {
 			j.warn(s.Owner, plan.NotDeployed, "the last deployment has failed or was interrupted, so the proxy may go by an older state: whoever was revoked since may get in, and whoever was given a new certificate may not, until apply succeeds")
 		}
 	}
+	for _, c := range Strangers(j.Have, j.Ledger, j.Have.CA.Crt.All, j.Now) {
+		j.warn("", plan.Stranger, "%s", StrangerText(c.Name()))
+	}
 	if j.cut > 0 {
 		when := "renew the CA before then (its renew_before decides when)"
 		if j.trust.Signed() && !j.issuer.rolled {

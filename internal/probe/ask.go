@@ -301,7 +301,7 @@ func failed(to Target, err error) error {
 	case plain:
 		return fmt.Errorf("%s does not speak TLS", to.Address)
 	case dns:
-		return fmt.Errorf("the name of %s is not known: %w", to.Address, err)
+		return fmt.Errorf("the name of %s is not known here: %w; give the address of the proxy in its place", to.Address, err)
 	case isTimeout(err):
 		return fmt.Errorf("%s cannot be reached: nothing comes back in time", to.Address)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):

@@ -12,6 +12,7 @@ import (
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
+	"mtlsplan/internal/policy"
 )
 
 const backup = "restore it from a backup"
@@ -23,6 +24,9 @@ func (p *proof) database() {
 	if have := strings.TrimSpace(p.Ledger.Attr()); len(p.Ledger.Rows()) > 0 && have != strings.TrimSpace(ledger.Attributes) {
 		p.fail(ca, plan.DatabaseWhole, plan.Damaged, "%s does not say %q, without which openssl ca refuses a second certificate for a name: write this line into it",
 			ledger.AttrName, strings.TrimSpace(ledger.Attributes))
+	}
+	for _, c := range policy.Strangers(p.Have, p.Ledger, p.Have.CA.Crt.All, p.Now) {
+		p.fail(ca, plan.CertificateRecorded, plan.Unrecorded, "%s", policy.StrangerText(c.Name()))
 	}
 	entries := p.Ledger.Entries()
 	lost := map[*ledger.Entry]bool{} // of which the policies speak
