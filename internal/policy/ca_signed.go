@@ -108,12 +108,20 @@ func caRequest(v *caView) []finding {
 	return one(plan.Rebuild, plan.Reason{Message: fmt.Sprintf("there is no request for the CA's own certificate: %s can sign it when that has to be renewed", pki.NameString(current.Cert.RawIssuer))}, plan.KindCSR)
 }
 
+// aheadOf is how long before its end a CA's certificate has to be renewed. renew_before is
+// of the spec's validity, and one that another CA has signed may have a shorter one.
+func aheadOf(cert *x509.Certificate, before time.Duration) time.Duration {
+	if pki.SelfIssued(cert) {
+		return before
+	}
+	return min(before, cert.NotAfter.Sub(cert.NotBefore)/3)
+}
+
 // signedNotes tell of a CA that another CA has signed.
 func (j *judgement) signedNotes() {
 	ca, current := &j.Have.CA, j.trust.Current()
 	own, end := firstEnd(current.Cert, current.Parents)
-	// renew_before is of the spec's validity, and the certificate may have a shorter one.
-	if ahead := min(j.Config.CA.RenewBefore, own.NotAfter.Sub(own.NotBefore)/3); j.Now.Before(end.Add(-ahead)) {
+	if j.Now.Before(end.Add(-aheadOf(own, j.Config.CA.RenewBefore))) {
 		return
 	}
 	if own == current.Cert {

@@ -178,7 +178,7 @@ func (o *Outlook) authority(soon time.Duration) plan.OwnerStatus {
 	if g := o.verdict.Trust.Current(); g != nil {
 		s.Begin = g.Cert.NotBefore
 		s.Serial, s.Key, s.Generation = pki.SerialHex(g.Cert.SerialNumber), string(pki.KeyTypeOf(g.Cert.PublicKey)), g.Number
-		o.dated(&s, g.Cert.NotAfter, g.Cert.NotAfter.Add(-ca.RenewBefore), soon)
+		o.dated(&s, g.Cert.NotAfter, g.Cert.NotAfter.Add(-aheadOf(g.Cert, ca.RenewBefore)), soon)
 	}
 	o.troubled(&s)
 	s.Next = next(o.caEvents(o.farAhead(), o.needed()))
