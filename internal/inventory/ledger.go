@@ -62,12 +62,16 @@ func (r *Reader) ledgerFiles() (f ledger.Files, err error) {
 		}
 		return t
 	}
-	// Between two renames of `openssl ca` the index is missing; before anything was
-	// issued it is not there yet.
-	if _, issued := r.dir.FileMode(ledger.IssuedName); issued {
-		r.dir.AwaitFile(ledger.IndexName)
+	// Between two renames of `openssl ca` the index is missing, which may also be just when
+	// it is opened; before anything was issued it is not there yet.
+	_, issued := r.dir.FileMode(ledger.IssuedName)
+	for {
+		there := issued && r.dir.AwaitFile(ledger.IndexName)
+		f.Index = read(ledger.IndexName)
+		if !there || !f.Index.Missing || err != nil {
+			break
+		}
 	}
-	f.Index = read(ledger.IndexName)
 	if err == nil && !r.recall(&f) {
 		err = r.readIssued(&f)
 	}

@@ -94,17 +94,18 @@ const (
 )
 
 // AwaitFile waits for a shared file that another program is about to rename into
-// place, at most half a second.
-func (d *Dir) AwaitFile(name string) {
+// place, at most half a second, and reports whether it is there.
+func (d *Dir) AwaitFile(name string) bool {
 	if _, shared := d.shared[name]; !shared || d.disk.root == nil {
-		return
+		return false
 	}
 	for range renameLooks {
 		if _, err := d.disk.root.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
-			return
+			return true
 		}
 		time.Sleep(renamePatience / renameLooks)
 	}
+	return false
 }
 
 func sumOf(data []byte) string {
