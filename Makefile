@@ -29,9 +29,10 @@ test: ## install the programs that the tests need, then run all tests
 test-fast: ## run the quick tests, for every save, in two minutes: no disks, sweeps, races and judges
 	go test -short ./...
 
-# internal/p12 starts no goroutine, and its readers are programs of others.
+# internal/p12 starts no goroutine, and its readers are programs of others. The sweeps do
+# one after the other what the short tests do at once, and find no race that those do not.
 race: ## run the packages' tests under the race detector
-	CGO_ENABLED=1 go test -race ./engine ./render/... ./spec $$(go list ./internal/... | grep -v /p12)
+	CGO_ENABLED=1 go test -race -short ./engine ./render/... ./spec $$(go list ./internal/... | grep -v /p12)
 
 golden: ## write all golden files and generated pages; read the change with git diff
 	@.ci/tools
