@@ -265,9 +265,9 @@ type Inventory struct {
 	// whom spec or ledger knows; only with --adopt, and where the directory is proven.
 	Strangers []CertificateFile
 
-	Sites      []Site      // in the order of the spec
-	Orphans    []string    // files as they were rendered, that no site of the spec has
-	Owed       []Owed      // what an interrupted run has asked an authority for
+	Sites   []Site   // in the order of the spec
+	Orphans []string // files as they were rendered, that no site of the spec has
+	Owed    []Owed   // what an interrupted run has asked an authority for
 }
 
 // Owed is a request of an interrupted run to an authority that outlives it.
