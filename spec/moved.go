@@ -59,7 +59,7 @@ func (l *loader) readMoved(found []*hclsyntax.Block) {
 			}
 		}
 		if s.from.set && s.to.set {
-			all = append(all, l.eachDevice(movedRead{s.from, s.to})...)
+			all = append(all, l.eachDevice(movedRead(s))...)
 		}
 	}
 	if len(all) == 0 {

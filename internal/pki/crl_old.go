@@ -17,7 +17,7 @@ func parseCRL(der []byte) (*x509.RevocationList, error) {
 	if err == nil {
 		return list, nil
 	}
-	//lint:ignore SA1019 deprecated for what crypto/x509 reads itself, and it reads no CRL of version 1
+	// Deprecated for what crypto/x509 reads itself, and it reads no CRL of version 1.
 	var old pkix.CertificateList
 	rest, e := asn1.Unmarshal(der, &old)
 	tbs := &old.TBSCertList

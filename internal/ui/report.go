@@ -98,8 +98,8 @@ func Report(ca string, s *plan.Status, events []plan.Event) []byte {
 	page := reportPage{
 		CA: Clean(ca), At: moment(s.At), Totals: StatusTotals(s), Days: ReportDays,
 		Counts: reportCounts(s.Owners), Chart: chart(s),
-		Style: template.CSS(reportCSS), StyleSum: cspSum(reportCSS), //nolint:gosec // it is embedded
-		Script: template.JS(reportJS), ScriptSum: cspSum(reportJS), //nolint:gosec // it is embedded
+		Style: template.CSS(reportCSS), StyleSum: cspSum(reportCSS),
+		Script: template.JS(reportJS), ScriptSum: cspSum(reportJS),
 	}
 	var alarms bytes.Buffer
 	stillIn(&alarms, Style{}, s)
