@@ -50,17 +50,11 @@ func Handout(ctx context.Context, cfg *config.Config, opt Options, ask HandoutRe
 		return nil, plan.Errorf(plan.Usage, "-o %s is in the output directory: name one outside it", ask.Dir)
 	}
 	// A crash: the lock is the kernel's.
-	dir, err := outdir.Lock(ctx, cfg.Output, holder(opt.Command), opt.LockTimeout, ledger.Shared())
-	if locked, ok := errors.AsType[*outdir.ErrLocked](err); ok {
-		return nil, &LockedError{Dir: cfg.Output, Holder: locked.Holder}
-	}
+	dir, err := lock(ctx, cfg, opt)
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
-	if _, err := checkRehearsal(dir, opt); err != nil {
-		return nil, err
-	}
 	opt.glance = true
 	r := newRun(ctx, cfg, opt, dir)
 	defer r.in.Close()

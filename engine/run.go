@@ -209,17 +209,11 @@ func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Re
 	}
 	// This finishes what an interrupted run had committed. A crash: the next run
 	// does so.
-	dir, err := outdir.Lock(ctx, cfg.Output, holder(opt.Command), opt.LockTimeout, ledger.Shared())
-	if locked, ok := errors.AsType[*outdir.ErrLocked](err); ok {
-		return nil, &LockedError{Dir: cfg.Output, Holder: locked.Holder}
-	}
+	dir, err := lock(ctx, cfg, opt)
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
-	if _, err := checkRehearsal(dir, opt); err != nil {
-		return nil, err
-	}
 	r := newRun(ctx, cfg, opt, dir)
 	defer r.in.Close()
 	report, err := r.apply(w)
@@ -385,6 +379,22 @@ func (r *run) planAgain(foreign error, w Watcher, report *Report) (stock, error)
 	report.Plan = &all
 	w.Planned(p)
 	return st, r.ctx.Err()
+}
+
+// lock takes the lock of the output directory, in which this run may work.
+func lock(ctx context.Context, cfg *config.Config, opt Options) (*outdir.Dir, error) {
+	dir, err := outdir.Lock(ctx, cfg.Output, holder(opt.Command), opt.LockTimeout, ledger.Shared())
+	if locked, ok := errors.AsType[*outdir.ErrLocked](err); ok {
+		return nil, &LockedError{Dir: cfg.Output, Holder: locked.Holder}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := checkRehearsal(dir, opt); err != nil {
+		dir.Close()
+		return nil, err
+	}
+	return dir, nil
 }
 
 func holder(command string) string {

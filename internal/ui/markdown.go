@@ -54,7 +54,7 @@ func PlanMarkdown(p *plan.Plan) string {
 type comment struct {
 	b    strings.Builder
 	size int // characters
-	most int // for now
+	most int // characters that the part under way may reach
 }
 
 func (d *comment) add(text string) {
