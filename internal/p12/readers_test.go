@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -143,20 +144,12 @@ for line in sys.stdin:
 `
 
 func TestPythonReads(t *testing.T) {
-	// Debian's modules are for Debian's interpreter, which may not be the first on the path.
-	python := "python3"
-	if exec.Command(python, "-c", "import cryptography").Run() != nil {
-		python = "/usr/bin/python3"
-	}
-	if exec.Command(python, "-c", "import cryptography").Run() != nil {
-		tools.Missing(t, "there is no python3-cryptography")
-	}
 	files := someFiles(t, many(60, 2000))
 	var list strings.Builder
 	for _, w := range files {
 		fmt.Fprintln(&list, w.file)
 	}
-	cmd := exec.Command(python, "-c", pythonReader)
+	cmd := exec.Command(python(t), "-c", pythonReader)
 	cmd.Stdin = strings.NewReader(list.String())
 	var talk bytes.Buffer
 	cmd.Stderr = &talk
@@ -178,6 +171,18 @@ func TestPythonReads(t *testing.T) {
 			t.Errorf("%s: %.300s", w, fmt.Sprint(got))
 		}
 	}
+}
+
+// python is an interpreter that has the module. Debian's modules are for Debian's
+// interpreter, which may not be the first on the path.
+func python(t *testing.T) string {
+	for _, python := range []string{"python3", "/usr/bin/python3"} {
+		if exec.Command(python, "-c", "import cryptography").Run() == nil {
+			return python
+		}
+	}
+	tools.Missing(t, "there is no python3-cryptography")
+	return ""
 }
 
 func narrow(s string) bool { return !strings.ContainsFunc(s, func(r rune) bool { return r > 0xffff }) }
@@ -256,7 +261,7 @@ func TestNSSReads(t *testing.T) {
 
 // Java takes the friendlyName for its alias, in what is lower case to it.
 func TestJavaReads(t *testing.T) {
-	for _, w := range someFiles(t, many(1, 24)) {
+	for _, w := range someFiles(t, many(1, 12)) {
 		out, err := ask(t, "keytool", "-J-Duser.language=en", "-J-Dstdout.encoding=UTF-8", "-J-Dfile.encoding=UTF-8", "-list", "-v", "-storetype", "PKCS12", "-keystore", w.file, "-storepass:file", w.file+".pass")
 		_, alias, _ := strings.Cut(out, "Alias name: ")
 		alias, _, _ = strings.Cut(alias, "\n")
@@ -265,4 +270,98 @@ func TestJavaReads(t *testing.T) {
 			t.Errorf("%s: %v\n%s", w, err, out)
 		}
 	}
+}
+
+// readers open a file as their users do, key and all, and give no error if what comes
+// out is what went in.
+func readers(t *testing.T) map[string]func(*testing.T, written) error {
+	save := func(t *testing.T, w written) string {
+		file := filepath.Join(t.TempDir(), "it.p12")
+		if os.WriteFile(file, w.der, 0o600) != nil || os.WriteFile(file+".pass", []byte(w.pass), 0o600) != nil {
+			t.Fatal("the file cannot be written")
+		}
+		return file
+	}
+	// holds looks for the key and its certificate among PEM blocks.
+	holds := func(out string, err error, w written) error {
+		if err != nil {
+			return err
+		}
+		cert, key := false, false
+		for block, rest := pem.Decode([]byte(out)); block != nil; block, rest = pem.Decode(rest) {
+			cert = cert || bytes.Equal(block.Bytes, w.Certs[0])
+			key = key || samePublic(block.Bytes, w.Key)
+		}
+		if !cert || !key {
+			return errors.New("something else comes back")
+		}
+		return nil
+	}
+	all := map[string]func(*testing.T, written) error{
+		"go-pkcs12": func(_ *testing.T, w written) error { return opens(w.der, w.pass, w.Content) },
+		"OpenSSL": func(t *testing.T, w written) error {
+			file := save(t, w)
+			out, err := ask(t, "openssl", "pkcs12", "-in", file, "-passin", "file:"+file+".pass", "-nodes")
+			return holds(out, err, w)
+		},
+		"GnuTLS": func(t *testing.T, w written) error {
+			// It shows the key as it is encrypted, and opens that on its own.
+			file := save(t, w)
+			out, err := ask(t, "certtool", "--p12-info", "--inder", "--infile", file, "--password", w.pass)
+			if err != nil {
+				return err
+			}
+			if _, out, _ = strings.Cut(out, "-----BEGIN ENCRYPTED"); os.WriteFile(file, []byte("-----BEGIN ENCRYPTED"+out), 0o600) != nil {
+				t.Fatal("the key cannot be written")
+			}
+			if out, err = ask(t, "certtool", "--key-info", "--pkcs8", "--infile", file, "--password", w.pass); err == nil && !strings.Contains(out, "Public Key ID:") {
+				err = errors.New("it shows no key")
+			}
+			return err
+		},
+		"NSS": func(t *testing.T, w written) error {
+			file, db := save(t, w), "sql:"+t.TempDir()
+			if out, err := ask(t, "certutil", "-N", "-d", db, "--empty-password"); err != nil {
+				t.Fatal(out)
+			}
+			if _, err := ask(t, "pk12util", "-i", file, "-d", db, "-K", "", "-w", file+".pass"); err != nil {
+				return err
+			}
+			out, err := ask(t, "certutil", "-K", "-d", db)
+			if err == nil && !strings.Contains(out, w.Name) {
+				err = errors.New("there is no such key")
+			}
+			return err
+		},
+		"python3-cryptography": func(t *testing.T, w written) error {
+			cmd := exec.Command(python(t), "-c", pythonReader)
+			cmd.Stdin = strings.NewReader(save(t, w) + "\n")
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got struct {
+				Key, Error string
+				Certs      []string
+			}
+			if err := json.Unmarshal(out, &got); err != nil {
+				t.Fatal(err)
+			}
+			if key, err := hex.DecodeString(got.Key); err != nil || got.Error != "" || !samePublic(key, w.Key) || got.Certs[0] != hex.EncodeToString(w.Certs[0]) {
+				return errors.New("it does not open: " + got.Error)
+			}
+			return nil
+		},
+	}
+	if !testing.Short() { // a second for each file
+		all["Java"] = func(t *testing.T, w written) error {
+			file := save(t, w)
+			if out, err := ask(t, "keytool", "-importkeystore", "-srckeystore", file, "-srcstoretype", "PKCS12", "-srcstorepass:file", file+".pass",
+				"-destkeystore", file+".new", "-deststorepass", "changeit", "-noprompt"); err != nil || strings.Contains(out, "not imported") {
+				return errors.New(out)
+			}
+			return nil
+		}
+	}
+	return all
 }
