@@ -172,6 +172,9 @@ func (b *Batch) writeJournal() error {
 	if err != nil {
 		return err
 	}
+	if err := b.d.tryNames(b.stage, b.ops); err != nil {
+		return err
+	}
 	tmp := b.stage + "/" + journalName + ".new"
 	// A journal must never exist without every file that it names.
 	if err := b.d.writeAll(b.stage, append(b.files, stagedFile{tmp, append(text, '\n'), ModeSecret})); err != nil {

@@ -19,6 +19,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -331,23 +332,30 @@ var remedies = []struct {
 	{syscall.EACCES, "run as the owner of the directory"},
 	{syscall.EPERM, "run as the owner of the directory; if the owner may not either, see with lsattr whether the directory is immutable"},
 	{syscall.ENOTDIR, "a file lies where a directory has to be: move it away"},
+	{syscall.ENAMETOOLONG, "the file system takes no name of this length: choose a shorter one in the spec, or put the output directory on another one"},
 	{syscall.EMFILE, "raise the limit of open files (ulimit -n) and run again"},
 	{syscall.EFBIG, "raise the limit of file sizes (ulimit -f) and run again; no file is damaged"},
 	{syscall.EIO, "the disk fails: look at the kernel's log before you run again"},
 }
 
 // SameFile reports whether two names are those of one file, as upper and lower case are on
-// some file systems.
+// some file systems. Numbers of files do not tell: FUSE programs number names. What is
+// listed does, since only one of the names is.
 func (d *Dir) SameFile(a, b string) bool {
-	if d.disk.root == nil {
+	if a == b || d.disk.root == nil {
 		return false
 	}
-	one, err := d.disk.root.Lstat(a)
-	if err != nil {
+	for _, name := range []string{a, b} {
+		if _, err := d.disk.root.Lstat(name); err != nil {
+			return false
+		}
+	}
+	if !strings.EqualFold(a, b) {
 		return false
 	}
-	other, err := d.disk.root.Lstat(b)
-	return err == nil && os.SameFile(one, other)
+	names, err := d.List(path.Dir(a))
+	listed := func(name string) bool { return slices.Contains(names, path.Base(name)) }
+	return err == nil && !(listed(a) && listed(b))
 }
 
 // FileMode returns the permission bits of a plain file; exists is false for

@@ -88,7 +88,7 @@ func TestTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	want := []string{"mkdir ..", "chmod ..", "sync ../..", "mkdir .", "chmod .", "sync ..", "mkdir db", "create db/lock", "write db/lock", "truncate db/lock"}
+	want := []string{"mkdir ..", "chmod ..", "sync ../..", "mkdir .", "chmod .", "sync ..", "mkdir db", "create db/lock", "chmod db/lock", "write db/lock", "truncate db/lock"}
 	if !slices.Equal(seen, want) {
 		t.Errorf("have %q, want %q", seen, want)
 	}

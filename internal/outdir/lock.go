@@ -35,6 +35,10 @@ func (e *ErrLocked) Error() string { return "another run holds the lock: " + e.H
 func Lock(ctx context.Context, dir, holder string, timeout time.Duration, shared map[string]Merge) (*Dir, error) {
 	d := &Dir{path: dir, shared: shared, seen: map[string]fs.FileInfo{}, disk: disk{trace: traceOf(ctx)}}
 	if err := d.disk.makeRoot(dir); err != nil {
+		defer d.Close()
+		if d.disk.root != nil {
+			return nil, d.modeless(err)
+		}
 		return nil, fmt.Errorf("output directory %s: %w", dir, bare(err))
 	}
 	held := false

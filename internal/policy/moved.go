@@ -135,6 +135,15 @@ func (j *judgement) sameName(d *departed, have *facts.Departed) []finding {
 		have.Twin, have.Owner, what, have.Owner, have.Twin, have.Twin, have.Owner))
 }
 
+// filesOfTwin reports whether the files of a user of the spec are those of somebody who is
+// refused for having the same name.
+func (j *judgement) filesOfTwin(owner plan.Owner) bool {
+	return slices.ContainsFunc(j.found.departed, func(d departed) bool {
+		have := &j.Have.Departed[d.index]
+		return have.Twin == owner && len(have.Files) == 0 && len(d.rows) > 0
+	})
+}
+
 // successor is a new owner in the spec who may be one who has departed: a user who has
 // devices now, or no longer; "" for none.
 func (j *judgement) successor(owner plan.Owner) plan.Owner {
