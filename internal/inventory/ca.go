@@ -58,7 +58,8 @@ func (r *Reader) ca(m *CAMaterial) (facts.CA, error) {
 			ca.SetAside = append(ca.SetAside, name)
 		}
 		if name == statcache.Name && r.cache.Works() {
-			if _, plain := r.cache.Stat(name); !plain {
+			// An overlay of two file systems vouches for no file, and a plain one is not odd there.
+			if _, plain := r.cache.Stat(name); !plain && r.dir.CheckPlain(name) != nil {
 				ca.Odd = append(ca.Odd, name)
 				continue // nobody needs it
 			}
