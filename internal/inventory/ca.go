@@ -41,8 +41,8 @@ func (r *Reader) ca(m *CAMaterial) (facts.CA, error) {
 		if err != nil {
 			return ca, err
 		}
-		if exists && mode&^facts.ModePrivate != 0 {
-			ca.Wide = append(ca.Wide, facts.File{Kind: d.kind, Path: facts.At(d.name), Mode: mode})
+		if owner := r.dir.DirOwner(d.name); exists && (mode&^facts.ModePrivate != 0 || owner != "") {
+			ca.Wide = append(ca.Wide, facts.File{Kind: d.kind, Path: facts.At(d.name), Mode: mode, Owner: owner})
 		}
 	}
 	names, err := r.dir.List(outdir.DB)
@@ -64,7 +64,7 @@ func (r *Reader) ca(m *CAMaterial) (facts.CA, error) {
 				continue // nobody needs it
 			}
 		}
-		if f, exists := r.unread(plan.KindDB, facts.At(name)); exists && f.Mode&^facts.ModeSecret != 0 {
+		if f, exists := r.unread(plan.KindDB, facts.At(name)); exists && (f.Mode&^facts.ModeSecret != 0 || f.Owner != "") {
 			ca.Wide = append(ca.Wide, f)
 		}
 	}

@@ -21,7 +21,7 @@ type disk struct {
 
 // Change is one change of the file system.
 type Change struct {
-	Do   string      // mkdir, create, write, truncate, chmod, sync, syncfs, rename, exchange, remove
+	Do   string      // mkdir, create, write, truncate, chmod, chown, sync, syncfs, rename, exchange, remove
 	Name string      // relative to the output directory; that is ".", and its parent is ".."
 	To   string      // rename, exchange: the new name
 	At   int64       // write: offset in bytes; truncate: the new size
@@ -170,6 +170,11 @@ func (f *file) truncate(size int64) error {
 
 func (f *file) chmod(mode fs.FileMode) error {
 	return f.disk.change(Change{Do: "chmod", Name: f.name, Mode: mode}, func() error { return f.f.Chmod(mode) })
+}
+
+// chown gives the file to a user, and to no other group.
+func (f *file) chown(uid int) error {
+	return f.disk.change(Change{Do: "chown", Name: f.name}, func() error { return f.f.Chown(uid, -1) })
 }
 
 func (f *file) sync() error {

@@ -153,7 +153,7 @@ func TestMoveKeepsItsMode(t *testing.T) {
 	}
 	b = d.Begin()
 	b.Move("a.key", "db/retired/a.key", ModeSecret)
-	b.stageFile(nil, ModeSecret)
+	b.stageFile("", nil, ModeSecret)
 	if err := errors.Join(b.writeJournal(), d.do(b.ops[0], nil, map[string]bool{})); err != nil {
 		t.Fatal(err)
 	}

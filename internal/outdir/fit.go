@@ -82,6 +82,36 @@ func (d *Dir) checkOwner() error {
 	return fmt.Errorf("output directory %s belongs to %s, who could not read what %s writes there: run this as its owner (sudo -u %s)", d.path, owner, writer, sudo)
 }
 
+// owner is the user to whom the output directory belongs.
+func (d *Dir) owner() (uid int, known bool) {
+	d.owned.Do(func() {
+		d.ownerID = -1
+		if d.disk.root == nil {
+			return
+		}
+		if info, err := d.disk.root.Stat("."); err == nil {
+			if st, ok := info.Sys().(*syscall.Stat_t); ok {
+				d.ownerID = int(st.Uid)
+			}
+		}
+	})
+	return d.ownerID, d.ownerID >= 0
+}
+
+// stranger names whom a file belongs to, if neither to the owner of the output directory
+// nor to root, who may read and change it anyway.
+func (d *Dir) stranger(info fs.FileInfo) string {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || st.Uid == 0 {
+		return ""
+	}
+	if uid, known := d.owner(); !known || int(st.Uid) == uid {
+		return ""
+	}
+	person, _ := userName(int(st.Uid))
+	return person
+}
+
 // userName names a user for a person and for sudo -u. A container often has no name
 // for a user of its host.
 func userName(uid int) (person, sudo string) {
@@ -107,12 +137,12 @@ func (d *Dir) checkKeepsModes(lock *os.File) error {
 	}
 	probe, err := d.disk.create(stageDir+"/"+rand.Text(), os.O_WRONLY|os.O_EXCL, ModeSecret)
 	if err != nil {
-		return fmt.Errorf("%s: %w", d.join(stageDir), bare(err))
+		return d.fault(stageDir, err)
 	}
 	unfit = d.unfit(probe)
 	probe.f.Close()
 	if err := d.disk.remove(probe.name); err != nil {
-		return fmt.Errorf("%s: %w", d.join(stageDir), bare(err))
+		return d.fault(stageDir, err)
 	}
 	return unfit
 }
@@ -122,7 +152,7 @@ func (d *Dir) checkKeepsModes(lock *os.File) error {
 func (d *Dir) unfit(f *file) error {
 	info, err := f.f.Stat()
 	if err != nil {
-		return fmt.Errorf("%s: %w", d.join(f.name), bare(err))
+		return d.fault(f.name, err)
 	}
 	me := os.Geteuid()
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != me {
@@ -206,11 +236,11 @@ func (d *Dir) tryNames(stage string, ops []op) error {
 		case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.EILSEQ):
 			return fmt.Errorf("%s: %s takes no file of this name: choose another name in the spec, or put the output directory on another one", d.join(o.Name), d.fileSystem())
 		case err != nil:
-			return fmt.Errorf("%s: %w", d.join(o.Name), bare(err))
+			return d.fault(o.Name, err)
 		}
 		f.f.Close()
 		if err := d.disk.remove(f.name); err != nil {
-			return fmt.Errorf("%s: %w", d.join(f.name), bare(err))
+			return d.fault(f.name, err)
 		}
 	}
 	return nil

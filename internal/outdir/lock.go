@@ -149,7 +149,7 @@ func (d *Dir) sign(holder string, text []byte) error {
 		err = lock.truncate(int64(len(whole)))
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", d.join(lockName), bare(err))
+		return d.fault(lockName, err)
 	}
 	return nil
 }
