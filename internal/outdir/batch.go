@@ -34,7 +34,7 @@ type stagedFile struct {
 	name string
 	data []byte
 	mode fs.FileMode
-	to   string // what it will be called in the end, for messages; "" for a file of the batch itself
+	to   string // for messages: what it will be called in the end; of the journal, the first file that is changed
 }
 
 // op is one line of the journal.
@@ -179,7 +179,7 @@ func (b *Batch) writeJournal() error {
 	}
 	tmp := b.stage + "/" + journalName + ".new"
 	// A journal must never exist without every file that it names.
-	if err := b.d.writeAll(b.stage, append(b.files, stagedFile{name: tmp, data: append(text, '\n'), mode: ModeSecret})); err != nil {
+	if err := b.d.writeAll(b.stage, append(b.files, stagedFile{tmp, append(text, '\n'), ModeSecret, b.ops[0].Name})); err != nil {
 		return err
 	}
 	if name := b.d.Foreign(); name != "" {
@@ -219,7 +219,7 @@ func (d *Dir) writeAll(dir string, files []stagedFile) error {
 	many := len(files) >= barrierFrom && hasBarrier
 	for _, f := range files {
 		if err := d.write(f, !many); err != nil {
-			return d.fault(cmp.Or(f.to, f.name), err)
+			return d.fault(f.to, err)
 		}
 	}
 	if many {

@@ -39,6 +39,9 @@ func Lock(ctx context.Context, dir, holder string, timeout time.Duration, shared
 		if d.disk.root != nil {
 			return nil, d.modeless(err)
 		}
+		if to, linkErr := os.Readlink(dir); linkErr == nil && errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("output directory %s: this is a symbolic link to %s, where nothing is: make that directory, or name another with --output", dir, to)
+		}
 		return nil, fmt.Errorf("output directory %s: %w", dir, bare(err))
 	}
 	held := false
