@@ -373,12 +373,12 @@ func (d *Dir) forbidden(name string) string {
 	if owner := d.stranger(info); owner != "" && os.Geteuid() != 0 {
 		return fmt.Sprintf("%s belongs to %s, and the output directory to you: have it given to you (chown)", d.join(name), owner)
 	}
-	f, err := d.disk.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := d.disk.open(name)
 	if err != nil {
 		return ""
 	}
-	defer f.Close()
-	if attribute, what := fixed(f); attribute != "" {
+	defer f.f.Close()
+	if attribute, what := fixed(f.f); attribute != "" {
 		return fmt.Sprintf("%s is %s, which binds root too: chattr -%s %s, as root, and run again", d.join(name), what, attribute, d.join(name))
 	}
 	return ""
