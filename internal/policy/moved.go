@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agext/levenshtein"
+
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/plan"
@@ -101,10 +103,33 @@ func (j *judgement) judgeMoved() {
 			slices.Sort(left)
 			j.add(newTask(OfDeparted, 0, m.To, refuse(plan.Moved, fmt.Sprintf("a moved block says that %s has this name now; the CA database does not know %s, but %s: write a block for each of those that is to go on, with the name that it has now; the others are revoked",
 				m.From, m.From, strings.Join(left, " and ")))))
+		} else if meant := j.mistyped(m.From, m.To, listed, open); meant != "" {
+			j.warn(m.To, plan.MovedDone, "a moved block says that %s had this name before, and the CA database knows nothing of that; it knows %s, who is not in the spec any more, so that the certificate is revoked: if the two are one user, write from = %q before you apply this; if not, remove the block", m.From, meant, meant)
 		} else {
 			j.note(m.To, plan.MovedDone, "the CA database knows nothing of %s: the moved block has nothing left to do, and can be removed", m.From)
 		}
 	}
+}
+
+// mistyped is the departing user whose name is most like one that a moved block gives for
+// a user who is new, "" for none.
+func (j *judgement) mistyped(from, to plan.Owner, listed, open map[plan.Owner]bool) (meant plan.Owner) {
+	if j.Ledger.Knows(string(to)) {
+		return "" // the block was carried out, or is about nobody
+	}
+	name, _ := from.UserName()
+	least := 1 + len(name)/4
+	for _, o := range j.Ledger.Owners() {
+		owner := plan.Owner(o)
+		if !ledger.IsUser(o) || listed[owner] || open[owner] || len(j.Ledger.Valid(o, j.Now)) == 0 {
+			continue
+		}
+		other, _ := owner.UserName()
+		if d := levenshtein.Distance(strings.ToLower(name), strings.ToLower(other), nil); d <= least {
+			meant, least = owner, d-1
+		}
+	}
+	return meant
 }
 
 // userMoved says that files and records get another name.
