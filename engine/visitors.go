@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/gate"
+	"mtlsplan/internal/inventory"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/probe"
@@ -59,6 +61,8 @@ func (c *casting) visitors() (v visitors, err error) {
 	v.list = append(v.list, probe.Visitor{Who: who, Certificate: foreign})
 	if revoked, why := c.revoked(); revoked != nil {
 		v.list = append(v.list, probe.Visitor{Who: "the revoked certificate of " + string(revoked.owner), Certificate: revoked.certificate})
+	} else if errors.Is(why, inventory.ErrKeyReplaced) {
+		note("the probe cannot tell whether a revoked certificate is refused, because nobody's key of one is kept: with --replace and at a renewal a new key takes the place of the old one, and who leaves has a key that is kept", why)
 	} else if why != nil {
 		note("the probe cannot tell whether a revoked certificate is refused, because the key of none opens", why)
 	}
@@ -97,7 +101,7 @@ const keysTried = 5
 type search struct {
 	*casting
 	tried int
-	err   error // why the first of them did not open
+	err   error // why the first of them did not open; that a key is gone for good comes last
 }
 
 // done reports whether enough was tried.
@@ -125,7 +129,7 @@ func (s *search) open(e *ledger.Entry, want plan.Code) *keyholder {
 }
 
 func (s *search) fail(err error) {
-	if s.err == nil {
+	if s.err == nil || errors.Is(s.err, inventory.ErrKeyReplaced) && !errors.Is(err, inventory.ErrKeyReplaced) {
 		s.err = err
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"mtlsplan/internal/plan"
 	"mtlsplan/internal/probe"
 	"mtlsplan/spec"
 )
@@ -170,6 +171,20 @@ func TestVisitors(t *testing.T) {
 	s.want(cfg, nobody, "a self-signed certificate",
 		"note: the probe cannot tell whether a revoked certificate is refused, because the key of none opens (there is no passphrase for gone-m.key)",
 		"note: the probe cannot tell whether a good certificate is let in, because the site lets nobody in whose key opens (there is no passphrase for ada-m.key)")
+}
+
+// TestVisitorsOfReplacedKeys: a revoked certificate cannot be shown once a new key has taken
+// the place of its key, and it is no passphrase that is wanting.
+func TestVisitorsOfReplacedKeys(t *testing.T) {
+	s := newStaff(t)
+	s.apply(staffed, s.opt)
+	replacing := s.opt
+	replacing.Replace = []plan.Owner{"user.ada"}
+	cfg := s.apply(staffed, replacing)
+	list, notes, _ := s.cast(cfg)
+	if len(list) != 3 || len(notes) != 1 || !strings.Contains(notes[0], "because nobody's key of one is kept: with --replace") || !strings.Contains(notes[0], "(ada-m.key has a newer key)") || strings.Contains(notes[0], "opens") {
+		t.Errorf("%q, %q", list, notes)
+	}
 }
 
 // TestVisitorsOfARollover: who is still on the CA before is let in, and nobody is of a CA

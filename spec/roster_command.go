@@ -57,7 +57,7 @@ func (l *loader) runRoster(s *rosterBlock) ([]byte, bool) {
 	default:
 		remedy := "Install it, or name it by its path."
 		if errors.Is(err, fs.ErrPermission) {
-			remedy = "Make it executable, chmod +x, for the user that runs mtlsplan."
+			remedy = "M" + input.NotExecutable[1:] + "."
 		}
 		l.error(s.command.at, "Program that cannot be started", fmt.Sprintf("%s cannot be started in %s: %v. %s", args[0], l.cfg.Dir, err, remedy)+kept)
 	}

@@ -65,7 +65,7 @@ func cmdMounted(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.MkdirAll(dir, 0o755))
 	ts.Check(mount(dir, args[1:]...))
 	ts.Defer(func() { _ = exec.Command("umount", "-l", dir).Run() })
-	ts.Check(os.Chmod(dir, 0o755))
+	_ = os.Chmod(dir, 0o755) // a tmpfs is open to everybody; some file systems refuse it
 }
 
 func mount(dir string, args ...string) error {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"mtlsplan/internal/input"
 )
 
 // Run runs a program in a directory, without a shell, with a clean environment and a time
@@ -52,6 +54,9 @@ func Run(ctx context.Context, dir string, command []string, limit time.Duration)
 	}
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%s cannot be started: %w: %s; a path is taken from %s", name, err, input.NotExecutable, dir)
 	}
 	return fmt.Errorf("%s cannot be started: %w: install the program, or name another in deploy; a path is taken from %s", name, err, dir)
 }

@@ -31,6 +31,7 @@ type File struct {
 	Path    Path // relative to the output directory
 	Missing bool
 	Mode    fs.FileMode // permission bits
+	Owner   string      // who it belongs to, if neither to the directory's owner nor to root; else ""
 }
 
 // Name is the file's path relative to the output directory.

@@ -27,6 +27,9 @@ var (
 	ErrHeld = errors.New("it ended, but a process that it started keeps its output open")
 )
 
+// NotExecutable is the remedy where a program is there and the system does not start it.
+const NotExecutable = "make it executable (chmod +x) for the user that runs mtlsplan; if it is, its file system is mounted noexec: move it, or name its interpreter before it"
+
 // ExitError is the end of a program with a status other than 0, or by a signal.
 type ExitError struct{ State string }
 

@@ -41,8 +41,8 @@ func (r *Reader) ca(m *CAMaterial) (facts.CA, error) {
 		if err != nil {
 			return ca, err
 		}
-		if exists && mode&^facts.ModePrivate != 0 {
-			ca.Wide = append(ca.Wide, facts.File{Kind: d.kind, Path: facts.At(d.name), Mode: mode})
+		if owner := r.dir.DirOwner(d.name); exists && (mode&^facts.ModePrivate != 0 || owner != "") {
+			ca.Wide = append(ca.Wide, facts.File{Kind: d.kind, Path: facts.At(d.name), Mode: mode, Owner: owner})
 		}
 	}
 	names, err := r.dir.List(outdir.DB)
@@ -58,12 +58,13 @@ func (r *Reader) ca(m *CAMaterial) (facts.CA, error) {
 			ca.SetAside = append(ca.SetAside, name)
 		}
 		if name == statcache.Name && r.cache.Works() {
-			if _, plain := r.cache.Stat(name); !plain {
+			// An overlay of two file systems vouches for no file, and a plain one is not odd there.
+			if _, plain := r.cache.Stat(name); !plain && r.dir.CheckPlain(name) != nil {
 				ca.Odd = append(ca.Odd, name)
 				continue // nobody needs it
 			}
 		}
-		if f, exists := r.unread(plan.KindDB, facts.At(name)); exists && f.Mode&^facts.ModeSecret != 0 {
+		if f, exists := r.unread(plan.KindDB, facts.At(name)); exists && (f.Mode&^facts.ModeSecret != 0 || f.Owner != "") {
 			ca.Wide = append(ca.Wide, f)
 		}
 	}

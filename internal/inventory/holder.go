@@ -3,6 +3,7 @@ package inventory
 import (
 	"crypto"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -81,6 +82,9 @@ func versions(names []string, base string) []string {
 	return out
 }
 
+// ErrKeyReplaced says that a key file holds a later key: the one asked for is gone.
+var ErrKeyReplaced = errors.New("has a newer key")
+
 // holderKey opens a key file; the key must be the one that is asked for.
 func (r *Reader) holderKey(u *config.User, at, generated facts.Path, spki string) (crypto.Signer, error) {
 	f, err := r.file(plan.KindKey, at)
@@ -107,7 +111,7 @@ func (r *Reader) holderKey(u *config.User, at, generated facts.Path, spki string
 		case openErr != nil:
 			err = firstOf(err, fmt.Errorf("%s: %w", f.Name(), openErr))
 		case pki.PublicID(key.Public()) != spki:
-			return nil, fmt.Errorf("%s is the key of another certificate", f.Name())
+			return nil, fmt.Errorf("%s %w", f.Name(), ErrKeyReplaced)
 		default:
 			return key, nil
 		}

@@ -167,9 +167,12 @@ func fits(f *facts.User) bool {
 	if f.Err != nil || f.Asked != nil || len(f.Stray) > 0 || f.CSR.Request == nil || f.Crt.Cert == nil || len(f.P12) == 0 {
 		return false
 	}
+	if f.Passphrase.Owner != "" || f.Key.Owner != "" || f.CSR.Owner != "" || f.Crt.Owner != "" { // stats do not tell whose they are
+		return false
+	}
 	cert, csr := f.Crt.Cert, f.CSR.Request
 	for _, p := range f.P12 {
-		if p.Missing || p.Opening != facts.OpensNow || p.Cert != cert.Sum || p.SPKI != cert.SPKI || p.Info.Profile == "" {
+		if p.Missing || p.Owner != "" || p.Opening != facts.OpensNow || p.Cert != cert.Sum || p.SPKI != cert.SPKI || p.Info.Profile == "" {
 			return false
 		}
 	}

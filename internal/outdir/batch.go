@@ -34,6 +34,7 @@ type stagedFile struct {
 	name string
 	data []byte
 	mode fs.FileMode
+	to   string // for messages: what it will be called in the end; of the journal, the first file that is changed
 }
 
 // op is one line of the journal.
@@ -55,7 +56,7 @@ func (d *Dir) Begin() *Batch { return &Batch{d: d, stage: stageDir + "/" + rand.
 // Put replaces or creates a file. The data must stay as it is until the batch is
 // committed.
 func (b *Batch) Put(name string, data []byte, mode fs.FileMode) {
-	o := op{Do: "put", Name: name, From: b.stageFile(data, mode), Mode: mode}
+	o := op{Do: "put", Name: name, From: b.stageFile(name, data, mode), Mode: mode}
 	if b.d.shared[name] != nil {
 		o.Sum = sumOf(data)
 	}
@@ -67,7 +68,7 @@ func (b *Batch) Put(name string, data []byte, mode fs.FileMode) {
 // the same data is an error, and is left alone. The data must stay as it is until the
 // batch is committed.
 func (b *Batch) Append(name string, size int64, data []byte, mode fs.FileMode) {
-	b.ops = append(b.ops, op{Do: "append", Name: name, From: b.stageFile(data, mode), At: size, Mode: mode})
+	b.ops = append(b.ops, op{Do: "append", Name: name, From: b.stageFile(name, data, mode), At: size, Mode: mode})
 }
 
 // Remove deletes a file, if it is there.
@@ -78,14 +79,15 @@ func (b *Batch) Move(from, to string, mode fs.FileMode) {
 	b.ops = append(b.ops, op{Do: "move", Name: to, From: from, Mode: mode})
 }
 
-// Chmod sets the permission bits of a file or directory.
+// Chmod sets the permission bits of a file or directory, and gives it to the owner of the
+// output directory where root may.
 func (b *Batch) Chmod(name string, mode fs.FileMode) {
 	b.ops = append(b.ops, op{Do: "chmod", Name: name, Mode: mode})
 }
 
-func (b *Batch) stageFile(data []byte, mode fs.FileMode) string {
+func (b *Batch) stageFile(name string, data []byte, mode fs.FileMode) string {
 	from := b.stage + "/" + strconv.Itoa(len(b.files))
-	b.files = append(b.files, stagedFile{from, data, mode})
+	b.files = append(b.files, stagedFile{from, data, mode, name})
 	return from
 }
 
@@ -172,9 +174,12 @@ func (b *Batch) writeJournal() error {
 	if err != nil {
 		return err
 	}
+	if err := b.d.tryNames(b.stage, b.ops); err != nil {
+		return err
+	}
 	tmp := b.stage + "/" + journalName + ".new"
 	// A journal must never exist without every file that it names.
-	if err := b.d.writeAll(b.stage, append(b.files, stagedFile{tmp, append(text, '\n'), ModeSecret})); err != nil {
+	if err := b.d.writeAll(b.stage, append(b.files, stagedFile{tmp, append(text, '\n'), ModeSecret, b.ops[0].Name})); err != nil {
 		return err
 	}
 	if name := b.d.Foreign(); name != "" {
@@ -184,7 +189,7 @@ func (b *Batch) writeJournal() error {
 	// crash behind it the next writer releases the batch, and a reader sees it as
 	// released.
 	if err := b.d.disk.rename(tmp, b.stage+"/"+journalName); err != nil {
-		return fmt.Errorf("%s: %w", b.d.join(b.stage), bare(err))
+		return b.d.fault(b.stage, err)
 	}
 	// Until these return, a power cut may take the journal away again, and with it
 	// the whole batch. Nothing may be released before.
@@ -214,7 +219,7 @@ func (d *Dir) writeAll(dir string, files []stagedFile) error {
 	many := len(files) >= barrierFrom && hasBarrier
 	for _, f := range files {
 		if err := d.write(f, !many); err != nil {
-			return fmt.Errorf("%s: %w", d.join(f.name), bare(err))
+			return d.fault(f.to, err)
 		}
 	}
 	if many {
@@ -269,7 +274,7 @@ func (d *Dir) mkdir(dir string, mode fs.FileMode) error {
 		err = d.chmod(dir, mode)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", d.join(dir), bare(err))
+		return d.fault(dir, err)
 	}
 	return nil
 }
@@ -285,7 +290,8 @@ func (d *Dir) chmod(name string, mode fs.FileMode) error {
 			return err
 		}
 	}
-	if there.Mode().Perm() == mode {
+	owner := d.stranger(there) != ""
+	if there.Mode().Perm() == mode && !owner {
 		return nil
 	}
 	f, err := d.disk.open(name)
@@ -295,6 +301,13 @@ func (d *Dir) chmod(name string, mode fs.FileMode) error {
 	defer f.f.Close()
 	if info, err := f.f.Stat(); err != nil || !os.SameFile(there, info) {
 		return errors.Join(err, errors.New("another program replaced it while its mode was changed: run again"))
+	}
+	if owner {
+		if uid, known := d.owner(); known && os.Geteuid() == 0 {
+			if err := f.chown(uid); err != nil {
+				return err
+			}
+		}
 	}
 	return f.chmod(mode)
 }

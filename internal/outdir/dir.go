@@ -19,6 +19,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -52,6 +53,9 @@ type Dir struct {
 	seen    map[string]fs.FileInfo
 	foreign string // a shared file that holds more than was read or written here
 
+	owned   sync.Once
+	ownerID int // the user to whom the directory belongs, -1 where that is not known
+
 	opened string // of a reader: the moment at which it was opened
 }
 
@@ -60,6 +64,7 @@ type File struct {
 	Name    string
 	Missing bool
 	Mode    fs.FileMode // permission bits
+	Owner   string      // who it belongs to, if neither to the directory's owner nor to root; else ""
 	Data    []byte
 	Stat    Stat // from before Data was read; the zero Stat where it is unknown
 }
@@ -166,7 +171,7 @@ func (d *Dir) readPlain(name, from string) (File, error) {
 	}
 	defer f.Close()
 	d.look(from, info)
-	file.Mode = info.Mode().Perm()
+	file.Mode, file.Owner = info.Mode().Perm(), d.stranger(info)
 	if most := largest(name); info.Size() > most {
 		return file, fmt.Errorf("%s: this file has %d bytes, and none that mtlsplan writes here has more than %d: move it away", d.join(name), info.Size(), most)
 	}
@@ -266,20 +271,38 @@ func kindOf(m fs.FileMode) string {
 // DirMode returns the permission bits of a directory below the output
 // directory; "." is the output directory itself.
 func (d *Dir) DirMode(name string) (mode fs.FileMode, exists bool, err error) {
+	info, err := d.dirInfo(name)
+	if info == nil {
+		return 0, false, err
+	}
+	return info.Mode().Perm(), true, nil
+}
+
+// DirOwner is who a directory below the output directory belongs to, if neither to the
+// owner of that nor to root; else "".
+func (d *Dir) DirOwner(name string) string {
+	if info, _ := d.dirInfo(name); info != nil {
+		return d.stranger(info)
+	}
+	return ""
+}
+
+// dirInfo looks at a directory; it is nil where nothing is.
+func (d *Dir) dirInfo(name string) (fs.FileInfo, error) {
 	if d.disk.root == nil {
-		return 0, false, nil
+		return nil, nil
 	}
 	info, err := d.disk.root.Lstat(filepath.FromSlash(name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return 0, false, fmt.Errorf("%s: %w", d.join(name), bare(err))
+		return nil, fmt.Errorf("%s: %w", d.join(name), bare(err))
 	}
 	if !info.IsDir() {
-		return 0, false, fmt.Errorf("%s: this is a %s where mtlsplan keeps a directory: move it away", d.join(name), kindOf(info.Mode()))
+		return nil, fmt.Errorf("%s: this is a %s where mtlsplan keeps a directory: move it away", d.join(name), kindOf(info.Mode()))
 	}
-	return info.Mode().Perm(), true, nil
+	return info, nil
 }
 
 // List returns the names in a directory, sorted; none if it does not exist.
@@ -320,6 +343,47 @@ func bare(err error) error {
 	return err
 }
 
+// fault is an error with the name of the file that it is about and the remedy. beside are
+// others that may be the cause.
+func (d *Dir) fault(name string, err error, beside ...string) error {
+	if errors.Is(err, syscall.EPERM) && d.disk.root != nil {
+		for _, at := range append([]string{name}, beside...) {
+			if at == "" {
+				continue
+			}
+			for ; ; at = path.Dir(at) {
+				if why := d.forbidden(at); why != "" {
+					return fmt.Errorf("%s: %w: %s", d.join(name), syscall.EPERM, why)
+				}
+				if at == "." {
+					break
+				}
+			}
+		}
+	}
+	return fmt.Errorf("%s: %w", d.join(name), bare(err))
+}
+
+// forbidden says why a file or directory may not be changed, "" where that cannot be told.
+func (d *Dir) forbidden(name string) string {
+	info, err := d.disk.root.Lstat(name)
+	if err != nil || !info.IsDir() && !info.Mode().IsRegular() {
+		return ""
+	}
+	if owner := d.stranger(info); owner != "" && os.Geteuid() != 0 {
+		return fmt.Sprintf("%s belongs to %s, and the output directory to you: have it given to you (chown)", d.join(name), owner)
+	}
+	f, err := d.disk.open(name)
+	if err != nil {
+		return ""
+	}
+	defer f.f.Close()
+	if attribute, what := fixed(f.f); attribute != "" {
+		return fmt.Sprintf("%s is %s, which binds root too: chattr -%s %s, as root, and run again", d.join(name), what, attribute, d.join(name))
+	}
+	return ""
+}
+
 var remedies = []struct {
 	err    error
 	remedy string
@@ -329,39 +393,52 @@ var remedies = []struct {
 	{syscall.EXDEV, "another file system is mounted in the output directory, so no file can be renamed into it: mount it elsewhere"},
 	{syscall.EDQUOT, "the quota is used up: make room and run again; no file is damaged"},
 	{syscall.EACCES, "run as the owner of the directory"},
-	{syscall.EPERM, "run as the owner of the directory; if the owner may not either, see with lsattr whether the directory is immutable"},
+	{syscall.EPERM, "run as the owner of the directory; if the owner may not either, see with lsattr whether it is immutable, and with mount how its file system is mounted"},
 	{syscall.ENOTDIR, "a file lies where a directory has to be: move it away"},
+	{syscall.ENAMETOOLONG, "the file system takes no name of this length: choose a shorter one in the spec, or put the output directory on another one"},
 	{syscall.EMFILE, "raise the limit of open files (ulimit -n) and run again"},
 	{syscall.EFBIG, "raise the limit of file sizes (ulimit -f) and run again; no file is damaged"},
 	{syscall.EIO, "the disk fails: look at the kernel's log before you run again"},
 }
 
 // SameFile reports whether two names are those of one file, as upper and lower case are on
-// some file systems.
+// some file systems. Numbers of files do not tell: FUSE programs number names. What is
+// listed does, since only one of the names is.
 func (d *Dir) SameFile(a, b string) bool {
-	if d.disk.root == nil {
+	if a == b || d.disk.root == nil {
 		return false
 	}
-	one, err := d.disk.root.Lstat(a)
-	if err != nil {
+	for _, name := range []string{a, b} {
+		if _, err := d.disk.root.Lstat(name); err != nil {
+			return false
+		}
+	}
+	if !strings.EqualFold(a, b) {
 		return false
 	}
-	other, err := d.disk.root.Lstat(b)
-	return err == nil && os.SameFile(one, other)
+	names, err := d.List(path.Dir(a))
+	listed := func(name string) bool { return slices.Contains(names, path.Base(name)) }
+	return err == nil && !(listed(a) && listed(b))
 }
 
 // FileMode returns the permission bits of a plain file; exists is false for
 // anything else.
 func (d *Dir) FileMode(name string) (mode fs.FileMode, exists bool) {
+	mode, _, exists = d.Look(name)
+	return mode, exists
+}
+
+// Look is FileMode that also tells, as [File] does, who the file belongs to.
+func (d *Dir) Look(name string) (mode fs.FileMode, owner string, exists bool) {
 	if entry, ok := d.pending[name]; ok && entry.removed {
-		return 0, false
+		return 0, "", false
 	}
 	if d.disk.root == nil {
-		return 0, false
+		return 0, "", false
 	}
 	info, err := d.disk.root.Lstat(filepath.FromSlash(name))
 	if err != nil || !info.Mode().IsRegular() {
-		return 0, false
+		return 0, "", false
 	}
-	return info.Mode().Perm(), true
+	return info.Mode().Perm(), d.stranger(info), true
 }

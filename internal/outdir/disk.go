@@ -1,6 +1,7 @@
 package outdir
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -14,12 +15,13 @@ import (
 // calls a function that changes anything there.
 type disk struct {
 	root  *os.Root // nil while the directory does not exist
+	made  bool     // the output directory was not there before
 	trace Trace
 }
 
 // Change is one change of the file system.
 type Change struct {
-	Do   string      // mkdir, create, write, truncate, chmod, sync, syncfs, rename, exchange, remove
+	Do   string      // mkdir, create, write, truncate, chmod, chown, sync, syncfs, rename, exchange, remove
 	Name string      // relative to the output directory; that is ".", and its parent is ".."
 	To   string      // rename, exchange: the new name
 	At   int64       // write: offset in bytes; truncate: the new size
@@ -52,14 +54,16 @@ func (k *disk) change(c Change, do func() error) error {
 }
 
 // makeRoot makes the output directory and missing directories above it, and opens
-// it. A crash in here leaves empty directories, which the next run uses.
+// it, also where only its mode could not be set. A crash in here leaves empty
+// directories, which the next run uses.
 func (k *disk) makeRoot(dir string) error {
-	if err := k.makeAbove(dir, dir); err != nil {
+	err := k.makeAbove(dir, dir)
+	if err != nil && !k.made {
 		return err
 	}
-	var err error
-	k.root, err = openRoot(dir)
-	return err
+	var openErr error
+	k.root, openErr = openRoot(dir)
+	return cmp.Or(err, openErr)
 }
 
 // openRoot opens the output directory. With the slash the system opens nothing
@@ -87,6 +91,7 @@ func (k *disk) makeAbove(root, dir string) error {
 	if err != nil {
 		return err
 	}
+	k.made = dir == root
 	// Only an owner of the directory above could swap it now, who controls it anyway.
 	if err := k.change(Change{Do: "chmod", Name: name(dir), Mode: ModeDir}, func() error { return os.Chmod(dir, ModeDir) }); err != nil {
 		return err
@@ -165,6 +170,11 @@ func (f *file) truncate(size int64) error {
 
 func (f *file) chmod(mode fs.FileMode) error {
 	return f.disk.change(Change{Do: "chmod", Name: f.name, Mode: mode}, func() error { return f.f.Chmod(mode) })
+}
+
+// chown gives the file to a user, and to no other group.
+func (f *file) chown(uid int) error {
+	return f.disk.change(Change{Do: "chown", Name: f.name}, func() error { return f.f.Chown(uid, -1) })
 }
 
 func (f *file) sync() error {

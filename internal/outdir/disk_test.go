@@ -88,7 +88,7 @@ func TestTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	want := []string{"mkdir ..", "chmod ..", "sync ../..", "mkdir .", "chmod .", "sync ..", "mkdir db", "create db/lock", "write db/lock", "truncate db/lock"}
+	want := []string{"mkdir ..", "chmod ..", "sync ../..", "mkdir .", "chmod .", "sync ..", "mkdir db", "create db/lock", "chmod db/lock", "write db/lock", "truncate db/lock"}
 	if !slices.Equal(seen, want) {
 		t.Errorf("have %q, want %q", seen, want)
 	}
@@ -153,7 +153,7 @@ func TestMoveKeepsItsMode(t *testing.T) {
 	}
 	b = d.Begin()
 	b.Move("a.key", "db/retired/a.key", ModeSecret)
-	b.stageFile(nil, ModeSecret)
+	b.stageFile("", nil, ModeSecret)
 	if err := errors.Join(b.writeJournal(), d.do(b.ops[0], nil, map[string]bool{})); err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package outdir
 
 import (
-	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -75,9 +74,42 @@ func (d *Dir) checkOwner() error {
 	if !ok || st.Uid == 0 || int(st.Uid) == me {
 		return nil
 	}
+	if d.disk.made { // nobody has had the time to give it away
+		return d.givenAway(int(st.Uid))
+	}
 	owner, sudo := userName(int(st.Uid))
 	writer, _ := userName(me)
 	return fmt.Errorf("output directory %s belongs to %s, who could not read what %s writes there: run this as its owner (sudo -u %s)", d.path, owner, writer, sudo)
+}
+
+// owner is the user to whom the output directory belongs.
+func (d *Dir) owner() (uid int, known bool) {
+	d.owned.Do(func() {
+		d.ownerID = -1
+		if d.disk.root == nil {
+			return
+		}
+		if info, err := d.disk.root.Stat("."); err == nil {
+			if st, ok := info.Sys().(*syscall.Stat_t); ok {
+				d.ownerID = int(st.Uid)
+			}
+		}
+	})
+	return d.ownerID, d.ownerID >= 0
+}
+
+// stranger names whom a file belongs to, if neither to the owner of the output directory
+// nor to root, who may read and change it anyway.
+func (d *Dir) stranger(info fs.FileInfo) string {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || st.Uid == 0 {
+		return ""
+	}
+	if uid, known := d.owner(); !known || int(st.Uid) == uid {
+		return ""
+	}
+	person, _ := userName(int(st.Uid))
+	return person
 }
 
 // userName names a user for a person and for sudo -u. A container often has no name
@@ -89,12 +121,15 @@ func userName(uid int) (person, sudo string) {
 	return fmt.Sprintf("uid %d", uid), fmt.Sprintf("'#%d'", uid)
 }
 
-// checkKeepsModes refuses a file system without modes, where others could read keys.
-// The lock, which is made with the mode of a secret, shows it for nothing. Where its
-// mode is wider, somebody may have changed it: then another file is made, empty, and
-// removed. A crash in here leaves that file, which the next writer sweeps.
+// checkKeepsModes refuses a file system without modes, where others could read keys, and
+// one that gives new files to somebody else, who could. The lock, which is made with the
+// mode of a secret, shows it for nothing. Where it has another mode or owner, somebody may
+// have changed it: then another file is made, empty, and removed. A crash in here leaves
+// that file, which the next writer sweeps.
 func (d *Dir) checkKeepsModes(lock *os.File) error {
-	if perm, err := permOf(lock); err == nil && perm&0o077 == 0 {
+	probe := &file{lock, &d.disk, lockName}
+	unfit := d.unfit(probe)
+	if unfit == nil {
 		return nil
 	}
 	if err := d.mkdir(stageDir, ModePrivate); err != nil {
@@ -102,26 +137,59 @@ func (d *Dir) checkKeepsModes(lock *os.File) error {
 	}
 	probe, err := d.disk.create(stageDir+"/"+rand.Text(), os.O_WRONLY|os.O_EXCL, ModeSecret)
 	if err != nil {
-		return fmt.Errorf("%s: %w", d.join(stageDir), bare(err))
+		return d.fault(stageDir, err)
 	}
-	perm, err := permOf(probe.f)
+	unfit = d.unfit(probe)
 	probe.f.Close()
-	if err := cmp.Or(err, d.disk.remove(probe.name)); err != nil {
-		return fmt.Errorf("%s: %w", d.join(stageDir), bare(err))
+	if err := d.disk.remove(probe.name); err != nil {
+		return d.fault(stageDir, err)
 	}
-	if perm&0o077 != 0 {
-		return fmt.Errorf("output directory %s: %s keeps no modes, so that others could read keys (a file with mode %04o has %04o there): put the directory on another one",
-			d.path, d.fileSystem(), ModeSecret, perm)
-	}
-	return nil
+	return unfit
 }
 
-func permOf(f *os.File) (fs.FileMode, error) {
-	info, err := f.Stat()
+// unfit says why no secret may be written where a file like this one comes of being made
+// with the mode of a secret.
+func (d *Dir) unfit(f *file) error {
+	info, err := f.f.Stat()
 	if err != nil {
-		return 0, err
+		return d.fault(f.name, err)
 	}
-	return info.Mode().Perm(), nil
+	me := os.Geteuid()
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != me {
+		return d.givenAway(int(st.Uid))
+	}
+	perm := info.Mode().Perm()
+	switch {
+	case perm&0o077 != 0:
+		return fmt.Errorf("output directory %s: %s keeps no modes, so that others could read keys (a file with mode %04o has %04o there): put the directory on another one",
+			d.path, d.fileSystem(), ModeSecret, perm)
+	case perm&^ModeSecret != 0:
+		return fmt.Errorf("output directory %s: %s keeps no modes (a file with mode %04o has %04o there), so that nothing could tell whether keys are open to others: put the directory on another one",
+			d.path, d.fileSystem(), ModeSecret, perm)
+	}
+	return d.modeless(f.chmod(ModeSecret))
+}
+
+// modeless explains why the mode of a file that was just made cannot be set.
+func (d *Dir) modeless(err error) error {
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.ENOSYS) && !errors.Is(err, syscall.EOPNOTSUPP) {
+		return fmt.Errorf("output directory %s: %w", d.path, bare(err))
+	}
+	var text error = err
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		text = pe.Err
+	}
+	return fmt.Errorf("output directory %s: %s keeps no modes (chmod: %w), so that keys could not be kept from others: put the directory on another one", d.path, d.fileSystem(), text)
+}
+
+// givenAway is the error for what is made here and belongs to somebody else.
+func (d *Dir) givenAway(uid int) error {
+	owner, sudo := userName(uid)
+	writer, _ := userName(os.Geteuid())
+	return fmt.Errorf("output directory %s: %s gives to %s what %s makes there: run this as %s (sudo -u %s), or put the directory on another one", d.path, d.fileSystem(), owner, writer, owner, sudo)
 }
 
 // fileSystem is a mounted file system.
@@ -148,4 +216,46 @@ func (s fileSystem) keepsNoModes() bool {
 func (s fileSystem) mayKeepNoModes() bool {
 	kind, _, _ := strings.Cut(s.kind, ".")
 	return slices.Contains([]string{"9p", "cifs", "fuse", "fuseblk", "hfs", "ntfs", "ntfs3", "smb3", "vboxsf", "virtiofs"}, kind)
+}
+
+// tryNames refuses names that the file system does not take, in a batch's own directory
+// and while the batch can still be given up: renaming to such a name would fail in this run
+// and in every later one. Only names that some file systems refuse are tried. A crash in
+// here leaves an empty file, which is swept with the rest.
+func (d *Dir) tryNames(stage string, ops []op) error {
+	for _, o := range ops {
+		base := path.Base(o.Name)
+		if o.Do == "remove" || o.Do == "chmod" || !mayBeRefused(base) {
+			continue
+		}
+		if _, err := d.disk.root.Lstat(o.Name); err == nil {
+			continue
+		}
+		f, err := d.disk.create(stage+"/"+base, os.O_WRONLY|os.O_EXCL, ModeSecret)
+		switch {
+		case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.EILSEQ):
+			return fmt.Errorf("%s: %s takes no file of this name: choose another name in the spec, or put the output directory on another one", d.join(o.Name), d.fileSystem())
+		case err != nil:
+			return d.fault(o.Name, err)
+		}
+		f.f.Close()
+		if err := d.disk.remove(f.name); err != nil {
+			return d.fault(f.name, err)
+		}
+	}
+	return nil
+}
+
+// longestEverywhere is the longest name in bytes that every file system takes: eCryptfs
+// has 143, most others 255.
+const longestEverywhere = 143
+
+// mayBeRefused reports whether Windows has no such file: its devices, with and without an
+// ending, and names that end with a dot or hold one of its signs. See "Naming Files, Paths,
+// and Namespaces" in the documentation of its API.
+func mayBeRefused(base string) bool {
+	stem, _, _ := strings.Cut(strings.ToLower(base), ".")
+	device := slices.Contains([]string{"con", "prn", "aux", "nul"}, stem) ||
+		len(stem) == 4 && (stem[:3] == "com" || stem[:3] == "lpt") && stem[3] >= '0' && stem[3] <= '9'
+	return device || len(base) > longestEverywhere || strings.HasSuffix(base, ".") || strings.ContainsAny(base, `"*:<>?\|`)
 }

@@ -35,6 +35,13 @@ func (e *ErrLocked) Error() string { return "another run holds the lock: " + e.H
 func Lock(ctx context.Context, dir, holder string, timeout time.Duration, shared map[string]Merge) (*Dir, error) {
 	d := &Dir{path: dir, shared: shared, seen: map[string]fs.FileInfo{}, disk: disk{trace: traceOf(ctx)}}
 	if err := d.disk.makeRoot(dir); err != nil {
+		defer d.Close()
+		if d.disk.root != nil {
+			return nil, d.modeless(err)
+		}
+		if to, linkErr := os.Readlink(dir); linkErr == nil && errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("output directory %s: this is a symbolic link to %s, where nothing is: make that directory, or name another with --output", dir, to)
+		}
 		return nil, fmt.Errorf("output directory %s: %w", dir, bare(err))
 	}
 	held := false
@@ -145,7 +152,7 @@ func (d *Dir) sign(holder string, text []byte) error {
 		err = lock.truncate(int64(len(whole)))
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", d.join(lockName), bare(err))
+		return d.fault(lockName, err)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package outdir
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -23,7 +22,7 @@ func (d *Dir) release(stage string, ops []op) error {
 			// After a crash between two operations some are done. The files of an owner
 			// are released in an order in which those present always belong together.
 			if err := d.do(o, ops[i+1:], changed); err != nil {
-				return fmt.Errorf("%s: %w", d.join(o.Name), bare(err))
+				return d.fault(o.Name, err, o.From)
 			}
 		}
 		// Changes in db/ are durable before anything else becomes visible: a
@@ -46,7 +45,7 @@ func (d *Dir) drop(stage string) error {
 	// every instant: see moment.
 	end := stage + endSuffix
 	if err := ignoreMissing(d.disk.rename(stage+"/"+journalName, end)); err != nil {
-		return fmt.Errorf("%s: %w", d.join(stage), bare(err))
+		return d.fault(stage, err)
 	}
 	// Make that durable, for file systems that do not keep the order of removals in
 	// a directory; also if the journal was missing, since the run that removed it may
@@ -81,7 +80,7 @@ func (d *Dir) sweep(name string) error {
 		err = d.disk.remove(name)
 	}
 	if err := ignoreMissing(err); err != nil {
-		return fmt.Errorf("%s: %w", d.join(name), bare(err))
+		return d.fault(name, err)
 	}
 	return nil
 }
@@ -187,7 +186,7 @@ func (d *Dir) CheckPlain(name string) error {
 		return nil
 	}
 	if err := d.refuseOdd(name); err != nil {
-		return fmt.Errorf("%s: %w", d.join(name), bare(err))
+		return d.fault(name, err)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func (s Stat) Before(clock int64) bool { return s.Ctime < clock && s.Mtime < clo
 func (d *Dir) Started() (int64, error) {
 	info, err := d.lock.Stat()
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", d.join(lockName), bare(err))
+		return 0, d.fault(lockName, err)
 	}
 	return info.ModTime().UnixNano(), nil
 }
@@ -54,7 +54,7 @@ func (d *Dir) NextTick() (int64, error) {
 		err = lock.tick(max(0, info.Size()-1), []byte("\n"))
 	}
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", d.join(lockName), bare(err))
+		return 0, d.fault(lockName, err)
 	}
 	return d.Started()
 }
@@ -71,7 +71,7 @@ func (d *Dir) Part(name string, at, size int64) ([]byte, error) {
 	defer f.Close()
 	data := make([]byte, size)
 	if _, err := f.ReadAt(data, at); err != nil {
-		return nil, fmt.Errorf("%s: %w", d.join(name), bare(err))
+		return nil, d.fault(name, err)
 	}
 	return data, nil
 }

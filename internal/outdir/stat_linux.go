@@ -29,6 +29,7 @@ type Stats struct {
 	Identity uint64 // the number by which the file system knows the output directory
 
 	dev  uint64
+	uid  uint32 // of the output directory
 	dirs []statsDir
 	none []string // directories that were missing
 }
@@ -53,7 +54,7 @@ func (d *Dir) Stats() (s *Stats, ok bool) {
 	if !ok {
 		return nil, false
 	}
-	s = &Stats{Identity: st.Ino, dev: st.Dev}
+	s = &Stats{Identity: st.Ino, dev: st.Dev, uid: st.Uid}
 	for _, dir := range []string{".", "secrets", DB} {
 		if f := d.openDir(dir); f != nil {
 			s.dirs = append(s.dirs, statsDir{dir, int(f.Fd()), f})
@@ -72,7 +73,8 @@ func (s *Stats) Close() {
 }
 
 // Of returns the stat of a plain file with one link, in the output directory
-// or in its secrets or db, on the same file system; ok is false for anything else.
+// or in its secrets or db, on the same file system, that belongs to the directory's owner or
+// to root; ok is false for anything else.
 func (s *Stats) Of(name string) (stat Stat, ok bool) {
 	dir, base := ".", name
 	if i := strings.IndexByte(name, '/'); i >= 0 {
@@ -89,7 +91,7 @@ func (s *Stats) Of(name string) (stat Stat, ok bool) {
 		if err := unix.Fstatat(s.dirs[i].fd, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 			return Stat{}, false
 		}
-		if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink != 1 || st.Dev != s.dev {
+		if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink != 1 || st.Dev != s.dev || st.Uid != s.uid && st.Uid != 0 {
 			return Stat{}, false
 		}
 		return Stat{Ino: st.Ino, Size: st.Size, Mtime: st.Mtim.Nano(), Ctime: st.Ctim.Nano(), Mode: st.Mode}, true

@@ -37,7 +37,7 @@ func (d *Dir) sync(names ...string) error {
 			f.f.Close()
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", d.join(name), bare(err))
+			return d.fault(name, err)
 		}
 	}
 	return nil

@@ -86,7 +86,7 @@ func (j *judgement) judgeCA() {
 	if covered && err == nil {
 		j.passphraseNote()
 		if !is.rolled {
-			j.caNotes()
+			j.caNotes(t != nil && t.NewCert)
 		}
 	}
 }

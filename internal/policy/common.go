@@ -104,8 +104,12 @@ func strayPass(p *facts.Passphrase, source config.Source) []finding {
 }
 
 // wide appends a finding to out when a file's permission bits are wider than
-// they may be.
+// they may be, or when a secret belongs to somebody else, who can read it.
 func wide(out []finding, f *facts.File) []finding {
+	if f.Owner != "" && !f.Missing && facts.ModeOf(f.Kind) == facts.ModeSecret {
+		return append(out, finding{Reason: plan.Reason{Message: fmt.Sprintf("%s belongs to %s, and not to the owner of the directory", f.Name(), f.Owner), Field: "owner", Have: f.Owner},
+			action: plan.Repair, fixes: []facts.File{*f}})
+	}
 	// The narrowest comes first: it is enough for nearly all files of many users.
 	if f.Missing || f.Mode&^facts.ModeOf(f.Kind) == 0 || f.Mode&^f.Widest() == 0 {
 		return out

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agext/levenshtein"
+
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/plan"
@@ -101,10 +103,33 @@ func (j *judgement) judgeMoved() {
 			slices.Sort(left)
 			j.add(newTask(OfDeparted, 0, m.To, refuse(plan.Moved, fmt.Sprintf("a moved block says that %s has this name now; the CA database does not know %s, but %s: write a block for each of those that is to go on, with the name that it has now; the others are revoked",
 				m.From, m.From, strings.Join(left, " and ")))))
+		} else if meant := j.mistyped(m.From, m.To, listed, open); meant != "" {
+			j.warn(m.To, plan.MovedDone, "a moved block says that %s had this name before, and the CA database knows nothing of that; it knows %s, who is not in the spec any more, so that the certificate is revoked: if the two are one user, write from = %q before you apply this; if not, remove the block", m.From, meant, meant)
 		} else {
 			j.note(m.To, plan.MovedDone, "the CA database knows nothing of %s: the moved block has nothing left to do, and can be removed", m.From)
 		}
 	}
+}
+
+// mistyped is the departing user whose name is most like one that a moved block gives for
+// a user who is new, "" for none.
+func (j *judgement) mistyped(from, to plan.Owner, listed, open map[plan.Owner]bool) (meant plan.Owner) {
+	if j.Ledger.Knows(string(to)) {
+		return "" // the block was carried out, or is about nobody
+	}
+	name, _ := from.UserName()
+	least := 1 + len(name)/4
+	for _, o := range j.Ledger.Owners() {
+		owner := plan.Owner(o)
+		if !ledger.IsUser(o) || listed[owner] || open[owner] || len(j.Ledger.Valid(o, j.Now)) == 0 {
+			continue
+		}
+		other, _ := owner.UserName()
+		if d := levenshtein.Distance(strings.ToLower(name), strings.ToLower(other), nil); d <= least {
+			meant, least = owner, d-1
+		}
+	}
+	return meant
 }
 
 // userMoved says that files and records get another name.
@@ -133,6 +158,15 @@ func (j *judgement) sameName(d *departed, have *facts.Departed) []finding {
 	}
 	return refuse(plan.Moved, fmt.Sprintf("the spec lists %s and not %s any more, and %s: for one and the same user, write a moved block with from = %q and to = %q; for another, take %s out of the spec for one run, so that %s is revoked first",
 		have.Twin, have.Owner, what, have.Owner, have.Twin, have.Twin, have.Owner))
+}
+
+// filesOfTwin reports whether the files of a user of the spec are those of somebody who is
+// refused for having the same name.
+func (j *judgement) filesOfTwin(owner plan.Owner) bool {
+	return slices.ContainsFunc(j.found.departed, func(d departed) bool {
+		have := &j.Have.Departed[d.index]
+		return have.Twin == owner && len(have.Files) == 0 && len(d.rows) > 0
+	})
 }
 
 // successor is a new owner in the spec who may be one who has departed: a user who has

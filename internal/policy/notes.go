@@ -14,8 +14,9 @@ import (
 )
 
 // caNotes says what the spec asks for and only a new generation can give, and
-// who still depends on an earlier one.
-func (j *judgement) caNotes() {
+// who still depends on an earlier one. reissued says that this plan gives the CA a new
+// certificate: what only waits for one is then no news.
+func (j *judgement) caNotes(reissued bool) {
 	ca, spec, current := j.Have.CA.Owner, &j.Config.CA, j.trust.Current()
 	if current == nil {
 		return
@@ -31,7 +32,7 @@ func (j *judgement) caNotes() {
 	}
 	if j.trust.Signed() {
 		j.signedNotes()
-	} else {
+	} else if !reissued {
 		j.validityNote(ca, cert.NotBefore, cert.NotAfter, spec.Validity)
 	}
 	j.weakNotes()

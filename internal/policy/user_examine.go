@@ -31,6 +31,8 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 		return nil, plan.Errorf(plan.Unreadable, "%s: no key can be taken out of that, and nothing was touched: put the key into %s, or move it away to have the user made anew", v.describe(), u.Key.Name())
 	case v.adopted && u.Crt.Why != nil:
 		return nil, plan.Errorf(plan.Unreadable, "%s holds no certificate that can be read (%w); nothing was touched: put the user's certificate there, or move it away to have a new one issued", u.Crt.Name(), u.Crt.Why)
+	case there && !recorded && !v.adopted && j.filesOfTwin(v.Owner):
+		return nil, nil // the refusal of the other one says it
 	case there && !recorded && !v.adopted:
 		return refuse(plan.Unrecorded, v.describe()+", of which the CA database knows nothing: say --adopt to take it over, or move it away to have the user made anew"), nil
 	case u.Asked != nil:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +46,9 @@ func (r Ref) readCommand(ctx context.Context, hide []string) ([]byte, error) {
 	}
 	if exit, ok := errors.AsType[*input.ExitError](err); ok {
 		return nil, fmt.Errorf("%s ended with %s: run it by hand in %s to find out why", r, exit, r.Dir)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%s cannot be started: %w: %s", r, err, input.NotExecutable)
 	}
 	return nil, fmt.Errorf("%s cannot be started: %w: install it, or name another source", r, err)
 }
