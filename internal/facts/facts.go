@@ -147,6 +147,7 @@ type CRL struct {
 	Form    string                          // [pki.Form]
 	Damaged bool                            // something in it is no CRL of a CA that the ledger knows
 	Lists   map[string]*x509.RevocationList // by the SPKI of the CA
+	More    []*x509.RevocationList          // older ones of the same CAs, which somebody has left in the file
 }
 
 // CA is the certificate authority.
@@ -243,7 +244,7 @@ type Rendered struct {
 	File
 	Sum     [sha256.Size]byte // of its content
 	Gate    string            // checksum that the site's refusals carry, as in [render.File]; "" for none
-	Refused []string          // serials that it refuses, upper-case hex; only where the directory is read to be proven
+	Refused []string          // serials that it refuses, upper-case hex; only where the directory is read to be proven, or is in version control
 }
 
 // Users are the users of the spec who may come in and whom the run is about.

@@ -73,6 +73,12 @@ func (f *GitFile) Want() []byte {
 	return append(out, strings.Join(ours, "\n")+"\n"...)
 }
 
+// OneState says what to do about a directory that is not as any run has left it, because
+// somebody has merged two.
+func OneState(output string) string {
+	return "the directory is not as any run has left it, as after a merge by hand: have all of it back as it was in one commit (git restore --source COMMIT --staged --worktree " + output + "), and run apply again"
+}
+
 // Unmerged reports whether a text has marks of a merge that git could not finish.
 func Unmerged(text []byte) bool {
 	for line := range bytes.Lines(text) {

@@ -150,7 +150,19 @@ func (r *Reader) crl(ca *facts.CA, gens []ledger.Generation) facts.CRL {
 			c.Damaged = c.Damaged || !slices.ContainsFunc(above, func(ca *x509.Certificate) bool { return pki.SignedCRL(list, ca) })
 			continue
 		}
-		c.Lists[pki.PublicID(signers[i].PublicKey)] = list
+		spki := pki.PublicID(signers[i].PublicKey)
+		if other := c.Lists[spki]; other != nil {
+			if newer(other, list) {
+				list, other = other, list
+			}
+			c.More = append(c.More, other)
+		}
+		c.Lists[spki] = list
 	}
 	return c
+}
+
+// newer reports whether a CRL has a higher number than another of the same CA.
+func newer(a, b *x509.RevocationList) bool {
+	return a.Number != nil && (b.Number == nil || a.Number.Cmp(b.Number) > 0)
 }

@@ -56,3 +56,12 @@ func (r *Reader) keepModes(u *facts.User) {
 		u.P12[i].File = r.asKept(u.P12[i].File)
 	}
 }
+
+// otherwise is what else may have become of a file of the database that cannot be read,
+// where version control keeps it.
+func (r *Reader) otherwise() string {
+	if !r.opt.Config.VersionControl {
+		return ""
+	}
+	return "; or " + facts.OneState(r.dir.Path())
+}

@@ -1,10 +1,13 @@
 package policy
 
 import (
+	"crypto/x509"
 	"fmt"
 	"slices"
 
 	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 )
 
@@ -63,4 +66,71 @@ func (j *judgement) judgeInClear() {
 // retires reports whether what a task takes away goes to db/retired.
 func (j *judgement) retires(t *Task) bool {
 	return t.Part == OfDeparted || t.Part == OfUser && j.Config.Users[j.Have.Users.Spec(t.Index)].CSR != ""
+}
+
+// halves says why the files of a directory in version control are not those of one state:
+// somebody has merged two by hand, and what only one of them knew of revocations may be
+// lost; "" where they are. With --adopt a person says to go by what is there.
+func (j *judgement) halves() string {
+	if !j.Config.VersionControl {
+		return ""
+	}
+	led, crl := j.found.Question.Ledger, &j.Have.CRL
+	unlisted, unissued := led.Unlisted(), led.Unissued()
+	switch {
+	case len(unissued) > 0:
+		return fmt.Sprintf("%s has %s that %s lacks", ledger.IndexName, plural(len(unissued), "certificate"), ledger.IssuedName)
+	case j.Ask.Adopt:
+		return ""
+	case len(unlisted) > 0:
+		return fmt.Sprintf("%s has %s that %s lacks, and nothing tells whether they are revoked", ledger.IssuedName, plural(len(unlisted), "certificate"), ledger.IndexName)
+	case crl.Damaged && !led.Blank():
+		return crl.Name() + " cannot be read, or no CA that the database knows has signed it, and it may list revocations of which nothing else tells"
+	}
+	for _, g := range j.trust.Generations {
+		list := crl.Lists[g.SPKI]
+		if list == nil {
+			continue
+		}
+		for _, e := range entries(*crl, g, list) {
+			if r := led.Row(pki.SerialHex(e.SerialNumber)); r != nil && r.State == ledger.Revoked && OtherRevocation(list, &e, r) != "" {
+				return fmt.Sprintf("of serial %s, %s says that it %s", r.Serial, crl.Name(), OtherRevocation(list, &e, r))
+			}
+		}
+	}
+	return j.refusedElsewhere()
+}
+
+// refusedElsewhere finds a certificate that a site refuses and of whose revocation nothing
+// else tells.
+func (j *judgement) refusedElsewhere() string {
+	on := onCRL(j.Have.CRL)
+	for _, site := range j.Have.Sites {
+		for _, f := range site.Files {
+			for _, serial := range f.Refused {
+				r := j.found.Question.Ledger.Row(serial)
+				_, listed := slices.BinarySearch(on, serial)
+				if !listed && (r == nil || r.State != ledger.Revoked && j.Now.Before(r.NotAfter)) {
+					return fmt.Sprintf("%s refuses serial %s, of whose revocation neither %s nor the CRL tells", f.Name(), serial, ledger.IndexName)
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// OtherRevocation says how an entry of a CRL differs from the row of the same certificate,
+// "" where it does not.
+func OtherRevocation(list *x509.RevocationList, e *x509.RevocationListEntry, r *ledger.Row) string {
+	when, reason := r.Revoked, pki.ReasonName(e.ReasonCode)
+	if when.After(list.ThisUpdate) && !when.After(list.ThisUpdate.Add(pki.Backdate)) {
+		when = list.ThisUpdate // thisUpdate is backdated, and no revocation on a CRL is dated later
+	}
+	switch {
+	case !when.Equal(e.RevocationTime):
+		return fmt.Sprintf("was revoked on %s, and %s says %s", day(e.RevocationTime), ledger.IndexName, day(r.Revoked))
+	case r.Reason != "" && reason != r.Reason:
+		return fmt.Sprintf("was revoked for %s, and %s says %s", reason, ledger.IndexName, r.Reason)
+	}
+	return ""
 }
