@@ -267,7 +267,7 @@ func (m *merging) merge(t *rapid.T) string {
 		case how == "git":
 			data = m.threeWay(t, a, m.base.files[name], b)
 		}
-		if text := strings.HasPrefix(name, "db/") || strings.HasSuffix(name, ".crl"); there && (how == "less" || how == "twice") && text {
+		if text := name != ledger.AttrName && strings.HasPrefix(name, "db/") || strings.HasSuffix(name, ".crl"); there && (how == "less" || how == "twice") && text {
 			lines := bytes.SplitAfter(data, []byte("\n"))
 			if i := rapid.IntRange(0, len(lines)-1).Draw(t, "line"); how == "less" {
 				data = bytes.Join(slices.Delete(slices.Clone(lines), i, i+1), nil)

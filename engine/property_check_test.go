@@ -204,7 +204,9 @@ func (w *world) checkEffects(r ran) {
 		announced[owner] = slices.Delete(announced[owner], i, i+1)
 	}
 	for owner, kinds := range announced {
-		if kinds = slices.DeleteFunc(kinds, func(k string) bool { return k == plan.KindDB || k == plan.KindGit || k == plan.KindDeploy /* elsewhere */ }); len(kinds) > 0 {
+		if kinds = slices.DeleteFunc(kinds, func(k string) bool {
+			return k == plan.KindDB || k == plan.KindGit || k == plan.KindDeploy /* elsewhere */
+		}); len(kinds) > 0 {
 			w.t.Fatalf("%s: %v was announced, but has not changed: %s", owner, kinds, summary(r.report))
 		}
 	}

@@ -269,7 +269,8 @@ type Inventory struct {
 	Bystanders []Bystander // with --adopt: users whom the run is not about
 
 	// Strangers are certificates in files that are called like those of users, of nobody
-	// whom spec or ledger knows; only with --adopt, and where the directory is proven.
+	// whom spec or ledger knows; only with --adopt, and where the directory is proven or in
+	// version control.
 	Strangers []CertificateFile
 
 	Sites   []Site   // in the order of the spec

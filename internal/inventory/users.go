@@ -193,7 +193,7 @@ func (r *Reader) bystanders() (out []facts.Bystander, err error) {
 // strangers finds certificates in files that are called like those of users, of nobody
 // whom spec or ledger knows.
 func (r *Reader) strangers() ([]facts.CertificateFile, error) {
-	if !r.opt.Adopt && !r.opt.Prove {
+	if !r.opt.Adopt && !r.opt.Prove && !r.opt.Config.VersionControl {
 		return nil, nil
 	}
 	names, err := r.dir.List(".")

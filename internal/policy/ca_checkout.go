@@ -3,6 +3,7 @@ package policy
 import (
 	"crypto/x509"
 	"fmt"
+	"math/big"
 	"slices"
 
 	"mtlsplan/internal/facts"
@@ -87,6 +88,9 @@ func (j *judgement) halves() string {
 	case crl.Damaged && !led.Blank():
 		return crl.Name() + " cannot be read, or no CA that the database knows has signed it, and it may list revocations of which nothing else tells"
 	}
+	for _, c := range Strangers(j.Have, led, j.everTrusted(), j.Now) {
+		return c.Name() + " was issued by this CA, and neither the spec nor the CA database knows the user"
+	}
 	for _, g := range j.trust.Generations {
 		list := crl.Lists[g.SPKI]
 		if list == nil {
@@ -99,6 +103,23 @@ func (j *judgement) halves() string {
 		}
 	}
 	return j.refusedElsewhere()
+}
+
+// everTrusted are the certificates of every key that the CA has had.
+func (j *judgement) everTrusted() []*x509.Certificate {
+	var out []*x509.Certificate
+	for _, g := range j.trust.Generations {
+		out = append(out, g.Cert)
+	}
+	return out
+}
+
+// strange reports whether the certificate in a user's place is one of ours that the CA
+// database does not know. Elsewhere its key decides what becomes of it; a directory that is
+// in version control has it from another state, whatever became of the key.
+func (j *judgement) strange(v *userView) bool {
+	c := v.Crt.Cert
+	return j.Config.VersionControl && c != nil && c.X509 != nil && j.Ledger.Holder(c.Serial, c.Sum) == "" && signedByAny(c, j.everTrusted())
 }
 
 // refusedElsewhere finds a certificate that a site refuses and of whose revocation nothing
@@ -133,4 +154,14 @@ func OtherRevocation(list *x509.RevocationList, e *x509.RevocationListEntry, r *
 		return fmt.Sprintf("was revoked for %s, and %s says %s", reason, ledger.IndexName, r.Reason)
 	}
 	return ""
+}
+
+// crlElsewhere finds that a CRL was signed which is not the one in place: crlnumber is from
+// a newer state than it. Readers that have seen the other take only a newer one.
+func (j *judgement) crlElsewhere() []finding {
+	newest := newestNumber(j.Have.CRL)
+	if !j.Config.VersionControl || newest == nil || j.Ledger.Number().Cmp(new(big.Int).Add(newest, big.NewInt(1))) <= 0 {
+		return nil
+	}
+	return []finding{crlFound(plan.Upstream, plan.CRLNumber, plan.Reissue, "it has the number %X, and %s says that one with a higher number was signed", newest, ledger.NumberName)}
 }

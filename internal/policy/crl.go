@@ -149,6 +149,7 @@ func (j *judgement) examineCRL(revoked []string) []finding {
 			out = append(out, crlFound(plan.Upstream, plan.CRLSigned, plan.Reissue, "it holds the CRL of a CA that is no longer trusted"))
 		}
 	}
+	out = append(out, j.crlElsewhere()...)
 	if len(crl.More) > 0 {
 		out = append(out, crlFound(plan.Damaged, plan.CRLSigned, plan.Repair, "%s holds more than one CRL of the same CA, of which readers take any", crl.Name()))
 	}
