@@ -148,6 +148,7 @@ type CRL struct {
 	Form    string                          // [pki.Form]
 	Damaged bool                            // something in it is no CRL of a CA that the ledger knows
 	Lists   map[string]*x509.RevocationList // by the SPKI of the CA
+	More    []*x509.RevocationList          // older ones of the same CAs, which somebody has left in the file
 }
 
 // CA is the certificate authority.
@@ -165,6 +166,12 @@ type CA struct {
 
 	// EasyRSA: easy-rsa keeps a CA of its own in the directory.
 	EasyRSA bool
+
+	// Git is what git is told of the directory, where that is in version control.
+	Git []GitFile
+
+	// InClear are passphrases in clear that lie where version control would keep them.
+	InClear []File
 
 	// Interrupted: a batch was committed that nobody has finished yet.
 	Interrupted bool
@@ -238,7 +245,7 @@ type Rendered struct {
 	File
 	Sum     [sha256.Size]byte // of its content
 	Gate    string            // checksum that the site's refusals carry, as in [render.File]; "" for none
-	Refused []string          // serials that it refuses, upper-case hex; only where the directory is read to be proven
+	Refused []string          // serials that it refuses, upper-case hex; only where the directory is read to be proven, or is in version control
 }
 
 // Users are the users of the spec who may come in and whom the run is about.
@@ -263,7 +270,8 @@ type Inventory struct {
 	Bystanders []Bystander // with --adopt: users whom the run is not about
 
 	// Strangers are certificates in files that are called like those of users, of nobody
-	// whom spec or ledger knows; only with --adopt, and where the directory is proven.
+	// whom spec or ledger knows; only with --adopt, and where the directory is proven or in
+	// version control.
 	Strangers []CertificateFile
 
 	Sites   []Site   // in the order of the spec

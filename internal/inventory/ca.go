@@ -41,9 +41,13 @@ func (r *Reader) ca(m *CAMaterial) (facts.CA, error) {
 		if err != nil {
 			return ca, err
 		}
-		if owner := r.dir.DirOwner(d.name); exists && (mode&^facts.ModePrivate != 0 || owner != "") {
-			ca.Wide = append(ca.Wide, facts.File{Kind: d.kind, Path: facts.At(d.name), Mode: mode, Owner: owner})
+		f := r.asKept(facts.File{Kind: d.kind, Path: facts.At(d.name), Mode: mode, Owner: r.dir.DirOwner(d.name)})
+		if exists && (f.Mode&^facts.ModePrivate != 0 || f.Owner != "") {
+			ca.Wide = append(ca.Wide, f)
 		}
+	}
+	if err := r.checkout(&ca); err != nil {
+		return ca, err
 	}
 	names, err := r.dir.List(outdir.DB)
 	if err != nil {
@@ -148,7 +152,19 @@ func (r *Reader) crl(ca *facts.CA, gens []ledger.Generation) facts.CRL {
 			c.Damaged = c.Damaged || !slices.ContainsFunc(above, func(ca *x509.Certificate) bool { return pki.SignedCRL(list, ca) })
 			continue
 		}
-		c.Lists[pki.PublicID(signers[i].PublicKey)] = list
+		spki := pki.PublicID(signers[i].PublicKey)
+		if other := c.Lists[spki]; other != nil {
+			if newer(other, list) {
+				list, other = other, list
+			}
+			c.More = append(c.More, other)
+		}
+		c.Lists[spki] = list
 	}
 	return c
+}
+
+// newer reports whether a CRL has a higher number than another of the same CA.
+func newer(a, b *x509.RevocationList) bool {
+	return a.Number != nil && (b.Number == nil || a.Number.Cmp(b.Number) > 0)
 }

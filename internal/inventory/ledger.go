@@ -42,7 +42,7 @@ func (r *Reader) readLedger() error {
 			return nil
 		}
 		if !errors.Is(err, ledger.ErrTorn) || r.dir.Writable() || looks == 5 {
-			return fmt.Errorf("%s/%w", r.dir.Path(), err)
+			return fmt.Errorf("%s/%w%s", r.dir.Path(), err, r.otherwise())
 		}
 		time.Sleep(20 * time.Millisecond)
 		if err := r.readIssued(&f); err != nil {

@@ -25,7 +25,7 @@ func (r *Reader) sites() []facts.Site {
 			rendered := facts.Rendered{File: f.File}
 			if err == nil && !f.Missing {
 				rendered.Sum, rendered.Gate = sha256.Sum256(f.content.Data), site.Proxy.Gate(f.content.Data)
-				if r.opt.Prove {
+				if r.opt.Prove || r.opt.Config.VersionControl {
 					rendered.Refused = site.Proxy.Refused(f.content.Data)
 				}
 			}

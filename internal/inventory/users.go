@@ -46,6 +46,8 @@ func (us *users) User(i int) *facts.User {
 		absent(&us.last.User, u, s.owner, us.r.base(u))
 	case us.last.unpack(s.rec, u, s.owner, us.r.base(u)) != nil:
 		return &facts.User{Owner: s.owner, Err: errRecord}
+	default:
+		us.r.keepModes(&us.last.User)
 	}
 	return &us.last.User
 }
@@ -191,7 +193,7 @@ func (r *Reader) bystanders() (out []facts.Bystander, err error) {
 // strangers finds certificates in files that are called like those of users, of nobody
 // whom spec or ledger knows.
 func (r *Reader) strangers() ([]facts.CertificateFile, error) {
-	if !r.opt.Adopt && !r.opt.Prove {
+	if !r.opt.Adopt && !r.opt.Prove && !r.opt.Config.VersionControl {
 		return nil, nil
 	}
 	names, err := r.dir.List(".")

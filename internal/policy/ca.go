@@ -139,10 +139,12 @@ func (j *judgement) examineCA() ([]finding, error) {
 	other := func() string { return j.Ledger.OtherCA(string(ca.Owner)) }
 	waysOn := fmt.Sprintf("restore it from a backup, or set generation = %d: a new CA is made then, and the old one stays trusted until its users have moved", gens+1)
 	view := &caView{CA: ca, audience: j.audience(ca.Owner), spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, file: j.Ledger.TrustFile(string(ca.Owner), j.issuer.trusted), adopted: j.found.ca, renewed: j.found.renewed, declined: j.found.declined, owed: j.settled(), restored: j.found.restored}
-	lost := len(j.Ledger.Lost())
+	lost, halves := len(j.Ledger.Lost()), j.halves()
 	switch {
 	case ca.Err != nil:
 		return nil, fallback(plan.FileError, ca.Err)
+	case halves != "":
+		return checked(plan.DatabaseWhole, refuse(plan.Damaged, halves+": "+facts.OneState(j.Config.Output))), nil
 	case gens == 0 && other() != "":
 		return no(plan.Unrecorded, "the directory belongs to %s: put that name back into the ca block, or name another output", other())
 	case ca.Key.Missing && gens > 0 && spec.Generation != gens+1:
@@ -222,6 +224,9 @@ func firstCA(ca *facts.CA, spec *config.CA) []finding {
 	makes := []plan.Kind{plan.KindKey, plan.KindCrt}
 	if spec.Passphrase.Kind == config.Generated && ca.Passphrase.Missing {
 		makes = append(makes, plan.KindPass)
+	}
+	if slices.ContainsFunc(ca.Git, func(g facts.GitFile) bool { return !g.Whole() }) {
+		makes = append(makes, plan.KindGit)
 	}
 	var modes []finding
 	for i := range ca.Wide {

@@ -149,6 +149,10 @@ func (j *judgement) examineCRL(revoked []string) []finding {
 			out = append(out, crlFound(plan.Upstream, plan.CRLSigned, plan.Reissue, "it holds the CRL of a CA that is no longer trusted"))
 		}
 	}
+	out = append(out, j.crlElsewhere()...)
+	if len(crl.More) > 0 {
+		out = append(out, crlFound(plan.Damaged, plan.CRLSigned, plan.Repair, "%s holds more than one CRL of the same CA, of which readers take any", crl.Name()))
+	}
 	if n := pending(*crl, revoked); n > 0 {
 		out = append(out, crlFound(plan.Revoked, plan.CRLEntries, plan.Reissue, "%s %s not on it yet", plural(n, "revoked certificate"), agree(n, "is", "are")))
 	}

@@ -3,6 +3,7 @@ package policy
 import (
 	"crypto/x509"
 	"math/big"
+	"slices"
 	"time"
 
 	"mtlsplan/internal/facts"
@@ -197,7 +198,7 @@ func (f *found) learn() []ledger.Change {
 			}
 			continue
 		}
-		for _, e := range list.RevokedCertificateEntries {
+		for _, e := range entries(f.Have.CRL, g, list) {
 			if e.SerialNumber.Sign() < 0 {
 				continue // no certificate has it (RFC 5280 section 4.1.2.2), nor has index.txt a way to write it
 			}
@@ -205,6 +206,17 @@ func (f *found) learn() []ledger.Change {
 				Serial: pki.SerialHex(e.SerialNumber), When: e.RevocationTime.UTC(), Reason: pki.ReasonName(e.ReasonCode),
 				Owner: unknownOwner(g), NotAfter: g.Cert.NotAfter,
 			})
+		}
+	}
+	return out
+}
+
+// entries are those of the CRL of a generation, and of older ones beside it.
+func entries(crl facts.CRL, g ledger.Generation, list *x509.RevocationList) []x509.RevocationListEntry {
+	out := list.RevokedCertificateEntries
+	for _, more := range crl.More {
+		if pki.SignedCRL(more, g.Cert) {
+			out = append(slices.Clip(out), more.RevokedCertificateEntries...)
 		}
 	}
 	return out

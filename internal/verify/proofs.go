@@ -229,16 +229,10 @@ func (p *proof) listing(spki string, list *x509.RevocationList, e *x509.Revocati
 	if r == nil || r.State != ledger.Revoked {
 		return ""
 	}
-	when := r.Revoked
-	if when.After(list.ThisUpdate) && !when.After(list.ThisUpdate.Add(pki.Backdate)) {
-		when = list.ThisUpdate // thisUpdate is backdated, and no revocation on a CRL is dated later
-	}
-	reason := pki.ReasonName(e.ReasonCode)
+	other := policy.OtherRevocation(list, e, r)
 	switch {
-	case !when.Equal(e.RevocationTime):
-		return fmt.Sprintf("was revoked on %s, and %s says %s", day(e.RevocationTime), ledger.IndexName, day(r.Revoked))
-	case r.Reason != "" && reason != r.Reason:
-		return fmt.Sprintf("was revoked for %s, and %s says %s", reason, ledger.IndexName, r.Reason)
+	case other != "":
+		return other
 	case p.Verdict.Trust.Signer(*r) != spki:
 		return "is on the CRL of a CA that has not issued it"
 	}

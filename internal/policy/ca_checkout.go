@@ -1,0 +1,167 @@
+package policy
+
+import (
+	"crypto/x509"
+	"fmt"
+	"math/big"
+	"slices"
+
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/pki"
+	"mtlsplan/internal/plan"
+)
+
+// What is asked of a directory that version control keeps.
+
+// caGitMissing finds no file that tells git what to keep.
+func caGitMissing(v *caView) []finding {
+	var out []finding
+	for i := range v.Git {
+		if g := &v.Git[i]; g.Missing {
+			out = append(out, one(plan.Repair, plan.Reason{Message: g.Name() + " is not there", Field: "version_control"}, plan.KindGit)...)
+		}
+	}
+	return out
+}
+
+// caGitLacks finds one that lacks a line of ours. Lines of others are theirs.
+func caGitLacks(v *caView) []finding {
+	var out []finding
+	for i := range v.Git {
+		g := &v.Git[i]
+		lacks := g.Lacks()
+		if g.Missing || g.Whole() {
+			continue
+		}
+		message := fmt.Sprintf("%s lacks the line %q, which the directory needs", g.Name(), lacks[0])
+		if g.Unmerged() {
+			message = g.Name() + " has a mark that a merge has left"
+		}
+		out = append(out, one(plan.Repair, plan.Reason{Message: message, Field: "version_control"}, plan.KindGit)...)
+	}
+	return out
+}
+
+// judgeInClear refuses to go on beside a passphrase in clear that the next commit would
+// give to everybody who may read the repository. One that this plan removes is none.
+func (j *judgement) judgeInClear() {
+	var left []string
+	for _, f := range j.Have.CA.InClear {
+		name := f.Name()
+		gone := slices.ContainsFunc(j.verdict.Tasks, func(t *Task) bool {
+			return !j.retires(t) && slices.ContainsFunc(t.Removes, func(r facts.File) bool { return r.Name() == name })
+		})
+		if !gone {
+			left = append(left, name)
+		}
+	}
+	if len(left) == 0 {
+		return
+	}
+	j.add(newTask(OfCA, 0, j.Have.CA.Owner, refuse(plan.InClear, fmt.Sprintf(
+		"version_control = true, and %s %s a passphrase in clear: take the line out, name another source in passphrase and { generate = true } as previous_passphrase, apply, delete what is left in db/retired, and put the line back; what was committed before stays in the history of the repository, so give whoever it belonged to a new key (--replace)",
+		joined(left), agree(len(left), "holds", "hold")))))
+}
+
+// retires reports whether what a task takes away goes to db/retired.
+func (j *judgement) retires(t *Task) bool {
+	return t.Part == OfDeparted || t.Part == OfUser && j.Config.Users[j.Have.Users.Spec(t.Index)].CSR != ""
+}
+
+// halves says why the files of a directory in version control are not those of one state:
+// somebody has merged two by hand, and what only one of them knew of revocations may be
+// lost; "" where they are. With --adopt a person says to go by what is there.
+func (j *judgement) halves() string {
+	if !j.Config.VersionControl {
+		return ""
+	}
+	led, crl := j.found.Question.Ledger, &j.Have.CRL
+	unlisted, unissued := led.Unlisted(), led.Unissued()
+	switch {
+	case len(unissued) > 0:
+		return fmt.Sprintf("%s has %s that %s lacks", ledger.IndexName, plural(len(unissued), "certificate"), ledger.IssuedName)
+	case j.Ask.Adopt:
+		return ""
+	case len(unlisted) > 0:
+		return fmt.Sprintf("%s has %s that %s lacks, and nothing tells whether they are revoked", ledger.IssuedName, plural(len(unlisted), "certificate"), ledger.IndexName)
+	case crl.Damaged && !led.Blank():
+		return crl.Name() + " cannot be read, or no CA that the database knows has signed it, and it may list revocations of which nothing else tells"
+	}
+	for _, c := range Strangers(j.Have, led, j.everTrusted(), j.Now) {
+		return c.Name() + " was issued by this CA, and neither the spec nor the CA database knows the user"
+	}
+	for _, g := range j.trust.Generations {
+		list := crl.Lists[g.SPKI]
+		if list == nil {
+			continue
+		}
+		for _, e := range entries(*crl, g, list) {
+			if r := led.Row(pki.SerialHex(e.SerialNumber)); r != nil && r.State == ledger.Revoked && OtherRevocation(list, &e, r) != "" {
+				return fmt.Sprintf("of serial %s, %s says that it %s", r.Serial, crl.Name(), OtherRevocation(list, &e, r))
+			}
+		}
+	}
+	return j.refusedElsewhere()
+}
+
+// everTrusted are the certificates of every key that the CA has had.
+func (j *judgement) everTrusted() []*x509.Certificate {
+	var out []*x509.Certificate
+	for _, g := range j.trust.Generations {
+		out = append(out, g.Cert)
+	}
+	return out
+}
+
+// strange reports whether the certificate in a user's place is one of ours that the CA
+// database does not know. Elsewhere its key decides what becomes of it; a directory that is
+// in version control has it from another state, whatever became of the key.
+func (j *judgement) strange(v *userView) bool {
+	c := v.Crt.Cert
+	return j.Config.VersionControl && c != nil && c.X509 != nil && j.Ledger.Holder(c.Serial, c.Sum) == "" && signedByAny(c, j.everTrusted())
+}
+
+// refusedElsewhere finds a certificate that a site refuses and of whose revocation nothing
+// else tells.
+func (j *judgement) refusedElsewhere() string {
+	on := onCRL(j.Have.CRL)
+	for _, site := range j.Have.Sites {
+		for _, f := range site.Files {
+			for _, serial := range f.Refused {
+				r := j.found.Question.Ledger.Row(serial)
+				_, listed := slices.BinarySearch(on, serial)
+				if !listed && (r == nil || r.State != ledger.Revoked && j.Now.Before(r.NotAfter)) {
+					return fmt.Sprintf("%s refuses serial %s, of whose revocation neither %s nor the CRL tells", f.Name(), serial, ledger.IndexName)
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// OtherRevocation says how an entry of a CRL differs from the row of the same certificate,
+// "" where it does not.
+func OtherRevocation(list *x509.RevocationList, e *x509.RevocationListEntry, r *ledger.Row) string {
+	when, reason := r.Revoked, pki.ReasonName(e.ReasonCode)
+	if when.After(list.ThisUpdate) && !when.After(list.ThisUpdate.Add(pki.Backdate)) {
+		when = list.ThisUpdate // thisUpdate is backdated, and no revocation on a CRL is dated later
+	}
+	switch {
+	case !when.Equal(e.RevocationTime):
+		return fmt.Sprintf("was revoked on %s, and %s says %s", day(e.RevocationTime), ledger.IndexName, day(r.Revoked))
+	case r.Reason != "" && reason != r.Reason:
+		return fmt.Sprintf("was revoked for %s, and %s says %s", reason, ledger.IndexName, r.Reason)
+	}
+	return ""
+}
+
+// crlElsewhere finds that a CRL was signed which is not the one in place: crlnumber is from
+// a newer state than it. Readers that have seen the other take only a newer one.
+func (j *judgement) crlElsewhere() []finding {
+	newest := newestNumber(j.Have.CRL)
+	if !j.Config.VersionControl || newest == nil || j.Ledger.Number().Cmp(new(big.Int).Add(newest, big.NewInt(1))) <= 0 {
+		return nil
+	}
+	return []finding{crlFound(plan.Upstream, plan.CRLNumber, plan.Reissue, "it has the number %X, and %s says that one with a higher number was signed", newest, ledger.NumberName)}
+}
