@@ -29,6 +29,7 @@ func init() {
 	scriptCommands["browser-size"] = cmdBrowserSize
 	scriptCommands["browser-media"] = cmdBrowserMedia
 	scriptCommands["browser-shot"] = cmdBrowserShot
+	scriptCommands["browser-axe"] = cmdBrowserAxe
 }
 
 // browserPatience is how long an answer of the browser may take. A browser that is asked for a
@@ -246,7 +247,7 @@ func (b *browser) run(expression string) (string, error) {
 		Result           struct{ Value any }
 		ExceptionDetails *struct{ Exception struct{ Description string } }
 	}
-	if err := b.ask("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true}, &got); err != nil {
+	if err := b.ask("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true, "awaitPromise": true}, &got); err != nil {
 		return "", err
 	}
 	if got.ExceptionDetails != nil {
