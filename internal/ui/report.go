@@ -104,6 +104,7 @@ func Report(ca string, s *plan.Status, events []plan.Event) []byte {
 	var alarms bytes.Buffer
 	stillIn(&alarms, Style{}, s)
 	stragglers(&alarms, Style{}, s.Owners)
+	notInPlace(&alarms, Style{}, s)
 	page.Alarms = strings.Split(strings.TrimSpace(alarms.String()), "\n")
 	if alarms.Len() == 0 {
 		page.Alarms = nil
@@ -227,7 +228,7 @@ func reportNotes(p *plan.Plan) (list []reportNote) {
 	}
 	for _, warning := range []bool{true, false} {
 		for _, n := range p.Notes {
-			if n.Warning == warning {
+			if n.Warning == warning && n.Code != plan.NotDeployed { // among the alarms
 				kind := map[bool]string{true: "Warning", false: "Note"}[warning]
 				list = append(list, reportNote{kind, Clean(string(n.Owner)), cleanBlock(n.Message)})
 			}

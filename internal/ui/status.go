@@ -68,6 +68,7 @@ func Status(w io.Writer, st Style, s *plan.Status) {
 	}
 	stillIn(w, st, s)
 	stragglers(w, st, s.Owners)
+	notInPlace(w, st, s)
 	fmt.Fprintln(w, st.paint(bold, st.wrap(StatusTotals(s), 0, "")))
 }
 
@@ -213,6 +214,19 @@ func stragglers(w io.Writer, st Style, owners []plan.OwnerStatus) {
 	}
 }
 
+// notInPlace names the sites that the proxy may not serve as the directory has them.
+func notInPlace(w io.Writer, st Style, s *plan.Status) {
+	for _, d := range s.Deployments {
+		switch text := Clean(string(d.Owner)); d.State {
+		case plan.DeploymentOwed:
+			text += ": the last deployment has failed or was interrupted. Until an apply succeeds, whoever was revoked since may get in, and whoever was given a new certificate may not."
+			fmt.Fprintln(w, st.paint(red, st.wrap(text, 0, indent)))
+		case plan.DeploymentBehind:
+			fmt.Fprintln(w, st.paint(yellow, st.wrap(text+": what lies on the host of the proxy is not what the directory holds; the next apply puts it into place.", 0, indent)))
+		}
+	}
+}
+
 // StatusTotals is the last line of a status: how many owners are in each state, and what is
 // pending.
 func StatusTotals(s *plan.Status) string {
@@ -276,15 +290,15 @@ func StatusCSV(s *plan.Status) []byte {
 }
 
 // StatusMetrics is how owners stand in the text format of Prometheus: the ends of all
-// certificates that count and of the CRL, what apply would do, and when it ended well
-// last. Times are seconds since 1970.
+// certificates that count and of the CRL, what apply would do, what is not in place on
+// the proxy, and when apply ended well last. Times are seconds since 1970.
 func StatusMetrics(s *plan.Status) []byte {
 	var b bytes.Buffer
 	family := func(name, help string) {
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name)
 	}
-	const crt, crl, pending, success = "mtlsplan_certificate_not_after_timestamp_seconds", "mtlsplan_crl_next_update_timestamp_seconds",
-		"mtlsplan_pending_steps", "mtlsplan_last_success_timestamp_seconds"
+	const crt, crl, pending, deployment, success = "mtlsplan_certificate_not_after_timestamp_seconds", "mtlsplan_crl_next_update_timestamp_seconds",
+		"mtlsplan_pending_steps", "mtlsplan_deployment_pending", "mtlsplan_last_success_timestamp_seconds"
 	family(crt, "When the certificate of an owner ends; owners who are to have none are left out.")
 	for _, o := range s.Owners {
 		if o.Serial != "" && o.NotAfter != nil && o.State != plan.StateRevoked {
@@ -301,6 +315,16 @@ func StatusMetrics(s *plan.Status) []byte {
 	counts := s.Plan.Summary()
 	for _, a := range plan.Actions {
 		fmt.Fprintf(&b, "%s{action=%s} %d\n", pending, labelValue(string(a)), counts[a])
+	}
+	if len(s.Deployments) > 0 {
+		family(deployment, "1 where the proxy may not serve a site as the directory has it: its deployment has failed or is still to come.")
+	}
+	for _, d := range s.Deployments {
+		value := 1
+		if d.State == plan.DeploymentCurrent {
+			value = 0
+		}
+		fmt.Fprintf(&b, "%s{owner=%s} %d\n", deployment, labelValue(string(d.Owner)), value)
 	}
 	if !s.LastGood.IsZero() {
 		family(success, "When an apply ended last that did everything.")
