@@ -71,7 +71,7 @@ type reportLife struct {
 }
 
 type reportRow struct {
-	Owner, Email, State, Word, Rank, Key, Serial, End, Left, Next, NextAt, Generation, Apply string
+	Owner, Email, Given, State, Word, Rank, Key, Serial, End, Left, Next, NextAt, Generation, Apply string
 }
 
 // reportEvents are the events of a day and kind.
@@ -178,7 +178,7 @@ func reportCounts(owners []plan.OwnerStatus) (list []reportCount) {
 
 func reportRowOf(o plan.OwnerStatus, action string) reportRow {
 	r := reportRow{
-		Owner: Clean(string(o.Owner)), Email: orDash(Clean(o.Email)), State: o.State, Word: stateWord(o), Key: orDash(o.Key), Serial: orDash(o.Serial), End: day(o.NotAfter),
+		Owner: Clean(string(o.Owner)), Email: orDash(Clean(o.Email)), Given: handedOut(o), State: o.State, Word: stateWord(o), Key: orDash(o.Key), Serial: orDash(o.Serial), End: day(o.NotAfter),
 		Left: "-", Next: nextEvent(o), Generation: "-", Apply: orDash(action),
 		Rank: fmt.Sprint(slices.IndexFunc(plan.States(), func(w plan.Word) bool { return w.Name == o.State })),
 	}
