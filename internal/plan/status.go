@@ -28,6 +28,8 @@ type OwnerStatus struct {
 	Departed bool `json:"departed,omitempty"`
 	// The state in one word.
 	State string `json:"state"`
+	// True of state revoked where no apply has revoked the certificate yet, so that it still lets in.
+	StillIn bool `json:"still_in,omitempty"`
 	// E-mail address, as the spec has it; of a user who has departed it is not known.
 	Email string `json:"email,omitempty"`
 	// Serial of the certificate in upper-case hex, whole bytes.
