@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build install test test-fast race golden docs lint fuzz bench bench-compare
+.PHONY: help build install test test-fast race golden docs screenshots lint fuzz bench bench-compare
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -40,6 +40,13 @@ golden: ## write all golden files and generated pages; read the change with git 
 
 docs: ## write the generated pages of docs/ and the session in the README
 	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan -run "TestDocs|TestReadmeSession"
+
+screenshots: ## write the pictures in docs/img, with Chromium and pngquant; look at each
+	@command -v pngquant >/dev/null || { echo 'There is no pngquant: apt-get install pngquant'; exit 1; }
+	@.ci/tools
+	@mkdir -p docs/img
+	MTLSPLAN_SCREENSHOTS=1 go test -count=1 ./cmd/mtlsplan -run TestScreenshots
+	pngquant --force --strip --ext .png 64 docs/img/*.png
 
 lint: ## run gofmt, vet, staticcheck and govulncheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }

@@ -55,6 +55,11 @@ func Explain(ctx context.Context, cfg *config.Config, opt Options, owner plan.Ow
 			e.Failures = append(e.Failures, f)
 		}
 	}
+	for _, n := range v.Plan.Notes {
+		if n.Owner == owner {
+			e.Notes = append(e.Notes, n)
+		}
+	}
 	for _, s := range o.Owners(0) {
 		if s.Owner == owner {
 			e.Status, e.Departed = &s, s.Departed

@@ -73,6 +73,7 @@ func Handout(ctx context.Context, cfg *config.Config, opt Options, ask HandoutRe
 		return nil, err
 	}
 	err = h.all(o.Owners(0))
+	h.notInPlace(o.Deployments())
 	// A crash before it: the files are there, and their users still wait for them, so that
 	// the next handout finds them as they are to be. Behind it, all of it is done.
 	if len(h.out.Done) > 0 {
@@ -154,6 +155,31 @@ func (h *handing) all(owners []plan.OwnerStatus) error {
 		h.out.Done = append(h.out.Done, d)
 	}
 	return nil
+}
+
+// notInPlace warns of sites that may not let in yet whom something was handed out to.
+func (h *handing) notInPlace(sites []plan.DeploymentStatus) {
+	done := map[plan.Owner]bool{}
+	for _, d := range h.out.Done {
+		done[d.Owner] = true
+	}
+	for i := range h.cfg.Sites {
+		site := &h.cfg.Sites[i]
+		owner := plan.Site(site.Proxy.Name, site.Name)
+		j := slices.IndexFunc(sites, func(d plan.DeploymentStatus) bool { return d.Owner == owner })
+		if h.ask.Given || j < 0 || sites[j].State == plan.DeploymentCurrent {
+			continue
+		}
+		if !slices.ContainsFunc(h.cfg.Users, func(u config.User) bool { return done[plan.User(u.Name)] && admits(site, &u) }) {
+			continue
+		}
+		why := "the last deployment has failed or was interrupted"
+		if sites[j].State == plan.DeploymentBehind {
+			why = "what lies on the host of the proxy is not what the directory holds"
+		}
+		h.out.Notes = append(h.out.Notes, plan.Note{Owner: owner, Code: plan.NotDeployed, Warning: true,
+			Message: why + ": who is given a new certificate now may not get in until mtlsplan apply succeeds"})
+	}
 }
 
 // one hands out to one user.
@@ -315,8 +341,7 @@ func (h *handing) page(u *config.User, s *plan.OwnerStatus, crt *x509.Certificat
 	p.Label = pki.FriendlyName(crt, chain)
 	for i := range h.cfg.Sites {
 		site := &h.cfg.Sites[i].Settings
-		in := len(site.AllowGroups) == 0 || slices.ContainsFunc(u.Groups, func(g string) bool { return slices.Contains(site.AllowGroups, g) })
-		if name := site.ServerNames; in && len(name) > 0 && !strings.Contains(name[0], "*") {
+		if name := site.ServerNames; admits(&h.cfg.Sites[i], u) && len(name) > 0 && !strings.Contains(name[0], "*") {
 			p.Addresses = append(p.Addresses, "https://"+name[0]+portOf(site.Listen)+"/")
 		}
 	}
@@ -327,6 +352,12 @@ func (h *handing) page(u *config.User, s *plan.OwnerStatus, crt *x509.Certificat
 		}
 	}
 	return p
+}
+
+// admits reports whether a site is one for a user.
+func admits(site *config.Site, u *config.User) bool {
+	groups := site.Settings.AllowGroups
+	return len(groups) == 0 || slices.ContainsFunc(u.Groups, func(g string) bool { return slices.Contains(groups, g) })
 }
 
 // portOf is the port of an address where it is not the usual one.

@@ -23,7 +23,7 @@ func Status(ctx context.Context, cfg *config.Config, opt Options, soon time.Dura
 }
 
 func statusOf(cfg *config.Config, opt Options, v *policy.Verdict, o *policy.Outlook, soon time.Duration) *plan.Status {
-	s := &plan.Status{At: opt.Now.UTC(), Owners: o.Owners(soon), Plan: v.Plan, LastGood: LastRun(cfg).EndedWell, Groups: map[plan.Owner][]string{}}
+	s := &plan.Status{At: opt.Now.UTC(), Owners: o.Owners(soon), Plan: v.Plan, LastGood: LastRun(cfg).EndedWell, Deployments: o.Deployments(), Groups: map[plan.Owner][]string{}}
 	for i := range cfg.Users {
 		if u := &cfg.Users[i]; len(u.Groups) > 0 {
 			s.Groups[plan.User(u.Name)] = u.Groups
@@ -88,6 +88,9 @@ func (r *run) outlook(have *facts.Inventory, led *ledger.Ledger) (*policy.Verdic
 	q := r.question(have, led, r.opt)
 	handouts, err := readHandouts(r.dir)
 	q.Handouts = handouts
+	if mark, err := r.dir.Read(rehearsalName); err == nil && !mark.Missing {
+		q.Ask.Rehearsal = true // it is never deployed
+	}
 	v, o := policy.Survey(q)
 	if err != nil {
 		v.Plan.Notes = append(v.Plan.Notes, plan.Note{Code: plan.HandoutsDamaged, Warning: true, Message: err.Error()})

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,6 +30,9 @@ func init() {
 	scriptCommands["browser-size"] = cmdBrowserSize
 	scriptCommands["browser-media"] = cmdBrowserMedia
 	scriptCommands["browser-shot"] = cmdBrowserShot
+	scriptCommands["browser-keys"] = cmdBrowserKeys
+	scriptCommands["browser-print"] = cmdBrowserPrint
+	scriptCommands["browser-axe"] = cmdBrowserAxe
 }
 
 // browserPatience is how long an answer of the browser may take. A browser that is asked for a
@@ -246,7 +250,7 @@ func (b *browser) run(expression string) (string, error) {
 		Result           struct{ Value any }
 		ExceptionDetails *struct{ Exception struct{ Description string } }
 	}
-	if err := b.ask("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true}, &got); err != nil {
+	if err := b.ask("Runtime.evaluate", map[string]any{"expression": expression, "returnByValue": true, "awaitPromise": true}, &got); err != nil {
 		return "", err
 	}
 	if got.ExceptionDetails != nil {
@@ -354,6 +358,50 @@ func cmdBrowserShot(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(browserOf(ts).ask("Page.captureScreenshot", nil, &got))
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), got.Data, 0o644))
 }
+
+// browserKeys are the keys with names: the value of the key (W3C UI Events), and the code that
+// Windows has for it.
+var browserKeys = map[string]struct {
+	key, text string
+	code      int
+}{"Tab": {"Tab", "", 9}, "Enter": {"Enter", "\r", 13}, "Space": {" ", " ", 32}}
+
+// cmdBrowserKeys implements "browser-keys KEY...": presses keys, one after the other: Tab, Enter and
+// Space, and of any other word its letters. It prints what has the focus then: its text, or its id.
+func cmdBrowserKeys(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: browser-keys KEY...")
+	}
+	b := browserOf(ts)
+	for _, key := range args {
+		if k, named := browserKeys[key]; named {
+			press := map[string]any{"type": "keyDown", "key": k.key, "code": key, "text": k.text, "windowsVirtualKeyCode": k.code}
+			ts.Check(b.ask("Input.dispatchKeyEvent", press, nil))
+			press["type"], press["text"] = "keyUp", ""
+			ts.Check(b.ask("Input.dispatchKeyEvent", press, nil))
+			continue
+		}
+		ts.Check(b.ask("Input.insertText", map[string]any{"text": key}, nil))
+	}
+	text, err := b.run("document.activeElement.innerText.split('\\n')[0] || document.activeElement.id")
+	ts.Check(err)
+	fmt.Fprintln(ts.Stdout(), text)
+}
+
+// cmdBrowserPrint implements "browser-print FILE": prints the page into a PDF, as somebody
+// does who changes no setting, and says how many pages that takes.
+func cmdBrowserPrint(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: browser-print FILE")
+	}
+	var got struct{ Data []byte }
+	ts.Check(browserOf(ts).ask("Page.printToPDF", map[string]any{"preferCSSPageSize": true}, &got))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), got.Data, 0o644))
+	fmt.Fprintf(ts.Stdout(), "%d pages\n", len(pdfPage.FindAll(got.Data, -1)))
+}
+
+// pdfPage begins a page in a PDF of Chromium's (ISO 32000-1, section 7.7.3.3).
+var pdfPage = regexp.MustCompile(`/Type\s*/Page\b[^s]`)
 
 // chat is the page of an upstream: who its visitor is, and what comes back on a WebSocket.
 var chat = template.Must(template.New("chat").Parse(`<!DOCTYPE html>

@@ -132,9 +132,13 @@ func (a *app) request(cmd *cobra.Command, name string, f enrollFlags) error {
 	case f.generate && f.passFile != "":
 		return usageError("--generate makes a passphrase, and --passphrase-file names one: leave one of them out")
 	}
-	pass, generated, err := a.passphrase(cmd.Context(), h, f, !h.HasKey())
+	anew := !h.HasKey()
+	pass, generated, err := a.passphrase(cmd.Context(), h, f, anew)
 	if err != nil {
 		return interruption(cmd, err, "interrupted: nothing was written")
+	}
+	if anew && !generated && secret.Weak(pass) {
+		ui.Notes(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), []plan.Note{{Warning: true, Code: plan.WeakPassphrase, Message: "this passphrase is easy to guess for whoever has the file; --generate makes one that is not"}})
 	}
 	made, err := h.Request(typ, pass, f.generate)
 	if err != nil {
@@ -243,11 +247,7 @@ func (a *app) passphrase(ctx context.Context, h enroll.Home, f enrollFlags, anew
 			return pass, false, usageError("the two passphrases differ: try again")
 		}
 	}
-	pass, _, err = checked(text, "")
-	if err == nil && anew && secret.Weak(pass) {
-		ui.Notes(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), []plan.Note{{Warning: true, Code: plan.WeakPassphrase, Message: "this passphrase is easy to guess for whoever has the file; --generate makes one that is not"}})
-	}
-	return pass, false, err
+	return checked(text, "")
 }
 
 // checked is a passphrase that can be one; file names it in errors.

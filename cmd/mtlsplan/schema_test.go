@@ -51,20 +51,21 @@ var documents = []struct {
 // enums are the values that a key may have, by type and key, if the program has a table of
 // them.
 var enums = map[string]map[string][]string{
-	"VisitDocument":   {"code": codesIn(plan.VisitCodes())},
-	"Step":            {"action": texts(plan.Actions)},
-	"Reason":          {"code": codesIn(plan.Codes())},
-	"Note":            {"code": codesIn(plan.NoteCodes())},
-	"Failure":         {"code": codesIn(plan.FailureCodes())},
-	"Check":           {"code": append(codesIn(plan.CheckCodes(), plan.ProxyCodes(), plan.Codes(), plan.FailureCodes()), string(plan.ClockBehind))},
-	"ErrorDetail":     {"code": codesIn(plan.ErrorCodes(), plan.FailureCodes())},
-	"FileDetail":      {"state": wordsIn(plan.FileStates())},
-	"OwnerStatus":     {"state": wordsIn(plan.States())},
-	"NextEvent":       {"event": wordsIn(plan.Events())},
-	"Event":           {"event": wordsIn(plan.Events()), "action": texts(plan.Actions)},
-	"Answer":          {"code": codesIn(plan.Codes())},
-	"ExplainDocument": {"state": wordsIn(plan.States())},
-	"FileFact":        {"name": wordsIn(plan.FactNames())},
+	"VisitDocument":    {"code": codesIn(plan.VisitCodes())},
+	"Step":             {"action": texts(plan.Actions)},
+	"Reason":           {"code": codesIn(plan.Codes())},
+	"Note":             {"code": codesIn(plan.NoteCodes())},
+	"Failure":          {"code": codesIn(plan.FailureCodes())},
+	"Check":            {"code": append(codesIn(plan.CheckCodes(), plan.ProxyCodes(), plan.Codes(), plan.FailureCodes()), string(plan.ClockBehind))},
+	"ErrorDetail":      {"code": codesIn(plan.ErrorCodes(), plan.FailureCodes())},
+	"FileDetail":       {"state": wordsIn(plan.FileStates())},
+	"OwnerStatus":      {"state": wordsIn(plan.States())},
+	"DeploymentStatus": {"state": wordsIn(plan.DeploymentStates())},
+	"NextEvent":        {"event": wordsIn(plan.Events())},
+	"Event":            {"event": wordsIn(plan.Events()), "action": texts(plan.Actions)},
+	"Answer":           {"code": codesIn(plan.Codes())},
+	"ExplainDocument":  {"state": wordsIn(plan.States())},
+	"FileFact":         {"name": wordsIn(plan.FactNames())},
 }
 
 func texts[T ~string](words []T) (out []string) {
@@ -244,6 +245,8 @@ func documentDocs(p page) {
 			wordTable(p, "state", plan.FileStates())
 		case "OwnerStatus":
 			wordTable(p, "state", plan.States())
+		case "DeploymentStatus":
+			wordTable(p, "state", plan.DeploymentStates())
 		case "NextEvent":
 			wordTable(p, "event", plan.Events())
 		case "FileFact":

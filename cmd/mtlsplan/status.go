@@ -200,8 +200,9 @@ func (a *app) printStatus(s *plan.Status, out string) error {
 	return putWhole(out, text.Bytes(), 0o644)
 }
 
+// warnings are those of a plan that the answer of status does not give itself.
 func warnings(notes []plan.Note) []plan.Note {
-	return slices.DeleteFunc(slices.Clone(notes), func(n plan.Note) bool { return !n.Warning })
+	return slices.DeleteFunc(slices.Clone(notes), func(n plan.Note) bool { return !n.Warning || n.Code == plan.NotDeployed })
 }
 
 // putWhole writes a file by rename, so that it is never partly written. One that is there

@@ -30,7 +30,7 @@ func init() {
 // mounted. [browser]: a browser can run. In continuous integration they must be: there it is an
 // error if they cannot, so that no script is skipped silently.
 func scriptCondition(name string) (bool, error) {
-	conditions := map[string]func() error{"mounts": canMount, "browser": canRunBrowsers}
+	conditions := map[string]func() error{"mounts": canMount, "browser": canRunBrowsers, "axe": hasAxe}
 	can, ok := conditions[name]
 	if !ok {
 		return false, fmt.Errorf("unknown condition %q", name)

@@ -10,6 +10,7 @@ type Explanation struct {
 	Departed bool         // a user whom the CA database knows and the spec does not list
 	Steps    []Step       // what apply would do; where the plan is refused, the refusals too
 	Failures []Failure
+	Notes    []Note // about the owner
 	Answers  []Answer
 	Next     []Event
 }
@@ -43,6 +44,8 @@ type ExplainDocument struct {
 	Steps []Step `json:"steps"`
 	// Why the owner cannot be judged.
 	Failures []Failure `json:"failures"`
+	// What is to be known of the owner and changes nothing.
+	Notes []Note `json:"notes"`
 	// Every policy that was asked; none of an owner who cannot be judged.
 	Answers []Answer `json:"answers"`
 	// What happens next, if apply runs whenever something is due: as far as the next renewal.
@@ -52,7 +55,7 @@ type ExplainDocument struct {
 // NewExplainDocument is the document of an explanation.
 func NewExplainDocument(e *Explanation) ExplainDocument {
 	doc := ExplainDocument{FormatVersion: FormatVersion, At: Seconds(e.At), Owner: e.Owner, Departed: e.Departed,
-		Steps: []Step{}, Failures: List(e.Failures), Answers: []Answer{}, Next: List(e.Next)}
+		Steps: []Step{}, Failures: List(e.Failures), Notes: List(e.Notes), Answers: []Answer{}, Next: List(e.Next)}
 	if e.Status != nil {
 		doc.State = e.Status.State
 	}

@@ -83,7 +83,7 @@ var noteCodes = []CodeDoc{
 	{HandoutsDamaged, "", "What users were given cannot be read, or not all of it, so some of them count as users who wait for their newest .p12."},
 	{WeakPassphrase, "", "The CA's passphrase was chosen, and is easy to guess."},
 	{Stranger, "", "A certificate of the CA lies in the directory, of a user whom neither the spec nor the CA database knows. Only with --adopt; verify finds it too."},
-	{NotDeployed, "", "The last deployment of a site has failed or was interrupted; the next apply does it again."},
+	{NotDeployed, "", "The proxy may not serve a site as the directory has it: its last deployment has failed or was interrupted, or is still to come. The next apply does it."},
 	{NotProbed, "", "Somebody who should be asked about at the running site has no key at hand, so the probe says nothing of them."},
 }
 

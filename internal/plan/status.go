@@ -12,6 +12,8 @@ type StatusDocument struct {
 	At time.Time `json:"at"`
 	// The CA and its CRL, then the users: those who need attention first, and of each state those whose certificates end first.
 	Owners []OwnerStatus `json:"owners"`
+	// How the sites stand that apply deploys; empty where there are none.
+	Deployments []DeploymentStatus `json:"deployments"`
 	// How many of these owners have not been handed out their newest certificate.
 	Pending int `json:"pending"`
 	// Why owners cannot be judged.
@@ -26,6 +28,8 @@ type OwnerStatus struct {
 	Departed bool `json:"departed,omitempty"`
 	// The state in one word.
 	State string `json:"state"`
+	// True of state revoked where no apply has revoked the certificate yet, so that it still lets in.
+	StillIn bool `json:"still_in,omitempty"`
 	// E-mail address, as the spec has it; of a user who has departed it is not known.
 	Email string `json:"email,omitempty"`
 	// Serial of the certificate in upper-case hex, whole bytes.
@@ -48,6 +52,30 @@ type OwnerStatus struct {
 	Sum [sha256.Size]byte `json:"-"` // of the certificate of a user, zero where HandedOut is nil
 }
 
+// DeploymentStatus is how a site stands on the host of its proxy.
+type DeploymentStatus struct {
+	// The site.
+	Owner Owner `json:"owner"`
+	// The state in one word.
+	State string `json:"state"`
+}
+
+// States of a deployment.
+const (
+	DeploymentCurrent = "current"
+	DeploymentBehind  = "behind"
+	DeploymentOwed    = "owed"
+)
+
+// DeploymentStates are the states of deployments, for the reference.
+func DeploymentStates() []Word { return deploymentStates }
+
+var deploymentStates = []Word{
+	{DeploymentOwed, "The last deployment has failed or was interrupted. The proxy may go by an older state until an apply succeeds."},
+	{DeploymentBehind, "A file on the host of the proxy is missing, or not as the output directory has it. The next apply puts it there."},
+	{DeploymentCurrent, "The files on the host of the proxy are those of the output directory, and the last deployment has succeeded."},
+}
+
 // Waits reports whether the user has not been handed out the newest certificate.
 func (o *OwnerStatus) Waits() bool { return o.HandedOut != nil && !*o.HandedOut }
 
@@ -66,11 +94,13 @@ type Status struct {
 	Plan     *Plan              // what apply would do, as far as that can be told without a secret
 	Groups   map[Owner][]string // of users of the spec
 	LastGood time.Time          // when an apply ended well last, zero where that is not known
+
+	Deployments []DeploymentStatus // of the sites that apply deploys, in the order of the spec
 }
 
 // NewStatusDocument is the document of a status.
 func NewStatusDocument(s *Status) StatusDocument {
-	return StatusDocument{FormatVersion: FormatVersion, At: Seconds(s.At), Owners: List(s.Owners), Pending: Waiting(s.Owners), Failures: List(s.Plan.Failures)}
+	return StatusDocument{FormatVersion: FormatVersion, At: Seconds(s.At), Owners: List(s.Owners), Deployments: List(s.Deployments), Pending: Waiting(s.Owners), Failures: List(s.Plan.Failures)}
 }
 
 // Waiting is how many of the owners have not been handed out their newest certificate.

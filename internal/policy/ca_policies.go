@@ -42,7 +42,7 @@ var caPolicies = []policy[*caView]{
 	{plan.OverlapOver, plan.CertificateRecorded, caLeaves, "the certificate file holds no CA on which nobody depends"},
 	{plan.Expired, plan.CertificateValid, caExpired, "the certificate has not ended"},
 	{plan.Expired, plan.CertificateValid, caNotBegun, "the certificate has begun"},
-	{plan.Expiring, plan.CertificateValid, caExpiring, "the certificate does not end soon"},
+	{plan.Expiring, plan.CertificateValid, caExpiring, "the certificate does not end soon, or another CA has to renew it"},
 	{plan.UsageChanged, plan.CertificateAsSpecified, caUsageChanged, "the certificate is what would be issued today"},
 	{plan.Missing, plan.FilesPresent, caRequest, "a CA above has a request to sign where it has to"},
 	{plan.PassphraseChanged, plan.KeyOpens, caPassphrase, "the keys open with the passphrase"},

@@ -98,6 +98,25 @@ func (j *judgement) examineCopies(have *facts.Site, made []plan.Kind) (out []fin
 	return out
 }
 
+// Deployments are how the sites stand that are deployed, none of a rehearsal.
+func (o *Outlook) Deployments() []plan.DeploymentStatus {
+	var out []plan.DeploymentStatus
+	for _, s := range o.Have.Sites {
+		if len(s.Copies) == 0 || o.Ask.Rehearsal {
+			continue
+		}
+		state := plan.DeploymentCurrent
+		switch {
+		case s.Owed:
+			state = plan.DeploymentOwed
+		case slices.ContainsFunc(s.Copies, func(c facts.Copy) bool { return c.Err != nil || c.Missing || c.Sum != c.Source }):
+			state = plan.DeploymentBehind
+		}
+		out = append(out, plan.DeploymentStatus{Owner: s.Owner, State: state})
+	}
+	return out
+}
+
 // others tells of CAs whose users get in now, and will not.
 func (j *judgement) others(cas []*x509.Certificate) string {
 	var names []string

@@ -39,7 +39,7 @@ func (o *Outlook) Owners(soon time.Duration) []plan.OwnerStatus {
 // certificate gets in until apply has run. A user who has been revoked and is still
 // listed is about to be given one.
 func (o *Outlook) attention(s plan.OwnerStatus) int {
-	if step := o.steps[s.Owner]; step != nil && step.Revokes > 0 {
+	if step := o.steps[s.Owner]; s.StillIn || step != nil && step.Revokes > 0 {
 		return -1
 	}
 	if s.State == plan.StateRevoked && s.Next != nil && s.Next.Event == plan.EventRenewal {
@@ -148,6 +148,7 @@ func (o *Outlook) revoked(generation func(ledger.Row) int) []plan.OwnerStatus {
 				s.Next = &plan.NextEvent{Event: plan.EventExpiry, At: plan.Seconds(r.NotAfter)}
 			}
 		}
+		s.StillIn = len(o.Ledger.Valid(string(owner), o.Now)) > 0
 		o.troubled(&s)
 		if spec != nil || s.Next != nil {
 			out = append(out, s)

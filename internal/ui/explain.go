@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"mtlsplan/internal/plan"
 )
 
-// Explanation writes why apply would or would not touch an owner: what it would do, each
+// Explanation writes why apply would or would not touch an owner: what it would do, what
+// is to be known, each
 // policy with something to say and the files that are written or removed for it, the
 // policies with nothing to say, and what happens next.
 func Explanation(w io.Writer, st Style, e *plan.Explanation) {
@@ -37,6 +39,13 @@ func Explanation(w io.Writer, st Style, e *plan.Explanation) {
 		text.WriteString("nothing\n")
 	}
 	indented(w, text.String())
+
+	if len(e.Notes) > 0 {
+		section(w, st, "To know")
+		text.Reset()
+		Notes(&text, Style{Color: st.Color, Width: max(0, st.Width-len("  "))}, ofOwner(e.Notes))
+		indented(w, text.String())
+	}
 
 	var quiet, loud []plan.Answer
 	for _, a := range e.Answers {
@@ -89,6 +98,15 @@ func Explanation(w io.Writer, st Style, e *plan.Explanation) {
 	for _, v := range e.Next {
 		fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("  %s UTC  %s  %s", v.At.UTC().Format(time.DateTime), pad(v.Event, words), v.Action), " "))
 	}
+}
+
+// ofOwner are notes without their owner, which is the one that is explained.
+func ofOwner(notes []plan.Note) []plan.Note {
+	notes = slices.Clone(notes)
+	for i := range notes {
+		notes[i].Owner = ""
+	}
+	return notes
 }
 
 // codesOf are the codes of an answer.

@@ -20,12 +20,23 @@ var handoutHTML string
 // HandoutTemplate is the template of the page for users, as it is without --template.
 func HandoutTemplate() string { return handoutHTML }
 
+// handoutFuncs are what templates may call beside what the language has.
+var handoutFuncs = template.FuncMap{
+	// beginning is as much of a serial or fingerprint as tells two certificates of a user
+	// apart, in the form that Chrome lists: without colons.
+	"beginning": func(mark string) string {
+		digits := strings.ReplaceAll(mark, ":", "")
+		return digits[:min(6, len(digits))]
+	},
+	"lower": strings.ToLower,
+}
+
 // HandoutPage makes pages for users. text is a template of the administrator's, in the
 // language of package html/template, "" for none; file names it in errors. It may
 // define language, title, help and text anew, and what it says outside of definitions
 // takes the place of text. What it may name is [plan.HandoutPage].
 func HandoutPage(file, text string) (func(plan.HandoutPage) ([]byte, error), error) {
-	page, err := template.New("page").Parse(handoutHTML)
+	page, err := template.New("page").Funcs(handoutFuncs).Parse(handoutHTML)
 	if err != nil {
 		return nil, err
 	}

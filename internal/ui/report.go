@@ -71,7 +71,7 @@ type reportLife struct {
 }
 
 type reportRow struct {
-	Owner, Email, State, Word, Rank, Key, Serial, End, Left, Next, NextAt, Generation, Apply string
+	Owner, Email, Given, State, Word, Rank, Key, Serial, End, Left, Next, NextAt, Generation, Apply string
 }
 
 // reportEvents are the events of a day and kind.
@@ -104,6 +104,7 @@ func Report(ca string, s *plan.Status, events []plan.Event) []byte {
 	var alarms bytes.Buffer
 	stillIn(&alarms, Style{}, s)
 	stragglers(&alarms, Style{}, s.Owners)
+	notInPlace(&alarms, Style{}, s)
 	page.Alarms = strings.Split(strings.TrimSpace(alarms.String()), "\n")
 	if alarms.Len() == 0 {
 		page.Alarms = nil
@@ -177,7 +178,7 @@ func reportCounts(owners []plan.OwnerStatus) (list []reportCount) {
 
 func reportRowOf(o plan.OwnerStatus, action string) reportRow {
 	r := reportRow{
-		Owner: Clean(string(o.Owner)), Email: orDash(Clean(o.Email)), State: o.State, Word: stateWord(o), Key: orDash(o.Key), Serial: orDash(o.Serial), End: day(o.NotAfter),
+		Owner: Clean(string(o.Owner)), Email: orDash(Clean(o.Email)), Given: handedOut(o), State: o.State, Word: stateWord(o), Key: orDash(o.Key), Serial: orDash(o.Serial), End: day(o.NotAfter),
 		Left: "-", Next: nextEvent(o), Generation: "-", Apply: orDash(action),
 		Rank: fmt.Sprint(slices.IndexFunc(plan.States(), func(w plan.Word) bool { return w.Name == o.State })),
 	}
@@ -227,7 +228,7 @@ func reportNotes(p *plan.Plan) (list []reportNote) {
 	}
 	for _, warning := range []bool{true, false} {
 		for _, n := range p.Notes {
-			if n.Warning == warning {
+			if n.Warning == warning && n.Code != plan.NotDeployed { // among the alarms
 				kind := map[bool]string{true: "Warning", false: "Note"}[warning]
 				list = append(list, reportNote{kind, Clean(string(n.Owner)), cleanBlock(n.Message)})
 			}

@@ -81,7 +81,7 @@ func TestReportOfMany(t *testing.T) {
 	s, events := reported(users, "user")
 	page := Report("many", s, events)
 	elements, _ := shape(t, page)
-	const cells = 10 // a row and what is in it
+	const cells = 11 // a row and what is in it
 	if n := len(elements); n > users*cells+2000 {
 		t.Errorf("%d elements for %d users", n, users)
 	}

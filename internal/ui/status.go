@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,6 +53,10 @@ func Status(w io.Writer, st Style, s *plan.Status) {
 			if c.color != nil {
 				color = c.color(o)
 			}
+			if i == 0 && st.Width > 0 && utf8.RuneCountInString(text) > c.width {
+				fmt.Fprintln(w, st.paint(color, text)) // on a line of its own, so that the others stand below each other
+				text = ""
+			}
 			rest := strings.Repeat(" ", max(0, c.width-utf8.RuneCountInString(text)))
 			if i == len(columns)-1 {
 				rest = ""
@@ -68,44 +73,68 @@ func Status(w io.Writer, st Style, s *plan.Status) {
 	}
 	stillIn(w, st, s)
 	stragglers(w, st, s.Owners)
+	notInPlace(w, st, s)
 	fmt.Fprintln(w, st.paint(bold, st.wrap(StatusTotals(s), 0, "")))
 }
 
 // statusColumns are the columns that fit, and whether e-mail addresses are below the
 // lines.
 func statusColumns(st Style, owners []plan.OwnerStatus) (columns []column, address bool) {
-	state := func(o plan.OwnerStatus) string { return stateColors[o.State] }
+	state := func(o plan.OwnerStatus) string {
+		if o.StillIn {
+			return red
+		}
+		return stateColors[o.State]
+	}
 	all := []column{
 		{title: "OWNER", cell: func(o plan.OwnerStatus) string { return Clean(string(o.Owner)) }},
 		{title: "STATE", cell: stateWord, color: state},
-		{title: "KEY", cell: func(o plan.OwnerStatus) string { return orDash(o.Key) }},
+		{title: keyColumn, cell: func(o plan.OwnerStatus) string { return orDash(o.Key) }},
 		{title: "LEFT", cell: daysLeft, color: state},
-		{title: "", cell: func(o plan.OwnerStatus) string { return bar(o) }, color: state},
+		{title: barColumn, cell: func(o plan.OwnerStatus) string { return bar(o) }, color: state},
 		{title: "NEXT", cell: nextEvent},
-		{title: "GIVEN", cell: handedOut},
-		{title: "E-MAIL", cell: func(o plan.OwnerStatus) string { return orDash(Clean(o.Email)) }},
+		{title: givenColumn, cell: handedOut},
+		{title: mailColumn, cell: func(o plan.OwnerStatus) string { return orDash(Clean(o.Email)) }},
 	}
-	const barAt = 4
-	for i := range all {
-		c := &all[i]
+	for _, left := range leftOut {
+		columns = nil
+		for _, c := range all {
+			if !slices.Contains(left, c.title) {
+				columns = append(columns, c)
+			}
+		}
+		address = st.Width > 0 && slices.Contains(left, mailColumn)
+		bars := !slices.Contains(left, barColumn)
+		for _, most := range []int{math.MaxInt, ownerMax} { // a long owner pushes columns away only where there is room
+			fit(columns, owners, most)
+			if (st.Width == 0 && !bars) || total(columns) <= st.Width && (!bars || st.Width >= barAbove) {
+				return columns, address
+			}
+		}
+	}
+	return columns, address
+}
+
+// Titles of columns that a narrow terminal does without.
+const (
+	barColumn, keyColumn, givenColumn, mailColumn = "", "KEY", "GIVEN", "E-MAIL"
+)
+
+// leftOut are the columns that are left out, until a line fits.
+var leftOut = [][]string{{}, {barColumn}, {barColumn, mailColumn}, {barColumn, mailColumn, keyColumn}, {barColumn, mailColumn, keyColumn, givenColumn}}
+
+// fit makes columns as wide as what is in them; an owner who is longer than most does
+// not count.
+func fit(columns []column, owners []plan.OwnerStatus, most int) {
+	for i := range columns {
+		c := &columns[i]
 		c.width = utf8.RuneCountInString(c.title)
 		for _, o := range owners {
-			if n := utf8.RuneCountInString(c.cell(o)); i > 0 || n <= ownerMax {
+			if n := utf8.RuneCountInString(c.cell(o)); i > 0 || n <= most {
 				c.width = max(c.width, n)
 			}
 		}
 	}
-	if st.Width >= barAbove && total(all) <= st.Width {
-		return all, false
-	}
-	all = slices.Delete(all, barAt, barAt+1)
-	if st.Width == 0 || total(all) <= st.Width {
-		return all, false
-	}
-	if all = all[:len(all)-1]; total(all) > st.Width {
-		all = all[:len(all)-1] // the totals say how many wait
-	}
-	return all, true
 }
 
 func total(columns []column) int {
@@ -124,10 +153,14 @@ func orDash(text string) string {
 }
 
 func stateWord(o plan.OwnerStatus) string {
-	if o.Departed {
-		return o.State + ", departed"
+	word := o.State
+	if o.StillIn {
+		word = "still in"
 	}
-	return o.State
+	if o.Departed {
+		word += ", departed"
+	}
+	return word
 }
 
 func daysLeft(o plan.OwnerStatus) string {
@@ -171,19 +204,20 @@ func nextEvent(o plan.OwnerStatus) string {
 // stillIn names the users who are to have no certificate, and whose certificates the
 // next apply revokes.
 func stillIn(w io.Writer, st Style, s *plan.Status) {
-	shown := map[plan.Owner]bool{}
-	for _, o := range s.Owners {
-		shown[o.Owner] = o.State == plan.StateRevoked
-	}
 	var names []string
-	for _, step := range s.Plan.Steps {
-		if step.Action == plan.Retire && step.Revokes > 0 && shown[step.Owner] {
-			names = append(names, Clean(string(step.Owner)))
+	for _, o := range s.Owners {
+		if o.StillIn {
+			names = append(names, Clean(string(o.Owner)))
 		}
 	}
-	if len(names) > 0 {
-		fmt.Fprintln(w, st.paint(red, st.wrap("Still let in until the next apply revokes it: "+strings.Join(names, ", ")+".", 0, indent)))
+	if len(names) == 0 {
+		return
 	}
+	until := "until the next apply revokes " + map[bool]string{true: "it", false: "them"}[len(names) == 1]
+	if s.Plan.Refused() {
+		until = "as long as apply is refused"
+	}
+	fmt.Fprintln(w, st.paint(red, st.wrap("Still let in "+until+": "+strings.Join(names, ", ")+".", 0, indent)))
 }
 
 // stragglers names the users whose certificates an earlier generation of the CA has
@@ -210,6 +244,19 @@ func stragglers(w io.Writer, st Style, owners []plan.OwnerStatus) {
 		text := fmt.Sprintf("Still on generation %d of the CA: %s. %s, or at once with apply --replace.", g, strings.Join(names, ", "),
 			map[bool]string{true: "It moves at its next renewal", false: "They move at their next renewals"}[len(names) == 1])
 		fmt.Fprintln(w, st.wrap(text, 0, indent))
+	}
+}
+
+// notInPlace names the sites that the proxy may not serve as the directory has them.
+func notInPlace(w io.Writer, st Style, s *plan.Status) {
+	for _, d := range s.Deployments {
+		switch text := Clean(string(d.Owner)); d.State {
+		case plan.DeploymentOwed:
+			text += ": the last deployment has failed or was interrupted. Until an apply succeeds, whoever was revoked since may get in, and whoever was given a new certificate may not."
+			fmt.Fprintln(w, st.paint(red, st.wrap(text, 0, indent)))
+		case plan.DeploymentBehind:
+			fmt.Fprintln(w, st.paint(yellow, st.wrap(text+": what lies on the host of the proxy is not what the directory holds; the next apply puts it into place.", 0, indent)))
+		}
 	}
 }
 
@@ -251,9 +298,9 @@ func StatusTotals(s *plan.Status) string {
 func StatusCSV(s *plan.Status) []byte {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
-	rows := [][]string{{"owner", "state", "departed", "serial", "key", "not_after", "days_left", "generation", "next_event", "next_at", "email", "handed_out"}}
+	rows := [][]string{{"owner", "state", "departed", "serial", "key", "not_after", "days_left", "generation", "next_event", "next_at", "email", "handed_out", "still_in"}}
 	for _, o := range s.Owners {
-		row := []string{string(o.Owner), o.State, strconv.FormatBool(o.Departed), o.Serial, o.Key, "", "", "", "", "", o.Email, ""}
+		row := []string{string(o.Owner), o.State, strconv.FormatBool(o.Departed), o.Serial, o.Key, "", "", "", "", "", o.Email, "", strconv.FormatBool(o.StillIn)}
 		if o.NotAfter != nil {
 			row[5], row[6] = o.NotAfter.UTC().Format(time.RFC3339), strconv.Itoa(*o.DaysLeft)
 		}
@@ -276,15 +323,15 @@ func StatusCSV(s *plan.Status) []byte {
 }
 
 // StatusMetrics is how owners stand in the text format of Prometheus: the ends of all
-// certificates that count and of the CRL, what apply would do, and when it ended well
-// last. Times are seconds since 1970.
+// certificates that count and of the CRL, what apply would do, what is not in place on
+// the proxy, and when apply ended well last. Times are seconds since 1970.
 func StatusMetrics(s *plan.Status) []byte {
 	var b bytes.Buffer
 	family := func(name, help string) {
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name)
 	}
-	const crt, crl, pending, success = "mtlsplan_certificate_not_after_timestamp_seconds", "mtlsplan_crl_next_update_timestamp_seconds",
-		"mtlsplan_pending_steps", "mtlsplan_last_success_timestamp_seconds"
+	const crt, crl, pending, deployment, success = "mtlsplan_certificate_not_after_timestamp_seconds", "mtlsplan_crl_next_update_timestamp_seconds",
+		"mtlsplan_pending_steps", "mtlsplan_deployment_pending", "mtlsplan_last_success_timestamp_seconds"
 	family(crt, "When the certificate of an owner ends; owners who are to have none are left out.")
 	for _, o := range s.Owners {
 		if o.Serial != "" && o.NotAfter != nil && o.State != plan.StateRevoked {
@@ -301,6 +348,16 @@ func StatusMetrics(s *plan.Status) []byte {
 	counts := s.Plan.Summary()
 	for _, a := range plan.Actions {
 		fmt.Fprintf(&b, "%s{action=%s} %d\n", pending, labelValue(string(a)), counts[a])
+	}
+	if len(s.Deployments) > 0 {
+		family(deployment, "1 where the proxy may not serve a site as the directory has it: its deployment has failed or is still to come.")
+	}
+	for _, d := range s.Deployments {
+		value := 1
+		if d.State == plan.DeploymentCurrent {
+			value = 0
+		}
+		fmt.Fprintf(&b, "%s{owner=%s} %d\n", deployment, labelValue(string(d.Owner)), value)
 	}
 	if !s.LastGood.IsZero() {
 		family(success, "When an apply ended last that did everything.")
