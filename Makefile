@@ -38,7 +38,7 @@ golden: ## write all golden files and generated pages; read the change with git 
 	@.ci/tools
 	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan ./render/nginx ./internal/secret -run "TestScripts|TestDocs|TestReadmeSession|TestGolden|TestWordLists"
 
-docs: ## write the generated pages of docs/ and the session in the README
+docs: ## write the generated pages of docs/, and what commands print in the others and the README
 	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan -run "TestDocs|TestReadmeSession"
 
 lint: ## run gofmt, vet, staticcheck and govulncheck
