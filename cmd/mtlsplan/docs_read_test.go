@@ -59,6 +59,7 @@ func readDoc(text string) (docPage, error) {
 		switch fence := docFence.FindStringSubmatch(line); {
 		case strings.HasPrefix(line, "<!--"):
 			at := i
+			inList = false
 			for !strings.Contains(lines[i], "-->") {
 				if i++; i == len(lines) {
 					return page, fmt.Errorf("line %d: the comment has no end", at+1)

@@ -288,6 +288,7 @@ for name in $names; do
 	mkdir -p etc/letsencrypt/live/$name
 	openssl req -new -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 30 -subj /CN=$name \
 		-keyout etc/letsencrypt/live/$name/privkey.pem -out etc/letsencrypt/live/$name/fullchain.pem 2>/dev/null
+	cat etc/letsencrypt/live/$name/fullchain.pem >> etc/ssl/certs/ca-certificates.crt
 done
 
 mkdir -p var/log/nginx var/lib/nginx opt/mattermost/config etc/nginx/conf.d etc/nginx/sites-available etc/nginx/sites-enabled
