@@ -85,7 +85,10 @@ func readDoc(text string) (docPage, error) {
 			case "setup":
 				pending := next
 				next = docBlock{fresh: pending.fresh, notRun: pending.notRun}
-				take(docBlock{line: at + 2, lang: "setup", text: strings.Join(lines[at+1:i], "\n") + "\n"})
+				if value == "" {
+					value = strings.Join(lines[at+1:i], "\n")
+				}
+				take(docBlock{line: at + 1, lang: "setup", text: value + "\n"})
 				next = docBlock{file: pending.file, adds: pending.adds, exit: pending.exit}
 			}
 		case fence != nil:
