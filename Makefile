@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build install test test-fast race golden docs lint fuzz bench bench-compare
+.PHONY: help build install test test-fast race golden docs site lint fuzz bench bench-compare
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -40,6 +40,9 @@ golden: ## write all golden files and generated pages; read the change with git 
 
 docs: ## write the generated pages of docs/, and what commands print in the others and the README
 	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan -run "TestDocs|TestReadmeSession"
+
+site: ## make a web site of the README and docs/ in build/site, with Debian's mkdocs and mkdocs-material
+	.ci/site
 
 lint: ## run gofmt, vet, staticcheck and govulncheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
