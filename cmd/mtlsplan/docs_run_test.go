@@ -226,11 +226,13 @@ var (
 	docDates   = regexp.MustCompile(`\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?Z?)?`)
 	docNumbers = regexp.MustCompile(`\b[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){7,}\b|\b[0-9A-Fa-f]{16,}\b`)
 	docBlanks  = regexp.MustCompile(`[ \t]+`)
+	docWaiting = regexp.MustCompile(`(?m)^applying: \d+ of \d+ steps\n`) // where a run is slow
 )
 
 // stable is output without what differs from run to run: dates, serial numbers,
 // fingerprints, and the widths of the columns that hold them.
 func stable(output string) string {
+	output = docWaiting.ReplaceAllString(output, "")
 	output = docDates.ReplaceAllString(output, "DATE")
 	output = docNumbers.ReplaceAllString(output, "NUMBER")
 	var lines []string
@@ -298,6 +300,11 @@ server {
 	listen 127.0.0.1:8065;
 	default_type text/html;
 	return 200 "<title>Mattermost</title>\n";
+}
+server {
+	listen 80 default_server;
+	default_type text/html;
+	return 200 "<h1>Welcome to nginx!</h1>\n";
 }
 END
 cat > program/systemctl <<'END'
