@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build install test test-fast race golden docs screenshots lint fuzz bench bench-compare
+.PHONY: help build install test test-fast race golden docs screenshots site lint fuzz bench bench-compare
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -38,7 +38,7 @@ golden: ## write all golden files and generated pages; read the change with git 
 	@.ci/tools
 	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan ./render/nginx ./internal/secret -run "TestScripts|TestDocs|TestReadmeSession|TestGolden|TestWordLists"
 
-docs: ## write the generated pages of docs/ and the session in the README
+docs: ## write the generated pages of docs/, and what commands print in the others and the README
 	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan -run "TestDocs|TestReadmeSession"
 
 screenshots: ## write the pictures in docs/img, with Chromium and pngquant; look at each
@@ -47,6 +47,9 @@ screenshots: ## write the pictures in docs/img, with Chromium and pngquant; look
 	@mkdir -p docs/img
 	MTLSPLAN_SCREENSHOTS=1 go test -count=1 ./cmd/mtlsplan -run TestScreenshots
 	pngquant --force --strip --ext .png 64 docs/img/*.png
+
+site: ## make a web site of the README and docs/ in build/site, with Debian's mkdocs and mkdocs-material
+	.ci/site
 
 lint: ## run gofmt, vet, staticcheck and govulncheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
