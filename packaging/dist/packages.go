@@ -5,6 +5,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/goreleaser/nfpm/v2"
 	_ "github.com/goreleaser/nfpm/v2/deb"
@@ -17,7 +18,7 @@ func (r *release) packages(b build, stage string) error {
 	if err := copyFile(filepath.Join(stage, "mtlsplan"), b.file, 0o755); err != nil {
 		return err
 	}
-	variables := map[string]string{"VERSION": r.version, "ARCH": b.arch, "MAINTAINER": r.maintainer}
+	variables := map[string]string{"VERSION": packageVersion(r.version), "ARCH": b.arch, "MAINTAINER": r.maintainer}
 	config, err := nfpm.ParseFileWithEnvMapping("packaging/nfpm.yaml", func(name string) string { return variables[name] })
 	if err != nil {
 		return err
@@ -56,6 +57,17 @@ func (r *release) packages(b build, stage string) error {
 	return nil
 }
 
+// packageVersion is a version as both families of packages take it: a hyphen would begin the
+// number of a revision, so only the one before a pre-release is left, which nfpm makes a
+// tilde, that 1.0.0-rc.1 sorts before 1.0.0.
+func packageVersion(version string) string {
+	number, pre, ok := strings.Cut(version, "-")
+	if !ok {
+		return version
+	}
+	return number + "-" + strings.ReplaceAll(pre, "-", ".")
+}
+
 // plain has the files of a tree in its place: nfpm gives all of a tree one mode, its
 // directories too, or those that they happen to have in this checkout.
 func plain(contents files.Contents) (files.Contents, error) {
@@ -66,7 +78,7 @@ func plain(contents files.Contents) (files.Contents, error) {
 			continue
 		}
 		err := filepath.WalkDir(c.Source, func(file string, d fs.DirEntry, err error) error {
-			if err != nil || !d.Type().IsRegular() {
+			if err != nil {
 				return err
 			}
 			name, err := filepath.Rel(c.Source, file)
@@ -77,11 +89,13 @@ func plain(contents files.Contents) (files.Contents, error) {
 			if err != nil {
 				return err
 			}
-			out = append(out, &files.Content{
-				Source:      file,
-				Destination: path.Join(c.Destination, filepath.ToSlash(name)),
-				FileInfo:    &files.ContentFileInfo{Mode: mode(info)},
-			})
+			to := &files.Content{Destination: path.Join(c.Destination, filepath.ToSlash(name)), FileInfo: &files.ContentFileInfo{Mode: mode(info)}}
+			if d.IsDir() {
+				to.Type = files.TypeDir // rpm removes no directory that belongs to no package
+			} else {
+				to.Source = file
+			}
+			out = append(out, to)
 			return nil
 		})
 		if err != nil {
@@ -91,7 +105,8 @@ func plain(contents files.Contents) (files.Contents, error) {
 	return out, nil
 }
 
-// mode is that of a file in a release: of a checkout, only whether it can be run counts.
+// mode is that of a file or a directory in a release: of a checkout, only whether it can be
+// run counts.
 func mode(info fs.FileInfo) fs.FileMode {
 	if info.Mode()&0o100 != 0 {
 		return 0o755

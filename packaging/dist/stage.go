@@ -53,8 +53,8 @@ func (r *release) prepare(own build, stage string) error {
 	}
 	copyright := "mtlsplan is under the licence that follows. Below it are those of what is linked into the program.\n\n" +
 		string(licence) + string(r.notices)
-	changelog := fmt.Sprintf("mtlsplan (%s) stable; urgency=medium\n\n  * Version %s. What is new in it stands in CHANGELOG.md of the source.\n\n -- %s  %s\n",
-		debianVersion(r.version), r.version, r.maintainer, r.at.Format(time.RFC1123Z))
+	changelog := fmt.Sprintf("mtlsplan (%s) stable; urgency=medium\n\n  * What is new in it stands in CHANGELOG.md of the source.\n\n -- %s  %s\n",
+		strings.Replace(packageVersion(r.version), "-", "~", 1), r.maintainer, r.at.Format(time.RFC1123Z))
 	for name, data := range map[string][]byte{
 		"mtlsplan.1.gz": compressed(manual),
 		"changelog.gz":  compressed([]byte(changelog)),
@@ -67,13 +67,10 @@ func (r *release) prepare(own build, stage string) error {
 	return nil
 }
 
-// debianVersion is how nfpm writes a version: what comes before 1.0.0 sorts before it.
-func debianVersion(version string) string { return strings.Replace(version, "-", "~", 1) }
-
 // compressed has neither a name nor a time in it.
 func compressed(data []byte) []byte {
 	var b bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	w := gzip.NewWriter(&b)
 	_, _ = w.Write(data)
 	_ = w.Close()
 	return b.Bytes()
