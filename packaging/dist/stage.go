@@ -70,7 +70,7 @@ func (r *release) prepare(own build, stage string) error {
 // compressed has neither a name nor a time in it.
 func compressed(data []byte) []byte {
 	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
 	_, _ = w.Write(data)
 	_ = w.Close()
 	return b.Bytes()
