@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build install test test-fast race golden docs screenshots site lint fuzz bench bench-compare
+.PHONY: help build install dist image test test-fast race golden docs screenshots site lint fuzz bench bench-compare
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -22,9 +22,19 @@ install: build ## install the program and its manual page under PREFIX (/usr/loc
 	install -D -m 0755 mtlsplan $(DESTDIR)$(PREFIX)/bin/mtlsplan
 	install -D -m 0644 docs/mtlsplan.1 $(DESTDIR)$(PREFIX)/share/man/man1/mtlsplan.1
 
+# Packages, archives and the rest are made by a module of its own, with its own libraries.
+DIST = cd packaging && GOFLAGS= go run ./dist -C .. $(if $(VERSION),-version '$(VERSION)') $(if $(MAINTAINER),-maintainer '$(MAINTAINER)')
+
+dist: ## make build/dist: .deb, .rpm, archives, container image, SBOMs, sums; VERSION=1.2.3 MAINTAINER='NAME <ADDRESS>'
+	$(DIST)
+
+image: ## make the container image alone, build/dist/*_oci.tar, without a daemon
+	$(DIST) -kinds image -for 'linux/amd64 linux/arm64'
+
 test: ## install the programs that the tests need, then run all tests
 	@.ci/tools
 	go test ./...
+	cd packaging && go test ./...
 
 test-fast: ## run the quick tests, for every save, in two minutes: no disks, sweeps, races and judges
 	go test -short ./...
@@ -54,7 +64,9 @@ site: ## make a web site of the README and docs/ in build/site, with Debian's mk
 lint: ## run gofmt, vet, staticcheck and govulncheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
+	cd packaging && go vet ./...
 	go run $(STATICCHECK) ./...
+	cd packaging && go run $(STATICCHECK) ./...
 	@echo 'go run $(GOVULNCHECK) ./...'; \
 	found=$$(go run $(GOVULNCHECK) ./... 2>&1); code=$$?; echo "$$found"; \
 	case $$code,$$found in \
