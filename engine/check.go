@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
@@ -313,6 +314,16 @@ func provesSum(sum ledger.Sum) proof {
 	return func(data []byte) error {
 		if sha256.Sum256(data) != sum {
 			return errors.New("it is not the text that was rendered")
+		}
+		return nil
+	}
+}
+
+// provesGit is of a file that tells git what to keep.
+func provesGit(f facts.File) proof {
+	return func(data []byte) error {
+		if lacks := (&facts.GitFile{File: f, Text: data}).Lacks(); len(lacks) > 0 {
+			return fmt.Errorf("it lacks the line %q", lacks[0])
 		}
 		return nil
 	}

@@ -29,7 +29,7 @@ func Connect(ctx context.Context, cfg *config.Config, opt Options, address strin
 	if err := checkCaller(cfg, user); err != nil {
 		return nil, nil, err
 	}
-	dir, err := openDir(cfg.Output)
+	dir, err := openDir(cfg)
 	if err != nil {
 		return nil, nil, err
 	}

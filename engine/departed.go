@@ -11,7 +11,7 @@ import (
 
 // Departed are the users of the CA database who are no longer in the spec, sorted.
 func Departed(ctx context.Context, cfg *config.Config, opt Options) ([]plan.Owner, error) {
-	dir, err := openDir(cfg.Output)
+	dir, err := openDir(cfg)
 	if err != nil {
 		return nil, err
 	}

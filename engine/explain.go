@@ -13,7 +13,7 @@ import (
 // of it and its answer, and what happens next. It changes no byte and takes no lock,
 // and reads what a plan reads.
 func Explain(ctx context.Context, cfg *config.Config, opt Options, owner plan.Owner) (*plan.Explanation, error) {
-	dir, err := openDir(cfg.Output)
+	dir, err := openDir(cfg)
 	if err != nil {
 		return nil, err
 	}

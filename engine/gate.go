@@ -38,7 +38,7 @@ func NewGate(ctx context.Context, cfg *config.Config, opt Options) *Gate {
 func (g *Gate) World() (*gate.World, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	dir, err := openDir(g.cfg.Output)
+	dir, err := openDir(g.cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (g *Gate) read(dir *outdir.Dir) (*gate.World, error) {
 // Importable is the files of the first user of a spec who has a .p12 to try a gate
 // with, nil for none.
 func Importable(cfg *config.Config) (*plan.ImportDetail, error) {
-	dir, err := openDir(cfg.Output)
+	dir, err := openDir(cfg)
 	if err != nil {
 		return nil, err
 	}

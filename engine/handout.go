@@ -88,7 +88,7 @@ func Handout(ctx context.Context, cfg *config.Config, opt Options, ask HandoutRe
 // nothingIssued refuses a directory in which there is nothing to hand out, before the
 // lock makes one, and one that was rehearsed in.
 func nothingIssued(cfg *config.Config, opt Options) error {
-	dir, err := openDir(cfg.Output)
+	dir, err := openDir(cfg)
 	if err != nil {
 		return err
 	}

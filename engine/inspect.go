@@ -19,7 +19,7 @@ import (
 // RenderSite renders a site of the spec as it would be with what the
 // directory holds now. It needs no passphrase and no directory.
 func RenderSite(ctx context.Context, cfg *config.Config, opt Options, site config.Site) ([]render.File, error) {
-	dir, err := openDir(cfg.Output)
+	dir, err := openDir(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func RenderSite(ctx context.Context, cfg *config.Config, opt Options, site confi
 // Inspect returns one owner in full: a user of the spec or of the CA database, or
 // the CA.
 func Inspect(ctx context.Context, cfg *config.Config, opt Options, owner plan.Owner) (*plan.Details, error) {
-	dir, err := openDir(cfg.Output)
+	dir, err := openDir(cfg)
 	if err != nil {
 		return nil, err
 	}

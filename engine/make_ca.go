@@ -86,6 +86,13 @@ func (c *carryOut) makeCA(r *result) error {
 		}
 		r.put(plan.KindCSR, path(plan.KindCSR), pki.EncodeCSR(der), provesCSR(key.Public(), subject, nil))
 	}
+	if t.MustMake(plan.KindGit) {
+		for _, g := range c.have.CA.Git {
+			if len(g.Lacks()) > 0 {
+				r.put(plan.KindGit, g.Path, g.Want(), provesGit(g.File))
+			}
+		}
+	}
 	r.then = func() {
 		c.trusted = trust
 		if len(trust) > 0 && key != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/plan"
 )
 
@@ -22,8 +23,8 @@ type Memory struct {
 }
 
 // LastRun is the memory of an output directory, empty where there is none.
-func LastRun(output string) Memory {
-	dir, err := openDir(output)
+func LastRun(cfg *config.Config) Memory {
+	dir, err := openDir(cfg)
 	if err != nil {
 		return Memory{} // the run itself says what is wrong
 	}

@@ -33,7 +33,7 @@ func checkRehearsal(dir *outdir.Dir, opt Options) (marked bool, err error) {
 // makes no directory and leaves db/lock as it was. An odd directory is left to the
 // lock, which says what is wrong with it.
 func refuseEarly(cfg *config.Config, opt Options) error {
-	dir, err := openDir(cfg.Output)
+	dir, err := openDir(cfg)
 	if err != nil {
 		return nil
 	}

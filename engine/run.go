@@ -71,7 +71,9 @@ func (r *run) takeStockAgain() (stock, error) {
 }
 
 // openDir opens an output directory for reading.
-func openDir(output string) (*outdir.Dir, error) { return outdir.Open(output, ledger.Shared()) }
+func openDir(cfg *config.Config) (*outdir.Dir, error) {
+	return outdir.Open(cfg.Output, ledger.Shared(), options(cfg)...)
+}
 
 func (r *run) judge(have *facts.Inventory, led *ledger.Ledger, opt Options) stock {
 	ended := r.opt.Trace("judge", "all owners")
@@ -127,7 +129,7 @@ func newPlan(ctx context.Context, cfg *config.Config, opt Options, basis *plan.B
 // may compare files and records of two moments: then it is worth another look,
 // above all when it accuses somebody.
 func look(ctx context.Context, cfg *config.Config, opt Options, basis *plan.Basis) (p *plan.Plan, moved bool, err error) {
-	dir, err := openDir(cfg.Output)
+	dir, err := openDir(cfg)
 	if err != nil {
 		return nil, false, err
 	}
@@ -172,7 +174,7 @@ func checkOnly(ctx context.Context, cfg *config.Config, opt Options) error {
 	if len(gone) == 0 {
 		return nil
 	}
-	dir, err := openDir(cfg.Output)
+	dir, err := openDir(cfg)
 	if err != nil {
 		return err
 	}
@@ -216,6 +218,9 @@ func Apply(ctx context.Context, cfg *config.Config, opt Options, w Watcher) (*Re
 	defer dir.Close()
 	r := newRun(ctx, cfg, opt, dir)
 	defer r.in.Close()
+	if err := r.narrowCheckout(); err != nil {
+		return nil, err
+	}
 	report, err := r.apply(w)
 	_, asks := errors.AsType[*UnagreedError](err)
 	if begun := report != nil || ctx.Err() != nil || asks; err != nil && begun {
@@ -383,7 +388,7 @@ func (r *run) planAgain(foreign error, w Watcher, report *Report) (stock, error)
 
 // lock takes the lock of the output directory, in which this run may work.
 func lock(ctx context.Context, cfg *config.Config, opt Options) (*outdir.Dir, error) {
-	dir, err := outdir.Lock(ctx, cfg.Output, holder(opt.Command), opt.LockTimeout, ledger.Shared())
+	dir, err := outdir.Lock(ctx, cfg.Output, holder(opt.Command), opt.LockTimeout, ledger.Shared(), options(cfg)...)
 	if locked, ok := errors.AsType[*outdir.ErrLocked](err); ok {
 		return nil, &LockedError{Dir: cfg.Output, Holder: locked.Holder}
 	}

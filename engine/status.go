@@ -23,7 +23,7 @@ func Status(ctx context.Context, cfg *config.Config, opt Options, soon time.Dura
 }
 
 func statusOf(cfg *config.Config, opt Options, v *policy.Verdict, o *policy.Outlook, soon time.Duration) *plan.Status {
-	s := &plan.Status{At: opt.Now.UTC(), Owners: o.Owners(soon), Plan: v.Plan, LastGood: LastRun(cfg.Output).EndedWell, Groups: map[plan.Owner][]string{}}
+	s := &plan.Status{At: opt.Now.UTC(), Owners: o.Owners(soon), Plan: v.Plan, LastGood: LastRun(cfg).EndedWell, Groups: map[plan.Owner][]string{}}
 	for i := range cfg.Users {
 		if u := &cfg.Users[i]; len(u.Groups) > 0 {
 			s.Groups[plan.User(u.Name)] = u.Groups
@@ -66,7 +66,7 @@ func survey(ctx context.Context, cfg *config.Config, opt Options) (*policy.Verdi
 }
 
 func glance(ctx context.Context, cfg *config.Config, opt Options) (v *policy.Verdict, o *policy.Outlook, moved bool, err error) {
-	dir, err := openDir(cfg.Output)
+	dir, err := openDir(cfg)
 	if err != nil {
 		return nil, nil, false, err
 	}

@@ -33,7 +33,7 @@ func Verify(ctx context.Context, cfg *config.Config, opt Options) ([]plan.Check,
 const verifyLooks = 200
 
 func prove(ctx context.Context, cfg *config.Config, opt Options) (checks []plan.Check, moved bool, err error) {
-	dir, err := openDir(cfg.Output)
+	dir, err := openDir(cfg)
 	if err != nil {
 		return nil, false, err
 	}

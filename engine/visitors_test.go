@@ -64,7 +64,7 @@ func (s *staff) apply(text string, opt Options) *spec.Config {
 // and the notes.
 func (s *staff) cast(cfg *spec.Config) (list, notes []string, v visitors) {
 	s.t.Helper()
-	dir, err := openDir(cfg.Output)
+	dir, err := openDir(cfg)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestExpiredVisitor(t *testing.T) {
 	s := newStaff(t)
 	cfg := s.apply(staffed, s.opt)
 	s.opt.Now = s.opt.Now.AddDate(2, 0, 0)
-	dir, err := openDir(cfg.Output)
+	dir, err := openDir(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -208,17 +208,34 @@ func (p *Proxy) Complete(label string, s Settings) Settings {
 // the proxy's host sees the CA certificates and the CRL. The attributes that would
 // say so are returned with the error, which is the one of their checks.
 func (p *Proxy) CheckOutput(s Settings, dir string) (unset []string, err error) {
-	for _, a := range p.Attributes {
-		field := a.Field(&s)
-		named := field == any(&s.ClientCA) && s.ClientCA == "" || field == any(&s.CRL) && s.CRL == "" && s.Revocation != "map"
-		if !named {
-			continue
-		}
+	for _, a := range p.unnamed(s) {
 		if bad := a.Check(path.Join(dir, "ca")); bad != nil {
 			unset, err = append(unset, a.Name), bad
 		}
 	}
 	return unset, err
+}
+
+// Unnamed are the attributes that would say under which paths the proxy's host sees the
+// CA certificates and the CRL, where the settings, which are complete, do not: the site
+// then names files of the output directory.
+func (p *Proxy) Unnamed(s Settings) []string {
+	var names []string
+	for _, a := range p.unnamed(s) {
+		names = append(names, a.Name)
+	}
+	return names
+}
+
+func (p *Proxy) unnamed(s Settings) []Attribute {
+	var out []Attribute
+	for _, a := range p.Attributes {
+		field := a.Field(&s)
+		if field == any(&s.ClientCA) && s.ClientCA == "" || field == any(&s.CRL) && s.CRL == "" && s.Revocation != "map" {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // Block is a nested block without a label, such as deploy.

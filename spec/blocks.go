@@ -35,7 +35,8 @@ func (s said[T]) or(fallback said[T]) said[T] {
 
 // fileBlock is the file itself, outside of any block.
 type fileBlock struct {
-	output said[string]
+	output         said[string]
+	versionControl said[bool]
 }
 
 type caBlock struct {

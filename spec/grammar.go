@@ -51,6 +51,8 @@ var blocks = []block{
 var attributes = append([]attribute{
 	{"output", inFile, func(l *loader, to target, v value) { to.file.output = l.path(v) }, false,
 		"`\"pki\"`", "The output directory, relative to the spec. `--output` overrides it."},
+	{"version_control", inFile, func(l *loader, to target, v value) { to.file.versionControl = l.boolean(v) }, false,
+		"`false`", "The output directory lies in a git repository. `.gitignore` and `.gitattributes` are kept there, modes of files are set without a word, a plaintext passphrase is refused, and every site has to say where the proxy's host has `client_ca` (and `crl`)."},
 	{"key", inCA | inDefaults | inUser, func(l *loader, to target, v value) { to.issuance.key = l.keyType(v) }, false,
 		"`\"rsa-4096\"` of the CA, `\"ecdsa-p256\"` of users", "Type of key: `rsa-2048`, `rsa-3072`, `rsa-4096`, `ecdsa-p256`, `ecdsa-p384`, `ed25519`."},
 	{"validity", inCA | inDefaults | inUser | inCRL, func(l *loader, to target, v value) { to.lifetime.validity = l.duration(v) }, false,

@@ -90,6 +90,7 @@ type loader struct {
 	siteBodies []*hclsyntax.Body
 	sound      []siteReader // those of the proxy at hand of which every value could be read
 	advice     []*advice
+	inClear    checkout
 }
 
 func newLoader(ctx context.Context, src *Sources, file, dir string) *loader {

@@ -46,6 +46,7 @@ func (l *loader) config(text []byte) {
 	}
 	l.file = fileBlock{output: say(l.absolute(defaultOutput), l.at)}
 	l.each(text, others, l.readTop)
+	l.cfg.VersionControl = l.file.versionControl.value
 	l.readCA(l.kinds["ca"])
 	l.readDefaults(l.kinds["defaults"])
 	l.readSites(l.kinds)
@@ -64,6 +65,7 @@ func (l *loader) config(text []byte) {
 	l.readMoved(l.kinds["moved"])
 	l.checkSiteFiles()
 	l.checkGroups()
+	l.checkCheckout()
 	if l.cfg.Output == "" && l.file.output.set {
 		l.cfg.Output = l.file.output.value
 		l.checkOutput()
@@ -310,6 +312,7 @@ func (l *loader) addUser(s *userBlock) {
 		l.checkChallenge(pass, s.challengePassword)
 		l.checkEncryption(u, pass, s.key.or(d.key), rounds)
 	}
+	l.checkInClear(s, pass)
 	for i, u := range l.onDevices(s, u) {
 		l.checkPeople(u, own[fieldEmail], i > 0)
 		l.cfg.Users = append(l.cfg.Users, u)

@@ -73,7 +73,7 @@ on it from then on.`,
 			}
 			known := func(plan.Note) bool { return false }
 			if a.quiet {
-				known = engine.LastRun(cfg.Output).Told
+				known = engine.LastRun(cfg).Told
 			}
 			opt, err := a.options(cfg, flags, "apply")
 			if saved != nil && err == nil {

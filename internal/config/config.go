@@ -26,11 +26,15 @@ type Config struct {
 	File   string // the spec as the user named it
 	Dir    string // its directory, absolute; what a relative path in it is relative to
 	Output string // the output directory, absolute
-	CA     CA
-	Users  []User // in the order of the spec, then of its rosters
-	Moved  []Moved
-	Sites  []Site
-	Guard  Guard
+
+	// VersionControl says that the output directory lies in a git repository.
+	VersionControl bool
+
+	CA    CA
+	Users []User // in the order of the spec, then of its rosters
+	Moved []Moved
+	Sites []Site
+	Guard Guard
 }
 
 // CA is the one certificate authority of a spec.

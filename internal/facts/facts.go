@@ -165,6 +165,12 @@ type CA struct {
 	// EasyRSA: easy-rsa keeps a CA of its own in the directory.
 	EasyRSA bool
 
+	// Git is what git is told of the directory, where that is in version control.
+	Git []GitFile
+
+	// InClear are passphrases in clear that lie where version control would keep them.
+	InClear []File
+
 	// Interrupted: a batch was committed that nobody has finished yet.
 	Interrupted bool
 }

@@ -100,7 +100,7 @@ func (f File) Widest() fs.FileMode {
 // ModeOf is the mode of the artefacts of a kind.
 func ModeOf(kind plan.Kind) fs.FileMode {
 	switch kind {
-	case plan.KindCSR, plan.KindCrt, plan.KindCRL, plan.KindSite:
+	case plan.KindCSR, plan.KindCrt, plan.KindCRL, plan.KindSite, plan.KindGit:
 		return ModePublic
 	}
 	return ModeSecret

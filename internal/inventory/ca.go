@@ -41,9 +41,12 @@ func (r *Reader) ca(m *CAMaterial) (facts.CA, error) {
 		if err != nil {
 			return ca, err
 		}
-		if exists && mode&^facts.ModePrivate != 0 {
-			ca.Wide = append(ca.Wide, facts.File{Kind: d.kind, Path: facts.At(d.name), Mode: mode})
+		if f := r.asKept(facts.File{Kind: d.kind, Path: facts.At(d.name), Mode: mode}); exists && f.Mode&^facts.ModePrivate != 0 {
+			ca.Wide = append(ca.Wide, f)
 		}
+	}
+	if err := r.checkout(&ca); err != nil {
+		return ca, err
 	}
 	names, err := r.dir.List(outdir.DB)
 	if err != nil {

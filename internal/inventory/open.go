@@ -27,7 +27,7 @@ func (r *Reader) file(kind plan.Kind, path facts.Path) (file, error) {
 	if err != nil {
 		err = plan.Errorf(plan.FileError, "%w", err)
 	}
-	return file{facts.File{Kind: kind, Path: path, Missing: f.Missing, Mode: f.Mode}, f}, err
+	return file{r.asKept(facts.File{Kind: kind, Path: path, Missing: f.Missing, Mode: f.Mode}), f}, err
 }
 
 // read reads a file of the directory.
@@ -48,7 +48,7 @@ func (r *Reader) fileOrSecret(kind plan.Kind, path facts.Path) (file, error) {
 // unread is a file of which no more is known than whether it is there.
 func (r *Reader) unread(kind plan.Kind, path facts.Path) (f facts.File, exists bool) {
 	mode, exists := r.dir.FileMode(path.String())
-	return facts.File{Kind: kind, Path: path, Missing: !exists, Mode: mode}, exists
+	return r.asKept(facts.File{Kind: kind, Path: path, Missing: !exists, Mode: mode}), exists
 }
 
 // openings remembers which container opened under which passphrase, so that one

@@ -46,6 +46,8 @@ func (us *users) User(i int) *facts.User {
 		absent(&us.last.User, u, s.owner, us.r.base(u))
 	case us.last.unpack(s.rec, u, s.owner, us.r.base(u)) != nil:
 		return &facts.User{Owner: s.owner, Err: errRecord}
+	default:
+		us.r.keepModes(&us.last.User)
 	}
 	return &us.last.User
 }

@@ -45,6 +45,7 @@ type Dir struct {
 	path    string
 	disk    disk
 	lock    *os.File // nil for a reader
+	writes  bool     // of a writer, also before it has the lock
 	pending view     // a committed batch that no writer has finished yet
 
 	shared  map[string]Merge // files that others write too
@@ -67,7 +68,7 @@ type File struct {
 // Open opens a directory for reading. Readers take no lock: every file they see
 // is whole, because writers replace files by rename. shared are the files that others
 // write too.
-func Open(dir string, shared map[string]Merge) (*Dir, error) {
+func Open(dir string, shared map[string]Merge, options ...Option) (*Dir, error) {
 	d := &Dir{path: dir, shared: shared, seen: map[string]fs.FileInfo{}}
 	root, err := openRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -77,7 +78,7 @@ func Open(dir string, shared map[string]Merge) (*Dir, error) {
 		return nil, fmt.Errorf("output directory %s: %w", dir, bare(err))
 	}
 	d.disk.root = root
-	if err := d.checkMode(); err != nil {
+	if err := d.fit(options); err != nil {
 		root.Close()
 		return nil, err
 	}

@@ -32,8 +32,8 @@ func (e *ErrLocked) Error() string { return "another run holds the lock: " + e.H
 //
 // The lock is the kernel's, on a file that is never deleted: it cannot be stale,
 // and a reused pid cannot keep it.
-func Lock(ctx context.Context, dir, holder string, timeout time.Duration, shared map[string]Merge) (*Dir, error) {
-	d := &Dir{path: dir, shared: shared, seen: map[string]fs.FileInfo{}, disk: disk{trace: traceOf(ctx)}}
+func Lock(ctx context.Context, dir, holder string, timeout time.Duration, shared map[string]Merge, options ...Option) (*Dir, error) {
+	d := &Dir{path: dir, shared: shared, seen: map[string]fs.FileInfo{}, disk: disk{trace: traceOf(ctx)}, writes: true}
 	if err := d.disk.makeRoot(dir); err != nil {
 		return nil, fmt.Errorf("output directory %s: %w", dir, bare(err))
 	}
@@ -43,7 +43,7 @@ func Lock(ctx context.Context, dir, holder string, timeout time.Duration, shared
 			d.Close()
 		}
 	}()
-	if err := d.acquire(ctx, holder, timeout); err != nil {
+	if err := d.acquire(ctx, holder, timeout, options); err != nil {
 		return nil, err
 	}
 	if err := d.recover(); err != nil {
@@ -56,8 +56,8 @@ func Lock(ctx context.Context, dir, holder string, timeout time.Duration, shared
 
 // acquire takes the lock. A crash before that leaves at most an empty db/ and an
 // empty db/lock; a later crash frees the lock.
-func (d *Dir) acquire(ctx context.Context, holder string, timeout time.Duration) error {
-	if err := d.checkMode(); err != nil {
+func (d *Dir) acquire(ctx context.Context, holder string, timeout time.Duration, options []Option) error {
+	if err := d.fit(options); err != nil {
 		return err
 	}
 	if err := d.checkOwner(); err != nil {

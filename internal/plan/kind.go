@@ -22,6 +22,8 @@ const (
 	KindDeploy Kind = "deploy"
 	KindPass   Kind = "pass"
 	KindDB     Kind = "db"
+	// KindGit is the two files that tell git what of the directory to keep, and how.
+	KindGit Kind = "git"
 )
 
 // SortKinds sorts kinds as steps name them and drops repetitions: what is made of
@@ -34,7 +36,7 @@ func SortKinds(list []Kind) []Kind {
 }
 
 func rank(kind Kind) int {
-	before, after := []Kind{KindKey, KindCSR, KindCrt}, []Kind{KindCRL, KindSite, KindDeploy, KindPass, KindDB}
+	before, after := []Kind{KindKey, KindCSR, KindCrt}, []Kind{KindCRL, KindSite, KindDeploy, KindPass, KindDB, KindGit}
 	if i := slices.Index(before, kind); i >= 0 {
 		return i
 	}

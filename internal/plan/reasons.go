@@ -25,6 +25,7 @@ const (
 	ReplaceAsked      Code = "replace-asked"
 	OverlapOver       Code = "overlap-over"
 	Moved             Code = "moved"
+	InClear           Code = "in-clear"
 )
 
 // CodeDoc explains a code, for the reference.
@@ -39,6 +40,7 @@ func Codes() []CodeDoc { return codes }
 
 var codes = []CodeDoc{
 	{Unrecorded, "refuse; adopt with --adopt", "Files at mtlsplan's paths, or a certificate that the CA has issued, are not in the CA database."},
+	{InClear, "refuse", "A passphrase lies in clear in a directory that is in version control."},
 	{Unreadable, "refuse", "The CA's key file holds no key that can be read."},
 	{Removed, "retire; refuse beyond the guard", "The user is no longer in the spec: every unexpired certificate is revoked, and the files are retired."},
 	{Moved, "rebuild; refuse where the new name is not free, or only differs in case and no moved block says so", "The user had another name before, and files and records get the new one."},

@@ -223,6 +223,9 @@ func firstCA(ca *facts.CA, spec *config.CA) []finding {
 	if spec.Passphrase.Kind == config.Generated && ca.Passphrase.Missing {
 		makes = append(makes, plan.KindPass)
 	}
+	if slices.ContainsFunc(ca.Git, func(g facts.GitFile) bool { return len(g.Lacks()) > 0 }) {
+		makes = append(makes, plan.KindGit)
+	}
 	var modes []finding
 	for i := range ca.Wide {
 		modes = wide(modes, &ca.Wide[i])

@@ -48,6 +48,8 @@ var caPolicies = []policy[*caView]{
 	{plan.PassphraseChanged, plan.KeyOpens, caPassphrase, "the keys open with the passphrase"},
 	{plan.EncodingChanged, plan.Encodings, caEncoding, "the key is encrypted as the spec asks"},
 	{plan.PassphraseChanged, plan.FilesPresent, caStrayPass, "no generated passphrase lies about that opens nothing"},
+	{plan.Missing, plan.FilesPresent, caGitMissing, "git is told what to keep, where it keeps the directory"},
+	{plan.Damaged, plan.FilesPresent, caGitLacks, "what git is told is what the directory needs"},
 	{plan.Mode, plan.Modes, caModes, "no file is open to more than it should be"},
 }
 
@@ -59,6 +61,8 @@ var lostKeyPolicies = []policy[*caView]{
 	{plan.KeyChanged, plan.CertificateAsSpecified, caRollover, "the generation is the one that the spec asks for"},
 	{plan.Damaged, plan.CertificateRecorded, caCertDamaged, "the certificate file holds the certificates that are on record"},
 	{plan.PassphraseChanged, plan.FilesPresent, caStrayPass, "no generated passphrase lies about that opens nothing"},
+	{plan.Missing, plan.FilesPresent, caGitMissing, "git is told what to keep, where it keeps the directory"},
+	{plan.Damaged, plan.FilesPresent, caGitLacks, "what git is told is what the directory needs"},
 	{plan.Mode, plan.Modes, caModes, "no file is open to more than it should be"},
 }
 

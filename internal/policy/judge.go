@@ -95,6 +95,7 @@ func Judge(q Question) *Verdict {
 	j.judgeUsers()
 	j.judgeDeparted()
 	j.guard()
+	j.judgeInClear()
 	if len(j.planned()) > 0 || j.unpublished() {
 		// A revocation takes effect today, whatever --only says: one that is on no
 		// CRL and in no site revokes nothing.

@@ -1,0 +1,83 @@
+package facts
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+)
+
+// GitFile is a file that tells git how to treat the output directory. We own the lines
+// that we need, and whoever keeps the repository may add others.
+type GitFile struct {
+	File
+	Text []byte
+}
+
+// gitLines are the lines that each needs. A pattern that comes later wins, and one in a
+// deeper directory over those above: a repository's own *.key must not keep a key of ours
+// out of it.
+var gitLines = map[string][]string{
+	".gitignore": {
+		"# mtlsplan: all that the directory needs is kept, whatever is ignored above it,",
+		"!*.key",
+		"!*.csr",
+		"!*.crt",
+		"!*.crl",
+		"!*.p12",
+		"!*.pem",
+		"!/db/",
+		"!/db/**",
+		"!/secrets/",
+		"!/secrets/**",
+		"# and what may be deleted at any time, or must not be in a repository, is not.",
+		"/db/lock",
+		"/db/cache*",
+		"/db/stage/",
+		"/secrets/*.pass",
+		"/db/retired/*.pass",
+	},
+	".gitattributes": {
+		"# mtlsplan: no byte is converted, and two versions of the CA database are never merged.",
+		"* -text",
+		"db/** -merge",
+	},
+}
+
+// GitNames are the files' names, relative to the output directory.
+func GitNames() []string { return []string{".gitattributes", ".gitignore"} }
+
+// Lacks are the lines that the file needs and does not have, and the marks that a merge
+// has left in it.
+func (f *GitFile) Lacks() []string {
+	var out []string
+	have := map[string]bool{}
+	for line := range bytes.Lines(f.Text) {
+		text := strings.TrimRight(string(line), "\r\n")
+		if have[text] = true; conflict(text) {
+			out = append(out, text)
+		}
+	}
+	for _, line := range gitLines[f.Name()] {
+		if !have[line] && !strings.HasPrefix(line, "#") {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// Want is the file as it should be: the lines of others, and behind them ours.
+func (f *GitFile) Want() []byte {
+	var out []byte
+	ours := gitLines[f.Name()]
+	for line := range bytes.Lines(f.Text) {
+		if text := strings.TrimRight(string(line), "\r\n"); !slices.Contains(ours, text) && !conflict(text) {
+			out = append(out, text+"\n"...)
+		}
+	}
+	return append(out, strings.Join(ours, "\n")+"\n"...)
+}
+
+// conflict reports whether a line is a mark of a merge that git could not finish.
+func conflict(line string) bool {
+	return slices.ContainsFunc([]string{"<<<<<<< ", "||||||| ", "=======", ">>>>>>> "}, func(mark string) bool { return strings.HasPrefix(line, mark) })
+}

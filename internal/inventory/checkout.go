@@ -1,0 +1,58 @@
+package inventory
+
+import (
+	"strings"
+
+	"mtlsplan/internal/facts"
+	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/plan"
+)
+
+// checkout reads what matters only where the directory is in version control.
+func (r *Reader) checkout(ca *facts.CA) error {
+	if !r.opt.Config.VersionControl {
+		return nil
+	}
+	for _, name := range facts.GitNames() {
+		f, err := r.file(plan.KindGit, facts.At(name))
+		ca.Err = firstOf(ca.Err, err)
+		ca.Git = append(ca.Git, facts.GitFile{File: f.File, Text: f.content.Data})
+	}
+	for _, dir := range []string{"secrets", outdir.DB + "/retired"} {
+		names, err := r.dir.List(dir)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if !strings.HasSuffix(name, "."+plan.KindPass) {
+				continue
+			}
+			if f, exists := r.unread(plan.KindPass, facts.At(dir+"/"+name)); exists {
+				ca.InClear = append(ca.InClear, f)
+			}
+		}
+	}
+	return nil
+}
+
+// asKept is a file with the mode that counts: version control keeps none, so whatever a
+// checkout has given it beyond what it may have is as if it were not there.
+func (r *Reader) asKept(f facts.File) facts.File {
+	if r.opt.Config.VersionControl {
+		f.Mode &= f.Widest()
+	}
+	return f
+}
+
+// keepModes is asKept for the files of a user.
+func (r *Reader) keepModes(u *facts.User) {
+	if !r.opt.Config.VersionControl {
+		return
+	}
+	for _, f := range []*facts.File{&u.Passphrase.File, &u.Key.File, &u.CSR.File, &u.Crt.File} {
+		*f = r.asKept(*f)
+	}
+	for i := range u.P12 {
+		u.P12[i].File = r.asKept(u.P12[i].File)
+	}
+}
