@@ -38,6 +38,10 @@ var mutations = []mutation{
 		"user.bob create key csr crt p12 pass: missing",
 		"user.cyd create key csr crt p12: missing"}},
 
+	{block: "", attribute: "version_control", after: "true",
+		with:  map[string][]string{"ca": {"passphrase = " + env("A")}, "defaults": {"passphrase = " + env("A")}, "nginx": {`client_ca = "/etc/nginx/ca.crt"`}},
+		steps: []string{"ca.m repair git: missing(version_control) missing(version_control)"}},
+
 	{block: "ca", attribute: "key", before: `"ecdsa-p256"`, after: `"ecdsa-p384"`, note: "with the next generation"},
 	{block: "ca", attribute: "validity", after: `"400d"`, note: "at the next renewal"},
 	{block: "ca", attribute: "renew_before", after: `"3649d"`, day: 1, steps: []string{"ca.m reissue crt: expiring(renew_before)"}},

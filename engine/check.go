@@ -322,8 +322,8 @@ func provesSum(sum ledger.Sum) proof {
 // provesGit is of a file that tells git what to keep.
 func provesGit(f facts.File) proof {
 	return func(data []byte) error {
-		if lacks := (&facts.GitFile{File: f, Text: data}).Lacks(); len(lacks) > 0 {
-			return fmt.Errorf("it lacks the line %q", lacks[0])
+		if g := (facts.GitFile{File: f, Text: data}); !g.Whole() {
+			return errors.New("it lacks a line that the directory needs")
 		}
 		return nil
 	}

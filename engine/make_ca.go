@@ -88,7 +88,7 @@ func (c *carryOut) makeCA(r *result) error {
 	}
 	if t.MustMake(plan.KindGit) {
 		for _, g := range c.have.CA.Git {
-			if len(g.Lacks()) > 0 {
+			if !g.Whole() {
 				r.put(plan.KindGit, g.Path, g.Want(), provesGit(g.File))
 			}
 		}

@@ -3,7 +3,6 @@ package engine
 import (
 	"io/fs"
 	"path"
-	"strings"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
@@ -41,8 +40,12 @@ func (r *run) narrowCheckout() error {
 	for _, dir := range []string{outdir.DB, outdir.DB + "/retired", path.Dir(facts.CAPath("", plan.KindPass).String())} {
 		narrow(dir, facts.ModePrivate)
 		for _, name := range list(dir) {
-			if dir+"/"+name != outdir.DB+"/retired" && !strings.HasPrefix(dir+"/"+name, outdir.DB+"/stage") {
-				narrow(dir+"/"+name, facts.ModeSecret)
+			switch name = dir + "/" + name; name {
+			case outdir.DB + "/retired":
+			case outdir.DB + "/stage":
+				narrow(name, facts.ModePrivate)
+			default:
+				narrow(name, facts.ModeSecret)
 			}
 		}
 	}

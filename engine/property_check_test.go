@@ -180,6 +180,9 @@ func (w *world) checkEffects(r ran) {
 		if strings.HasPrefix(name, "db/") {
 			continue
 		}
+		if slices.Contains(facts.GitNames(), name) && slices.Contains(announced[plan.CA(r.cfg.CA.Name)], plan.KindGit) {
+			continue
+		}
 		owner, kind := w.ownerOf(r.cfg, name)
 		if _, there := r.after[name]; !there && w.nowCalled(string(owner)) != owner {
 			now := w.nowCalled(string(owner)) // it has another name, which is announced, or was removed under it
@@ -201,7 +204,7 @@ func (w *world) checkEffects(r ran) {
 		announced[owner] = slices.Delete(announced[owner], i, i+1)
 	}
 	for owner, kinds := range announced {
-		if kinds = slices.DeleteFunc(kinds, func(k string) bool { return k == plan.KindDB || k == plan.KindDeploy /* elsewhere */ }); len(kinds) > 0 {
+		if kinds = slices.DeleteFunc(kinds, func(k string) bool { return k == plan.KindDB || k == plan.KindGit || k == plan.KindDeploy /* elsewhere */ }); len(kinds) > 0 {
 			w.t.Fatalf("%s: %v was announced, but has not changed: %s", owner, kinds, summary(r.report))
 		}
 	}

@@ -28,6 +28,8 @@ var otherNames = map[string]string{
 	"o":                "organization",
 	"ou":               "organizational_unit",
 	"out":              "output",
+	"git":              "version_control",
+	"vcs":              "version_control",
 	"users":            "user",
 	"client":           "user",
 	"authority":        "ca",

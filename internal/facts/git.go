@@ -46,24 +46,20 @@ var gitLines = map[string][]string{
 // GitNames are the files' names, relative to the output directory.
 func GitNames() []string { return []string{".gitattributes", ".gitignore"} }
 
-// Lacks are the lines that the file needs and does not have, and the marks that a merge
-// has left in it.
+// Lacks are the lines that the file needs and does not have.
 func (f *GitFile) Lacks() []string {
-	var out []string
 	have := map[string]bool{}
 	for line := range bytes.Lines(f.Text) {
-		text := strings.TrimRight(string(line), "\r\n")
-		if have[text] = true; conflict(text) {
-			out = append(out, text)
-		}
+		have[strings.TrimRight(string(line), "\r\n")] = true
 	}
-	for _, line := range gitLines[f.Name()] {
-		if !have[line] && !strings.HasPrefix(line, "#") {
-			out = append(out, line)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(gitLines[f.Name()]), func(line string) bool { return have[line] || strings.HasPrefix(line, "#") })
 }
+
+// Unmerged reports whether a merge that git could not finish has left marks in the file.
+func (f *GitFile) Unmerged() bool { return Unmerged(f.Text) }
+
+// Whole reports whether there is nothing to mend.
+func (f *GitFile) Whole() bool { return !f.Unmerged() && len(f.Lacks()) == 0 }
 
 // Want is the file as it should be: the lines of others, and behind them ours.
 func (f *GitFile) Want() []byte {
@@ -77,7 +73,16 @@ func (f *GitFile) Want() []byte {
 	return append(out, strings.Join(ours, "\n")+"\n"...)
 }
 
-// conflict reports whether a line is a mark of a merge that git could not finish.
+// Unmerged reports whether a text has marks of a merge that git could not finish.
+func Unmerged(text []byte) bool {
+	for line := range bytes.Lines(text) {
+		if conflict(strings.TrimRight(string(line), "\r\n")) {
+			return true
+		}
+	}
+	return false
+}
+
 func conflict(line string) bool {
-	return slices.ContainsFunc([]string{"<<<<<<< ", "||||||| ", "=======", ">>>>>>> "}, func(mark string) bool { return strings.HasPrefix(line, mark) })
+	return line == "=======" || slices.ContainsFunc([]string{"<<<<<<< ", "||||||| ", ">>>>>>> "}, func(mark string) bool { return strings.HasPrefix(line, mark) })
 }

@@ -223,7 +223,7 @@ func firstCA(ca *facts.CA, spec *config.CA) []finding {
 	if spec.Passphrase.Kind == config.Generated && ca.Passphrase.Missing {
 		makes = append(makes, plan.KindPass)
 	}
-	if slices.ContainsFunc(ca.Git, func(g facts.GitFile) bool { return len(g.Lacks()) > 0 }) {
+	if slices.ContainsFunc(ca.Git, func(g facts.GitFile) bool { return !g.Whole() }) {
 		makes = append(makes, plan.KindGit)
 	}
 	var modes []finding

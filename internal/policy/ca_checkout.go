@@ -27,11 +27,14 @@ func caGitLacks(v *caView) []finding {
 	for i := range v.Git {
 		g := &v.Git[i]
 		lacks := g.Lacks()
-		if g.Missing || len(lacks) == 0 {
+		if g.Missing || g.Whole() {
 			continue
 		}
-		what := fmt.Sprintf("%s lacks the line %q, or has what a merge has left", g.Name(), lacks[0])
-		out = append(out, one(plan.Repair, plan.Reason{Message: what, Field: "version_control", Have: fmt.Sprint(len(lacks)), Want: "0"}, plan.KindGit)...)
+		message := fmt.Sprintf("%s lacks the line %q, which the directory needs", g.Name(), lacks[0])
+		if g.Unmerged() {
+			message = g.Name() + " has a mark that a merge has left"
+		}
+		out = append(out, one(plan.Repair, plan.Reason{Message: message, Field: "version_control"}, plan.KindGit)...)
 	}
 	return out
 }
