@@ -53,8 +53,9 @@ func asksPrograms(u config.User) bool {
 // takesAccess reports whether a task revokes something, or publishes what is revoked.
 func takesAccess(t *policy.Task) bool { return len(t.Revokes) > 0 || t.Stage() == policy.Publish }
 
-// and is the plan of a whole run, of which some was done early.
-func (before *Report) and(p *plan.Plan) *plan.Plan {
+// and is the plan of a whole run, of which some was done early. The plan counts owners that
+// the run covers; what shuts somebody out is done for others too.
+func (before *Report) and(p *plan.Plan, covers func(plan.Owner) bool) *plan.Plan {
 	if before == nil {
 		return p
 	}
@@ -69,7 +70,7 @@ func (before *Report) and(p *plan.Plan) *plan.Plan {
 			continue
 		}
 		whole.Steps = append(whole.Steps, s)
-		if s.Action != plan.Retire && !counted[s.Owner] { // whoever has left is no owner any more
+		if s.Action != plan.Retire && !counted[s.Owner] && covers(s.Owner) { // whoever has left is no owner any more
 			whole.Unchanged--
 		}
 		counted[s.Owner] = true // a site may have two steps

@@ -267,7 +267,7 @@ func (r *run) apply(w Watcher) (*Report, error) {
 			return nil, err
 		}
 	}
-	report := &Report{Plan: before.and(p), Failures: p.Failures}
+	report := &Report{Plan: before.and(p, r.opt.covers), Failures: p.Failures}
 	w.Planned(report.Plan)
 	if before != nil {
 		report.Done = before.Done
