@@ -132,7 +132,7 @@ func checkCommandLine(args []string, whole bool) error {
 // TestDocsCommands types what the pages tell their readers to type, page by page and from
 // top to bottom, on a machine of its own for each: its files and its network are nobody
 // else's. A block must say so where it cannot be run, and why. Output is compared where a
-// page shows it; MTLSPLAN_UPDATE=1 writes it.
+// page shows it; MTLSPLAN_UPDATE=1 writes it. Parts of specs must be written as fmt writes them.
 func TestDocsCommands(t *testing.T) {
 	if testing.Short() {
 		t.Skip("make test runs it")
@@ -171,6 +171,9 @@ func runDoc(t *testing.T, name string, page docPage) {
 			continue
 		}
 		commands := b.commands()
+		if b.lang == "hcl" && b.file == "" {
+			commands = []docCommand{{line: b.line, typed: "cat > /tmp/part.hcl <<'END'\n" + dedented(b.text) + "END\nmtlsplan fmt --check --diff /tmp/part.hcl"}}
+		}
 		if b.file == "" && len(commands) == 0 {
 			continue
 		}
@@ -220,6 +223,12 @@ func runDoc(t *testing.T, name string, page docPage) {
 	if err := os.WriteFile(filepath.Join(repo, name), []byte(out), 0o644); err != nil {
 		t.Error(err)
 	}
+}
+
+// dedented is text without the blanks with which all of its lines begin, those of the first.
+func dedented(text string) string {
+	blanks := text[:len(text)-len(strings.TrimLeft(text, " "))]
+	return strings.ReplaceAll(strings.TrimPrefix(text, blanks), "\n"+blanks, "\n")
 }
 
 var (
