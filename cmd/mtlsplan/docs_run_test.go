@@ -264,10 +264,9 @@ func sameOutput(shown, got string) bool {
 // docHost is a shell as root on a machine of its own: its files but the programs, its
 // processes and its network are made anew.
 type docHost struct {
-	cmd  *exec.Cmd
-	in   io.WriteCloser
-	out  *bufio.Reader
-	home string // the shell's first directory, seen from here
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
 }
 
 // docMachine makes the machine in $1 and becomes its shell. The program lies in $2, the
