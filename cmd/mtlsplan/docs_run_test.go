@@ -132,7 +132,7 @@ func checkCommandLine(args []string, whole bool) error {
 // TestDocsCommands types what the pages tell their readers to type, page by page and from
 // top to bottom, on a machine of its own for each: its files and its network are nobody
 // else's. A block must say so where it cannot be run, and why. Output is compared where a
-// page shows it; MTLSPLAN_UPDATE=1 writes it.
+// page shows it; MTLSPLAN_UPDATE=1 writes it. Parts of specs must be written as fmt writes them.
 func TestDocsCommands(t *testing.T) {
 	if testing.Short() {
 		t.Skip("make test runs it")
@@ -171,6 +171,9 @@ func runDoc(t *testing.T, name string, page docPage) {
 			continue
 		}
 		commands := b.commands()
+		if b.lang == "hcl" && b.file == "" {
+			commands = []docCommand{{line: b.line, typed: "cat > /tmp/part.hcl <<'END'\n" + dedented(b.text) + "END\nmtlsplan fmt --check --diff /tmp/part.hcl"}}
+		}
 		if b.file == "" && len(commands) == 0 {
 			continue
 		}
@@ -222,6 +225,12 @@ func runDoc(t *testing.T, name string, page docPage) {
 	}
 }
 
+// dedented is text without the blanks with which all of its lines begin, those of the first.
+func dedented(text string) string {
+	blanks := text[:len(text)-len(strings.TrimLeft(text, " "))]
+	return strings.ReplaceAll(strings.TrimPrefix(text, blanks), "\n"+blanks, "\n")
+}
+
 var (
 	docDates   = regexp.MustCompile(`\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?Z?)?`)
 	docNumbers = regexp.MustCompile(`\b[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){7,}\b|\b[0-9A-Fa-f]{16,}\b`)
@@ -255,10 +264,9 @@ func sameOutput(shown, got string) bool {
 // docHost is a shell as root on a machine of its own: its files but the programs, its
 // processes and its network are made anew.
 type docHost struct {
-	cmd  *exec.Cmd
-	in   io.WriteCloser
-	out  *bufio.Reader
-	home string // the shell's first directory, seen from here
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
 }
 
 // docMachine makes the machine in $1 and becomes its shell. The program lies in $2, the
