@@ -170,6 +170,10 @@ type CA struct {
 	// Git is what git is told of the directory, where that is in version control.
 	Git []GitFile
 
+	// Unmerged are files of the CA and of the database that have marks of a merge which git
+	// could not finish. Those that cannot be read then are not among them.
+	Unmerged []string
+
 	// InClear are passphrases in clear that lie where version control would keep them.
 	InClear []File
 

@@ -24,7 +24,6 @@ var gitLines = map[string][]string{
 		"!*.crt",
 		"!*.crl",
 		"!*.p12",
-		"!*.pem",
 		"!/db/",
 		"!/db/**",
 		"!/secrets/",

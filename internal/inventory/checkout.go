@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/plan"
 )
@@ -17,6 +18,12 @@ func (r *Reader) checkout(ca *facts.CA) error {
 		f, err := r.file(plan.KindGit, facts.At(name))
 		ca.Err = firstOf(ca.Err, err)
 		ca.Git = append(ca.Git, facts.GitFile{File: f.File, Text: f.content.Data})
+	}
+	name := r.opt.Config.CA.Name
+	for _, name := range []string{facts.CAPath(name, plan.KindCrt).String(), facts.CAPath(name, plan.KindCRL).String(), ledger.AttrName, ledger.RenderedName, ledger.HandoutsName} {
+		if f, err := r.read(name); err == nil && facts.Unmerged(f.Data) { // what cannot be read is said elsewhere
+			ca.Unmerged = append(ca.Unmerged, name)
+		}
 	}
 	for _, dir := range []string{"secrets", outdir.DB + "/retired"} {
 		names, err := r.dir.List(dir)

@@ -122,7 +122,7 @@ func (r *Reader) readOwed() error {
 	}
 	owed, ok := ledger.ParseOwed(file.Data)
 	if !ok {
-		return fmt.Errorf("%s/%s lists the open requests and deployments of an interrupted run and cannot be read: restore it from a backup", r.dir.Path(), ledger.OwedName)
+		return fmt.Errorf("%s/%s lists the open requests and deployments of an interrupted run and cannot be read: restore it from a backup%s", r.dir.Path(), ledger.OwedName, r.otherwise())
 	}
 	r.owed = owed
 	return nil

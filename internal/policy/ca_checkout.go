@@ -30,13 +30,12 @@ func caGitLacks(v *caView) []finding {
 	var out []finding
 	for i := range v.Git {
 		g := &v.Git[i]
-		lacks := g.Lacks()
 		if g.Missing || g.Whole() {
 			continue
 		}
-		message := fmt.Sprintf("%s lacks the line %q, which the directory needs", g.Name(), lacks[0])
-		if g.Unmerged() {
-			message = g.Name() + " has a mark that a merge has left"
+		message := g.Name() + " has a mark that a merge has left"
+		if lacks := g.Lacks(); len(lacks) > 0 && !g.Unmerged() {
+			message = fmt.Sprintf("%s lacks the line %q, which the directory needs", g.Name(), lacks[0])
 		}
 		out = append(out, one(plan.Repair, plan.Reason{Message: message, Field: "version_control"}, plan.KindGit)...)
 	}
@@ -79,6 +78,8 @@ func (j *judgement) halves() string {
 	led, crl := j.found.Question.Ledger, &j.Have.CRL
 	unlisted, unissued := led.Unlisted(), led.Unissued()
 	switch {
+	case len(j.Have.CA.Unmerged) > 0:
+		return joined(j.Have.CA.Unmerged) + " has marks of a merge that git could not finish"
 	case len(unissued) > 0:
 		return fmt.Sprintf("%s has %s that %s lacks", ledger.IndexName, plural(len(unissued), "certificate"), ledger.IssuedName)
 	case j.Ask.Adopt:
