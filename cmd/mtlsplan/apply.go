@@ -203,9 +203,7 @@ func (a *app) next(report *engine.Report, cfg *spec.Config, opt engine.Options) 
 	if !opt.Rehearsal {
 		lines = append(lines, ui.ToGive(report.Done, cfg, shortPath())...)
 	}
-	for _, line := range lines {
-		fmt.Fprintln(a.stderr, line)
-	}
+	ui.WhatIsLeft(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), lines)
 }
 
 // passphrasePath returns where the generated passphrase of an owner lies.
