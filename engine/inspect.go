@@ -67,7 +67,11 @@ func Inspect(ctx context.Context, cfg *config.Config, opt Options, owner plan.Ow
 	case owner == st.have.CA.Owner:
 		show.ca(st)
 	case st.have.Users.Len() > 0:
-		show.user(st.have.Users.User(0), &cfg.Users[st.have.Users.Spec(0)])
+		given, _ := readHandouts(dir)
+		if given == nil {
+			given = ledger.ParseHandouts(nil) // status warns of it
+		}
+		show.user(st.have.Users.User(0), &cfg.Users[st.have.Users.Spec(0)], given)
 	default:
 		err = show.departed(r, st)
 	}
@@ -102,9 +106,12 @@ func (d details) ca(st stock) {
 	d.passphrase(ca.Passphrase, d.cfg.CA.Passphrase)
 }
 
-func (d details) user(u *facts.User, spec *config.User) {
+func (d details) user(u *facts.User, spec *config.User, given *ledger.Handouts) {
 	if u.Crt.Cert != nil {
 		d.Certificates = append(d.Certificates, u.Crt.Cert.X509)
+		if at := given.At(u.Crt.Cert.Sum); !at.IsZero() {
+			d.HandedOut = new(plan.Seconds(at))
+		}
 	}
 	d.file(u.Key.File, keyState(u.Key, u.Passphrase), keyFacts(u.Key))
 	d.file(u.CSR.File, readable(u.CSR.Request != nil), requestFacts(u.CSR))

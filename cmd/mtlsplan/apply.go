@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,7 +49,8 @@ on it from then on.`,
 		Example: `  mtlsplan apply
   mtlsplan apply --only user.mmuser staff.hcl
   mtlsplan apply next.plan                    # saved by plan --out next.plan
-  mtlsplan apply --replace 'user.*' --reason keyCompromise
+  mtlsplan apply --replace user.cem --reason keyCompromise
+  mtlsplan apply --replace 'user.*'           # new keys for everybody, now
   mtlsplan apply -q; s=$?                                         # from cron
   case $s in 0|1|3|130) nginx -t -q && systemctl reload nginx || s=1;; esac
   exit $s
@@ -202,9 +202,7 @@ func (a *app) next(report *engine.Report, cfg *spec.Config, opt engine.Options) 
 	if !opt.Rehearsal {
 		lines = append(lines, ui.ToGive(report.Done, cfg, shortPath())...)
 	}
-	for _, line := range lines {
-		fmt.Fprintln(a.stderr, line)
-	}
+	ui.WhatIsLeft(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), lines)
 }
 
 // passphrasePath returns where the generated passphrase of an owner lies.

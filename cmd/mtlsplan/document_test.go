@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,11 +16,13 @@ import (
 	"testing"
 	"time"
 
+	ics "github.com/arran4/golang-ical"
 	"github.com/rogpeppe/go-internal/testscript"
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 	"gopkg.in/yaml.v3"
 
 	"mtlsplan/internal/plan"
+	"mtlsplan/internal/testing/tools"
 	"mtlsplan/internal/ui"
 )
 
@@ -41,7 +45,11 @@ func checkedMain() {
 	}
 	code := live(stdout, scriptsReleased)
 	if stdout == out && !out.broken {
-		if err := checkDocument(args, out.text.Bytes()); err != nil {
+		check := checkDocument
+		if judges[formatIn(args)] != nil {
+			check = func([]string, []byte) error { return checkAnswer(formatIn(args), out.text.Bytes()) }
+		}
+		if err := check(args, out.text.Bytes()); err != nil {
 			reportViolation(args, err)
 			code = 99
 		}
@@ -114,9 +122,49 @@ func watchDocuments(env *testscript.Env) {
 
 func answersWithDocument(args []string) bool {
 	format := formatIn(args)
-	return (format == "json" || format == "yaml") && !slices.ContainsFunc(args, func(arg string) bool {
+	return (format == "json" || format == "yaml" || judges[format] != nil) && !slices.ContainsFunc(args, func(arg string) bool {
 		return slices.Contains([]string{"help", "completion", "__complete", "--help", "-h"}, arg)
 	})
+}
+
+// judges are programs and libraries of others that read what has no schema of ours.
+var judges = map[string]func(text []byte) error{
+	"csv": func(text []byte) error {
+		_, err := csv.NewReader(bytes.NewReader(text)).ReadAll() // with as many cells in each row
+		return err
+	},
+	"ics": func(text []byte) error {
+		calendar, err := ics.ParseCalendar(bytes.NewReader(text))
+		if err != nil {
+			return err
+		}
+		for _, e := range calendar.Events() {
+			if _, err := e.GetAllDayStartAt(); err != nil || e.Id() == "" {
+				return fmt.Errorf("an event without a UID, or without a day: %w", err)
+			}
+		}
+		return nil
+	},
+	"prometheus": func(text []byte) error {
+		judge := exec.Command("promtool", "check", "metrics")
+		judge.Stdin = bytes.NewReader(text)
+		said, err := judge.CombinedOutput()
+		if errors.Is(err, exec.ErrNotFound) && os.Getenv("CI") == "" {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("promtool: %w: %s", err, said)
+		}
+		return nil
+	},
+}
+
+// checkAnswer has an answer judged. A run that fails, or writes a file, prints none.
+func checkAnswer(format string, text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
+	return judges[format](text)
 }
 
 // checkDocument checks the standard output of a run against the schema of its command, or
@@ -253,6 +301,31 @@ func TestSchemasRefuse(t *testing.T) {
 		err := checkDocument(strings.Fields(c.args), []byte(c.text))
 		if good := err == nil; good != c.good {
 			t.Errorf("%s: %s: %v", c.args, c.text, err)
+		}
+	}
+}
+
+// TestAnswersRefuse gives bad answers to the judges of formats that have no schema.
+func TestAnswersRefuse(t *testing.T) {
+	tools.Need(t, "promtool")
+	const calendar = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:a\r\nDTSTART;VALUE=DATE:20270301\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+	for _, c := range []struct {
+		format, text string
+		good         bool
+	}{
+		{"csv", "a,b\r\n1,\"2\"\"\"\r\n", true},
+		{"csv", "a,b\r\n1\r\n", false},
+		{"csv", "a,b\r\n1,\"2\r\n", false},
+		{"ics", calendar, true},
+		{"ics", strings.Replace(calendar, "UID:a\r\n", "", 1), false},
+		{"ics", strings.Replace(calendar, "20270301", "2027-03-01", 1), false},
+		{"ics", "BEGIN:VEVENT\r\n", false},
+		{"prometheus", "# HELP m_seconds Of a thing.\n# TYPE m_seconds gauge\nm_seconds{owner=\"a\"} 1\n", true},
+		{"prometheus", "# HELP m_seconds Of a thing.\n# TYPE m_seconds gauge\nm_seconds{owner=a} 1\n", false},
+		{"prometheus", "m_seconds 1\n", false},
+	} {
+		if err := checkAnswer(c.format, []byte(c.text)); (err == nil) != c.good {
+			t.Errorf("%s: %q: %v", c.format, c.text, err)
 		}
 	}
 }

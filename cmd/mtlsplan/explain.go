@@ -14,13 +14,13 @@ func (a *app) explainCmd() *cobra.Command {
 	var at string
 	cmd := &cobra.Command{
 		Use:   "explain [FILE] OWNER",
-		Short: "Print why apply would or would not touch an owner, and what happens next",
+		Short: "Print why apply would touch an owner or not, and what happens next",
 		Long: `Prints what apply would do with an owner, every policy that is asked of it with
 its answer and the files that it is about, and what happens next and when. OWNER
 is a user, the CA, its CRL or a site, as in mmuser, user.mmuser, ca.mattermost,
 crl.mattermost or nginx.mattermost. A user who is no longer in the spec is found
 in the CA database. No byte is changed.`,
-		Example: `  mtlsplan explain mmuser
+		Example: `  mtlsplan explain mmuser                         # why a new key, for example
   mtlsplan explain staff.hcl user.ann --at +60d   # what it will be then
   mtlsplan explain crl.mattermost --format json | jq '.next[0].at'`,
 		Args:              fileAndOneName,

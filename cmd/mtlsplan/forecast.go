@@ -26,6 +26,7 @@ With --format ics it prints a calendar (RFC 5545) for a mail program: one event
 for each day and kind, whose identifier stays the same from run to run.`,
 		Example: `  mtlsplan forecast
   mtlsplan forecast staff.hcl --days 90
+  mtlsplan forecast | grep 2027-03-01             # what happens on that day
   mtlsplan forecast --format ics > mattermost.ics
   mtlsplan forecast --format json | jq '.events[] | select(.event == "import")'`,
 		Args:              atMostOneFile,

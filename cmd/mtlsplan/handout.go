@@ -34,7 +34,7 @@ func (a *app) handoutCmd() *cobra.Command {
 	var f handoutFlags
 	cmd := &cobra.Command{
 		Use:   "handout [FILE] NAME... -o DIR",
-		Short: "Write what users are given: the .p12, a page that explains it, a profile for Apple's devices",
+		Short: "Write what users are given: the .p12, and a page that explains it",
 		Long: `Writes DIR/NAME/ for each user: the .p12, index.html, which says in plain words
 how to put it into a browser and how to remove the old one, and
 NAME.mobileconfig for iPhone, iPad and Mac. A device of a user has a directory

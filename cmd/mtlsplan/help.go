@@ -31,15 +31,59 @@ var exitDocs = []exitDoc{
 func exitText() string {
 	var b strings.Builder
 	for _, e := range exitDocs {
-		fmt.Fprintf(&b, "  %3d  %s\n", e.code, e.doc)
+		fmt.Fprintf(&b, "  %3d  %s\n", e.code, folded(e.doc, len("  130  ")))
 	}
 	return b.String() + "\n" + exitOrder
 }
 
+// folded breaks a text that begins at a column between its words, so that a line has 80
+// columns at most.
+func folded(text string, column int) string {
+	var b strings.Builder
+	at := column
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+		case at+1+len(word) > 80:
+			b.WriteString("\n" + strings.Repeat(" ", column))
+			at = column
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += len(word)
+	}
+	return b.String()
+}
+
+// questions are those of every week, and the commands that answer them.
+var questions = []struct{ question, command string }{
+	{"Who expires next month?", "mtlsplan status --expiring 31d"},
+	{"Who has left and still gets in?", "mtlsplan status                # on top"},
+	{"Has Bea got her newest file?", "mtlsplan status bea            # GIVEN"},
+	{"Which files are hers, since when?", "mtlsplan show bea"},
+	{"Who waits? Hand it out to them.", "mtlsplan handout --pending -o DIR"},
+	{"What is in her certificate?", "mtlsplan show bea"},
+	{"Why does Cem get a new key?", "mtlsplan explain cem"},
+	{"What happens on the first of March?", "mtlsplan forecast | grep 2027-03-01"},
+	{"What does my change do to NGINX?", "mtlsplan plan --diff"},
+	{"Is anything wrong with the files?", "mtlsplan verify"},
+	{"How do I give everybody a new key?", "mtlsplan apply --replace 'user.*'"},
+}
+
+func questionText() string {
+	var b strings.Builder
+	for _, q := range questions {
+		fmt.Fprintf(&b, "  %-37s%s\n", q.question, q.command)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
 const exitOrder = "If several apply, 4 wins over 3, and 3 over 2; with verify, 2 wins over 3."
 
-// usage is the template of every command's help, below its description. %s is
-// the table of exit codes.
+// usage is the template of every command's help, below its description. The first %s is
+// the list of questions, the second the table of exit codes.
 const usage = `Usage:
   {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}{{if .HasExample}}
 
@@ -47,7 +91,10 @@ Examples:
 {{.Example}}{{end}}{{if .HasAvailableSubCommands}}
 
 Commands:{{range .Commands}}{{if or .IsAvailableCommand (eq .Name "help")}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if not .HasParent}}
+
+Questions, and what answers them:
+%s{{end}}{{if .HasAvailableLocalFlags}}
 
 Flags:
 {{.LocalFlags.FlagUsagesWrapped 80 | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
@@ -62,7 +109,7 @@ Exit codes:
 // dress gives the command tree its help, and its errors a remedy.
 func (a *app) dress(root *cobra.Command) {
 	cobra.EnableCommandSorting = false
-	root.SetUsageTemplate(fmt.Sprintf(usage, exitText()))
+	root.SetUsageTemplate(fmt.Sprintf(usage, questionText(), exitText()))
 	root.SetFlagErrorFunc(flagError)
 	help := a.helpCmd()
 	root.SetHelpCommand(help)

@@ -20,7 +20,8 @@ func (a *app) showCmd() *cobra.Command {
 		Use:   "show [FILE] NAME",
 		Short: "Print one user or CA in full",
 		Long: `Prints what openssl x509 -text shows of the certificate, and beside it the files
-of the owner, the rows of the CA database and what apply would do. NAME is a
+of the owner, when the user was handed them out, the rows of the CA database and
+what apply would do. NAME is a
 user or the CA, as in mmuser or user.mmuser, mattermost or ca.mattermost, or a
 device of a user, as in mmuser:laptop. A user who is no longer in the spec is
 found in the CA database.`,

@@ -37,17 +37,23 @@ func (a *app) statusCmd() *cobra.Command {
 		Use:   "status [FILE] [OWNER...]",
 		Short: "Print how every certificate stands, and what happens next",
 		Long: `Prints the CA, its CRL and every user: those who need attention first. OWNER is
-a name, an owner as in user.ann, or a pattern as in 'user.a*'. No byte is
-changed, no lock is taken and no secret is read: whether files open, plan and
-verify tell. Beside text, json and yaml there are --format csv and
---format prometheus, for the textfile collector of the node exporter.
+a name, an owner as in user.ann, or a pattern as in 'user.a*'. LEFT is how many
+days its certificate is good for, NEXT what happens to it if apply runs whenever
+something is due, and GIVEN whether the user has been handed out the newest.
 
 Users who are no longer in the spec and have certificates that have not ended
-are there too. With --expiring, only certificates of the CA and of users are
-printed that end within that time or have ended, and it ends with 2 if there are
-any.`,
+are there too: they are "still in" until an apply has revoked them. With
+--expiring, only certificates of the CA and of users are printed that end within
+that time or have ended, and it ends with 2 if there are any.
+
+No byte is changed, no lock is taken and no secret is read: whether files open,
+plan and verify tell. It reads db/, which only the owner of the output directory
+can: a job for monitoring runs as that user. Beside text, json and yaml there
+are --format csv and --format prometheus, for the textfile collector of the node
+exporter.`,
 		Example: `  mtlsplan status
   mtlsplan status --expiring 30d              # 2: somebody's certificate ends
+  mtlsplan status bea                         # has she got her newest file?
   mtlsplan status staff.hcl 'user.a*' --state expiring
   mtlsplan status --format csv --group sales > sales.csv
   mtlsplan status --format prometheus --out /var/lib/node_exporter/mtlsplan.prom`,

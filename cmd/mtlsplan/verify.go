@@ -17,7 +17,7 @@ func (a *app) verifyCmd() *cobra.Command {
 	var at, connect, user, echo string
 	cmd := &cobra.Command{
 		Use:   "verify [FILE]",
-		Short: "Prove that the output directory is whole, and that the proxy goes by it",
+		Short: "Prove that the directory is whole, and that the proxy goes by it",
 		Long: `Reads every byte of the output directory, and trusts neither the cache nor what
 an earlier run has found. It proves the signatures of all certificates and CRLs,
 that keys, requests and .p12 files open and belong together, and that files, CA
@@ -40,7 +40,7 @@ headers that tell the application who came are sent, too, and must not reach it.
 It ends with 2 if something is wrong, and with 3 if nothing is, but a passphrase
 cannot be had, so that the rest is not proven. If nobody answers at HOST:PORT it
 ends with 1, and nothing is checked.`,
-		Example: `  mtlsplan verify
+		Example: `  mtlsplan verify                              # is anything wrong?
   mtlsplan verify staff.hcl --at +30d          # what will be wrong then
   mtlsplan verify --connect 127.0.0.1:443 --user ada
   mtlsplan verify --format json | jq '.checks[] | select(.ok | not)'`,

@@ -60,6 +60,16 @@ func (h *Handouts) add(one handout) {
 // Has reports whether a certificate was handed out.
 func (h *Handouts) Has(cert Sum) bool { return h.known[cert] }
 
+// At is when a certificate was handed out last, zero where it was not.
+func (h *Handouts) At(cert Sum) (at time.Time) {
+	for _, one := range h.given {
+		if one.sum == cert {
+			at = one.at
+		}
+	}
+	return at
+}
+
 // Add records that a user was given a certificate. What they were given before is
 // forgotten: it is not the newest any more.
 func (h *Handouts) Add(owner string, cert Sum, at time.Time) {

@@ -13,7 +13,8 @@ type Details struct {
 	Issued       []IssuedDetail      // every certificate that the CA database holds for the owner, oldest first
 	Step         *Step               // what apply would do, nil for nothing
 	Failures     []Failure
-	Departed     bool // a user whom the CA database knows and the spec does not list
+	HandedOut    *time.Time // when the user was handed out the certificate in place, nil where that is not remembered
+	Departed     bool       // a user whom the CA database knows and the spec does not list
 }
 
 // ShowDocument is the answer of show: one owner in full.
@@ -27,6 +28,8 @@ type ShowDocument struct {
 	Certificates []CertificateDetail `json:"certificates"`
 	// Every artefact of the owner.
 	Files []FileDetail `json:"files"`
+	// When the user was handed out the certificate in place, with handout; absent where that is not remembered.
+	HandedOut *time.Time `json:"handed_out,omitempty"`
 	// Every certificate that the CA database holds for the owner, oldest first.
 	Issued []IssuedDetail `json:"issued"`
 	// The step that apply would do; null for none. Where the plan is refused, the step for which it is.
@@ -43,6 +46,7 @@ func NewShowDocument(d *Details, certificates []CertificateDetail) ShowDocument 
 		Departed:      d.Departed,
 		Certificates:  List(certificates),
 		Files:         List(d.Files),
+		HandedOut:     d.HandedOut,
 		Issued:        List(d.Issued),
 		Failures:      List(d.Failures),
 	}

@@ -20,6 +20,9 @@ func Explanation(w io.Writer, st Style, e *plan.Explanation) {
 	switch {
 	case e.Departed:
 		heading += ": no longer in the spec"
+		if e.Status != nil && e.Status.StillIn {
+			heading += ", and still let in"
+		}
 	case e.Status == nil:
 	case e.Status.NotAfter == nil, e.Status.State == plan.StateFailed, e.Status.State == plan.StateRevoked:
 		heading += ": " + e.Status.State
@@ -30,9 +33,13 @@ func Explanation(w io.Writer, st Style, e *plan.Explanation) {
 
 	section(w, st, "What apply would do")
 	var text bytes.Buffer
-	Failures(&text, st, e.Failures)
+	inner := st // of what is indented
+	if inner.Width > 0 {
+		inner.Width = max(1, inner.Width-len("  "))
+	}
+	Failures(&text, inner, e.Failures)
 	for _, s := range e.Steps {
-		l := newLayout(&text, st, []plan.Step{s})
+		l := newLayout(&text, inner, []plan.Step{s})
 		l.group([]plan.Step{s})
 	}
 	if text.Len() == 0 {
@@ -43,7 +50,7 @@ func Explanation(w io.Writer, st Style, e *plan.Explanation) {
 	if len(e.Notes) > 0 {
 		section(w, st, "To know")
 		text.Reset()
-		Notes(&text, Style{Color: st.Color, Width: max(0, st.Width-len("  "))}, ofOwner(e.Notes))
+		Notes(&text, inner, ofOwner(e.Notes))
 		indented(w, text.String())
 	}
 
@@ -66,7 +73,7 @@ func Explanation(w io.Writer, st Style, e *plan.Explanation) {
 		fmt.Fprintln(w, line)
 		for _, r := range a.Reasons {
 			text.Reset()
-			(&layout{w: &text, st: st}).reason(r)
+			(&layout{w: &text, st: inner}).reason(r)
 			indented(w, text.String())
 		}
 		if len(a.Files) > 0 {

@@ -54,7 +54,7 @@ func Forecast(w io.Writer, st Style, p *plan.Plan, events []plan.Event) {
 	last := ""
 	for _, s := range sets {
 		day := s.day
-		if day == last {
+		if day == last && st.Width > 0 { // a pipe gets the day in each line, for grep
 			day = strings.Repeat(" ", len(day))
 		}
 		last = s.day
@@ -63,7 +63,11 @@ func Forecast(w io.Writer, st Style, p *plan.Plan, events []plan.Event) {
 			line += pad(string(s.action), actions) + gap
 		}
 		from := utf8.RuneCountInString(line)
-		fmt.Fprintln(w, line+st.wrap(strings.Join(s.owners, ", "), from, strings.Repeat(" ", min(from, 24))))
+		begin := from // of further lines; a narrow terminal has them further left
+		if from > st.Width/2 {
+			begin = min(from, len(day)+len(gap))
+		}
+		fmt.Fprintln(w, line+st.wrap(strings.Join(s.owners, ", "), from, strings.Repeat(" ", begin)))
 	}
 	if len(sets) > 0 {
 		fmt.Fprintln(w)

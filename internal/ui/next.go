@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"io"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -40,31 +41,54 @@ func Next(done []plan.Step, cfg *spec.Config, path func(string) string) []string
 	return lines
 }
 
+// WhatIsLeft writes the lines of [Next] and [ToGive]. Commands, which are indented, stay on a line.
+func WhatIsLeft(w io.Writer, st Style, lines []string) {
+	for _, line := range lines {
+		if !strings.HasPrefix(line, " ") {
+			line = st.wrap(line, 0, indent)
+		}
+		fmt.Fprintln(w, line)
+	}
+}
+
 // mostNames is how many users are named where nobody asked for a list.
 const mostNames = 20
 
-// ToGive is who must be given a new .p12 after an apply, and the command for that; empty
-// for nobody.
+// ToGive is who must be given something new after an apply, a .p12 or, where the user
+// keeps the key, a certificate, and the command for that; empty for nobody.
 func ToGive(done []plan.Step, cfg *spec.Config, path func(string) string) []string {
-	var names []string
+	var imports, keepers []string
 	for _, s := range done {
 		issued := slices.Contains([]plan.Action{plan.Create, plan.Reissue, plan.Rekey}, s.Action) && slices.Contains(s.Artefacts, plan.KindCrt)
-		if s.Reimport || isUser(s.Owner) && issued { // a csr user has no .p12 to import
-			names = append(names, Clean(string(s.Owner)))
+		switch {
+		case s.Reimport:
+			imports = append(imports, Clean(string(s.Owner)))
+		case isUser(s.Owner) && issued: // a csr user
+			keepers = append(keepers, Clean(string(s.Owner)))
 		}
 	}
-	if len(names) == 0 {
-		return nil
+	who := func(names []string) string {
+		if len(names) > mostNames {
+			return fmt.Sprintf("%d users, whom mtlsplan status lists", len(names))
+		}
+		return strings.Join(names, ", ")
 	}
-	who := strings.Join(names, ", ")
-	if len(names) > mostNames {
-		who = fmt.Sprintf("%d users, whom mtlsplan status lists", len(names))
+	var give []string
+	if len(imports) > 0 {
+		give = append(give, "Give a new .p12, and its passphrase by another channel, to "+who(imports))
+	}
+	if len(keepers) > 0 {
+		give = append(give, "Give the new certificate, for the key that they have, to "+who(keepers))
+	}
+	if len(give) == 0 {
+		return nil
 	}
 	file := ""
 	if cfg.File != "mtlsplan.hcl" {
 		file = shellWord(path(cfg.File)) + " "
 	}
-	return []string{"Give a new .p12, and its passphrase by another channel, to " + who + ":", "  mtlsplan handout " + Clean(file) + "--pending -o DIR"}
+	give[len(give)-1] += ":"
+	return append(give, "  mtlsplan handout "+Clean(file)+"--pending -o DIR")
 }
 
 // toReload are the commands after which the proxy works by the files that have

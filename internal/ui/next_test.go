@@ -73,6 +73,12 @@ func TestToGive(t *testing.T) {
 	if got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
+	keeper := plan.Step{Owner: "user.dot", Action: plan.Reissue, Artefacts: []string{"crt"}}
+	got = strings.Join(ToGive([]plan.Step{step("user.ada"), keeper}, cfg, as), "\n")
+	want = "Give a new .p12, and its passphrase by another channel, to user.ada\nGive the new certificate, for the key that they have, to user.dot:\n  mtlsplan handout --pending -o DIR"
+	if got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
 	cfg.File = "our staff.hcl"
 	got = strings.Join(ToGive(slices.Repeat([]plan.Step{step("user.ada")}, mostNames+1), cfg, as), "\n")
 	want = "Give a new .p12, and its passphrase by another channel, to 21 users, whom mtlsplan status lists:\n  mtlsplan handout 'our staff.hcl' --pending -o DIR"

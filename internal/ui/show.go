@@ -31,6 +31,7 @@ func Details(w io.Writer, st Style, d *plan.Details, now time.Time) error {
 		fmt.Fprintln(w, strings.TrimRight(cleanBlock(text.String()), "\n"))
 	}
 	files(w, st, d.Files)
+	given(w, st, d)
 	issued(w, st, d.Issued)
 	pending(w, st, d)
 	return nil
@@ -89,6 +90,19 @@ func forPeople(value string) string {
 		return t.UTC().Format(time.DateTime) + " UTC"
 	}
 	return value
+}
+
+// given tells when a user was handed out the certificate in place.
+func given(w io.Writer, st Style, d *plan.Details) {
+	if !isUser(d.Owner) || d.Departed || len(d.Certificates) == 0 {
+		return
+	}
+	section(w, st, "Handed out")
+	if d.HandedOut == nil {
+		fmt.Fprintln(w, "  not yet, or it is not remembered; see mtlsplan handout")
+		return
+	}
+	fmt.Fprintf(w, "  the certificate in place, on %s UTC\n", d.HandedOut.UTC().Format(time.DateTime))
 }
 
 func issued(w io.Writer, st Style, rows []plan.IssuedDetail) {

@@ -31,7 +31,7 @@ func Verified(w io.Writer, st Style, checks []plan.Check) {
 			message += fmt.Sprintf(" (%s)", Clean(string(c.Owner)))
 		}
 		fmt.Fprintln(w, st.paint(color, someOwners(g, func(c plan.Check) plan.Owner { return c.Owner })+":"), string(c.Check))
-		fmt.Fprintln(w, indent+message)
+		fmt.Fprintln(w, indent+st.wrap(message, len(indent), indent+"  "))
 	}
 	if len(bad) > 0 {
 		fmt.Fprintln(w)
