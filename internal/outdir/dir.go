@@ -22,8 +22,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // Modes of what lies in an output directory.
@@ -105,7 +103,7 @@ func (d *Dir) Close() error {
 	if d.lock != nil {
 		// Closing alone would leave the lock to a child that another goroutine has
 		// just forked and that has not reached its exec.
-		errs = append(errs, unix.Flock(int(d.lock.Fd()), unix.LOCK_UN), d.lock.Close())
+		errs = append(errs, unlockFile(d.lock), d.lock.Close())
 	}
 	if d.disk.root != nil {
 		errs = append(errs, d.disk.root.Close())
@@ -241,8 +239,8 @@ func plain(info fs.FileInfo) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("this is a %s where mtlsplan keeps a plain file: move it away", kindOf(info.Mode()))
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink > 1 {
-		return fmt.Errorf("this file has %d hard links, so that a change here would not reach the others: replace it by a copy", st.Nlink)
+	if n := links(info); n > 1 {
+		return fmt.Errorf("this file has %d hard links, so that a change here would not reach the others: replace it by a copy", n)
 	}
 	return nil
 }

@@ -42,8 +42,8 @@ func (d *Dir) denied(name string, err error) error {
 	me := os.Geteuid()
 	uid := func(name string) int {
 		if info, err := d.disk.root.Lstat(name); err == nil {
-			if st, ok := info.Sys().(*syscall.Stat_t); ok {
-				return int(st.Uid)
+			if uid, ok := ownerOf(info); ok {
+				return uid
 			}
 		}
 		return me
@@ -71,11 +71,11 @@ func (d *Dir) checkOwner() error {
 		return fmt.Errorf("output directory %s: %w", d.path, bare(err))
 	}
 	me := os.Geteuid()
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || st.Uid == 0 || int(st.Uid) == me {
+	uid, ok := ownerOf(info)
+	if !ok || uid == 0 || uid == me {
 		return nil
 	}
-	owner, sudo := userName(int(st.Uid))
+	owner, sudo := userName(uid)
 	writer, _ := userName(me)
 	return fmt.Errorf("output directory %s belongs to %s, who could not read what %s writes there: run this as its owner (sudo -u %s)", d.path, owner, writer, sudo)
 }
