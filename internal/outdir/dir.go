@@ -164,7 +164,7 @@ func (d *Dir) readPlain(name, from string) (File, error) {
 	}
 	defer f.Close()
 	d.look(from, info)
-	file.Mode = info.Mode().Perm()
+	file.Mode = modeOf(info)
 	if most := largest(name); info.Size() > most {
 		return file, fmt.Errorf("%s: this file has %d bytes, and none that mtlsplan writes here has more than %d: move it away", d.join(name), info.Size(), most)
 	}
@@ -277,7 +277,7 @@ func (d *Dir) DirMode(name string) (mode fs.FileMode, exists bool, err error) {
 	if !info.IsDir() {
 		return 0, false, fmt.Errorf("%s: this is a %s where mtlsplan keeps a directory: move it away", d.join(name), kindOf(info.Mode()))
 	}
-	return info.Mode().Perm(), true, nil
+	return modeOf(info), true, nil
 }
 
 // List returns the names in a directory, sorted; none if it does not exist.
@@ -361,5 +361,5 @@ func (d *Dir) FileMode(name string) (mode fs.FileMode, exists bool) {
 	if err != nil || !info.Mode().IsRegular() {
 		return 0, false
 	}
-	return info.Mode().Perm(), true
+	return modeOf(info), true
 }

@@ -22,7 +22,7 @@ func (d *Dir) checkMode() error {
 	if err != nil {
 		return fmt.Errorf("output directory %s: %w", d.path, bare(err))
 	}
-	perm := info.Mode().Perm()
+	perm := modeOf(info)
 	if perm&0o022 == 0 {
 		return nil
 	}

@@ -21,6 +21,9 @@ func unlockFile(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_UN)
 // fitSystem is nil: files have modes here.
 func fitSystem() error { return nil }
 
+// modeOf has the permission bits of a file or directory.
+func modeOf(info fs.FileInfo) fs.FileMode { return info.Mode().Perm() }
+
 // ownerOf is the number of the user whom a file belongs to.
 func ownerOf(info fs.FileInfo) (uid int, ok bool) {
 	st, ok := info.Sys().(*syscall.Stat_t)

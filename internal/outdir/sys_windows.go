@@ -20,6 +20,10 @@ func fitSystem() error {
 		"run this on Linux or macOS, or in the Windows Subsystem for Linux")
 }
 
+// modeOf has the bits that are never too many: those of the system say only whether a file
+// may be written.
+func modeOf(info fs.FileInfo) fs.FileMode { return info.Mode().Perm() & ModePrivate }
+
 // ownerOf cannot tell.
 func ownerOf(fs.FileInfo) (uid int, ok bool) { return 0, false }
 
