@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build install dist image test test-fast race golden docs screenshots site lint fuzz bench bench-compare
+.PHONY: help build install dist image test test-fast race golden docs screenshots site lint cross fuzz bench bench-compare
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -65,6 +65,7 @@ lint: ## run gofmt, vet, staticcheck and govulncheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
 	cd packaging && go vet ./...
+	@$(MAKE) --no-print-directory cross
 	go run $(STATICCHECK) ./...
 	cd packaging && go run $(STATICCHECK) ./...
 	@echo 'go run $(GOVULNCHECK) ./...'; \
@@ -74,6 +75,13 @@ lint: ## run gofmt, vet, staticcheck and govulncheck
 	*'fetching vulnerabilities'*) echo 'NOT CHECKED for known vulnerabilities: cannot reach their database.' ;; \
 	*) exit 1 ;; \
 	esac
+
+# The tests of what is left out for Windows are for POSIX systems.
+cross: ## build for macOS and Windows, and vet what is built there
+	GOOS=darwin GOARCH=arm64 go vet ./...
+	GOOS=darwin GOARCH=arm64 go build -o /dev/null ./cmd/mtlsplan
+	GOOS=windows GOARCH=amd64 go vet $$(go list ./... | grep -vE '^mtlsplan/(cmd/mtlsplan|engine|internal/bench.*|internal/input)$$')
+	GOOS=windows GOARCH=amd64 go build -o /dev/null ./cmd/mtlsplan
 
 fuzz: ## run every fuzz target for FUZZTIME (20s)
 	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's,/[^/]*:func , ,' | \

@@ -51,11 +51,6 @@ func Read(ctx context.Context, path string) (File, error) {
 	return f, nil
 }
 
-func owner(info fs.FileInfo) (uid, gid int) {
-	stat := info.Sys().(*syscall.Stat_t) // on every system that this is built for
-	return int(stat.Uid), int(stat.Gid)
-}
-
 // Same reports whether two files are the same to whoever reads them.
 func (f File) Same(other File) bool {
 	return f.Missing == other.Missing && bytes.Equal(f.Data, other.Data)
@@ -104,7 +99,7 @@ func put(f File, beside string) error {
 	if err := os.Remove(beside); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	w, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
+	w, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL|noFollow, 0o600)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"mtlsplan/internal/input"
@@ -31,8 +30,7 @@ func Run(ctx context.Context, dir string, command []string, limit time.Duration)
 	cmd := exec.CommandContext(running, look(command[0], dirs), command[1:]...)
 	cmd.Dir, cmd.Env = dir, environment(dirs)
 	cmd.Stdout, cmd.Stderr = words, words
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	stopWithChildren(cmd)
 	// A program that goes into the background, as nginx does when it is started, may keep
 	// its output open.
 	cmd.WaitDelay = 2 * time.Second

@@ -34,7 +34,7 @@ func Read(ctx context.Context, path string, most int64) ([]byte, fs.FileInfo, er
 
 // ReadPlain is Read where the path must not be a link: the error is [ErrLink] then.
 func ReadPlain(ctx context.Context, path string, most int64) ([]byte, fs.FileInfo, error) {
-	return readIn(ctx, path, most, os.Lstat, syscall.O_NOFOLLOW)
+	return readIn(ctx, path, most, os.Lstat, noFollow)
 }
 
 func readIn(ctx context.Context, path string, most int64, stat func(string) (fs.FileInfo, error), flags int) ([]byte, fs.FileInfo, error) {

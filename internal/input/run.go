@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -82,13 +81,6 @@ func run(ctx context.Context, p Program, terminal bool) ([]byte, error) {
 		err = e.Err
 	}
 	return nil, err
-}
-
-// stopWithChildren makes the end of cmd's context end the children of cmd, too: one
-// that goes on may hold a secret. They get a process group for that.
-func stopWithChildren(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 }
 
 // onTerminal reports whether there is a terminal. There, only the foreground process

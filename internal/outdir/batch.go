@@ -151,9 +151,7 @@ func (d *Dir) sameDevice(dir string) bool {
 	if err != nil {
 		return true
 	}
-	a, isA := there.Sys().(*syscall.Stat_t)
-	b, isB := stage.Sys().(*syscall.Stat_t)
-	return !isA || !isB || a.Dev == b.Dev
+	return deviceOf(there) == deviceOf(stage)
 }
 
 // discard drops a batch that was not committed. If that fails, the next writer

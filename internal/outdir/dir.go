@@ -23,8 +23,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // Modes of what lies in an output directory.
@@ -111,7 +109,7 @@ func (d *Dir) Close() error {
 	if d.lock != nil {
 		// Closing alone would leave the lock to a child that another goroutine has
 		// just forked and that has not reached its exec.
-		errs = append(errs, unix.Flock(int(d.lock.Fd()), unix.LOCK_UN), d.lock.Close())
+		errs = append(errs, unlockFile(d.lock), d.lock.Close())
 	}
 	if d.disk.root != nil {
 		errs = append(errs, d.disk.root.Close())
@@ -172,7 +170,7 @@ func (d *Dir) readPlain(name, from string) (File, error) {
 	}
 	defer f.Close()
 	d.look(from, info)
-	file.Mode, file.Owner = info.Mode().Perm(), d.stranger(info)
+	file.Mode, file.Owner = modeOf(info), d.stranger(info)
 	if most := largest(name); info.Size() > most {
 		return file, fmt.Errorf("%s: this file has %d bytes, and none that mtlsplan writes here has more than %d: move it away", d.join(name), info.Size(), most)
 	}
@@ -247,8 +245,8 @@ func plain(info fs.FileInfo) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("this is a %s where mtlsplan keeps a plain file: move it away", kindOf(info.Mode()))
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink > 1 {
-		return fmt.Errorf("this file has %d hard links, so that a change here would not reach the others: replace it by a copy", st.Nlink)
+	if n := links(info); n > 1 {
+		return fmt.Errorf("this file has %d hard links, so that a change here would not reach the others: replace it by a copy", n)
 	}
 	return nil
 }
@@ -276,7 +274,7 @@ func (d *Dir) DirMode(name string) (mode fs.FileMode, exists bool, err error) {
 	if info == nil {
 		return 0, false, err
 	}
-	return info.Mode().Perm(), true, nil
+	return modeOf(info), true, nil
 }
 
 // DirOwner is who a directory below the output directory belongs to, if neither to the
@@ -441,5 +439,5 @@ func (d *Dir) Look(name string) (mode fs.FileMode, owner string, exists bool) {
 	if err != nil || !info.Mode().IsRegular() {
 		return 0, "", false
 	}
-	return info.Mode().Perm(), d.stranger(info), true
+	return modeOf(info), d.stranger(info), true
 }

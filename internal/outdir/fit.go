@@ -21,7 +21,7 @@ func (d *Dir) checkMode() error {
 	if err != nil {
 		return fmt.Errorf("output directory %s: %w", d.path, bare(err))
 	}
-	perm := info.Mode().Perm()
+	perm := modeOf(info)
 	if perm&0o022 == 0 {
 		return nil
 	}
@@ -41,8 +41,8 @@ func (d *Dir) denied(name string, err error) error {
 	me := os.Geteuid()
 	uid := func(name string) int {
 		if info, err := d.disk.root.Lstat(name); err == nil {
-			if st, ok := info.Sys().(*syscall.Stat_t); ok {
-				return int(st.Uid)
+			if uid, ok := ownerOf(info); ok {
+				return uid
 			}
 		}
 		return me
@@ -70,14 +70,14 @@ func (d *Dir) checkOwner() error {
 		return fmt.Errorf("output directory %s: %w", d.path, bare(err))
 	}
 	me := os.Geteuid()
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || st.Uid == 0 || int(st.Uid) == me {
+	uid, ok := ownerOf(info)
+	if !ok || uid == 0 || uid == me {
 		return nil
 	}
 	if d.disk.made { // nobody has had the time to give it away
-		return d.givenAway(int(st.Uid))
+		return d.givenAway(uid)
 	}
-	owner, sudo := userName(int(st.Uid))
+	owner, sudo := userName(uid)
 	writer, _ := userName(me)
 	return fmt.Errorf("output directory %s belongs to %s, who could not read what %s writes there: run this as its owner (sudo -u %s)", d.path, owner, writer, sudo)
 }
@@ -90,8 +90,8 @@ func (d *Dir) owner() (uid int, known bool) {
 			return
 		}
 		if info, err := d.disk.root.Stat("."); err == nil {
-			if st, ok := info.Sys().(*syscall.Stat_t); ok {
-				d.ownerID = int(st.Uid)
+			if uid, ok := ownerOf(info); ok {
+				d.ownerID = uid
 			}
 		}
 	})
@@ -101,14 +101,14 @@ func (d *Dir) owner() (uid int, known bool) {
 // stranger names whom a file belongs to, if neither to the owner of the output directory
 // nor to root, who may read and change it anyway.
 func (d *Dir) stranger(info fs.FileInfo) string {
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || st.Uid == 0 {
+	uid, ok := ownerOf(info)
+	if !ok || uid == 0 {
 		return ""
 	}
-	if uid, known := d.owner(); !known || int(st.Uid) == uid {
+	if owner, known := d.owner(); !known || uid == owner {
 		return ""
 	}
-	person, _ := userName(int(st.Uid))
+	person, _ := userName(uid)
 	return person
 }
 
@@ -155,8 +155,8 @@ func (d *Dir) unfit(f *file) error {
 		return d.fault(f.name, err)
 	}
 	me := os.Geteuid()
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != me {
-		return d.givenAway(int(st.Uid))
+	if uid, ok := ownerOf(info); ok && uid != me {
+		return d.givenAway(uid)
 	}
 	perm := info.Mode().Perm()
 	switch {

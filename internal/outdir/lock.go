@@ -10,8 +10,6 @@ import (
 	"os"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const lockName = DB + "/lock"
@@ -33,6 +31,9 @@ func (e *ErrLocked) Error() string { return "another run holds the lock: " + e.H
 // The lock is the kernel's, on a file that is never deleted: it cannot be stale,
 // and a reused pid cannot keep it.
 func Lock(ctx context.Context, dir, holder string, timeout time.Duration, shared map[string]Merge, options ...Option) (*Dir, error) {
+	if err := fitSystem(); err != nil {
+		return nil, fmt.Errorf("output directory %s: %w", dir, err)
+	}
 	d := &Dir{path: dir, shared: shared, seen: map[string]fs.FileInfo{}, disk: disk{trace: traceOf(ctx)}, writes: true}
 	if err := d.disk.makeRoot(dir); err != nil {
 		defer d.Close()
@@ -84,11 +85,11 @@ func (d *Dir) acquire(ctx context.Context, holder string, timeout time.Duration,
 	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		err := lockFile(f)
 		if err == nil {
 			break
 		}
-		if !errors.Is(err, unix.EWOULDBLOCK) {
+		if !errors.Is(err, errHeld) {
 			f.Close()
 			return fmt.Errorf("%s: this file system has no locks (%w): put the output directory on another file system", d.join(lockName), err)
 		}
