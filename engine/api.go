@@ -24,6 +24,7 @@ type Options struct {
 	Reason      string        // RFC 5280 reason of Replace
 	Allow       int           // revocations allowed beyond the guard: --allow-revocations
 	Adopt       bool          // take over files that the ledger knows nothing of
+	NoSecrets   bool          // of a plan: no secret is read, and what is encrypted is taken for what it should be
 	AcceptClock bool          // go on although the clock is behind the directory's own past, or the program's release
 	Released    time.Time     // when the program was released; a clock before that is behind
 	Dated       bool          // Now is not the clock's: --at

@@ -116,6 +116,7 @@ func newPlan(ctx context.Context, cfg *config.Config, opt Options, basis *plan.B
 	if err := checkOnly(ctx, cfg, opt); err != nil {
 		return nil, err
 	}
+	opt.glance = opt.glance || opt.NoSecrets
 	for looks := 1; ; looks++ {
 		p, moved, err := look(ctx, cfg, opt, basis)
 		bad := err != nil || accuses(p)

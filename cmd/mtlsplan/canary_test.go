@@ -203,7 +203,7 @@ func (c *cage) search() {
 // tried separately.
 var spoken = map[string][]string{
 	"plan": {"plan SPEC", "plan SPEC --diff", "plan SPEC --detailed-exitcode", "plan SPEC --at 2027-06-01 --accept-clock", "plan SPEC --rehearsal", "plan SPEC --only user.ann", "plan SPEC --only nobody",
-		"plan SPEC --replace user.bob --reason keyCompromise", "plan SPEC --reason x", "plan SPEC --allow-revocations 3 --adopt --lock-timeout 1ms --parallel 1", "plan SPEC --output OUT", "plan SPEC --out OUT.plan", "plan SPEC --out SPEC", "plan SPEC --diff --format markdown", "plan SPEC --verbose"},
+		"plan SPEC --replace user.bob --reason keyCompromise", "plan SPEC --reason x", "plan SPEC --allow-revocations 3 --adopt --lock-timeout 1ms --parallel 1", "plan SPEC --output OUT", "plan SPEC --out OUT.plan", "plan SPEC --out SPEC", "plan SPEC --diff --format markdown", "plan SPEC --without-secrets", "plan SPEC --verbose"},
 	"apply": {"apply SPEC", "apply SPEC --quiet", "apply SPEC --only user.ann", "apply SPEC --replace user.bob --reason keyCompromise", "apply SPEC --allow-revocations 3",
 		"apply SPEC --adopt --lock-timeout 1ms --parallel 1", "apply SPEC --rehearsal --at 2027-06-01 --output OUT", "apply SPEC --at +30d", "apply SPEC --accept-clock", "apply OUT.plan", "apply SPEC --yes --verbose"},
 	"status": {"status SPEC", "status SPEC user.ann --at +30d --state valid", "status SPEC --expiring 400d", "status SPEC --group ops", "status SPEC --format csv",

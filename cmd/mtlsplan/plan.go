@@ -12,7 +12,7 @@ import (
 
 func (a *app) planCmd() *cobra.Command {
 	var flags runFlags
-	var detailed, diff bool
+	var detailed, diff, noSecrets bool
 	var out string
 	cmd := &cobra.Command{
 		Use:   "plan [FILE]",
@@ -24,6 +24,10 @@ would take, with its reasons. No byte is changed.
 carries out just that. It holds no secret. Beside text, json and yaml there is
 --format markdown, a comment for a pull request.
 
+--without-secrets is for a job that has none, such as one for a pull request:
+what is encrypted is taken for what it should be, and no passphrase is asked
+for. A lost or changed passphrase is not found.
+
 Symbols:
 ` + ui.Legend() + `.`,
 		Example: `  mtlsplan plan
@@ -32,6 +36,7 @@ Symbols:
   mtlsplan plan --diff                        # what changes on the proxy
   mtlsplan plan --out next.plan && mtlsplan apply next.plan
   mtlsplan plan --diff --format markdown > comment.md
+  mtlsplan plan --without-secrets             # in a job for a pull request
   mtlsplan plan --format json | jq .summary`,
 		Annotations:       map[string]string{moreFormats: "markdown"},
 		Args:              atMostOneFile,
@@ -46,6 +51,10 @@ Symbols:
 			if err != nil {
 				return err
 			}
+			if noSecrets && out != "" {
+				return usageError("--out with --without-secrets: such a plan does not say what apply would do with them; leave out one of the two")
+			}
+			opt.NoSecrets = noSecrets
 			if err := a.checkSaving(cmd.Context(), out, flags); err != nil {
 				return err
 			}
@@ -81,6 +90,7 @@ Symbols:
 	a.addVerbose(cmd)
 	cmd.Flags().BoolVar(&diff, "diff", false, "show what changes in sites on the proxy's host, as a unified diff")
 	cmd.Flags().StringVarP(&out, "out", "o", "", "save the plan in `FILE`, for apply FILE")
+	cmd.Flags().BoolVar(&noSecrets, "without-secrets", false, "read no secret, and take what is encrypted for what it should be")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when changes are pending")
 	return cmd
 }
