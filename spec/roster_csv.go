@@ -325,7 +325,7 @@ func (t *csvTable) counts(cells []string) bool {
 }
 
 // valuesOf reads what the columns say of a list whose header has these names.
-func (t *csvTable) valuesOf(sign rune, names []string) func(column string) *tally {
+func (t *csvTable) valuesOf(sign byte, names []string) func(column string) *tally {
 	return func(column string) *tally {
 		found, at, in := &tally{}, slices.Index(names, column), t.reader(sign)
 		for n := 0; ; n++ {

@@ -220,9 +220,9 @@ func (t *tally) has(value string) bool {
 }
 
 // shown lists the values, "" where they are not to be shown: of a column that is not known
-// for telling who has left, one value at least has to stand in two rows.
+// for telling who has left, the values have to stand in two rows each on average.
 func (t *tally) shown(status bool) string {
-	if t.other || len(t.values) == 0 || !status && len(t.values) == t.rows {
+	if t.other || len(t.values) == 0 || !status && 2*len(t.values) > t.rows {
 		return ""
 	}
 	var list []string
