@@ -46,6 +46,7 @@ func (l *loader) config(text []byte) {
 	}
 	l.file = fileBlock{output: say(l.absolute(defaultOutput), l.at)}
 	l.each(text, others, l.readTop)
+	l.readSeal(l.kinds["seal"])
 	l.readCA(l.kinds["ca"])
 	l.readDefaults(l.kinds["defaults"])
 	l.readSites(l.kinds)
@@ -69,6 +70,7 @@ func (l *loader) config(text []byte) {
 		l.checkOutput()
 	}
 	l.readGuard(l.kinds["guard"])
+	l.checkSeal()
 	l.giveAdvice()
 }
 
@@ -137,6 +139,9 @@ mtlsplan init`)
 	ca.Validity, ca.RenewBefore = l.period(s.validity, s.renewBefore, defaultCAValidity, maxDuration)
 	ca.CRLValidity, ca.CRLRenewBefore = l.period(s.crl.validity, s.crl.renewBefore, defaultCRLValidity, maxDuration)
 	ca.KDFIterations = iterations(s.kdfIterations, ca.Passphrase)
+	if ca.Passphrase.Kind == config.Generated {
+		ca.Seal = l.seal.recipients.value
+	}
 }
 
 var generated = said[config.Source]{value: config.Source{Kind: config.Generated}}
@@ -306,6 +311,7 @@ func (l *loader) addUser(s *userBlock) {
 	if s.csr.set {
 		l.checkRequest(s)
 	} else {
+		l.sealUser(&u, s)
 		l.checkPrevious(pass, s.previousPassphrase)
 		l.checkChallenge(pass, s.challengePassword)
 		l.checkEncryption(u, pass, s.key.or(d.key), rounds)

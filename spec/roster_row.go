@@ -35,14 +35,20 @@ var columns = func() []*column {
 		if a.in&inSubject != 0 {
 			out = append(out, &column{"subject." + a.name, a, ""})
 		}
+		if a.in&inSealFor != 0 {
+			out = append(out, &column{"seal." + a.name, a, ""})
+		}
 	}
 	return out
 }()
 
-// placesOf are where a secret can be. Nobody would know a generated challenge
-// password.
+// generable reports whether a secret can be generated. Nobody would know a generated
+// challenge password, and to a generated identity nothing was sealed.
+func generable(a *attribute) bool { return a.name != "challenge_password" && a.name != "identity" }
+
+// placesOf are where a secret can be.
 func placesOf(a *attribute) []string {
-	if a.name == "challenge_password" {
+	if !generable(a) {
 		return slices.DeleteFunc(slices.Clone(secretPlaces), func(p string) bool { return p == "generate" })
 	}
 	return secretPlaces
@@ -114,7 +120,11 @@ func (r *roster) cell(c *column, v value) {
 	case c.place != "":
 		r.secretCell(c, v)
 	default:
-		c.row.read(r.loader, r.user.block.target(), v)
+		to := r.user.block.target()
+		if c.row.in&inSealFor != 0 {
+			to = to.sealFor()
+		}
+		c.row.read(r.loader, to, v)
 	}
 }
 
