@@ -24,7 +24,7 @@ func RenderSite(ctx context.Context, cfg *config.Config, opt Options, site confi
 		return nil, err
 	}
 	defer dir.Close()
-	opt.scope, opt.sealed = func(plan.Owner) bool { return false }, true
+	opt.scope, opt.blind = func(plan.Owner) bool { return false }, true
 	r := newRun(ctx, cfg, opt, dir)
 	defer r.in.Close()
 	st, err := r.takeStock()

@@ -32,7 +32,7 @@ func (c *carryOut) makeUser(r *result) error {
 	if err != nil {
 		return err
 	}
-	if !t.MustMake(plan.KindPass) && m.Facts.Passphrase.Err != nil {
+	if !t.NewPass && m.Facts.Passphrase.Err != nil {
 		return m.Facts.Passphrase.Err
 	}
 	if m.Facts.ChallengeErr != nil {
@@ -41,6 +41,9 @@ func (c *carryOut) makeUser(r *result) error {
 	if t.NewKey {
 		r.before = madeFromCert(m.Facts)
 	}
+	if t.NewKey && t.NewPass && !m.Facts.Key.Missing && !m.Facts.Key.InP12 {
+		r.before = append(r.before, m.Facts.Key.Name()) // it does not open with the new passphrase
+	}
 	if u.CSR != "" {
 		if pki.PublicID(m.Request.Public) != t.Key {
 			return errChanged(u.CSR)
@@ -48,7 +51,10 @@ func (c *carryOut) makeUser(r *result) error {
 		return c.makeFromRequest(r, u, m)
 	}
 	path := c.pathsOf(u)
-	pass := r.passphrase(m.Passphrase, path(plan.KindPass))
+	pass, err := r.passphrase(m.Passphrase, u.Seal, path)
+	if err != nil {
+		return err
+	}
 	var key crypto.Signer
 	if t.NewKey {
 		key, err = u.Key.Generate()

@@ -21,6 +21,7 @@ const (
 	// proxy that has read them.
 	KindDeploy Kind = "deploy"
 	KindPass   Kind = "pass"
+	KindSealed Kind = "pass.age" // a generated passphrase that is sealed
 	KindDB     Kind = "db"
 )
 
@@ -34,7 +35,7 @@ func SortKinds(list []Kind) []Kind {
 }
 
 func rank(kind Kind) int {
-	before, after := []Kind{KindKey, KindCSR, KindCrt}, []Kind{KindCRL, KindSite, KindDeploy, KindPass, KindDB}
+	before, after := []Kind{KindKey, KindCSR, KindCrt}, []Kind{KindCRL, KindSite, KindDeploy, KindPass, KindSealed, KindDB}
 	if i := slices.Index(before, kind); i >= 0 {
 		return i
 	}
