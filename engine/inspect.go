@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -96,7 +97,7 @@ type details struct {
 func (d details) ca(st stock) {
 	ca := &st.have.CA
 	d.Certificates = append(d.Certificates, ca.Crt.All...)
-	d.file(ca.Key.File, keyState(ca.Key, ca.Passphrase), keyFacts(ca.Key))
+	d.file(ca.Key.File, keyState(ca.Key, ca.Passphrase), keyFacts(ca.Key, ca.Passphrase))
 	d.file(ca.Crt.File, readable(ca.Crt.Cert != nil), certificateFacts(ca.Crt))
 	d.file(st.have.CRL.File, readable(!st.have.CRL.Damaged), crlFacts(st))
 	d.passphrase(ca.Passphrase, d.cfg.CA.Passphrase)
@@ -106,7 +107,7 @@ func (d details) user(u *facts.User, spec *config.User) {
 	if u.Crt.Cert != nil {
 		d.Certificates = append(d.Certificates, u.Crt.Cert.X509)
 	}
-	d.file(u.Key.File, keyState(u.Key, u.Passphrase), keyFacts(u.Key))
+	d.file(u.Key.File, keyState(u.Key, u.Passphrase), keyFacts(u.Key, u.Passphrase))
 	d.file(u.CSR.File, readable(u.CSR.Request != nil), requestFacts(u.CSR))
 	d.file(u.Crt.File, readable(u.Crt.Cert != nil), certificateFacts(u.Crt))
 	for _, p := range u.P12 {
@@ -129,9 +130,22 @@ func (d details) file(f facts.File, state fileState, list []plan.FileFact) {
 }
 
 func (d details) passphrase(p facts.Passphrase, source config.Source) {
-	if source.Kind == config.Generated {
-		d.file(p.File, fileOK, nil)
+	if source.Kind != config.Generated {
+		return
 	}
+	var list []plan.FileFact
+	state := fileOK
+	if p.Kind == plan.KindSealed {
+		to := "not known"
+		if p.Recorded {
+			to = config.ShortRecipients(p.Recipients)
+		}
+		list = append(list, plan.FileFact{Name: plan.FactRecipients, Value: to})
+		if why := cmp.Or(p.Err, p.Closed); why != nil {
+			state = fileState{plan.FileLocked, why.Error()}
+		}
+	}
+	d.file(p.File, state, list)
 }
 
 func issuedDetail(r ledger.Row, now time.Time) plan.IssuedDetail {
@@ -161,6 +175,8 @@ func keyState(k facts.Key, p facts.Passphrase) fileState {
 		return fileState{plan.FileDamaged, "it holds no key that can be read"}
 	case p.Err != nil:
 		return fileState{plan.FileLocked, p.Err.Error()}
+	case p.Closed != nil:
+		return fileState{plan.FileLocked, p.Closed.Error()}
 	case k.Opening == facts.OpensNeither:
 		return fileState{plan.FileLocked, "the passphrase is wrong"}
 	case k.Opening == facts.OpensPrevious:
@@ -175,15 +191,17 @@ func p12State(p facts.P12, pass facts.Passphrase) fileState {
 		return fileState{plan.FileDamaged, "it cannot be read"}
 	case pass.Err != nil:
 		return fileState{plan.FileLocked, pass.Err.Error()}
+	case pass.Closed != nil:
+		return fileState{plan.FileLocked, pass.Closed.Error()}
 	case p.Opening != facts.OpensNow:
 		return fileState{plan.FileLocked, "the passphrase is wrong"}
 	}
 	return fileOK
 }
 
-func keyFacts(k facts.Key) []plan.FileFact {
+func keyFacts(k facts.Key, p facts.Passphrase) []plan.FileFact {
 	list := []plan.FileFact{{Name: plan.FactEncoding, Value: k.Info.Encoding}, {Name: plan.FactIterations, Value: fmt.Sprint(k.Info.Iterations)}}
-	if k.Type != "" {
+	if k.Type != "" && p.Closed == nil {
 		list = append([]plan.FileFact{{Name: plan.FactType, Value: string(k.Type)}}, list...)
 		list = append(list, plan.FileFact{Name: plan.FactSPKISHA256, Value: k.SPKI})
 	}
@@ -231,7 +249,7 @@ func p12Facts(p facts.P12, u *facts.User) []plan.FileFact {
 	if n := p.Info.Iterations; n > 0 {
 		list = append(list, plan.FileFact{Name: plan.FactIterations, Value: fmt.Sprint(n)})
 	}
-	if p.Opening != facts.OpensNow {
+	if p.Opening != facts.OpensNow || u.Passphrase.Closed != nil {
 		return list
 	}
 	same := "no"

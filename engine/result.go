@@ -25,8 +25,8 @@ type result struct {
 	before  []string        // files that go before the new ones come (I5)
 	puts    []put
 	sealed  map[string][]string // to whom those of puts are sealed that are
-	after   []string // files that go last
-	moves   []move   // files that go to db/retired
+	after   []string            // files that go last
+	moves   []move              // files that go to db/retired
 	changes []ledger.Change
 	then    func() // what follows for the rest of the run, once all is proven
 	err     error  // the owner is left as it was

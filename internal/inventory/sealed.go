@@ -162,6 +162,33 @@ func (r *Reader) unseal(f file) (u unsealed) {
 	return unsealed{value: value}
 }
 
+// Generated reads the generated passphrase of a user, which is empty where it is sealed and
+// not opened here, and says which file it is in. It may be asked where no secret is read
+// otherwise.
+func (r *Reader) Generated(u *config.User) (secret.Value, facts.File, error) {
+	base := r.base(u)
+	clear, err := r.file(plan.KindPass, facts.UserPath(base, plan.KindPass))
+	closed, errSealed := r.file(plan.KindSealed, facts.UserPath(base, plan.KindSealed))
+	if err := firstOf(err, errSealed); err != nil {
+		return secret.Value{}, clear.File, err
+	}
+	files := passFiles{clear, closed}
+	var opened unsealed
+	if !closed.Missing {
+		opened = r.unseal(closed)
+	}
+	sealed := files.isSealed(u.Seal, opened.closed == nil && opened.err == nil)
+	f, _ := files.used(sealed)
+	switch {
+	case f.Missing:
+		return secret.Value{}, f.File, plan.Errorf(plan.PassphraseUnavailable, "%s is not there", f.Name())
+	case sealed:
+		return opened.value, f.File, opened.err
+	}
+	value, err := r.secrets.of(u.Passphrase, clear.content)
+	return value, f.File, err
+}
+
 // unavailable is why a passphrase is not at hand to open something with.
 func unavailable(p *facts.Passphrase) error { return firstOf(p.Err, p.Closed) }
 
