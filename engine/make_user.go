@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/x509"
 	"errors"
@@ -51,6 +52,13 @@ func (c *carryOut) makeUser(r *result) error {
 		return c.makeFromRequest(r, u, m)
 	}
 	path := c.pathsOf(u)
+	if m.Facts.Passphrase.Closed != nil && !t.NewKey && !t.Opens() { // the certificate alone, from the database
+		cert, err := c.certificate(r, u, m, nil)
+		if err != nil || cert == nil {
+			return cmp.Or(err, errNoCertificate)
+		}
+		return c.crt(r, path(plan.KindCrt), cert, cert.PublicKey)
+	}
 	pass, err := r.passphrase(m.Passphrase, u.Seal, path)
 	if err != nil {
 		return err

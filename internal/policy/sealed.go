@@ -96,9 +96,9 @@ func (t *Task) removeOther(p *facts.Passphrase, recipients []string) {
 	}
 }
 
-// opens reports whether a task can be done only with the owner's passphrase, or with the
+// Opens reports whether a task can be done only with the owner's passphrase, or with the
 // key that it opens.
-func (t *Task) opens() bool {
+func (t *Task) Opens() bool {
 	return !t.NewKey && slices.ContainsFunc(t.Makes, func(kind plan.Kind) bool {
 		return kind == plan.KindKey || kind == plan.KindCSR || facts.IsP12(kind) || facts.IsPass(kind)
 	})
@@ -117,7 +117,7 @@ func (j *judgement) closedCA(findings []finding) ([]finding, error) {
 	var needing *Task
 	for _, f := range findings {
 		t := newTask(OfCA, 0, ca.Owner, []finding{f})
-		if !t.NewCert && !t.opens() {
+		if !t.NewCert && !t.Opens() {
 			rest = append(rest, f)
 		} else if needing == nil {
 			needing = t
@@ -140,9 +140,9 @@ type sealed struct {
 	removed  []plan.Owner // sealed anew now, to fewer recipients
 	who      []string     // the recipients that were removed
 	waiting  []plan.Owner // to be sealed to others, and cannot be opened
+	unseal   bool         // some of those to nobody
 	gone     bool         // some of those have recipients that the spec does not name
 	closed   []plan.Owner // that the identity at hand does not open
-	caClosed bool
 	absent   error // why there is no identity, of the first
 }
 
@@ -159,6 +159,7 @@ func (s *sealed) see(owner plan.Owner, p *facts.Passphrase, recipients []string,
 	case p.Closed != nil && (!p.Recorded || !sameRecipients(p.Recipients, recipients)):
 		s.waiting = append(s.waiting, owner)
 		s.absent = cmp.Or(s.absent, p.Closed)
+		s.unseal = s.unseal || len(recipients) == 0
 		s.gone = s.gone || len(left) > 0 && len(recipients) > 0
 	case p.Closed == nil && len(left) > 0 && len(recipients) > 0 && t != nil && t.MustMake(plan.KindSealed):
 		s.removed = append(s.removed, owner)
@@ -187,7 +188,10 @@ func (j *judgement) sealedNotes() {
 		j.warn("", plan.SealedToOthers, "the identity at hand opens nothing that is sealed for %s: name the private key of one of the recipients that %s was written with", joinedOwners(s.closed), "db/sealed.json")
 	}
 	if n := len(s.waiting); n > 0 {
-		text := fmt.Sprintf("the spec seals to others than what is stored for %s, and that stays as it is until apply runs where the identity is (%v)", joinedOwners(s.waiting), s.absent)
+		text := fmt.Sprintf("what is stored for %s is sealed otherwise than the spec asks, and stays so until apply runs where the identity is (%v)", joinedOwners(s.waiting), s.absent)
+		if s.unseal {
+			text += "; with recipients = [] and the identity in the seal block, it is stored in clear again"
+		}
 		if s.gone {
 			j.warn("", plan.NotSealedAnew, "%s; %s: %s", text, keeps, ways(s.waiting))
 		} else {

@@ -107,6 +107,7 @@ func (j *judgement) judgeUser(i int) {
 		issued: j.Ledger.IssuedTo(string(u.Owner)), known: j.Ledger.AppendValid(v.known[:0], string(u.Owner), j.Now),
 		replaced: j.replace[u.Owner], adopted: isAdopted, lost: adopted.lost, moved: j.found.renamed.done[u.Owner],
 	}
+	v.closed = u.Passphrase.Closed != nil
 	if len(j.compromised) > 0 {
 		under := v.issued.Under(j.compromised)
 		for _, r := range v.known {
@@ -141,7 +142,7 @@ func (j *judgement) judgeUser(i int) {
 	if v.spec.Passphrase.Kind == config.Generated && u.Asked == nil {
 		j.sealed.see(u.Owner, &u.Passphrase, v.spec.Seal, t)
 	}
-	if t != nil && u.Passphrase.Closed != nil && t.Step.Action != plan.Refuse && t.opens() {
+	if t != nil && u.Passphrase.Closed != nil && t.Step.Action != plan.Refuse && t.Opens() {
 		j.fail(u.Owner, errClosed(&u.Passphrase, t, ", or have a new key made with "+replaceFlag(u.Owner, isAdopted)))
 		j.addRevocations(i, findings)
 		j.addRenaming(i)

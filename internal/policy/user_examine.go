@@ -39,7 +39,7 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 		return j.examineCSR(v)
 	case u.ChallengeErr != nil:
 		return nil, fallback(plan.PassphraseUnavailable, u.ChallengeErr)
-	case v.replaced && v.closed():
+	case v.replaced && v.shut():
 		return ask(v, keylessPolicies), nil
 	case u.Passphrase.Err != nil:
 		return nil, errUnavailable(&u.Passphrase)
@@ -59,9 +59,9 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 	return j.examineCert(v)
 }
 
-// closed reports whether the key cannot be opened, and a new one can be made all the
+// shut reports whether the key cannot be opened, and a new one can be made all the
 // same: a generated passphrase is made with it, and any other is at hand.
-func (v *userView) closed() bool {
+func (v *userView) shut() bool {
 	if v.spec.Passphrase.Kind != config.Generated && v.Passphrase.Err != nil {
 		return false
 	}
