@@ -137,13 +137,13 @@ func errClosed(p *facts.Passphrase, t *Task, way string) error {
 
 // sealed collects what notes tell of sealed passphrases.
 type sealed struct {
-	removed  []plan.Owner // sealed anew now, to fewer recipients
-	who      []string     // the recipients that were removed
-	waiting  []plan.Owner // to be sealed to others, and cannot be opened
-	unseal   bool         // some of those to nobody
-	gone     bool         // some of those have recipients that the spec does not name
-	closed   []plan.Owner // that the identity at hand does not open
-	absent   error // why there is no identity, of the first
+	removed []plan.Owner // sealed anew now, to fewer recipients
+	who     []string     // the recipients that were removed
+	waiting []plan.Owner // to be sealed to others, and cannot be opened
+	unseal  bool         // some of those to nobody
+	gone    bool         // some of those have recipients that the spec does not name
+	closed  []plan.Owner // that the identity at hand does not open
+	absent  error        // why there is no identity, of the first
 }
 
 // see takes in an owner with a generated passphrase, and the task of that owner, if any.
