@@ -155,9 +155,13 @@ func (l *loader) unknownAttribute(attr *hclsyntax.Attribute, what string, attrs,
 func whereElse(name string, attrs []string) string {
 	var homes []string
 	for _, b := range blocks {
-		if rows[b.is][name] != nil && !slices.Contains(homes, b.name) {
-			homes = append(homes, b.name)
+		if rows[b.is][name] == nil || slices.Contains(homes, b.name) {
+			continue
 		}
+		if both[b.name] && b.in == inFile {
+			b.name += " (of the file, outside of all other blocks)"
+		}
+		homes = append(homes, b.name)
 	}
 	for _, p := range proxies.All {
 		if slices.Contains(rowNames(p.Attributes), name) {

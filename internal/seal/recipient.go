@@ -99,19 +99,21 @@ func parseAge(fields []string) (string, error) {
 func SplitRecipients(line string) []string {
 	var out []string
 	var open bool // an SSH key, whose text is next
-	comment := false
+	comment, strange := false, false // what the last word was
 	for word := range strings.FieldsSeq(line) {
 		switch {
 		case open:
 			out[len(out)-1] += " " + word
-			open, comment = false, true
+			open, comment, strange = false, true, false
 		case begins(word):
 			out = append(out, word)
-			open, comment = isSSH(word), false
+			open, comment, strange = isSSH(word), false, false
 		case comment && !suspicious(word):
+		case strange:
+			out[len(out)-1] += " " + word
 		default:
 			out = append(out, word) // ParseRecipient says what is wrong with it
-			comment = false
+			comment, strange = false, true
 		}
 	}
 	return out
