@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"mtlsplan/internal/authority"
@@ -61,8 +60,8 @@ type Options struct {
 	traced   bool // Trace was set
 	thorough bool // every file is read, whatever the cache knows of it
 	prove    bool // thorough, and what a proof takes is kept
-	sealed   bool // no secret is read, and nothing that is encrypted is opened
-	glance   bool // sealed, and what is encrypted is taken for what it should be
+	blind    bool // no secret is read, and nothing that is encrypted is opened
+	glance   bool // blind, and what is encrypted is taken for what it should be
 
 	// scope, if set, replaces Only.
 	scope func(plan.Owner) bool
@@ -137,11 +136,15 @@ func Owners(cfg *config.Config) []plan.Owner {
 }
 
 // PassphraseFile is the absolute path at which the generated passphrase of a
-// user or the CA lies.
+// user or the CA lies, in clear or sealed.
 func PassphraseFile(cfg *config.Config, owner plan.Owner) string {
-	path := facts.CAPath(cfg.CA.Name, plan.KindPass)
-	if user, ok := strings.CutPrefix(string(owner), "user."); ok {
-		path = facts.UserPath(facts.Base(user, cfg.CA.Name), plan.KindPass)
+	path := facts.CAPath(cfg.CA.Name, facts.PassKind(cfg.CA.Seal))
+	if name, ok := owner.UserName(); ok {
+		var recipients []string
+		if i := slices.IndexFunc(cfg.Users, func(u config.User) bool { return u.Name == name }); i >= 0 {
+			recipients = cfg.Users[i].Seal
+		}
+		path = facts.UserPath(facts.Base(name, cfg.CA.Name), facts.PassKind(recipients))
 	}
 	return filepath.Join(cfg.Output, filepath.FromSlash(path.String()))
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -40,6 +41,7 @@ type carryOut struct {
 	commits  sync.Mutex // one batch at a time
 	owed     ledger.Owed
 	restate  bool                  // the file does not say what is owed, and the next batch has it do so
+	sealed   ledger.Sealed         // to whom passphrases are sealed, as on the disk
 	recorded map[*policy.Task]bool // whose revocations are recorded; written before anything is built
 
 	mu     sync.Mutex // of what follows: one batch is committed while the next is built
@@ -50,7 +52,7 @@ type carryOut struct {
 func newCarryOut(r *run, st stock, w Watcher, report *Report) *carryOut {
 	c := &carryOut{run: r, stock: st, watch: w, report: report,
 		trusted: st.verdict.Trust.Certificates(), crl: st.have.CRL, since: policy.Since(st.have.CRL),
-		writer: ledger.NewWriter(st.ledger), keys: map[string]*authority.KeyFile{}, recorded: map[*policy.Task]bool{}}
+		writer: ledger.NewWriter(st.ledger), keys: map[string]*authority.KeyFile{}, sealed: maps.Clone(r.in.Sealed()), recorded: map[*policy.Task]bool{}}
 	// In memory; the first batch makes it durable.
 	c.writer.Record(st.verdict.Found...)
 	c.owed.Requests = stillOwed(st.have)
@@ -141,9 +143,9 @@ func (c *carryOut) revoke(tasks []*policy.Task) error {
 		}
 		c.recorded[t] = true
 		c.writer.Record(c.revocations(t)...)
-		if t.Part == policy.OfUser && t.MustMake(plan.KindPass) {
+		if t.Part == policy.OfUser && t.NewPass {
 			path := c.pathsOf(c.user(t))
-			for _, kind := range slices.Concat(facts.P12Kinds, []plan.Kind{plan.KindCrt, plan.KindKey, plan.KindPass}) {
+			for _, kind := range slices.Concat(facts.P12Kinds, []plan.Kind{plan.KindCrt, plan.KindKey, plan.KindPass, plan.KindSealed}) {
 				gone = append(gone, path(kind).String())
 			}
 		}
@@ -158,6 +160,7 @@ func (c *carryOut) revoke(tasks []*policy.Task) error {
 	for _, name := range gone {
 		batch.Remove(name)
 	}
+	c.noteSealed(batch, nil, gone)
 	if err := batch.Commit(); err != nil {
 		return err
 	}
@@ -254,6 +257,7 @@ func (c *carryOut) commit(done []*result) error {
 	batch := c.dir.Begin()
 	ok := c.record(done, batch)
 	c.paid(ok, batch)
+	c.noteAllSealed(batch, ok)
 	for _, r := range ok {
 		for _, name := range r.before {
 			batch.Remove(name)

@@ -46,6 +46,11 @@ func (r *run) revokeEarly() (*Report, error) {
 	return report, err
 }
 
+// asksPrograms reports whether a program is asked for what opens the files of users.
+func (r *run) asksPrograms() bool {
+	return r.cfg.Seal.Identity.Kind == config.FromCommand || slices.ContainsFunc(r.cfg.Users, asksPrograms)
+}
+
 func asksPrograms(u config.User) bool {
 	return u.Passphrase.Kind == config.FromCommand || u.PreviousPassphrase.Kind == config.FromCommand || u.ChallengePassword.Kind == config.FromCommand
 }

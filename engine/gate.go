@@ -29,7 +29,7 @@ type Gate struct {
 
 // NewGate begins to look at the output directory of a spec.
 func NewGate(ctx context.Context, cfg *config.Config, opt Options) *Gate {
-	opt.scope, opt.sealed = func(plan.Owner) bool { return false }, true
+	opt.scope, opt.blind = func(plan.Owner) bool { return false }, true
 	return &Gate{ctx: ctx, cfg: cfg, opt: opt}
 }
 

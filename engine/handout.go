@@ -23,7 +23,6 @@ import (
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/policy"
-	"mtlsplan/internal/secret"
 )
 
 // HandoutRequest is what [Handout] is asked for.
@@ -40,7 +39,7 @@ type HandoutRequest struct {
 
 // Handout gives users what they need to get in, each in a directory of their own, and
 // remembers it. It works under the lock, and reads no passphrase but generated ones, to
-// see that they open what is given. A directory that was rehearsed in is refused. A user
+// see that they open what is given; one that is sealed where the identity is at hand. A directory that was rehearsed in is refused. A user
 // to whom nothing can be given is a failure, and the others go on.
 func Handout(ctx context.Context, cfg *config.Config, opt Options, ask HandoutRequest) (*plan.Handout, error) {
 	if err := nothingIssued(cfg, opt); err != nil {
@@ -201,7 +200,7 @@ func (h *handing) one(u *config.User, s *plan.OwnerStatus) (d plan.HandoutDetail
 		page.Crt, page.P12 = facts.UserPath(base, plan.KindCrt).String(), name+".p12"
 		files = append(files, handout.File{Name: page.Crt, Data: h.withCA(crt)})
 	} else {
-		p12, profile, err := h.p12(u, owner, base, s)
+		p12, profile, pass, err := h.p12(u, s)
 		if err != nil {
 			return d, err
 		}
@@ -209,7 +208,15 @@ func (h *handing) one(u *config.User, s *plan.OwnerStatus) (d plan.HandoutDetail
 		files = append(files, handout.File{Name: page.P12, Data: p12.Data}, handout.File{Name: page.Mobileconfig, Data: handout.AppleProfile(handout.Profile{
 			ID: h.cfg.CA.Name + "." + name, Cert: s.Sum, Name: page.Label, Service: page.Service, File: page.P12, P12: p12.Data})})
 		if u.Passphrase.Kind == config.Generated {
-			d.PassphraseFile = PassphraseFile(h.cfg, owner)
+			d.PassphraseFile = filepath.Join(h.cfg.Output, filepath.FromSlash(pass.Name()))
+			if page.Open = h.ownWays(u, pass.Name(), name); len(page.Open) > 0 {
+				f, err := h.dir.Read(pass.Name())
+				if err != nil {
+					return d, plan.Errorf(plan.FileError, "%w", err)
+				}
+				page.Sealed = name + "." + plan.KindSealed
+				files = append(files, handout.File{Name: page.Sealed, Data: f.Data})
+			}
 		} else {
 			d.PassphraseSource = u.Passphrase.String()
 		}
@@ -237,17 +244,37 @@ func (h *handing) one(u *config.User, s *plan.OwnerStatus) (d plan.HandoutDetail
 }
 
 // p12 is the file to hand out: of the profile that opens everywhere, where there is one.
-func (h *handing) p12(u *config.User, owner plan.Owner, base string, s *plan.OwnerStatus) (f outdir.File, profile pki.Profile, err error) {
+func (h *handing) p12(u *config.User, s *plan.OwnerStatus) (f outdir.File, profile pki.Profile, pass facts.File, err error) {
 	i := max(0, slices.Index(u.P12, pki.Compat))
-	path := facts.UserPath(base, facts.P12Kind(i, u.P12[i])).String()
+	path := facts.UserPath(facts.Base(u.Name, h.cfg.CA.Name), facts.P12Kind(i, u.P12[i])).String()
 	f, err = h.dir.Read(path)
 	if err == nil && f.Missing {
 		err = errors.New(path + " is not there: run mtlsplan apply first")
 	}
 	if err != nil {
-		return f, "", plan.Errorf(plan.FileError, "%w", err)
+		return f, "", pass, plan.Errorf(plan.FileError, "%w", err)
 	}
-	return f, u.P12[i], h.opens(u, owner, f, u.P12[i], s)
+	pass, err = h.opens(u, f, u.P12[i], s)
+	return f, u.P12[i], pass, err
+}
+
+// ownWays are the commands with which a user opens the sealed passphrase, in a file of
+// that name in the handout: only where the user's own key is among the recipients.
+func (h *handing) ownWays(u *config.User, sealed, name string) []string {
+	var out []string
+	for _, r := range h.in.Sealed()[sealed].Recipients {
+		if !slices.Contains(u.OwnSeal, r) {
+			continue
+		}
+		key := "KEY-FILE"
+		if kind, _, ssh := strings.Cut(r, " "); ssh {
+			key = "~/.ssh/id_" + strings.TrimPrefix(kind, "ssh-")
+		}
+		if way := "age -d -i " + key + " " + name + "." + plan.KindSealed; !slices.Contains(out, way) {
+			out = append(out, way)
+		}
+	}
+	return out
 }
 
 // withCA is a certificate and that of the CA which has issued it, in PEM, for mtlsplan
@@ -302,23 +329,26 @@ func (h *handing) certificate(base string, s *plan.OwnerStatus) (*x509.Certifica
 
 // opens checks a .p12 as far as that can be done without asking for a passphrase: one
 // that was generated opens it, and the newest certificate is in it.
-func (h *handing) opens(u *config.User, owner plan.Owner, p12 outdir.File, profile pki.Profile, s *plan.OwnerStatus) error {
+func (h *handing) opens(u *config.User, p12 outdir.File, profile pki.Profile, s *plan.OwnerStatus) (pass facts.File, err error) {
 	wrong := plan.Errorf(plan.NotReady, "%s does not hold the newest certificate, or does not open with its passphrase: run mtlsplan apply first", p12.Name)
 	if _, err := profile.Inspect(p12.Data); err != nil {
-		return wrong
+		return pass, wrong
 	}
 	if u.Passphrase.Kind != config.Generated {
-		return nil
+		return pass, nil
 	}
-	pass, err := h.dir.Read(facts.UserPath(facts.Base(u.Name, h.cfg.CA.Name), plan.KindPass).String())
-	if err != nil || pass.Missing {
-		return plan.Errorf(plan.PassphraseUnavailable, "%s cannot be read, and the user cannot be told the passphrase: mtlsplan plan says what to do", PassphraseFile(h.cfg, owner))
+	value, pass, err := h.in.Generated(u)
+	if err != nil {
+		return pass, plan.Errorf(plan.PassphraseUnavailable, "%s cannot be read, and the user cannot be told the passphrase: mtlsplan plan says what to do", filepath.Join(h.cfg.Output, filepath.FromSlash(pass.Name())))
 	}
-	inside, err := profile.Open(p12.Data, secret.Line(pass.Data))
+	if value.IsZero() { // sealed, and for others to open
+		return pass, nil
+	}
+	inside, err := profile.Open(p12.Data, value)
 	if err != nil || sha256.Sum256(inside.Cert.Raw) != s.Sum {
-		return wrong
+		return pass, wrong
 	}
-	return nil
+	return pass, nil
 }
 
 // mostOld is how many earlier certificates a page lists: the newest ones.

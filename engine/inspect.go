@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -24,7 +25,7 @@ func RenderSite(ctx context.Context, cfg *config.Config, opt Options, site confi
 		return nil, err
 	}
 	defer dir.Close()
-	opt.scope, opt.sealed = func(plan.Owner) bool { return false }, true
+	opt.scope, opt.blind = func(plan.Owner) bool { return false }, true
 	r := newRun(ctx, cfg, opt, dir)
 	defer r.in.Close()
 	st, err := r.takeStock()
@@ -100,7 +101,7 @@ type details struct {
 func (d details) ca(st stock) {
 	ca := &st.have.CA
 	d.Certificates = append(d.Certificates, ca.Crt.All...)
-	d.file(ca.Key.File, keyState(ca.Key, ca.Passphrase), keyFacts(ca.Key))
+	d.file(ca.Key.File, keyState(ca.Key, ca.Passphrase), keyFacts(ca.Key, ca.Passphrase))
 	d.file(ca.Crt.File, readable(ca.Crt.Cert != nil), certificateFacts(ca.Crt))
 	d.file(st.have.CRL.File, readable(!st.have.CRL.Damaged), crlFacts(st))
 	d.passphrase(ca.Passphrase, d.cfg.CA.Passphrase)
@@ -113,7 +114,7 @@ func (d details) user(u *facts.User, spec *config.User, given *ledger.Handouts) 
 			d.HandedOut = new(plan.Seconds(at))
 		}
 	}
-	d.file(u.Key.File, keyState(u.Key, u.Passphrase), keyFacts(u.Key))
+	d.file(u.Key.File, keyState(u.Key, u.Passphrase), keyFacts(u.Key, u.Passphrase))
 	d.file(u.CSR.File, readable(u.CSR.Request != nil), requestFacts(u.CSR))
 	d.file(u.Crt.File, readable(u.Crt.Cert != nil), certificateFacts(u.Crt))
 	for _, p := range u.P12 {
@@ -136,9 +137,22 @@ func (d details) file(f facts.File, state fileState, list []plan.FileFact) {
 }
 
 func (d details) passphrase(p facts.Passphrase, source config.Source) {
-	if source.Kind == config.Generated {
-		d.file(p.File, fileOK, nil)
+	if source.Kind != config.Generated {
+		return
 	}
+	var list []plan.FileFact
+	state := fileOK
+	if p.Kind == plan.KindSealed {
+		to := "not known"
+		if p.Recorded {
+			to = config.ShortRecipients(p.Recipients)
+		}
+		list = append(list, plan.FileFact{Name: plan.FactRecipients, Value: to})
+		if why := cmp.Or(p.Err, p.Closed); why != nil {
+			state = fileState{plan.FileLocked, why.Error()}
+		}
+	}
+	d.file(p.File, state, list)
 }
 
 func issuedDetail(r ledger.Row, now time.Time) plan.IssuedDetail {
@@ -168,6 +182,8 @@ func keyState(k facts.Key, p facts.Passphrase) fileState {
 		return fileState{plan.FileDamaged, "it holds no key that can be read"}
 	case p.Err != nil:
 		return fileState{plan.FileLocked, p.Err.Error()}
+	case p.Closed != nil:
+		return fileState{plan.FileLocked, p.Closed.Error()}
 	case k.Opening == facts.OpensNeither:
 		return fileState{plan.FileLocked, "the passphrase is wrong"}
 	case k.Opening == facts.OpensPrevious:
@@ -182,15 +198,17 @@ func p12State(p facts.P12, pass facts.Passphrase) fileState {
 		return fileState{plan.FileDamaged, "it cannot be read"}
 	case pass.Err != nil:
 		return fileState{plan.FileLocked, pass.Err.Error()}
+	case pass.Closed != nil:
+		return fileState{plan.FileLocked, pass.Closed.Error()}
 	case p.Opening != facts.OpensNow:
 		return fileState{plan.FileLocked, "the passphrase is wrong"}
 	}
 	return fileOK
 }
 
-func keyFacts(k facts.Key) []plan.FileFact {
+func keyFacts(k facts.Key, p facts.Passphrase) []plan.FileFact {
 	list := []plan.FileFact{{Name: plan.FactEncoding, Value: k.Info.Encoding}, {Name: plan.FactIterations, Value: fmt.Sprint(k.Info.Iterations)}}
-	if k.Type != "" {
+	if k.Type != "" && p.Closed == nil {
 		list = append([]plan.FileFact{{Name: plan.FactType, Value: string(k.Type)}}, list...)
 		list = append(list, plan.FileFact{Name: plan.FactSPKISHA256, Value: k.SPKI})
 	}
@@ -238,7 +256,7 @@ func p12Facts(p facts.P12, u *facts.User) []plan.FileFact {
 	if n := p.Info.Iterations; n > 0 {
 		list = append(list, plan.FileFact{Name: plan.FactIterations, Value: fmt.Sprint(n)})
 	}
-	if p.Opening != facts.OpensNow {
+	if p.Opening != facts.OpensNow || u.Passphrase.Closed != nil {
 		return list
 	}
 	same := "no"

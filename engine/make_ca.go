@@ -33,7 +33,9 @@ func (c *carryOut) makeCA(r *result) error {
 		if m, err = c.in.CA(); err != nil {
 			return err
 		}
-		pass = r.passphrase(m.Passphrase, path(plan.KindPass))
+		if pass, err = r.passphrase(m.Passphrase, spec.Seal, path); err != nil {
+			return err
+		}
 		if key, err = c.caKey(t); err != nil {
 			return err
 		}
@@ -112,7 +114,7 @@ func (c *carryOut) makeCA(r *result) error {
 // needsKey reports whether the CA's key and passphrase have to be at hand for a task.
 // A generation that is compromised is left behind without them.
 func (c *carryOut) needsKey(t *policy.Task) bool {
-	return t.NewCert || t.MustMake(plan.KindKey) || t.MustMake(plan.KindPass) || t.MustMake(plan.KindCSR) ||
+	return t.NewCert || t.MustMake(plan.KindKey) || t.MustMake(facts.PassKind(c.cfg.CA.Seal)) || t.MustMake(plan.KindCSR) ||
 		slices.ContainsFunc(c.verdict.Trust.Past(), func(g ledger.Generation) bool { return c.have.CA.Past[g.Number].Opening == facts.OpensPrevious })
 }
 

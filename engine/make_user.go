@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/x509"
 	"errors"
@@ -32,7 +33,7 @@ func (c *carryOut) makeUser(r *result) error {
 	if err != nil {
 		return err
 	}
-	if !t.MustMake(plan.KindPass) && m.Facts.Passphrase.Err != nil {
+	if !t.NewPass && m.Facts.Passphrase.Err != nil {
 		return m.Facts.Passphrase.Err
 	}
 	if m.Facts.ChallengeErr != nil {
@@ -41,6 +42,9 @@ func (c *carryOut) makeUser(r *result) error {
 	if t.NewKey {
 		r.before = madeFromCert(m.Facts)
 	}
+	if t.NewKey && t.NewPass && !m.Facts.Key.Missing && !m.Facts.Key.InP12 {
+		r.before = append(r.before, m.Facts.Key.Name()) // it does not open with the new passphrase
+	}
 	if u.CSR != "" {
 		if pki.PublicID(m.Request.Public) != t.Key {
 			return errChanged(u.CSR)
@@ -48,7 +52,17 @@ func (c *carryOut) makeUser(r *result) error {
 		return c.makeFromRequest(r, u, m)
 	}
 	path := c.pathsOf(u)
-	pass := r.passphrase(m.Passphrase, path(plan.KindPass))
+	if m.Facts.Passphrase.Closed != nil && !t.NewKey && !t.Opens() { // the certificate alone, from the database
+		cert, err := c.certificate(r, u, m, nil)
+		if err != nil || cert == nil {
+			return cmp.Or(err, errNoCertificate)
+		}
+		return c.crt(r, path(plan.KindCrt), cert, cert.PublicKey)
+	}
+	pass, err := r.passphrase(m.Passphrase, u.Seal, path)
+	if err != nil {
+		return err
+	}
 	var key crypto.Signer
 	if t.NewKey {
 		key, err = u.Key.Generate()

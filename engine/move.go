@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"mtlsplan/internal/facts"
@@ -81,12 +82,13 @@ func (r *run) renameAll(moved []*facts.Moved, writer *ledger.Writer) error {
 		writer.Record(policy.Renaming(m))
 	}
 	writer.Flush(batch)
+	sealed, again := maps.Clone(r.in.Sealed()), false
 	for _, m := range moved {
-		var last string
+		var last []string
 		for _, key := range []bool{false, true} {
 			for i, f := range m.Files {
 				switch {
-				case f.Kind == plan.KindPass && !key:
+				case facts.IsPass(f.Kind) && !key:
 					pass, err := r.dir.Read(m.Names[i])
 					if err != nil {
 						return err
@@ -95,15 +97,23 @@ func (r *run) renameAll(moved []*facts.Moved, writer *ledger.Writer) error {
 						return errChanged(m.Names[i])
 					}
 					batch.Put(f.Name(), pass.Data, f.Mode&f.Widest())
-					last = m.Names[i]
-				case f.Kind != plan.KindPass && (f.Kind == plan.KindKey) == key:
+					last = append(last, m.Names[i])
+					if rec, ok := sealed[m.Names[i]]; ok {
+						delete(sealed, m.Names[i])
+						sealed[f.Name()] = rec
+						again = true
+					}
+				case !facts.IsPass(f.Kind) && (f.Kind == plan.KindKey) == key:
 					batch.Move(m.Names[i], f.Name(), f.Mode&f.Widest())
 				}
 			}
 		}
-		if last != "" {
-			batch.Remove(last)
+		for _, name := range last {
+			batch.Remove(name)
 		}
+	}
+	if again {
+		putSealed(batch, sealed)
 	}
 	// A crash within: none of the batch, or all of it once the next run has its lock.
 	if err := batch.Commit(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/policy"
+	"mtlsplan/internal/seal"
 	"mtlsplan/internal/secret"
 )
 
@@ -23,8 +24,9 @@ type result struct {
 	asked   pki.CARequest   // the same of the CA's
 	before  []string        // files that go before the new ones come (I5)
 	puts    []put
-	after   []string // files that go last
-	moves   []move   // files that go to db/retired
+	sealed  map[string][]string // to whom those of puts are sealed that are
+	after   []string            // files that go last
+	moves   []move              // files that go to db/retired
 	changes []ledger.Change
 	then    func() // what follows for the rest of the run, once all is proven
 	err     error  // the owner is left as it was
@@ -44,15 +46,29 @@ func (r *result) put(kind plan.Kind, path facts.Path, data []byte, p proof) {
 	r.puts = append(r.puts, put{path.String(), data, facts.ModeOf(kind), p})
 }
 
-// passphrase is the one that the owner's files get: the one at hand, or a new one
-// when the task asks for it.
-func (r *result) passphrase(now secret.Value, path facts.Path) secret.Value {
-	if !r.task.MustMake(plan.KindPass) {
-		return now
+// passphrase is the one that the owner's files get: the one at hand, or a new one when the
+// task asks for it. Where the task says so it is stored, sealed to recipients if there are
+// any.
+func (r *result) passphrase(now secret.Value, recipients []string, path func(plan.Kind) facts.Path) (secret.Value, error) {
+	kind := facts.PassKind(recipients)
+	if !r.task.MustMake(kind) {
+		return now, nil
 	}
-	pass := secret.Random()
-	r.put(plan.KindPass, path, []byte(pass.Reveal()+"\n"), provesPassphrase(pass))
-	return pass
+	pass := now
+	if r.task.NewPass {
+		pass = secret.Random()
+	}
+	if kind == plan.KindPass {
+		r.put(kind, path(kind), []byte(pass.Reveal()+"\n"), provesPassphrase(pass))
+		return pass, nil
+	}
+	data, err := seal.Seal(pass, recipients)
+	if err != nil {
+		return pass, err
+	}
+	r.sealed = map[string][]string{path(kind).String(): recipients}
+	r.put(kind, path(kind), data, provesSealed(recipients))
+	return pass, nil
 }
 
 // key encrypts a key and puts it.
@@ -70,7 +86,7 @@ func (r *result) key(path facts.Path, key crypto.Signer, pass secret.Value, iter
 func (r *result) retire(free func(name string) string) {
 	for _, last := range []bool{false, true} {
 		for _, f := range r.task.Removes {
-			if (f.Kind == plan.KindPass) == last {
+			if facts.IsPass(f.Kind) == last {
 				r.moves = append(r.moves, move{f.Name(), free(f.Name())})
 			}
 		}

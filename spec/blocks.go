@@ -59,6 +59,14 @@ type defaultsBlock struct {
 	renewSpread said[time.Duration]
 	overlap     said[time.Duration]
 	groups      said[[]string]
+	seal        said[[]string] // recipients
+}
+
+// sealBlock is that of the file.
+type sealBlock struct {
+	at         hcl.Range
+	recipients said[[]string]
+	identity   said[config.Source]
 }
 
 // userBlock is a user block, or a user of a roster: it can say whatever the
@@ -129,14 +137,18 @@ type target struct {
 	roster   *rosterBlock
 	guard    *guardBlock
 	moved    *movedBlock
-	owner    *owner
-	issuance *issuance
-	lifetime *lifetime
+	seal     *sealBlock
+
+	recipients *said[[]string] // of either kind of seal block
+	owner      *owner
+	issuance   *issuance
+	lifetime   *lifetime
 }
 
 func (b *fileBlock) target() target   { return target{in: inFile, file: b} }
 func (b *rosterBlock) target() target { return target{in: inRoster, roster: b} }
 func (b *movedBlock) target() target  { return target{in: inMoved, moved: b} }
+func (b *sealBlock) target() target   { return target{in: inSeal, seal: b, recipients: &b.recipients} }
 func (b *guardBlock) target() target  { return target{in: inGuard, guard: b} }
 func (b *crlBlock) target() target    { return target{in: inCRL, lifetime: &b.lifetime} }
 
@@ -151,6 +163,9 @@ func (b *defaultsBlock) target() target {
 func (b *userBlock) target() target {
 	return target{in: inUser, user: b, owner: &b.owner, defaults: &b.defaultsBlock, issuance: &b.issuance, lifetime: &b.lifetime}
 }
+
+// sealFor is the seal block in a defaults or user block.
+func (t target) sealFor() target { return target{in: inSealFor, recipients: &t.defaults.seal} }
 
 // subject is the subject block in a ca, defaults or user block.
 func (t target) subject() target { return target{in: inSubject, issuance: t.issuance} }

@@ -8,6 +8,7 @@ func TestAttributesHaveFields(t *testing.T) {
 	targets := []target{
 		new(fileBlock).target(), new(caBlock).target(), new(defaultsBlock).target(), new(userBlock).target(),
 		new(rosterBlock).target(), new(guardBlock).target(), new(crlBlock).target(), new(userBlock).target().subject(), new(movedBlock).target(),
+		new(sealBlock).target(), new(userBlock).target().sealFor(), new(defaultsBlock).target().sealFor(),
 	}
 	placed := map[string]bool{}
 	for _, to := range targets {

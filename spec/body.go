@@ -90,6 +90,9 @@ func (l *loader) readBlock(body *hclsyntax.Body, to target) {
 			l.readBlock(in.Body, to.subject())
 		case "crl":
 			l.readBlock(in.Body, to.ca.crl.target())
+		case "seal":
+			l.readBlock(in.Body, to.sealFor())
+			l.needsRecipients(in)
 		}
 	}
 }
@@ -130,7 +133,7 @@ func (l *loader) hideUnlessPlace(expr hclsyntax.Expression) {
 }
 
 func forms(row *attribute) string {
-	if row.name == "challenge_password" {
+	if !generable(row) {
 		return secretForms
 	}
 	return secretForms + "; or have one made with { generate = true }"
@@ -152,9 +155,13 @@ func (l *loader) unknownAttribute(attr *hclsyntax.Attribute, what string, attrs,
 func whereElse(name string, attrs []string) string {
 	var homes []string
 	for _, b := range blocks {
-		if rows[b.is][name] != nil {
-			homes = append(homes, b.name)
+		if rows[b.is][name] == nil || slices.Contains(homes, b.name) {
+			continue
 		}
+		if both[b.name] && b.in == inFile {
+			b.name += " (of the file, outside of all other blocks)"
+		}
+		homes = append(homes, b.name)
 	}
 	for _, p := range proxies.All {
 		if slices.Contains(rowNames(p.Attributes), name) {

@@ -60,6 +60,7 @@ func (l *loader) checkRequest(s *userBlock) {
 		{"p12", s.p12.at, s.p12.set},
 		{"kdf_iterations", s.kdfIterations.at, s.kdfIterations.set},
 		{"challenge_password", s.challengePassword.at, s.challengePassword.set},
+		{"seal", s.seal.at, s.seal.set},
 	} {
 		if c.set {
 			l.error(c.at, "Attribute that csr rules out",

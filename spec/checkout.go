@@ -20,12 +20,14 @@ type checkout struct {
 }
 
 // writtenInClear reports whether a passphrase from this source lies in the output
-// directory in clear.
-func writtenInClear(source config.Source) bool { return source.Kind == config.Generated }
+// directory in clear: a generated one that is sealed to nobody does.
+func writtenInClear(source config.Source, recipients []string) bool {
+	return source.Kind == config.Generated && len(recipients) == 0
+}
 
 // checkInClear finds a user whose passphrase a repository would hold in clear.
-func (l *loader) checkInClear(s *userBlock, pass said[config.Source]) {
-	if !l.cfg.VersionControl || s.csr.set || !writtenInClear(pass.value) {
+func (l *loader) checkInClear(s *userBlock, pass said[config.Source], recipients []string) {
+	if !l.cfg.VersionControl || s.csr.set || !writtenInClear(pass.value, recipients) {
 		return
 	}
 	if l.inClear.who != "" {
@@ -43,7 +45,7 @@ func (l *loader) checkCheckout() {
 	if !l.cfg.VersionControl {
 		return
 	}
-	if pass := l.ca.passphrase.or(generated); l.ca.body != nil && writtenInClear(pass.value) {
+	if pass := l.ca.passphrase.or(generated); l.ca.body != nil && writtenInClear(pass.value, l.cfg.CA.Seal) {
 		at := l.ca.origin
 		if pass.set {
 			at = pass.at
@@ -62,7 +64,7 @@ func (l *loader) checkCheckout() {
 }
 
 func (l *loader) errorInClear(at hcl.Range, owner string, others int) {
-	detail := fmt.Sprintf("With version_control = true the output directory lies in a repository, and %s has a generated passphrase, which would lie there in clear beside the key that it protects. Name another source: %s.", owner, secretForms)
+	detail := fmt.Sprintf("With version_control = true the output directory lies in a repository, and %s has a generated passphrase, which would lie there in clear beside the key that it protects. Seal it, with seal { recipients = [\"age1…\"] }, or name another source: %s.", owner, secretForms)
 	switch {
 	case others == 1:
 		detail += " The same goes for one other user."

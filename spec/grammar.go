@@ -13,7 +13,9 @@ const (
 	inCRL
 	inSubject
 	inMoved
-	inSite // its attributes are the rows of a [render.Proxy]
+	inSeal    // of the whole file
+	inSealFor // of some users: recipients alone
+	inSite    // its attributes are the rows of a [render.Proxy]
 )
 
 // attribute is one row of the language: the blocks that it may be in, what reads
@@ -45,6 +47,8 @@ var blocks = []block{
 	{"moved", inFile, inMoved, false, false, "A user who was called otherwise before, or has devices now: nobody is revoked, and files and records get the new name. What the new name changes in the certificate comes with a new key, while the old certificate stays valid. Once it is done, the block can be removed."},
 	{"guard", inFile, inGuard, false, true, "Limits on what one run may revoke."},
 	{"subject", inCA | inDefaults | inUser, inSubject, false, true, "The distinguished name. A user inherits all but `common_name` and `email` from the defaults and the CA."},
+	{"seal", inFile, inSeal, false, true, "To whom generated passphrases are encrypted, that of the CA too: they are stored as `secrets/NAME.pass.age`, never in clear, and the age program opens them. See [seal.md](seal.md)."},
+	{"seal", inDefaults | inUser, inSealFor, false, true, "Further recipients of the users' passphrases, beside those of the file's `seal` block."},
 	{"crl", inCA, inCRL, false, true, "The certificate revocation list."},
 }
 
@@ -91,6 +95,10 @@ var attributes = append([]attribute{
 		"none", "Words that sites let in by (`allow_groups`) and tell the application (`headers`). A user's list replaces that of the defaults."},
 	{"max_revocations", inGuard, func(l *loader, to target, v value) { to.guard.maxRevocations = l.integer(v, 0, 1<<31-1) }, false,
 		"10 % of the active users, at least 1", "How many users one run may leave without a valid certificate."},
+	{"recipients", inSeal | inSealFor, func(l *loader, to target, v value) { *to.recipients = l.recipients(v, to.in == inSeal) }, false,
+		"required", "Who can read the passphrases: `\"age1…\"` of age-keygen, or the line of a .pub file, `\"ssh-ed25519 AAAA…\"` or `\"ssh-rsa AAAA…\"`. In a cell of a roster they are separated by spaces. `[]` in the file's block, with an `identity`: what was sealed is stored in clear again."},
+	{"identity", inSeal, func(l *loader, to target, v value) { to.seal.identity = l.identity(v) }, true,
+		"none: what is sealed is not opened here", "Where the private key of one of the recipients is: `{ env = \"V\" }`, `{ file = \"p\" }` or `{ command = [\"pass\", \"show\", \"x\"] }`. It is the file of age-keygen, or an SSH key without a passphrase."},
 	{"from", inMoved, func(l *loader, to target, v value) { to.moved.from = l.movedUser(v) }, false,
 		"required", "What the user was before: `\"user.NAME\"` or `\"user.NAME:DEVICE\"`, not in the spec any more."},
 	{"to", inMoved, func(l *loader, to target, v value) { to.moved.to = l.movedUser(v) }, false,

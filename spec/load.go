@@ -81,6 +81,7 @@ type loader struct {
 	kinds      map[string][]*hclsyntax.Block // top-level blocks by type
 	ca         caBlock
 	defaults   defaultsBlock
+	seal       sealBlock
 	tellsDN    bool                 // some site forwards the DN
 	users      map[string]hcl.Range // by name in lower case
 	onDevice   map[string]hcl.Range // those of users that are for a device, by name in lower case

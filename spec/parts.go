@@ -46,7 +46,14 @@ func split(text []byte) []part {
 		if n := bytes.IndexByte(text[start:], '\n'); n >= 0 {
 			end = start + n + 1
 		}
-		if word := firstWord(text[start:end]); names[string(word.text)] {
+		word := firstWord(text[start:end])
+		if both[string(word.text)] {
+			last := &parts[len(parts)-1]
+			if around := last.items[len(last.items)-1]; open(text[around.start:start]) {
+				word.text = nil
+			}
+		}
+		if names[string(word.text)] {
 			user := string(word.text) == "user"
 			last := &parts[len(parts)-1]
 			switch {
@@ -71,6 +78,45 @@ func split(text []byte) []part {
 	}
 	parts[len(parts)-1].end = len(text)
 	return parts
+}
+
+// both are the blocks that may be in a file and in another block.
+var both = func() map[string]bool {
+	out := map[string]bool{}
+	for _, b := range blocks {
+		for _, c := range blocks {
+			if b.name == c.name && b.in == inFile && c.in&inFile == 0 {
+				out[b.name] = true
+			}
+		}
+	}
+	return out
+}()
+
+// open reports whether a bracket is open at the end of a text that begins outside of all
+// blocks.
+func open(text []byte) bool {
+	depth := 0
+	for line := range bytes.Lines(text) {
+		depth = brackets(withoutComment(line), depth)
+	}
+	return depth > 0
+}
+
+// withoutComment is a line up to its comment.
+func withoutComment(line []byte) []byte {
+	quoted := false
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case !quoted && (c == '#' || bytes.HasPrefix(line[i:], []byte("//"))):
+			return line[:i]
+		}
+	}
+	return line
 }
 
 type word struct {

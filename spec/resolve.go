@@ -47,6 +47,7 @@ func (l *loader) config(text []byte) {
 	l.file = fileBlock{output: say(l.absolute(defaultOutput), l.at)}
 	l.each(text, others, l.readTop)
 	l.cfg.VersionControl = l.file.versionControl.value
+	l.readSeal(l.kinds["seal"])
 	l.readCA(l.kinds["ca"])
 	l.readDefaults(l.kinds["defaults"])
 	l.readSites(l.kinds)
@@ -71,6 +72,7 @@ func (l *loader) config(text []byte) {
 		l.checkOutput()
 	}
 	l.readGuard(l.kinds["guard"])
+	l.checkSeal()
 	l.giveAdvice()
 }
 
@@ -139,6 +141,9 @@ mtlsplan init`)
 	ca.Validity, ca.RenewBefore = l.period(s.validity, s.renewBefore, defaultCAValidity, maxDuration)
 	ca.CRLValidity, ca.CRLRenewBefore = l.period(s.crl.validity, s.crl.renewBefore, defaultCRLValidity, maxDuration)
 	ca.KDFIterations = iterations(s.kdfIterations, ca.Passphrase)
+	if ca.Passphrase.Kind == config.Generated {
+		ca.Seal = l.seal.recipients.value
+	}
 }
 
 var generated = said[config.Source]{value: config.Source{Kind: config.Generated}}
@@ -308,11 +313,12 @@ func (l *loader) addUser(s *userBlock) {
 	if s.csr.set {
 		l.checkRequest(s)
 	} else {
+		l.sealUser(&u, s)
 		l.checkPrevious(pass, s.previousPassphrase)
 		l.checkChallenge(pass, s.challengePassword)
 		l.checkEncryption(u, pass, s.key.or(d.key), rounds)
 	}
-	l.checkInClear(s, pass)
+	l.checkInClear(s, pass, u.Seal)
 	for i, u := range l.onDevices(s, u) {
 		l.checkPeople(u, own[fieldEmail], i > 0)
 		l.cfg.Users = append(l.cfg.Users, u)

@@ -35,14 +35,20 @@ var columns = func() []*column {
 		if a.in&inSubject != 0 {
 			out = append(out, &column{"subject." + a.name, a, ""})
 		}
+		if a.in&inSealFor != 0 {
+			out = append(out, &column{"seal." + a.name, a, ""})
+		}
 	}
 	return out
 }()
 
-// placesOf are where a secret can be. Nobody would know a generated challenge
-// password.
+// generable reports whether a secret can be generated. Nobody would know a generated
+// challenge password, and to a generated identity nothing was sealed.
+func generable(a *attribute) bool { return a.name != "challenge_password" && a.name != "identity" }
+
+// placesOf are where a secret can be.
 func placesOf(a *attribute) []string {
-	if a.name == "challenge_password" {
+	if !generable(a) {
 		return slices.DeleteFunc(slices.Clone(secretPlaces), func(p string) bool { return p == "generate" })
 	}
 	return secretPlaces
@@ -114,7 +120,11 @@ func (r *roster) cell(c *column, v value) {
 	case c.place != "":
 		r.secretCell(c, v)
 	default:
-		c.row.read(r.loader, r.user.block.target(), v)
+		to := r.user.block.target()
+		if c.row.in&inSealFor != 0 {
+			to = to.sealFor()
+		}
+		c.row.read(r.loader, to, v)
 	}
 }
 
@@ -297,8 +307,11 @@ func (r *roster) reaches(prefix string) bool {
 // hasParts reports whether there are columns NAME.PART.
 func hasParts(name string) bool {
 	a := rows[inUser][name]
-	return name == "subject" || a != nil && a.secret
+	return slices.Contains(partedBlocks, name) || a != nil && a.secret
 }
+
+// partedBlocks are the blocks in a user block whose attributes are columns NAME.ATTRIBUTE.
+var partedBlocks = blockNames(inUser)
 
 // unknownColumn is a name without a meaning. It is reported once in a roster.
 type unknownColumn struct {
@@ -361,18 +374,23 @@ func unknownName(name, called string) (summary, detail string) {
 		return capital(called) + " without a name", fmt.Sprintf("Name this %s, or remove it if it is empty.", called)
 	case strings.TrimSpace(name) != name:
 		return "Space around a name", fmt.Sprintf("The name of this %s begins or ends with %s. Remove it.", called, spaceAround(name))
-	case dotted && near == "" && slices.Contains(secretAttributes(), before):
+	case dotted && near == "" && slices.Contains(userSecrets(), before):
 		return "Unknown source", "A secret can only come from one of these: " + strings.Join(namesBelow(before+"."), ", ") + "."
 	case a != nil && a.secret, near == "" && looksSecret([]byte(name+" = x")) != nil:
 		return "Secret in a spec", "A spec never holds a secret, and neither do its rosters: they are copied, printed and kept under version control. Say where the secret is, " +
 			secretColumns(name, called) + "."
-	case name == "subject":
-		return "Unknown " + called, "A subject has parts: " + strings.Join(namesBelow("subject."), ", ") + "."
+	case slices.Contains(partedBlocks, name):
+		return "Unknown " + called, fmt.Sprintf("A %s has parts: %s.", name, strings.Join(namesBelow(name+"."), ", "))
 	case near != "":
 		return "Unknown " + called, fmt.Sprintf("There is no %s %q. Did you mean %q?", called, name, near)
 	}
 	return "Unknown " + called, fmt.Sprintf("There is no %s %q. Remove it, or give it one of these names: %s. If the list is from elsewhere, say in the roster block, with columns, which of its columns count: the others are then ignored.",
 		called, cut(name), strings.Join(columnFamilies(), ", "))
+}
+
+// userSecrets are the attributes of a user that name a secret.
+func userSecrets() []string {
+	return slices.DeleteFunc(secretAttributes(), func(name string) bool { return rows[inUser][name] == nil })
 }
 
 // columnFamilies are the names of the columns, with NAME.* for all that share
@@ -423,7 +441,7 @@ func nearColumn(name string) string {
 	if !dotted {
 		before, behind = "subject", name
 	}
-	for _, secret := range secretAttributes() {
+	for _, secret := range userSecrets() {
 		if dotted && suggest(before, []string{secret}) != "" {
 			return prefixed(secret, suggest(behind, placesOf(rows[inUser][secret])))
 		}

@@ -60,6 +60,7 @@ var samples = []struct{ column, cell, hcl string }{
 	{"overlap", "7d", `overlap = "7d"`},
 	{"groups", "admins ops", `groups = ["admins", "ops"]`},
 	{"devices", "laptop phone", `devices = ["laptop", "phone"]`},
+	{"seal.recipients", sampleAge + " " + sampleSSH + " ann at home", "seal {\n recipients = [\"" + sampleAge + "\", \"" + sampleSSH + "\"]\n}"},
 	{"subject.country", "DE", "subject {\n country = \"DE\"\n}"},
 	{"subject.province", "Hessen", "subject {\n province = \"Hessen\"\n}"},
 	{"subject.locality", "Köln", "subject {\n locality = \"Köln\"\n}"},
@@ -314,3 +315,8 @@ func FuzzRoster(f *testing.F) {
 		}
 	})
 }
+
+const (
+	sampleAge = "age1e0xwkyxpfxc0wq8wset5d0v3nlns34cd4atp2868uh6qk88urs4qt58ec8"
+	sampleSSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGSG8Iud59W2Y3hW/rY90eNSqEeFjaBxGMT4p+RM0Xzf"
+)

@@ -12,10 +12,13 @@ import (
 // a secret is hidden, unless it is the place of one and nothing else.
 
 var (
-	secretWord = regexp.MustCompile(`(?i)(?:pass|secret|pwd|credential|challenge)[\w.-]*(?:"?[ \t]*(?:[=:][ \t]*|[{\[(])|[ \t]+["'])`)
-	secretHead = regexp.MustCompile(`(?i)(?:^|\{)[ \t]*"?[\w.-]*(?:pass|secret|pwd|credential|challenge)[\w.-]*(?:"?[ \t]*[=:]?[ \t]*$|"?[ \t]+|["'])`)
+	secretWord = regexp.MustCompile(`(?i)(?:(?:pass|secret|pwd|credential|challenge)[\w.-]*|\bidentity)(?:"?[ \t]*(?:[=:][ \t]*|[{\[(])|[ \t]+["'])`)
+	secretHead = regexp.MustCompile(`(?i)(?:^|\{)[ \t]*"?(?:[\w.-]*(?:pass|secret|pwd|credential|challenge)[\w.-]*|identity)(?:"?[ \t]*[=:]?[ \t]*$|"?[ \t]+|["'])`)
 	lineStart  = regexp.MustCompile(`^[ \t]*(?:([A-Za-z_][\w-]*)[ \t]*=[ \t]*[^=\s]|([A-Za-z_][\w-]*)[ \t]*(?:"[^"]*"[ \t]*)?\{)`)
 	heredocEnd = regexp.MustCompile(`^<<-?([\w-]+)[ \t]*\r?$`)
+
+	// A private key may stand anywhere, above all where its public half belongs.
+	privateKey = regexp.MustCompile(`(?i)AGE-(?:SECRET-KEY|PLUGIN)-[0-9A-Z-]*|(?s:-----BEGIN[^\n"]*PRIVATE KEY.*?(?:-----END[^\n"]*|$))`)
 
 	secretPlace = regexp.MustCompile(`^\{\s*(?:` + placeMember + `\s*,?\s*)*\}[ \t]*(?:$|[\r\n#,}]|//)`)
 )
@@ -92,7 +95,16 @@ func findSecrets(text []byte) (hidden [][2]int) {
 		hide(at, to)
 		at = max(to, at)
 	}
-	return hidden
+	return merge(append(hidden, privateKeys(text)...))
+}
+
+// privateKeys are the parts of a text that are one.
+func privateKeys(text []byte) [][2]int {
+	var out [][2]int
+	for _, m := range privateKey.FindAllIndex(text, -1) {
+		out = append(out, [2]int{m[0], m[1]})
+	}
+	return out
 }
 
 // Mask is a spec's text with "(hidden)" for what could be a secret.

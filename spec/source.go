@@ -97,7 +97,7 @@ func (s *Sources) Snippet(r hcl.Range) (Snippet, bool) {
 		snip.Hidden = append(snip.Hidden, [2]int{part(h[0]), part(h[1])})
 	}
 	if !f.exact {
-		snip.Hidden = append(snip.Hidden, looksSecret(line)...)
+		snip.Hidden = append(append(snip.Hidden, looksSecret(line)...), privateKeys(line)...)
 	}
 	snip.Hidden = merge(snip.Hidden)
 	return snip.near(), true

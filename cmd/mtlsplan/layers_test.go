@@ -88,7 +88,7 @@ var worldRules = []struct {
 	{"ends the process", "os", "Exit", "cmd/mtlsplan"},
 	{"runs a program", "os/exec", "Command CommandContext", "internal/deploy internal/input"},
 	{"connects", "net", "Dial DialTimeout DialTCP Dialer", "internal/probe"},
-	{"opens a secret", "", "Reveal", "engine internal/enroll internal/inventory internal/pki internal/secret"},
+	{"opens a secret", "", "Reveal", "engine internal/enroll internal/inventory internal/pki internal/seal internal/secret"},
 }
 
 // TestWorldAtTheEdge checks the source against worldRules.

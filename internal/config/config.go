@@ -35,6 +35,12 @@ type Config struct {
 	Moved []Moved
 	Sites []Site
 	Guard Guard
+	Seal  Seal
+}
+
+// Seal is how generated passphrases are sealed. To whom, the CA and each user tell.
+type Seal struct {
+	Identity Source // of the private key that opens them, in text as age and ssh-keygen write it; may be none
 }
 
 // CA is the one certificate authority of a spec.
@@ -47,6 +53,7 @@ type CA struct {
 	RenewBefore        time.Duration
 	Passphrase         Source
 	PreviousPassphrase Source
+	Seal               []string // recipients of a generated passphrase, see [User]
 	KDFIterations      int
 	Generation         int
 	Compromised        []int // earlier generations that are no longer trusted
@@ -68,6 +75,8 @@ type User struct {
 	ReuseKey           bool
 	Passphrase         Source
 	PreviousPassphrase Source
+	Seal               []string // recipients of a generated passphrase, each once: of age, or an SSH key without its comment; none: it lies in clear
+	OwnSeal            []string // those among them that the user's own block names
 	ChallengePassword  Source
 	P12                []pki.Profile // the first gives X.p12, the second X.PROFILE.p12
 	KDFIterations      int

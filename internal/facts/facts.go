@@ -57,11 +57,19 @@ func (k *Key) Proves() bool { return k.Opening == OpensNow && !k.Info.Plain() &&
 
 // Passphrase describes an owner's passphrase and does not hold it.
 type Passphrase struct {
-	File              // the generated one's
+	File              // the generated one's: the sealed one, or the one in clear; where there is neither, the one that the spec asks for
+	Other       *File // the other of the two, which is of no use; nil where it is not there, or nobody looked
 	Made        bool  // false for a generated one that was never made
 	Weak        bool  // of the CA: it was chosen, and is easy to guess
 	Err         error // why it could not be read
 	PreviousErr error // the same of previous_passphrase
+
+	// Closed is why a sealed one is not opened in this run, nil for one that was opened or
+	// is not sealed. What it opens is taken for what it should be.
+	Closed     error
+	Wrong      bool     // and that is because the identity at hand is of none of its recipients
+	Recorded   bool     // of a sealed one: it is known to whom
+	Recipients []string // those
 }
 
 // Certificate is what policies use of a certificate, small enough to be kept

@@ -24,10 +24,21 @@ func (p Path) String() string { return p.dir + p.base + p.ending }
 
 const secretsDir = "secrets/"
 
+// IsPass reports whether a kind is that of a generated passphrase, in clear or sealed.
+func IsPass(kind plan.Kind) bool { return kind == plan.KindPass || kind == plan.KindSealed }
+
+// PassKind is the kind of a generated passphrase that is sealed to recipients, if any.
+func PassKind(recipients []string) plan.Kind {
+	if len(recipients) > 0 {
+		return plan.KindSealed
+	}
+	return plan.KindPass
+}
+
 // CAPath is where a file of the CA lies.
 func CAPath(ca string, kind plan.Kind) Path {
 	p := Path{base: "ca." + ca, ending: "." + kind}
-	if kind == plan.KindPass {
+	if IsPass(kind) {
 		p.dir = secretsDir
 	}
 	return p
@@ -45,7 +56,7 @@ func Base(user, ca string) string { return strings.Replace(user, plan.DeviceSign
 // UserPath is where a file of a user lies; base is that of [Base].
 func UserPath(base string, kind plan.Kind) Path {
 	p := Path{base: base, ending: endings[kind]}
-	if kind == plan.KindPass {
+	if IsPass(kind) {
 		p.dir = secretsDir
 	}
 	return p
@@ -61,7 +72,7 @@ var endings = func() map[plan.Kind]string {
 }()
 
 // UserKinds are the kinds of file that a user may have, whatever the spec says.
-var UserKinds = append([]plan.Kind{plan.KindPass, plan.KindKey, plan.KindCSR, plan.KindCrt}, P12Kinds...)
+var UserKinds = append([]plan.Kind{plan.KindPass, plan.KindSealed, plan.KindKey, plan.KindCSR, plan.KindCrt}, P12Kinds...)
 
 // P12Kinds are the kinds of .p12 that there are.
 var P12Kinds = func() []plan.Kind {

@@ -84,13 +84,15 @@ func (r *Reader) caFile(kind plan.Kind) (file, error) {
 // readCA reads the CA's key and passphrases.
 func (r *Reader) readCA() *CAMaterial {
 	spec, m := &r.opt.Config.CA, &CAMaterial{}
-	pass, err := r.fileOrSecret(plan.KindPass, facts.CAPath(r.opt.Config.CA.Name, plan.KindPass))
+	generated, err := r.passFiles(func(kind plan.Kind) facts.Path { return facts.CAPath(spec.Name, kind) }, spec.Seal, spec.Passphrase, spec.PreviousPassphrase)
+	m.pass.File = generated.clear.File
 	key, keyErr := r.caFile(plan.KindKey)
 	m.err = firstOf(err, keyErr)
 	if err == nil {
-		m.passphrases, m.pass = r.passphrases(spec.Passphrase, spec.PreviousPassphrase, pass)
-		m.pass.Weak = !r.opt.Sealed && spec.Passphrase.Kind != config.Generated && m.pass.Made && secret.Weak(m.now)
+		m.passphrases, m.pass = r.passphrases(spec.Passphrase, spec.PreviousPassphrase, spec.Seal, generated)
+		m.pass.Weak = !r.opt.Blind && spec.Passphrase.Kind != config.Generated && m.pass.Made && secret.Weak(m.now)
 	}
+	pass := m.file
 	m.Passphrase, m.KeyFile = m.now, key.content.Data
 	if m.key.File = key.File; keyErr != nil {
 		return m
@@ -100,7 +102,7 @@ func (r *Reader) readCA() *CAMaterial {
 	if k, ok := r.keyRecord(r.record(owner)); ok && k.bound(spec.Passphrase, pass.content.Stat) && k.key == key.content.Stat {
 		known = &k.contents
 	}
-	m.key, m.opens = r.key(key, m.passphrases, m.pass.Err, known)
+	m.key, m.opens = r.key(key, m.passphrases, unavailable(&m.pass), known)
 	if k, ok := keyRecordOf(spec.Passphrase, m.passphrases, m.pass, m.key, pass, key); ok && r.settled(&k) {
 		r.cache.Put(owner, &statcache.Record{Stats: statcache.StatsOf(k.pass, k.key), Facts: k.packed()}, pass.Name(), key.Name())
 	}
@@ -122,7 +124,7 @@ func (r *Reader) past(ca *facts.CA, m *CAMaterial, gens []ledger.Generation) {
 		f, err := r.file(plan.KindKey, facts.PastKeyPath(r.opt.Config.CA.Name, g.Number))
 		k := facts.Key{File: f.File, Opening: facts.Unreadable}
 		if err == nil {
-			k, _ = r.key(f, m.passphrases, m.pass.Err, nil)
+			k, _ = r.key(f, m.passphrases, unavailable(&m.pass), nil)
 		}
 		ca.Past[g.Number] = k
 	}

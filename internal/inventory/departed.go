@@ -16,7 +16,7 @@ import (
 // order, and then those whom it does not list, in the order of the index. They are
 // out whomever the run is about.
 func (r *Reader) departed() []facts.Departed {
-	if r.opt.Sealed && !r.opt.Glance {
+	if r.opt.Blind && !r.opt.Glance {
 		return nil // nobody is judged
 	}
 	var out []facts.Departed

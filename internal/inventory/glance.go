@@ -7,7 +7,8 @@ import (
 	"mtlsplan/internal/pki"
 )
 
-// A glance reads no secret. What is encrypted is taken for what it should be: to hold
+// A glance reads no secret, or has none of an owner whose passphrase is sealed and cannot
+// be opened. What is encrypted is taken for what it should be: to hold
 // the key of the certificate that lies beside it, and to open.
 
 // glancedPass is what can be told of a passphrase without reading it.
@@ -52,7 +53,9 @@ func (r *Reader) glanceCA(ca *facts.CA, gens []ledger.Generation) {
 
 // glanceUser completes the facts of a user whose files were read.
 func (r *Reader) glanceUser(u *config.User, f *facts.User) {
-	f.CSR.ChallengeDiffers = false
+	if r.opt.Blind {
+		f.CSR.ChallengeDiffers = false
+	}
 	if u.CSR != "" || f.Err != nil {
 		return
 	}
@@ -68,6 +71,22 @@ func (r *Reader) glanceUser(u *config.User, f *facts.User) {
 	if cert == nil {
 		cert = f.Crt.Cert
 	}
+	glanceP12(f, cert)
+}
+
+// glanceClosed is glanceUser as far as it goes without the ledger.
+func glanceClosed(u *config.User, f *facts.User) {
+	glancedKey(&f.Key, u.Passphrase, u.PreviousPassphrase, &f.Passphrase)
+	if cert := f.Crt.Cert; !f.Key.Missing && cert != nil && cert.X509 != nil {
+		if f.Key.SPKI == "" {
+			f.Key.Type, f.Key.SPKI = pki.KeyTypeOf(cert.X509.PublicKey), cert.SPKI
+		}
+		glanceP12(f, cert)
+	}
+}
+
+// glanceP12 takes every .p12 for one of the key and a certificate.
+func glanceP12(f *facts.User, cert *facts.Certificate) {
 	for i := range f.P12 {
 		if p := &f.P12[i]; cert != nil && !p.Missing && p.Opening == facts.NotTried && f.Key.Opening == facts.OpensNow {
 			p.Opening, p.Cert, p.SPKI = facts.OpensNow, cert.Sum, f.Key.SPKI

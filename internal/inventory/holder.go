@@ -38,7 +38,8 @@ func (r *Reader) HolderKey(owner plan.Owner, spki string) (crypto.Signer, error)
 		u = &r.opt.Config.Users[i]
 	}
 	base := r.base(u)
-	key, err := r.holderKey(u, facts.UserPath(base, plan.KindKey), facts.UserPath(base, plan.KindPass), spki)
+	path := func(kind plan.Kind) facts.Path { return facts.UserPath(base, kind) }
+	key, err := r.holderKey(u, path(plan.KindKey), func() (passFiles, error) { return r.passFiles(path, u.Seal, u.Passphrase) }, spki)
 	if key != nil {
 		return key, nil
 	}
@@ -50,19 +51,34 @@ func (r *Reader) HolderKey(owner plan.Owner, spki string) (crypto.Signer, error)
 	// departs for the second time may have had another kind before, so the numbers of
 	// the two need not agree.
 	for _, n := range versions(names, base+"."+plan.KindKey) {
-		for _, pass := range append(versions(names, base+"."+plan.KindPass), "") {
+		for _, pass := range slices.Concat(versions(names, base+"."+plan.KindPass), versions(names, base+"."+plan.KindSealed), []string{""}) {
 			of := *u
 			if pass != "" {
 				of.Passphrase, of.PreviousPassphrase = config.Source{Kind: config.Generated}, config.Source{}
 			} else if u.Passphrase.Kind == config.Generated {
 				continue
 			}
-			if key, _ := r.holderKey(&of, facts.At(retiredDir+n), facts.At(retiredDir+pass), spki); key != nil {
+			generated := func() (passFiles, error) {
+				return r.retiredPass(pass, strings.HasPrefix(pass, base+"."+plan.KindSealed))
+			}
+			if key, _ := r.holderKey(&of, facts.At(retiredDir+n), generated, spki); key != nil {
 				return key, nil
 			}
 		}
 	}
 	return nil, err
+}
+
+// retiredPass reads a generated passphrase that was retired.
+func (r *Reader) retiredPass(name string, sealed bool) (passFiles, error) {
+	p := passFiles{file{File: facts.File{Kind: plan.KindPass, Missing: true}}, file{File: facts.File{Kind: plan.KindSealed, Missing: true}}}
+	var err error
+	if at := facts.At(retiredDir + name); sealed {
+		p.sealed, err = r.file(plan.KindSealed, at)
+	} else {
+		p.clear, err = r.file(plan.KindPass, at)
+	}
+	return p, err
 }
 
 // versions are the names of a retired file, the one that was retired last first.
@@ -86,7 +102,7 @@ func versions(names []string, base string) []string {
 var ErrKeyReplaced = errors.New("has a newer key")
 
 // holderKey opens a key file; the key must be the one that is asked for.
-func (r *Reader) holderKey(u *config.User, at, generated facts.Path, spki string) (crypto.Signer, error) {
+func (r *Reader) holderKey(u *config.User, at facts.Path, generated func() (passFiles, error), spki string) (crypto.Signer, error) {
 	f, err := r.file(plan.KindKey, at)
 	if err != nil {
 		return nil, err
@@ -94,14 +110,14 @@ func (r *Reader) holderKey(u *config.User, at, generated facts.Path, spki string
 	if f.Missing {
 		return nil, fmt.Errorf("%s is not there", f.Name())
 	}
-	var pass file
+	var pass passFiles
 	if u.Passphrase.Kind == config.Generated {
-		if pass, err = r.file(plan.KindPass, generated); err != nil {
+		if pass, err = generated(); err != nil {
 			return nil, err
 		}
 	}
-	p, made := r.passphrases(u.Passphrase, u.PreviousPassphrase, pass)
-	err = made.Err
+	p, made := r.passphrases(u.Passphrase, u.PreviousPassphrase, u.Seal, pass)
+	err = unavailable(&made)
 	for _, try := range []secret.Value{p.now, p.previous} {
 		if try.IsZero() {
 			continue

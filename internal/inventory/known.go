@@ -8,6 +8,7 @@ import (
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
@@ -30,13 +31,13 @@ func (r *Reader) record(owner string) *statcache.Record {
 // otherwise. Of a passphrase that nothing can be told of without asking for it,
 // the key has to open once more; a .p12 that opened together with it need not.
 func (r *Reader) known(u *config.User, owner plan.Owner, stray func(*config.User) bool) *statcache.Record {
-	if u.CSR != "" || !u.ChallengePassword.IsZero() {
+	if u.CSR != "" || !u.ChallengePassword.IsZero() || !r.knownSeal(u) {
 		return nil
 	}
 	var buf [atP12 + 2]string
 	rec := r.cache.Known(string(owner), r.namesOf(u, buf[:0])...)
 	k, ok := r.keyRecord(rec)
-	if !ok || k.challenged || k.kind != u.Passphrase.Kind || stray(u) {
+	if !ok || k.challenged || k.kind != u.Passphrase.Kind || stray(u) || k.sealed != r.sumOf(u) {
 		return nil
 	}
 	switch u.Passphrase.Kind {
@@ -51,6 +52,33 @@ func (r *Reader) known(u *config.User, owner plan.Owner, stray func(*config.User
 	return rec
 }
 
+// knownSeal reports whether what is known of a user's passphrase need not be read: to whom
+// it is sealed is on record, and no other file of it lies beside it.
+func (r *Reader) knownSeal(u *config.User) bool {
+	sealed := len(u.Seal) > 0
+	if !sealed && len(r.sealed) == 0 {
+		return true
+	}
+	base := r.base(u)
+	_, recorded := r.sealed[facts.UserPath(base, plan.KindSealed).String()]
+	switch {
+	case sealed != recorded:
+		return false
+	case !sealed:
+		return true
+	}
+	return (r.opt.Blind || r.identity().err == nil) && r.cache.Missing(facts.UserPath(base, plan.KindPass).String())
+}
+
+// sumOf is that of the user's sealed passphrase, as it is on record; zero for one that is
+// not sealed.
+func (r *Reader) sumOf(u *config.User) ledger.Sum {
+	if len(u.Seal) == 0 {
+		return ledger.Sum{}
+	}
+	return r.sealed[facts.UserPath(r.base(u), plan.KindSealed).String()].Sum
+}
+
 // namesOf are the names of a user's files, in the order of a record's stats.
 func (r *Reader) namesOf(u *config.User, names []string) []string {
 	base := r.base(u)
@@ -63,7 +91,7 @@ func (r *Reader) namesOf(u *config.User, names []string) []string {
 
 // stillOpens reports whether the key of a record opens with the user's passphrase.
 func (r *Reader) stillOpens(u *config.User, k *keyRecord) bool {
-	if r.opt.Sealed {
+	if r.opt.Blind {
 		return true // it did when these files were opened last
 	}
 	pass := r.secrets.from(u.Passphrase)
@@ -137,14 +165,14 @@ func (r *Reader) allHave(kind plan.Kind) bool {
 // the cache keep it if it may.
 func (r *Reader) remember(u *config.User, m *Material) *statcache.Record {
 	f := m.Facts
-	if !fits(f) {
+	if p := &f.Passphrase; !fits(f) || p.Other != nil || p.Kind != facts.PassKind(u.Seal) || p.Kind == plan.KindSealed && !p.Recorded {
 		return nil
 	}
 	k, ok := keyRecordOf(u.Passphrase, m.passphrases, f.Passphrase, f.Key, m.files[atPass], m.files[atKey])
 	if !ok {
 		return nil
 	}
-	k.cert, k.challenged = f.Crt.Cert.Sum, f.CSR.Request.Challenged
+	k.cert, k.challenged, k.sealed = f.Crt.Cert.Sum, f.CSR.Request.Challenged, r.sumOf(u)
 	stats := make([]outdir.Stat, len(m.files))
 	for i := range m.files {
 		if stats[i] = m.files[i].content.Stat; i > atPass && stats[i] == (outdir.Stat{}) {
@@ -155,7 +183,7 @@ func (r *Reader) remember(u *config.User, m *Material) *statcache.Record {
 	if !k.challenged { // a digest does not tell of a challenge password
 		rec.Digest = m.digest
 	}
-	if r.settled(&k) {
+	if r.settled(&k) && f.Passphrase.Closed == nil { // one that nobody has opened is remembered for this run alone
 		r.cache.Put(string(f.Owner), rec, r.namesOf(u, nil)...)
 	}
 	return rec

@@ -352,10 +352,10 @@ func TestErrorsHaveCodes(t *testing.T) {
 
 // Without secrets everything is seen that they are not needed for, and no source of
 // one is asked.
-func TestSealed(t *testing.T) {
+func TestBlind(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, generated, config.Source{Kind: config.FromEnv, Env: "PASS"})
-	w.opt.Sealed = true
+	w.opt.Blind = true
 	w.opt.LookupEnv = func(string) (string, bool) { t.Error("a variable was asked for"); return "", false }
 	inv := w.taken()
 	if inv.CA.Crt.Cert == nil || inv.CA.Key.Opening != facts.NotTried || inv.Users.User(1).P12[0].Opening != facts.NotTried || inv.Users.User(0).Crt.Cert == nil {

@@ -38,6 +38,9 @@ func (m *Material) OpenKey() (crypto.Signer, error) {
 	if m.files == nil {
 		return nil, fmt.Errorf("%s is not there", m.Facts.Key.Name())
 	}
+	if m.Facts.Passphrase.Closed != nil {
+		return nil, m.Facts.Passphrase.Closed
+	}
 	return openKey(m.Facts.Key.File, m.files[atKey].content.Data, m.opens)
 }
 
@@ -101,6 +104,9 @@ type CAMaterial struct {
 
 // OpenKey opens the key, with whichever passphrase opens it.
 func (m *CAMaterial) OpenKey() (crypto.Signer, error) {
+	if m.pass.Closed != nil {
+		return nil, m.pass.Closed
+	}
 	return openKey(m.key.File, m.KeyFile, m.opens)
 }
 
@@ -120,6 +126,9 @@ func (r *Reader) PastKey(n int) (crypto.Signer, error) {
 	f, err := r.file(plan.KindKey, facts.PastKeyPath(r.opt.Config.CA.Name, n))
 	if err != nil {
 		return nil, err
+	}
+	if m.pass.Closed != nil {
+		return nil, m.pass.Closed
 	}
 	_, opens := r.key(f, m.passphrases, nil, nil)
 	return openKey(f.File, f.content.Data, opens)

@@ -38,7 +38,7 @@ func (r *Reader) read(name string) (outdir.File, error) {
 
 // fileOrSecret is file, but for a passphrase that must not be read.
 func (r *Reader) fileOrSecret(kind plan.Kind, path facts.Path) (file, error) {
-	if kind == plan.KindPass && r.opt.Sealed {
+	if facts.IsPass(kind) && r.opt.Blind {
 		f, _ := r.unread(kind, path)
 		return file{File: f}, nil
 	}
@@ -131,11 +131,11 @@ func (r *Reader) key(f file, p passphrases, unavailable error, known *contents) 
 		k.Opening, k.Why = facts.Unreadable, err
 		return k, opens
 	}
-	if unavailable != nil || r.opt.Sealed && known == nil {
+	if known != nil && unavailable == nil {
+		k.Opening, k.Type, k.SPKI = facts.OpensNow, known.typ, known.spki
 		return k, opens
 	}
-	if known != nil {
-		k.Opening, k.Type, k.SPKI = facts.OpensNow, known.typ, known.spki
+	if unavailable != nil || r.opt.Blind {
 		return k, opens
 	}
 	for _, try := range p.tries() {

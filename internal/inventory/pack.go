@@ -25,6 +25,7 @@ type keyRecord struct {
 	contents        // of the key file; cert is a user's certificate
 	challenged bool // a user's request holds a challenge password, which is not kept
 	iterations int
+	sealed     ledger.Sum // of the file of a sealed passphrase, zero for one that is not
 	kind       config.SourceKind
 	path       string      // of the passphrase's file, where that is the source
 	source     outdir.Stat // of it
@@ -72,9 +73,14 @@ func (k *keyRecord) packed() string {
 	b.Flag(k.challenged)
 	b.Number(int64(k.iterations))
 	b.Number(int64(k.kind))
-	if k.kind == config.FromFile {
+	switch k.kind {
+	case config.FromFile:
 		b.Text(k.path)
 		b.Stat(k.source)
+	case config.Generated:
+		if b.Flag(k.sealed != ledger.Sum{}); k.sealed != (ledger.Sum{}) {
+			b.Sum(k.sealed)
+		}
 	}
 	return string(b)
 }
@@ -82,8 +88,13 @@ func (k *keyRecord) packed() string {
 func (k *keyRecord) unpack(u *statcache.Unpacker) {
 	k.cert, k.spki, k.typ = u.Sum(), u.Text(), pki.KeyType(u.Text())
 	k.challenged, k.iterations, k.kind = u.Flag(), int(u.Number()), config.SourceKind(u.Number())
-	if k.kind == config.FromFile {
+	switch k.kind {
+	case config.FromFile:
 		k.path, k.source = u.Text(), u.Stat()
+	case config.Generated:
+		if u.Flag() {
+			k.sealed = u.Sum()
+		}
 	}
 }
 
@@ -144,7 +155,7 @@ func (f *unpacked) unpack(rec *statcache.Record, spec *config.User, owner plan.O
 	k.unpack(&u)
 	p12, sans := f.P12[:0], f.cert.SANs[:0]
 	f.User = facts.User{Owner: owner}
-	f.Passphrase.File, f.Passphrase.Made = file(plan.KindPass, atPass), true
+	f.Passphrase.File, f.Passphrase.Made = file(facts.PassKind(spec.Seal), atPass), true
 	f.Key = facts.Key{File: file(plan.KindKey, atKey), Opening: facts.OpensNow, Type: k.typ, SPKI: k.spki,
 		Info: pki.KeyInfo{Encoding: pki.KeyEncoding, Iterations: k.iterations}}
 	f.CSR = facts.RequestFile{File: file(plan.KindCSR, atCSR), Request: &f.request}

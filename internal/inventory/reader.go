@@ -31,8 +31,8 @@ type Options struct {
 	Adopt     bool                  // files that the ledger knows nothing of are to be taken over
 	Thorough  bool                  // every file is read and opened, whatever the cache knows
 	Prove     bool                  // Thorough, and what it takes to prove the files is kept: [Reader.Signer], the DER of every entry of the ledger
-	Sealed    bool                  // no secret is read, and nothing that is encrypted is opened
-	Glance    bool                  // Sealed, and what is encrypted is taken for what it should be, so that owners can be judged
+	Blind     bool                  // no secret is read, and nothing that is encrypted is opened
+	Glance    bool                  // Blind, and what is encrypted is taken for what it should be, so that owners can be judged
 	Parallel  int                   // how many owners are read at a time; less than 1: as many as there are cores
 	LookupEnv func(string) (string, bool)
 
@@ -63,6 +63,7 @@ type Reader struct {
 	users  *users
 	ledger *ledger.Ledger
 	owed   ledger.Owed
+	sealed ledger.Sealed
 	issued outdir.Stat // of the issued.pem that ledger tells of, zero where it is not known
 }
 
@@ -74,7 +75,7 @@ func New(ctx context.Context, dir *outdir.Dir, opt Options) *Reader {
 	if opt.Trace == nil {
 		opt.Trace = func(string, string) func() { return func() {} }
 	}
-	opt.Thorough, opt.Sealed = opt.Thorough || opt.Prove, opt.Sealed || opt.Glance
+	opt.Thorough, opt.Blind = opt.Thorough || opt.Prove, opt.Blind || opt.Glance
 	r := &Reader{ctx: ctx, dir: dir, opt: opt, cache: statcache.Open(dir), secrets: newSecrets(ctx, opt.Config, opt.LookupEnv)}
 	r.secrets.trace = opt.Trace
 	r.opened.keep = opt.Prove
@@ -116,6 +117,9 @@ func (r *Reader) Again(covers func(plan.Owner) bool, w *ledger.Writer, reread bo
 // The ledger comes after the files: a writer beside us records first, so that
 // whatever was seen of a certificate is in it.
 func (r *Reader) take(l *ledger.Ledger) (*facts.Inventory, *ledger.Ledger, error) {
+	if err := r.readSealed(); err != nil {
+		return nil, nil, err
+	}
 	r.secrets.ask(true)
 	inv, ca := &facts.Inventory{}, r.readCA()
 	r.secrets.ask(!r.unasked) // whoever signs has been asked
@@ -138,7 +142,7 @@ func (r *Reader) take(l *ledger.Ledger) (*facts.Inventory, *ledger.Ledger, error
 	inv.Users = r.users
 	gens := r.generations()
 	r.past(&inv.CA, ca, gens)
-	if r.opt.Glance {
+	if r.opt.Glance || inv.CA.Passphrase.Closed != nil {
 		r.glanceCA(&inv.CA, gens)
 	}
 	inv.CRL = r.crl(&inv.CA, gens)

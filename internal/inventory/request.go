@@ -31,7 +31,7 @@ func (r *Reader) readCSRUser(u *config.User) *Material {
 	if c, err := pki.ParseCSR(csr.content.Data); err == nil {
 		f.CSR.Request = request(c)
 	}
-	for _, kind := range append(slices.Clone(facts.UserKinds[1:]), plan.KindPass) { // a passphrase leaves behind its key
+	for _, kind := range append(slices.Clone(facts.UserKinds[2:]), plan.KindPass, plan.KindSealed) { // a passphrase leaves behind its key
 		if kind == plan.KindCSR || kind == plan.KindCrt {
 			continue
 		}

@@ -23,6 +23,8 @@ type secrets struct {
 	mu      sync.Mutex
 	unasked bool // programs that were not asked yet are not asked
 	read    map[string]*reading
+
+	identities identities
 }
 
 var errUnasked = errors.New("the program is not asked yet")
@@ -43,7 +45,7 @@ func newSecrets(ctx context.Context, cfg *config.Config, lookup func(string) (st
 			}
 		}
 	}
-	hide(cfg.CA.Passphrase, cfg.CA.PreviousPassphrase)
+	hide(cfg.CA.Passphrase, cfg.CA.PreviousPassphrase, cfg.Seal.Identity)
 	for i := range cfg.Users {
 		u := &cfg.Users[i]
 		hide(u.Passphrase, u.PreviousPassphrase, u.ChallengePassword)
@@ -56,6 +58,12 @@ func (s *secrets) ask(yes bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unasked = !yes
+}
+
+func (s *secrets) isUnasked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unasked
 }
 
 // from reads a source that is not generated.
@@ -97,7 +105,7 @@ func sourceStat(info fs.FileInfo) outdir.Stat {
 	return s
 }
 
-// of is the passphrase of a source; generated is the owner's generated one. A
+// of is the passphrase of a source; generated is the owner's generated one, in clear. A
 // generated passphrase that was never made is empty, without an error.
 func (s *secrets) of(src config.Source, generated outdir.File) (secret.Value, error) {
 	if src.Kind != config.Generated {
@@ -121,22 +129,53 @@ func (s *secrets) of(src config.Source, generated outdir.File) (secret.Value, er
 type passphrases struct {
 	now, previous secret.Value
 	source        outdir.Stat // of the file that now was read from, where that is the source
+	file          file        // of the generated one that counts
 }
 
 // passphrases reads an owner's secrets, and what may be known of them. previous
 // may fail without harm: it is there for the one run that changes the passphrase.
-func (r *Reader) passphrases(now, previous config.Source, generated file) (p passphrases, f facts.Passphrase) {
-	f.File = generated.File
-	if r.opt.Sealed {
+func (r *Reader) passphrases(now, previous config.Source, recipients []string, generated passFiles) (p passphrases, f facts.Passphrase) {
+	if r.opt.Blind {
+		p.file, f.Other = generated.used(generated.isSealed(recipients, true))
+		f.File = p.file.File
 		glancedPass(now, &f)
+		if f.Kind == plan.KindSealed && !f.Missing {
+			r.sealedFacts(&f)
+		}
 		return p, f
 	}
-	if p.now, f.Err = r.secrets.of(now, generated.content); f.Err == nil && now.Kind == config.FromFile {
+	var u unsealed
+	if !generated.sealed.Missing && (now.Kind == config.Generated || previous.Kind == config.Generated) {
+		u = r.unseal(generated.sealed)
+	}
+	sealed := generated.isSealed(recipients, u.closed == nil && u.err == nil)
+	p.file, f.Other = generated.used(sealed)
+	f.File = p.file.File
+	of := func(src config.Source) (secret.Value, error) {
+		if src.Kind == config.Generated && sealed {
+			return u.value, firstOf(u.err, u.closed)
+		}
+		return r.secrets.of(src, generated.clear.content)
+	}
+	switch {
+	case now.Kind == config.Generated && sealed && !f.Missing:
+		p.now, f.Err, f.Closed, f.Wrong = u.value, u.err, u.closed, u.wrong
+		rec, ok := r.recorded(p.file)
+		f.Recorded, f.Recipients = ok, rec.Recipients
+	default:
+		p.now, f.Err = of(now)
+	}
+	if now.Kind == config.Generated && len(recipients) > 0 && f.Err == nil && !r.opt.Blind {
+		if err := r.identity().err; err != nil { // before something is sealed that nobody here could open
+			f.Err = plan.Errorf(plan.PassphraseUnavailable, "%s is sealed: %w", f.Name(), err)
+		}
+	}
+	if f.Err == nil && now.Kind == config.FromFile {
 		p.source = r.secrets.from(now).file
 	}
-	f.Made = !p.now.IsZero()
+	f.Made = !p.now.IsZero() || f.Closed != nil
 	if !previous.IsZero() {
-		p.previous, f.PreviousErr = r.secrets.of(previous, generated.content)
+		p.previous, f.PreviousErr = of(previous)
 	}
 	return p, f
 }

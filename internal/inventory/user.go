@@ -17,7 +17,7 @@ import (
 func kindsOf(u *config.User) []plan.Kind { return appendKinds(nil, u) }
 
 func appendKinds(kinds []plan.Kind, u *config.User) []plan.Kind {
-	kinds = append(kinds, plan.KindPass, plan.KindKey, plan.KindCSR, plan.KindCrt)
+	kinds = append(kinds, facts.PassKind(u.Seal), plan.KindKey, plan.KindCSR, plan.KindCrt)
 	for i, profile := range u.P12 {
 		kinds = append(kinds, facts.P12Kind(i, profile))
 	}
@@ -39,16 +39,21 @@ func (r *Reader) readUser(u *config.User) *Material {
 	m := &Material{Facts: &facts.User{Owner: plan.User(u.Name)}}
 	f, base, kinds := m.Facts, r.base(u), kindsOf(u)
 	files, errs := make([]file, len(kinds)), make([]error, len(kinds))
-	for i, kind := range kinds {
-		files[i], errs[i] = r.fileOrSecret(kind, facts.UserPath(base, kind))
+	path := func(kind plan.Kind) facts.Path { return facts.UserPath(base, kind) }
+	generated, errPass := r.passFiles(path, u.Seal, u.Passphrase, u.PreviousPassphrase)
+	errs[atPass] = errPass
+	for i := atKey; i < len(kinds); i++ {
+		files[i], errs[i] = r.file(kinds[i], path(kinds[i]))
 	}
-	pass, key, csr, crt := files[atPass], files[atKey], files[atCSR], files[atCrt]
-	f.Passphrase.File, f.Key.File, f.CSR.File, f.Crt.File = pass.File, key.File, csr.File, crt.File
+	key, csr, crt := files[atKey], files[atCSR], files[atCrt]
+	f.Passphrase.File, f.Key.File, f.CSR.File, f.Crt.File = generated.clear.File, key.File, csr.File, crt.File
 	if f.Err = firstOf(errs...); f.Err != nil {
 		return m
 	}
+	m.passphrases, f.Passphrase = r.passphrases(u.Passphrase, u.PreviousPassphrase, u.Seal, generated)
+	pass := m.file
+	files[atPass] = pass
 	m.files = files
-	m.passphrases, f.Passphrase = r.passphrases(u.Passphrase, u.PreviousPassphrase, pass)
 	m.Passphrase = m.now
 	f.Crt = certificates(crt)
 
@@ -63,7 +68,7 @@ func (r *Reader) readUser(u *config.User) *Material {
 	case ok && was.bound(u.Passphrase, pass.content.Stat) && was.key == key.content.Stat:
 		known = &was.contents
 	}
-	f.Key, m.opens = r.key(key, m.passphrases, f.Passphrase.Err, known)
+	f.Key, m.opens = r.key(key, m.passphrases, unavailable(&f.Passphrase), known)
 	if known == nil && ok && f.Key.Opening == facts.OpensNow && f.Key.SPKI == was.spki && was.key == key.content.Stat {
 		known = &was.contents // the passphrase is the one that has opened the .p12
 	}
@@ -77,7 +82,7 @@ func (r *Reader) readUser(u *config.User) *Material {
 		f.CSR.ChallengeDiffers = !secret.New(c.Challenge()).Equal(m.Challenge)
 	}
 	now := m.now
-	if f.Passphrase.Err != nil {
+	if f.Passphrase.Err != nil || f.Passphrase.Closed != nil {
 		now = secret.Value{}
 	}
 	for i, profile := range u.P12 {
@@ -90,11 +95,14 @@ func (r *Reader) readUser(u *config.User) *Material {
 	if c := f.Crt.Cert; r.opt.Adopt && c != nil && f.Key.SPKI != "" && c.SPKI != f.Key.SPKI {
 		f.Crt.Cert = factsOf(f.Crt.Of(f.Key.SPKI)) // it may stand behind that of the CA
 	}
-	if (f.Key.Missing || f.Crt.Missing) && r.opt.Adopt && !r.opt.Sealed && f.Passphrase.Err == nil {
+	if (f.Key.Missing || f.Crt.Missing) && r.opt.Adopt && !r.opt.Blind && f.Passphrase.Err == nil {
 		r.fromP12(u, m)
 	}
+	if f.Passphrase.Closed != nil {
+		glanceClosed(u, f)
+	}
 	for _, kind := range facts.UserKinds {
-		if slices.Contains(kinds, kind) {
+		if slices.Contains(kinds, kind) || facts.IsPass(kind) { // of which Passphrase tells
 			continue
 		}
 		if s, exists := r.unread(kind, facts.UserPath(base, kind)); exists {
@@ -106,7 +114,7 @@ func (r *Reader) readUser(u *config.User) *Material {
 
 // challenge reads the challenge password.
 func (r *Reader) challenge(u *config.User, m *Material) {
-	if u.ChallengePassword.IsZero() || r.opt.Sealed {
+	if u.ChallengePassword.IsZero() || r.opt.Blind {
 		return
 	}
 	entry := r.secrets.from(u.ChallengePassword)
@@ -161,7 +169,7 @@ func absent(f *facts.User, u *config.User, owner plan.Owner, base string) {
 	}
 	p12 := f.P12[:0]
 	*f = facts.User{Owner: owner}
-	f.Passphrase.File, f.Key.File, f.CSR.File, f.Crt.File = missing(plan.KindPass), missing(plan.KindKey), missing(plan.KindCSR), missing(plan.KindCrt)
+	f.Passphrase.File, f.Key.File, f.CSR.File, f.Crt.File = missing(facts.PassKind(u.Seal)), missing(plan.KindKey), missing(plan.KindCSR), missing(plan.KindCrt)
 	for i, profile := range u.P12 {
 		p12 = append(p12, facts.P12{File: missing(facts.P12Kind(i, profile)), Profile: profile})
 	}

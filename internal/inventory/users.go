@@ -48,6 +48,9 @@ func (us *users) User(i int) *facts.User {
 		return &facts.User{Owner: s.owner, Err: errRecord}
 	default:
 		us.r.keepModes(&us.last.User)
+		if len(u.Seal) > 0 && u.Passphrase.Kind == config.Generated {
+			us.r.sealedFacts(&us.last.Passphrase)
+		}
 	}
 	return &us.last.User
 }
@@ -86,7 +89,7 @@ func (r *Reader) readUsers() (*users, error) {
 func (r *Reader) look(u *config.User, s *slot) {
 	m := r.readUser(u)
 	s.full = m.Facts
-	if r.opt.Thorough || r.opt.Adopt || r.opt.Sealed {
+	if r.opt.Thorough || r.opt.Adopt || r.opt.Blind {
 		return
 	}
 	if nothing(u, m.Facts) {
@@ -133,7 +136,7 @@ func (r *Reader) compare() (closer []int) {
 		switch {
 		case s.full != nil:
 			r.findRecorded(s.full)
-			if r.opt.Glance {
+			if r.opt.Glance || s.full.Passphrase.Closed != nil {
 				r.glanceUser(r.users.config(i), s.full)
 			}
 		case !s.absent:

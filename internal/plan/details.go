@@ -168,6 +168,7 @@ const (
 	FactRevoked           = "revoked"
 	FactProfile           = "profile"
 	FactHolds             = "holds_key_and_certificate"
+	FactRecipients        = "recipients"
 )
 
 // FactNames are the names of facts, for the reference.
@@ -179,6 +180,7 @@ var factNames = []Word{
 	{FactIterations, "Of a key or .p12: rounds of its key derivation."},
 	{FactProfile, "Of a .p12: `compat` or `modern`."},
 	{FactHolds, "Of a .p12: `yes` if it holds the key and the certificate in place."},
+	{FactRecipients, "Of a sealed passphrase: who can open it; of an SSH key its type and the end of it."},
 	{FactSPKISHA256, "Of a key, CSR or certificate: SHA-256 of its SubjectPublicKeyInfo, the same for all that belong together."},
 	{FactSubject, "Of a CSR: its distinguished name."},
 	{FactEmail, "Of a CSR: the subject alternative names that it asks for; those other than e-mail addresses follow their type and a colon."},

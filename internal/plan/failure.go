@@ -29,6 +29,9 @@ const (
 	MovedDone          Code = "moved-done"
 	NamedBySerial      Code = "named-by-serial"
 	HandoutsDamaged    Code = "handouts-damaged"
+	SealedToOthers     Code = "sealed-to-others"
+	NotSealedAnew      Code = "not-sealed-anew"
+	RecipientRemoved   Code = "recipient-removed"
 )
 
 // Codes of failures; [Unreadable] is among them too.
@@ -81,6 +84,9 @@ var noteCodes = []CodeDoc{
 	{ClockBehind, "", "The clock is behind dates that the directory records as past, or behind the release of the program; apply would stop."},
 	{MovedDone, "", "A moved block has nothing left to do: the former name is not in the CA database."},
 	{HandoutsDamaged, "", "What users were given cannot be read, or not all of it, so some of them count as users who wait for their newest .p12."},
+	{SealedToOthers, "", "The identity that the spec names opens none of the passphrases that are sealed for these owners."},
+	{NotSealedAnew, "", "The recipients in the spec are others than those that passphrases are sealed to, and without an identity they stay sealed as they are."},
+	{RecipientRemoved, "", "A passphrase was sealed anew to fewer recipients; those who were removed have read it."},
 	{WeakPassphrase, "", "The CA's passphrase was chosen, and is easy to guess."},
 	{Stranger, "", "A certificate of the CA lies in the directory, of a user whom neither the spec nor the CA database knows. Only with --adopt; verify finds it too."},
 	{NotDeployed, "", "The proxy may not serve a site as the directory has it: its last deployment has failed or was interrupted, or is still to come. The next apply does it."},

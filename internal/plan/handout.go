@@ -27,7 +27,7 @@ type HandoutDetail struct {
 	SHA256 string `json:"sha256"`
 	// When the certificate ends.
 	NotAfter time.Time `json:"not_after"`
-	// Path of the generated passphrase; absent where the passphrase comes from another source, and of a csr user, who has it.
+	// Path of the generated passphrase, in clear or sealed; absent where the passphrase comes from another source, and of a csr user, who has it.
 	PassphraseFile string `json:"passphrase_file,omitempty"`
 	// Where the passphrase comes from otherwise.
 	PassphraseSource string `json:"passphrase_source,omitempty"`
@@ -59,6 +59,8 @@ type HandoutPage struct {
 	P12          string    // name of the .p12
 	Mobileconfig string    // name of the profile for Apple's devices, "" for none
 	Crt          string    // name of the certificate for a user who has made the key, "" for any other; P12 is what mtlsplan bundle makes of it
+	Sealed       string    // name of the file with the passphrase, sealed to the user's own key; "" for none
+	Open         []string  // commands that open it
 	Modern       bool      // the .p12 is one that older systems do not open
 	SHA256       string    // of the certificate, upper-case hex with colons
 	SHA1         string    // the same, as Windows shows it

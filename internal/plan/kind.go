@@ -21,6 +21,7 @@ const (
 	// proxy that has read them.
 	KindDeploy Kind = "deploy"
 	KindPass   Kind = "pass"
+	KindSealed Kind = "pass.age" // a generated passphrase that is sealed
 	KindDB     Kind = "db"
 	// KindGit is the two files that tell git what of the directory to keep, and how.
 	KindGit Kind = "git"
@@ -36,7 +37,7 @@ func SortKinds(list []Kind) []Kind {
 }
 
 func rank(kind Kind) int {
-	before, after := []Kind{KindKey, KindCSR, KindCrt}, []Kind{KindCRL, KindSite, KindDeploy, KindPass, KindDB, KindGit}
+	before, after := []Kind{KindKey, KindCSR, KindCrt}, []Kind{KindCRL, KindSite, KindDeploy, KindPass, KindSealed, KindDB, KindGit}
 	if i := slices.Index(before, kind); i >= 0 {
 		return i
 	}

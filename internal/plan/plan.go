@@ -57,7 +57,7 @@ type Step struct {
 	Owner Owner `json:"owner"`
 	// The strongest action among the reasons.
 	Action Action `json:"action"`
-	// The artefacts that the step writes or removes: key, csr, crt, p12, compat.p12 or modern.p12 (a second profile), crl, site, deploy, pass, db.
+	// The artefacts that the step writes or removes: key, csr, crt, p12, compat.p12 or modern.p12 (a second profile), crl, site, deploy, pass, pass.age, db.
 	Artefacts []string `json:"artefacts"`
 	// Every reason, strongest first.
 	Reasons []Reason `json:"reasons"`

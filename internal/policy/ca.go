@@ -26,6 +26,7 @@ type issuer struct {
 	dropped   bool      // and leaves the one before behind
 	lost      bool      // and cannot open the key of that
 	err       error     // why nothing can be issued now
+	closed    bool      // that is because its passphrase is sealed, and nothing is wrong until something is to be signed
 }
 
 // judgeCA decides on the CA, and what it can do for the rest of the plan.
@@ -37,12 +38,21 @@ func (j *judgement) judgeCA() {
 		is.err = plan.Errorf(plan.CAUnavailable, "%s cannot sign: %w", owner, err)
 	}
 	is.refused = isRefusal(findings)
+	if j.Have.CA.Passphrase.Closed != nil && err == nil && !is.refused {
+		findings, err = j.closedCA(findings)
+	}
 	covered := j.Ask.Covers(owner)
 	if !covered && !is.refused {
 		findings = nil // a refusal holds whatever was asked for: such a CA can issue nothing to anybody
 	}
 	rolls := current != nil && newTask(OfCA, 0, owner, findings).makesKey()
 	t := newTask(OfCA, 0, owner, append(findings, j.examineCompromised(rolls)...))
+	if t != nil && t.NewPass {
+		t.removeOther(&j.Have.CA.Passphrase, j.Config.CA.Seal)
+	}
+	if j.Config.CA.Passphrase.Kind == config.Generated {
+		j.sealed.see(owner, &j.Have.CA.Passphrase, j.Config.CA.Seal, t)
+	}
 	is.notBefore, is.notAfter = j.Now.Add(-pki.Backdate), j.Now.Add(j.Config.CA.Validity).Truncate(time.Second)
 	switch {
 	case t != nil && t.NewCert && !is.refused:
@@ -139,6 +149,7 @@ func (j *judgement) examineCA() ([]finding, error) {
 	other := func() string { return j.Ledger.OtherCA(string(ca.Owner)) }
 	waysOn := fmt.Sprintf("restore it from a backup, or set generation = %d: a new CA is made then, and the old one stays trusted until its users have moved", gens+1)
 	view := &caView{CA: ca, audience: j.audience(ca.Owner), spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, file: j.Ledger.TrustFile(string(ca.Owner), j.issuer.trusted), adopted: j.found.ca, renewed: j.found.renewed, declined: j.found.declined, owed: j.settled(), restored: j.found.restored}
+	view.closed = ca.Passphrase.Closed != nil
 	lost, halves := len(j.Ledger.Lost()), j.halves()
 	switch {
 	case ca.Err != nil:
@@ -221,18 +232,19 @@ func lostKey(ca *facts.CA, spec *config.CA) bool {
 
 // firstCA makes the CA of a directory that has none.
 func firstCA(ca *facts.CA, spec *config.CA) []finding {
-	makes := []plan.Kind{plan.KindKey, plan.KindCrt}
+	first := finding{Reason: plan.Reason{Code: plan.Missing, Message: "there is no CA yet"}, action: plan.Create, makes: []plan.Kind{plan.KindKey, plan.KindCrt}}
 	if spec.Passphrase.Kind == config.Generated && ca.Passphrase.Missing {
-		makes = append(makes, plan.KindPass)
+		first.fresh(spec.Seal)
 	}
 	if slices.ContainsFunc(ca.Git, func(g facts.GitFile) bool { return !g.Whole() }) {
-		makes = append(makes, plan.KindGit)
+		first.makes = append(first.makes, plan.KindGit)
 	}
 	var modes []finding
 	for i := range ca.Wide {
 		modes = wide(modes, &ca.Wide[i])
 	}
-	return append(coded(plan.Mode, modes), finding{Reason: plan.Reason{Code: plan.Missing, Message: "there is no CA yet"}, action: plan.Create, makes: makes})
+	stored := coded(plan.EncodingChanged, sealing(&ca.Passphrase, spec.Passphrase, spec.Seal))
+	return slices.Concat(coded(plan.Mode, modes), stored, []finding{first})
 }
 
 // settled counts the requests of an interrupted run of which the authority has told

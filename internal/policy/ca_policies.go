@@ -47,6 +47,7 @@ var caPolicies = []policy[*caView]{
 	{plan.Missing, plan.FilesPresent, caRequest, "a CA above has a request to sign where it has to"},
 	{plan.PassphraseChanged, plan.KeyOpens, caPassphrase, "the keys open with the passphrase"},
 	{plan.EncodingChanged, plan.Encodings, caEncoding, "the key is encrypted as the spec asks"},
+	{plan.EncodingChanged, plan.Encodings, caSealing, "the generated passphrase is stored as the spec asks"},
 	{plan.PassphraseChanged, plan.FilesPresent, caStrayPass, "no generated passphrase lies about that opens nothing"},
 	{plan.Missing, plan.FilesPresent, caGitMissing, "git is told what to keep, where it keeps the directory"},
 	{plan.Damaged, plan.FilesPresent, caGitLacks, "what git is told is what the directory needs"},
@@ -60,6 +61,7 @@ var lostKeyPolicies = []policy[*caView]{
 	{plan.Damaged, plan.DatabaseWhole, caRestored, "index.txt has all that was issued"},
 	{plan.KeyChanged, plan.CertificateAsSpecified, caRollover, "the generation is the one that the spec asks for"},
 	{plan.Damaged, plan.CertificateRecorded, caCertDamaged, "the certificate file holds the certificates that are on record"},
+	{plan.EncodingChanged, plan.Encodings, caSealing, "the generated passphrase is stored as the spec asks"},
 	{plan.PassphraseChanged, plan.FilesPresent, caStrayPass, "no generated passphrase lies about that opens nothing"},
 	{plan.Missing, plan.FilesPresent, caGitMissing, "git is told what to keep, where it keeps the directory"},
 	{plan.Damaged, plan.FilesPresent, caGitLacks, "what git is told is what the directory needs"},
@@ -119,12 +121,12 @@ func caRollover(v *caView) []finding {
 	case blocked(v.Key):
 		message += "; the key of the old one cannot be opened, and is kept as it is"
 	}
-	makes := []plan.Kind{plan.KindKey, plan.KindCrt}
+	f := one(plan.Rekey, plan.Reason{Message: message,
+		Field: "generation", Have: fmt.Sprint(v.trust.Current().Number), Want: fmt.Sprint(v.spec.Generation)}, plan.KindKey, plan.KindCrt)
 	if v.spec.Passphrase.Kind == config.Generated && !v.Passphrase.Made {
-		makes = append(makes, plan.KindPass)
+		f[0].fresh(v.spec.Seal)
 	}
-	return one(plan.Rekey, plan.Reason{Message: message,
-		Field: "generation", Have: fmt.Sprint(v.trust.Current().Number), Want: fmt.Sprint(v.spec.Generation)}, makes...)
+	return f
 }
 
 func caCertMissing(v *caView) []finding {
@@ -224,7 +226,7 @@ func caUsageChanged(v *caView) []finding {
 }
 
 func caPassphrase(v *caView) []finding {
-	out := keyPassphrase(&v.Key, &v.Passphrase, v.spec.Passphrase)
+	out := keyPassphrase(&v.Key, &v.Passphrase, v.spec.Passphrase, v.spec.Seal)
 	for _, g := range v.trust.Past() {
 		if k := pastKey(v.CA, v.spec.Name, g); k.Opening == facts.OpensPrevious {
 			out = append(out, one(plan.Rebuild, plan.Reason{Message: k.Name() + " opens with previous_passphrase and not with passphrase"}, plan.KindDB)...)
@@ -242,7 +244,7 @@ func pastKey(ca *facts.CA, name string, g ledger.Generation) facts.Key {
 }
 
 func caEncoding(v *caView) []finding {
-	return keyEncoding(&v.Key, &v.Passphrase, v.spec.Passphrase, v.spec.KDFIterations)
+	return keyEncoding(&v.Key, &v.Passphrase, v.spec.Passphrase, v.spec.Seal, v.spec.KDFIterations)
 }
 
 func caStrayPass(v *caView) []finding { return strayPass(&v.Passphrase, v.spec.Passphrase) }

@@ -58,34 +58,34 @@ func errWrongPassphrase(owner plan.Owner, k *facts.Key, p *facts.Passphrase, sou
 	return plan.Errorf(plan.PassphraseWrong, "the passphrase does not open %s; nothing was touched: %s", k.Name(), ways("correct it", asPrevious))
 }
 
-func keyPassphrase(k *facts.Key, p *facts.Passphrase, source config.Source) []finding {
+func keyPassphrase(k *facts.Key, p *facts.Passphrase, source config.Source, recipients []string) []finding {
 	if k.Opening != facts.OpensPrevious {
 		return nil
 	}
-	return encrypt(p, source, plan.Reason{Message: k.Name() + " opens with previous_passphrase and not with passphrase"})
+	return encrypt(p, source, recipients, plan.Reason{Message: k.Name() + " opens with previous_passphrase and not with passphrase"})
 }
 
 // encrypt writes a key under the spec's passphrase, which is made with it where it was
 // never generated.
-func encrypt(p *facts.Passphrase, source config.Source, r plan.Reason) []finding {
-	makes := []plan.Kind{plan.KindKey}
+func encrypt(p *facts.Passphrase, source config.Source, recipients []string, r plan.Reason) []finding {
+	f := one(plan.Rebuild, r, plan.KindKey)
 	if source.Kind == config.Generated && !p.Made {
-		makes = append(makes, plan.KindPass)
+		f[0].fresh(recipients)
 	}
-	return one(plan.Rebuild, r, makes...)
+	return f
 }
 
-func keyEncoding(k *facts.Key, p *facts.Passphrase, source config.Source, iterations int) []finding {
+func keyEncoding(k *facts.Key, p *facts.Passphrase, source config.Source, recipients []string, iterations int) []finding {
 	change := func(field, have, want string) []finding {
-		return encrypt(p, source, plan.Reason{Message: k.Name() + " has another " + field + " than the spec asks for", Field: field, Have: have, Want: want})
+		return encrypt(p, source, recipients, plan.Reason{Message: k.Name() + " has another " + field + " than the spec asks for", Field: field, Have: have, Want: want})
 	}
 	switch {
 	case k.Missing:
 		return nil
 	case k.InP12:
-		return encrypt(p, source, plan.Reason{Message: "there is no key file: the key is taken out of " + k.Name()})
+		return encrypt(p, source, recipients, plan.Reason{Message: "there is no key file: the key is taken out of " + k.Name()})
 	case k.Info.Plain():
-		return encrypt(p, source, plan.Reason{Message: k.Name() + " is not encrypted, so whoever gets a copy of it has the key", Field: "encoding", Have: k.Info.Encoding, Want: pki.KeyEncoding})
+		return encrypt(p, source, recipients, plan.Reason{Message: k.Name() + " is not encrypted, so whoever gets a copy of it has the key", Field: "encoding", Have: k.Info.Encoding, Want: pki.KeyEncoding})
 	case k.Info.Encoding != pki.KeyEncoding:
 		return change("encoding", k.Info.Encoding, pki.KeyEncoding)
 	case k.Info.Iterations != iterations:
@@ -99,8 +99,12 @@ func strayPass(p *facts.Passphrase, source config.Source) []finding {
 	if p.Missing || source.Kind == config.Generated {
 		return nil
 	}
+	removes := []facts.File{p.File}
+	if p.Other != nil {
+		removes = append(removes, *p.Other)
+	}
 	return []finding{{Reason: plan.Reason{Message: p.Name() + " holds a generated passphrase, and the spec names another source", Field: "passphrase"},
-		action: plan.Rebuild, removes: []facts.File{p.File}}}
+		action: plan.Rebuild, removes: removes}}
 }
 
 // wide appends a finding to out when a file's permission bits are wider than

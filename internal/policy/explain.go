@@ -18,6 +18,7 @@ type hearer interface {
 type audience struct {
 	answers *[]plan.Answer
 	path    func(plan.Kind) facts.Path // of an artefact of the owner
+	closed  bool                       // its passphrase is sealed, and what it opens is taken for what it should be
 }
 
 // audience is who hears what is answered of an owner.
@@ -35,7 +36,7 @@ func (j *judgement) audience(owner plan.Owner) audience {
 			path = func(plan.Kind) facts.Path { return facts.At(s.Settings.File) }
 		}
 	}
-	return audience{&j.verdict.Answers, path}
+	return audience{answers: &j.verdict.Answers, path: path}
 }
 
 // hear keeps an answer: what a policy has found, or else what is so.
@@ -44,6 +45,9 @@ func (a audience) hear(code plan.Code, check plan.CheckName, holds string, found
 		return
 	}
 	answer := plan.Answer{Code: code, Check: check, Holds: holds}
+	if a.closed && slices.Contains([]plan.CheckName{plan.KeyOpens, plan.KeyMatches, plan.P12Opens, plan.P12Matches}, check) {
+		answer.Holds += ", as far as can be told while the passphrase is sealed"
+	}
 	file := func(name string) {
 		if !slices.Contains(answer.Files, name) {
 			answer.Files = append(answer.Files, name)

@@ -136,6 +136,7 @@ type judgement struct {
 	late        time.Time                 // the newest notBefore of a user's certificate in place
 	latest      plan.Owner                // whose it is
 	fresh       map[plan.Owner]plan.Owner // users of whom the ledger knows nothing, by person
+	sealed      sealed                    // what is to be told of sealed passphrases
 	cut         int                       // users whose certificate ends with the CA's
 	shut        map[plan.Owner]bool       // users who had a valid certificate and will have none; devices each by itself
 }

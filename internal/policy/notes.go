@@ -72,6 +72,7 @@ func (j *judgement) validityNote(owner plan.Owner, from, to time.Time, want time
 // closingNotes are about what no step changes.
 func (j *judgement) closingNotes() {
 	j.reasonNotes()
+	j.sealedNotes()
 	for _, name := range j.Have.CA.Odd {
 		j.note("", plan.CacheUnusable, "%s is not a plain file with one link, so the cache is not used and runs take longer: remove it", name)
 	}

@@ -42,6 +42,7 @@ type Task struct {
 	Index   int  // of the user in [facts.Inventory].Users, of the departed in Departed, of the site in Sites, also of OfDeploy
 	NewKey  bool // what is made is for a new key; of a csr user: for the key of another request
 	NewCert bool
+	NewPass bool         // a passphrase is generated; else one that is made is that which there is, stored in another way
 	Reload  bool         // of a deployment: the proxy has to read files of the directory anew
 	Follows bool         // of a site: it names users, and all that changes it is issued in this run
 	Makes   []plan.Kind  // may name a kind more than once
@@ -84,7 +85,9 @@ type finding struct {
 	removes []facts.File
 	renames []plan.Kind // of files that get another name
 	revokes []ledger.Row
-	reason  string // of the revocations; "" for superseded
+
+	generates bool   // a passphrase that is made is a new one
+	reason    string // of the revocations; "" for superseded
 }
 
 // one is a single finding, that something is to be made.
@@ -152,6 +155,7 @@ func newTask(part Part, index int, owner plan.Owner, findings []finding) *Task {
 			t.Step.Action = f.action
 		}
 		t.NewKey = t.NewKey || f.action == plan.Create || f.action == plan.Rekey
+		t.NewPass = t.NewPass || f.generates
 		t.NewCert = t.NewCert || t.NewKey || f.action == plan.Reissue
 		t.Makes = append(slices.Clip(t.Makes), f.makes...)
 		t.Fixes = append(t.Fixes, f.fixes...)
@@ -174,7 +178,7 @@ func newTask(part Part, index int, owner plan.Owner, findings []finding) *Task {
 		}
 	}
 	t.Step.Artefacts = plan.SortKinds(t.Step.Artefacts)
-	t.Step.Generated, t.Step.Revokes = t.MustMake(plan.KindPass), len(t.Revokes)
+	t.Step.Generated, t.Step.Revokes = t.NewPass, len(t.Revokes)
 	return t
 }
 

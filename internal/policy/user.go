@@ -68,6 +68,7 @@ var userPolicies = []policy[*userView]{
 	{plan.EncodingChanged, plan.Encodings, p12Encoding, "every .p12 is encrypted as the spec asks"},
 	{plan.Upstream, plan.P12Matches, p12Upstream, "every .p12 holds what lies beside it"},
 	{plan.EncodingChanged, plan.FilesPresent, strayFiles, "no file lies about that the spec has no use for"},
+	{plan.EncodingChanged, plan.Encodings, userSealing, "the generated passphrase is stored as the spec asks"},
 	{plan.PassphraseChanged, plan.FilesPresent, userStrayPass, "no generated passphrase lies about that opens nothing"},
 	{plan.Mode, plan.Modes, userModes, "no file is open to more than it should be"},
 }
@@ -79,6 +80,7 @@ var keylessPolicies = []policy[*userView]{
 	{plan.Moved, plan.FilesPresent, userMoved, "files and records have the name that the user has now"},
 	{plan.Revoked, plan.CertificateValid, keyCompromised, "nobody else has a key of the user"},
 	{plan.EncodingChanged, plan.FilesPresent, strayFiles, "no file lies about that the spec has no use for"},
+	{plan.EncodingChanged, plan.Encodings, userSealing, "the generated passphrase is stored as the spec asks"},
 	{plan.PassphraseChanged, plan.FilesPresent, userStrayPass, "no generated passphrase lies about that opens nothing"},
 	{plan.Mode, plan.Modes, userModes, "no file is open to more than it should be"},
 }
@@ -105,6 +107,7 @@ func (j *judgement) judgeUser(i int) {
 		issued: j.Ledger.IssuedTo(string(u.Owner)), known: j.Ledger.AppendValid(v.known[:0], string(u.Owner), j.Now),
 		replaced: j.replace[u.Owner], adopted: isAdopted, lost: adopted.lost, moved: j.found.renamed.done[u.Owner],
 	}
+	v.closed = u.Passphrase.Closed != nil
 	if len(j.compromised) > 0 {
 		under := v.issued.Under(j.compromised)
 		for _, r := range v.known {
@@ -129,7 +132,22 @@ func (j *judgement) judgeUser(i int) {
 	if v.replaced && !isRefusal(findings) {
 		findings = append(findings, v.replace(j.Ask.Reason)...)
 	}
+	if u.Asked == nil {
+		findings = closedRekey(&u.Passphrase, v.spec.Seal, findings)
+	}
 	t := newTask(OfUser, i, u.Owner, findings)
+	if t != nil && t.NewPass {
+		t.removeOther(&u.Passphrase, v.spec.Seal)
+	}
+	if v.spec.Passphrase.Kind == config.Generated && u.Asked == nil {
+		j.sealed.see(u.Owner, &u.Passphrase, v.spec.Seal, t)
+	}
+	if t != nil && u.Passphrase.Closed != nil && t.Step.Action != plan.Refuse && t.Opens() {
+		j.fail(u.Owner, errClosed(&u.Passphrase, t, ", or have a new key made with "+replaceFlag(u.Owner, isAdopted)))
+		j.addRevocations(i, findings)
+		j.addRenaming(i)
+		return
+	}
 	if t == nil {
 		j.add(nil)
 		if v.cert != nil && !v.cert.NotAfter.Equal(j.issuer.notAfter) {

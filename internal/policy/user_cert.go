@@ -251,9 +251,9 @@ func overlapOver(v *userView) []finding {
 }
 
 func userPassphrase(v *userView) []finding {
-	return keyPassphrase(&v.Key, &v.Passphrase, v.spec.Passphrase)
+	return keyPassphrase(&v.Key, &v.Passphrase, v.spec.Passphrase, v.spec.Seal)
 }
 
 func userEncoding(v *userView) []finding {
-	return keyEncoding(&v.Key, &v.Passphrase, v.spec.Passphrase, v.spec.KDFIterations)
+	return keyEncoding(&v.Key, &v.Passphrase, v.spec.Passphrase, v.spec.Seal, v.spec.KDFIterations)
 }

@@ -29,6 +29,8 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 		return nil, plan.Errorf(plan.DatabaseInconsistent, "%s lists certificates of the user that %s does not hold: restore the database from a backup", ledger.IndexName, ledger.IssuedName)
 	case there && !recorded && !v.adopted && j.Ask.Adopt && u.Passphrase.Err != nil:
 		return nil, errUnavailable(&u.Passphrase)
+	case there && !recorded && j.Ask.Adopt && u.Passphrase.Closed != nil:
+		return nil, plan.Errorf(plan.PassphraseUnavailable, "%w, so that what was made by hand cannot be taken over: run apply where the identity is", u.Passphrase.Closed)
 	case there && !recorded && !v.adopted && j.Ask.Adopt:
 		return nil, plan.Errorf(plan.Unreadable, "%s: no key can be taken out of that, and nothing was touched: put the key into %s, or move it away to have the user made anew", v.describe(), u.Key.Name())
 	case v.adopted && u.Crt.Why != nil:
@@ -41,7 +43,7 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 		return j.examineCSR(v)
 	case u.ChallengeErr != nil:
 		return nil, fallback(plan.PassphraseUnavailable, u.ChallengeErr)
-	case v.replaced && v.closed():
+	case v.replaced && v.shut():
 		return ask(v, keylessPolicies), nil
 	case u.Passphrase.Err != nil:
 		return nil, errUnavailable(&u.Passphrase)
@@ -61,9 +63,9 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 	return j.examineCert(v)
 }
 
-// closed reports whether the key cannot be opened, and a new one can be made all the
+// shut reports whether the key cannot be opened, and a new one can be made all the
 // same: a generated passphrase is made with it, and any other is at hand.
-func (v *userView) closed() bool {
+func (v *userView) shut() bool {
 	if v.spec.Passphrase.Kind != config.Generated && v.Passphrase.Err != nil {
 		return false
 	}
@@ -87,7 +89,7 @@ func (v *userView) anythingThere() bool {
 func (v *userView) firstKey(there bool) finding {
 	f := finding{Reason: plan.Reason{Code: plan.Missing}, action: plan.Rekey, makes: v.fromKey()}
 	if v.spec.Passphrase.Kind == config.Generated && v.Passphrase.Missing {
-		f.makes = append(f.makes, plan.KindPass)
+		f.fresh(v.spec.Seal)
 	}
 	if !there && len(v.known) == 0 {
 		f.Message, f.action = "the user has no key and no certificate yet", plan.Create
@@ -212,7 +214,7 @@ func (v *userView) replace(reason string) []finding {
 		f[0].Message += "; its serial is shared, so this also ends what was issued before to " + also
 	}
 	if v.spec.Passphrase.Kind == config.Generated && v.Asked == nil {
-		f[0].makes = append(f[0].makes, plan.KindPass)
+		f[0].fresh(v.spec.Seal)
 	}
 	return f
 }

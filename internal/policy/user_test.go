@@ -180,7 +180,36 @@ var userCases = []userCase{
 		u.Key.Opening, u.Passphrase.Made = facts.OpensNeither, false
 	}, []string{"failure user.ann passphrase-unavailable"}},
 	{"passphrase without a source", func(_ *world, u *facts.User, _ *config.User) { u.Passphrase.Err = errTest }, []string{"failure user.ann passphrase-unavailable"}},
+	{"in clear", func(_ *world, u *facts.User, spec *config.User) {
+		spec.Passphrase, spec.Seal = config.Source{Kind: config.Generated}, []string{"a"}
+		u.Passphrase.File = facts.File{Kind: plan.KindPass, Path: facts.UserPath("ann-m", plan.KindPass)}
+	}, []string{"user.ann rebuild pass pass.age: encoding-changed(seal.recipients)"}},
+	{"sealed to another", func(_ *world, u *facts.User, spec *config.User) { sealTo(u, spec, "a", "b") },
+		[]string{"user.ann rebuild pass.age: encoding-changed(seal.recipients)"}},
+	{"sealed to another and closed", func(_ *world, u *facts.User, spec *config.User) {
+		sealTo(u, spec, "a", "b")
+		u.Passphrase.Closed = errTest
+	}, nil},
+	{"closed and due", func(_ *world, u *facts.User, spec *config.User) {
+		sealTo(u, spec, "a", "a")
+		u.Passphrase.Closed, spec.RenewBefore = errTest, 365*dayLong
+	}, []string{"user.ann rekey key csr crt p12 pass.age: expiring(renew_before) passphrase-changed"}},
+	{"closed and due for the same key", func(_ *world, u *facts.User, spec *config.User) {
+		sealTo(u, spec, "a", "a")
+		u.Passphrase.Closed, spec.RenewBefore, spec.ReuseKey = errTest, 365*dayLong, true
+	}, []string{"failure user.ann passphrase-unavailable"}},
+	{"closed and replaced", func(w *world, u *facts.User, spec *config.User) {
+		sealTo(u, spec, "a", "a")
+		u.Passphrase.Closed = errTest
+		w.ask.Replace, w.ask.Reason = []plan.Owner{"user.ann"}, "superseded"
+	}, []string{"user.ann rekey key csr crt p12 pass.age: replace-asked(reason)"}},
 	{"file cannot be read", func(_ *world, u *facts.User, _ *config.User) { u.Err = errTest }, []string{"failure user.ann file-error"}},
+}
+
+// sealTo gives a user a generated passphrase that is sealed.
+func sealTo(u *facts.User, spec *config.User, have, want string) {
+	spec.Passphrase, spec.Seal = config.Source{Kind: config.Generated}, []string{want}
+	u.Passphrase = facts.Passphrase{File: facts.File{Kind: plan.KindSealed, Path: facts.UserPath("ann-m", plan.KindSealed)}, Made: true, Recorded: true, Recipients: []string{have}}
 }
 
 // Every policy of users is fired by a case, by itself where it can be.
@@ -255,9 +284,9 @@ func TestChains(t *testing.T) {
 		"users": {codes(len(userPolicies), func(i int) plan.Code { return userPolicies[i].code }),
 			"unrecorded moved missing damaged revoked revoked issuer-changed key-mismatch key-changed subject-changed san-changed expired expired expiring usage-changed usage-changed " +
 				"overlap-over passphrase-changed encoding-changed missing damaged upstream passphrase-changed missing damaged passphrase-changed encoding-changed upstream " +
-				"encoding-changed passphrase-changed mode"},
+				"encoding-changed encoding-changed passphrase-changed mode"},
 		"ca": {codes(len(caPolicies), func(i int) plan.Code { return caPolicies[i].code }),
-			"interrupted damaged unrecorded upstream key-changed missing damaged overlap-over expired expired expiring usage-changed missing passphrase-changed encoding-changed passphrase-changed missing damaged mode"},
+			"interrupted damaged unrecorded upstream key-changed missing damaged overlap-over expired expired expiring usage-changed missing passphrase-changed encoding-changed encoding-changed passphrase-changed mode"},
 	} {
 		if c[0] != c[1] {
 			t.Errorf("%s: the chain is\n%s\nand should be\n%s", name, c[0], c[1])

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 
 	"mtlsplan/internal/config"
@@ -32,6 +33,43 @@ const readLimit = 64 << 10
 // generated secret has no source, and reading it is an error. [Check] decides whether
 // the secret can be a passphrase.
 func (r Ref) Read(ctx context.Context, lookupEnv func(string) (string, bool), hide []string) (Value, error) {
+	return r.read(ctx, lookupEnv, hide, "passphrase")
+}
+
+// ErrAbsent is among the errors of [Ref.ReadIdentity] where a variable is not set or
+// empty, or a file does not exist.
+var ErrAbsent = errors.New("it is not there")
+
+// ReadIdentity is [Ref.Read] for what opens sealed passphrases, and no passphrase itself.
+func (r Ref) ReadIdentity(ctx context.Context, lookupEnv func(string) (string, bool), hide []string) (Value, error) {
+	if err := r.Absent(lookupEnv); err != nil {
+		return Value{}, err
+	}
+	return r.read(ctx, lookupEnv, hide, "identity")
+}
+
+// Absent says that a variable is not set or empty, or that a file does not exist, without
+// reading a secret: the error is an [ErrAbsent]. Of a program it says nothing.
+func (r Ref) Absent(lookupEnv func(string) (string, bool)) error {
+	switch r.Kind {
+	case config.FromEnv:
+		if s, ok := lookupEnv(r.Env); !ok || s == "" {
+			return absent(r.String() + " is not set")
+		}
+	case config.FromFile:
+		if _, err := os.Stat(r.File); errors.Is(err, fs.ErrNotExist) {
+			return absent(r.String() + " does not exist")
+		}
+	}
+	return nil
+}
+
+type absent string
+
+func (e absent) Error() string        { return string(e) }
+func (e absent) Is(target error) bool { return target == ErrAbsent }
+
+func (r Ref) read(ctx context.Context, lookupEnv func(string) (string, bool), hide []string, what string) (Value, error) {
 	if err := ctx.Err(); err != nil {
 		return Value{}, fmt.Errorf("%s: %w", r, err)
 	}
@@ -41,7 +79,7 @@ func (r Ref) Read(ctx context.Context, lookupEnv func(string) (string, bool), hi
 	case config.FromEnv:
 		b, err = r.readEnv(lookupEnv)
 	case config.FromFile:
-		b, err = r.readFile(ctx)
+		b, err = r.readFile(ctx, what)
 	case config.FromCommand:
 		b, err = r.readCommand(ctx, hide)
 	default:
@@ -49,11 +87,11 @@ func (r Ref) Read(ctx context.Context, lookupEnv func(string) (string, bool), hi
 	}
 	switch {
 	case errors.Is(err, input.ErrTooLarge):
-		return Value{}, fmt.Errorf("%s gives more than %d bytes, too many for a passphrase: name another source", r, readLimit)
+		return Value{}, fmt.Errorf("%s gives more than %d bytes, too many for one %s: name another source", r, readLimit, what)
 	case err != nil:
 		return Value{}, err
 	case len(b) == 0:
-		return Value{}, fmt.Errorf("%s is empty: put the passphrase there, or name another source", r)
+		return Value{}, fmt.Errorf("%s is empty: put the %s there, or name another source", r, what)
 	}
 	return New(b), nil
 }
@@ -66,7 +104,7 @@ func (r Ref) readEnv(lookupEnv func(string) (string, bool)) ([]byte, error) {
 	return []byte(s), nil
 }
 
-func (r Ref) readFile(ctx context.Context) ([]byte, error) {
+func (r Ref) readFile(ctx context.Context, what string) ([]byte, error) {
 	b, _, err := input.Read(ctx, r.File, readLimit)
 	switch {
 	case err == nil:
@@ -76,17 +114,17 @@ func (r Ref) readFile(ctx context.Context) ([]byte, error) {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%s: %w", r, err)
 	}
-	return nil, fmt.Errorf("%s: %w: %s", r, err, remedy(err))
+	return nil, fmt.Errorf("%s: %w: %s", r, err, remedy(err, what))
 }
 
-func remedy(err error) string {
+func remedy(err error, what string) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "write the passphrase into it, or name another source"
+		return "write the " + what + " into it, or name another source"
 	case errors.Is(err, fs.ErrPermission):
 		return "make it readable for the user that runs mtlsplan"
 	}
-	return "name a file that holds the passphrase, or a program that prints it"
+	return "name a file that holds the " + what + ", or a program that prints it"
 }
 
 func dropLineEnd(b []byte) []byte {

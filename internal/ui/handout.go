@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 	"text/template/parse"
 
@@ -77,11 +78,13 @@ func templateFault(err error) string {
 // Handout writes what was handed out: a line for each, and where the passphrase is.
 func Handout(w io.Writer, h *plan.Handout, path func(string) string) {
 	owners, dirs := len("OWNER"), len("DIRECTORY")
-	given, secrets := false, false
+	given, secrets, sealed := false, false, false
 	for _, d := range h.Done {
 		owners, dirs = max(owners, len(Clean(string(d.Owner)))), max(dirs, len(Clean(path(d.Dir))))
 		given = given || d.Dir == ""
-		secrets = secrets || d.PassphraseFile != "" || d.PassphraseSource != ""
+		own := slices.ContainsFunc(d.Files, func(name string) bool { return strings.HasSuffix(name, "."+plan.KindSealed) })
+		sealed = sealed || own
+		secrets = secrets || !own && (d.PassphraseFile != "" || d.PassphraseSource != "")
 	}
 	switch {
 	case len(h.Done) == 0:
@@ -105,8 +108,13 @@ func Handout(w io.Writer, h *plan.Handout, path func(string) string) {
 		fmt.Fprintln(w, pad(Clean(string(d.Owner)), owners)+gap+pad(Clean(path(d.Dir)), dirs)+gap+Clean(from))
 	}
 	how := "."
-	if secrets {
+	switch {
+	case secrets && sealed:
+		how = ", and the passphrase by another way, unless it is in a file ." + plan.KindSealed + " there, which only the user's own key opens."
+	case secrets:
 		how = ", and the passphrase by another way: it is in none of the files."
+	case sealed:
+		how = "; the passphrase is in the file ." + plan.KindSealed + " there, which only the user's own key opens."
 	}
 	fmt.Fprintf(w, "\n%s handed out. Give each user the directory%s\n", count(len(h.Done), "user was", "users were"), how)
 }

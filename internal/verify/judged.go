@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"fmt"
 	"slices"
 
 	"mtlsplan/internal/config"
@@ -36,11 +37,16 @@ func (p *proof) judged() {
 		silent[u.Owner] = elsewhere(&u.Passphrase, &u.Key, spec.Passphrase) || u.ChallengeErr != nil
 	}
 	ca := &p.Have.CA
+	p.closed(ca.Owner, &ca.Passphrase)
+	for i := range p.Have.Users.Len() {
+		u := p.Have.Users.User(i)
+		p.closed(u.Owner, &u.Passphrase)
+	}
 	if v.Clock != nil {
 		p.add(plan.Check{Owner: ca.Owner, Check: plan.DatabaseWhole, Code: plan.ClockBehind, Message: v.Clock.Error()})
 	}
 	silent[ca.Owner] = elsewhere(&ca.Passphrase, &ca.Key, p.Config.CA.Passphrase)
-	caFails := false
+	caFails := ca.Passphrase.Closed != nil
 	for _, f := range v.Plan.Failures {
 		caFails = caFails || f.Owner == ca.Owner
 	}
@@ -60,10 +66,22 @@ func (p *proof) judged() {
 	}
 }
 
+// closed leaves open what only a passphrase proves that is sealed and not opened here.
+func (p *proof) closed(owner plan.Owner, pass *facts.Passphrase) {
+	if pass.Closed == nil {
+		return
+	}
+	p.add(plan.Check{Owner: owner, Check: plan.KeyOpens, Code: plan.PassphraseUnavailable, Unproven: true,
+		Message: fmt.Sprintf("%v: what it opens is not proven; run verify where the identity is", pass.Closed)})
+	for _, check := range []plan.CheckName{plan.KeyMatches, plan.P12Opens, plan.P12Matches} {
+		p.failed[id(owner, check)] = true
+	}
+}
+
 // elsewhere reports whether a passphrase cannot be had from where the spec says, and
 // nothing of the directory is to blame. A generated one is a file of the directory.
 func elsewhere(p *facts.Passphrase, k *facts.Key, source config.Source) bool {
-	return p.Err != nil && source.Kind != config.Generated || k.Opening == facts.OpensNeither && p.PreviousErr != nil
+	return p.Closed != nil || p.Err != nil && source.Kind != config.Generated || k.Opening == facts.OpensNeither && p.PreviousErr != nil
 }
 
 // due are the reasons that nothing but time has given: nothing is wrong.
