@@ -108,8 +108,12 @@ func (l *loader) checkEncryption(u User, pass said[config.Source], key said[pki.
 				fmt.Sprintf(`The .p12 profile %q needs at least %d: its ciphers are old, and only the passphrase protects the key.`, p, p.MinIterations()))
 		}
 		if pass.set && pass.value.Kind != config.Generated {
+			better := "Use { generate = true }"
+			if l.cfg.VersionControl {
+				better = "Take a random one, as openssl rand -hex 16 prints"
+			}
 			l.advise(pass.at, "Chosen passphrase with old ciphers",
-				fmt.Sprintf(`The .p12 profile %q is %s, which give little protection to a passphrase that a person chose. Use { generate = true }, or p12 = ["modern"] where every device can read that.`, p, old))
+				fmt.Sprintf(`The .p12 profile %q is %s, which give little protection to a passphrase that a person chose. %s, or p12 = ["modern"] where every device can read that.`, p, old, better))
 		}
 	}
 }

@@ -7,6 +7,10 @@
 # Where everything goes, relative to this file.
 output = "pki"
 
+# It lies in a git repository, from which a job renews. Passphrases then come from
+# elsewhere, and every site says where the proxy's host has client_ca.
+# version_control = true
+
 # The authority that signs the users' certificates. Servers trust it for that
 # and for nothing else.
 ca "example" {

@@ -33,7 +33,11 @@ func (r *Reader) readLedger() error {
 			continue
 		}
 		if err == nil {
-			for _, e := range l.Lost() { // which take a certificate to be recorded again
+			lost := l.Lost() // which take a certificate to be recorded again
+			if r.opt.Config.VersionControl {
+				lost = append(lost, l.Unlisted()...)
+			}
+			for _, e := range lost {
 				if e.DER, err = r.der(e); err != nil {
 					return err
 				}

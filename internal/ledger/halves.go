@@ -19,12 +19,12 @@ func (l *Ledger) Unissued() []string {
 	return out
 }
 
-// Unlisted are the entries of issued.pem that index.txt lacks altogether, by serial.
-func (l *Ledger) Unlisted() []string {
-	var out []string
+// Unlisted are the entries of issued.pem whose serials index.txt lacks.
+func (l *Ledger) Unlisted() []*Entry {
+	var out []*Entry
 	for i := range l.entries {
 		if e := &l.entries[i]; !e.foreign && e.SPKI != "" && l.rowOf(e) == nil {
-			out = append(out, e.Serial)
+			out = append(out, e)
 		}
 	}
 	return out

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"time"
 
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
@@ -76,7 +77,7 @@ func (j *judgement) halves() string {
 		return ""
 	}
 	led, crl := j.found.Question.Ledger, &j.Have.CRL
-	unlisted, unissued := led.Unlisted(), led.Unissued()
+	unlisted, unissued := j.Ledger.Unlisted(), led.Unissued()
 	switch {
 	case len(j.Have.CA.Unmerged) > 0:
 		return joined(j.Have.CA.Unmerged) + " has marks of a merge that git could not finish"
@@ -104,6 +105,48 @@ func (j *judgement) halves() string {
 		}
 	}
 	return j.refusedElsewhere()
+}
+
+// unfinished records what issued.pem holds and index.txt lacks, and revokes it: a job was
+// killed between the two, and has pushed that without the batch that would finish it, so
+// the key is lost and nobody was given anything. It does so only where none of it is in
+// place; else the two are of different states, and [judgement.halves] refuses.
+func (f *found) unfinished() []ledger.Change {
+	list := f.ledger.Unlisted()
+	if len(list) == 0 || len(f.ledger.Rows()) == 0 {
+		return nil
+	}
+	placed := map[ledger.Sum]bool{}
+	place := func(c *facts.Certificate) {
+		if c != nil {
+			placed[c.Sum] = true
+		}
+	}
+	for i := range f.Config.Users {
+		if !f.Ask.Covers(plan.User(f.Config.Users[i].Name)) {
+			return nil // whose certificate was not read
+		}
+	}
+	for i := range f.Have.Users.Len() {
+		place(f.Have.Users.User(i).Crt.Cert)
+	}
+	for i := range f.Have.Departed {
+		place(f.Have.Departed[i].Crt.Cert)
+	}
+	var out []ledger.Change
+	when, listed := f.Now.Add(-pki.Backdate).Truncate(time.Second).UTC(), onCRL(f.Have.CRL)
+	for _, e := range list {
+		cert, err := x509.ParseCertificate(e.DER)
+		if err != nil || placed[e.Sum] || !ledger.IsUser(e.Owner) {
+			return nil
+		}
+		f.restored = append(f.restored, e.Owner)
+		out = append(out, ledger.Restore{Owner: e.Owner, Cert: cert})
+		if _, on := slices.BinarySearch(listed, e.Serial); !on { // else learn takes it from there
+			out = append(out, ledger.Revoke{Serial: e.Serial, When: when, Reason: ledger.Superseded})
+		}
+	}
+	return out
 }
 
 // everTrusted are the certificates of every key that the CA has had.

@@ -94,8 +94,12 @@ func caRestored(v *caView) []finding {
 	if n == 0 {
 		return nil
 	}
-	return one(plan.Repair, plan.Reason{Message: fmt.Sprintf("%s lacks %s that %s holds (of %s), now recorded again; those on the CRL are revoked",
-		ledger.IndexName, plural(n, "certificate"), ledger.IssuedName, joined(v.restored))}, plan.KindDB)
+	what := "now recorded again; those on the CRL are revoked"
+	if len(v.Git) > 0 {
+		what = "as after a job that was killed; none of that is in place, so it is recorded and revoked"
+	}
+	return one(plan.Repair, plan.Reason{Message: fmt.Sprintf("%s lacks %s that %s holds (of %s), %s",
+		ledger.IndexName, plural(n, "certificate"), ledger.IssuedName, joined(v.restored), what)}, plan.KindDB)
 }
 
 // caAdopted says what was found of the CA.

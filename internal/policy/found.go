@@ -74,6 +74,9 @@ func (f *found) record(changes []ledger.Change) {
 // from which learn takes it; without one it cannot be told. An index that is gone
 // altogether is made anew only with --adopt.
 func (f *found) restore() []ledger.Change {
+	if f.Config.VersionControl && !f.Ask.Adopt {
+		return f.unfinished()
+	}
 	if len(f.ledger.Rows()) == 0 && !f.Ask.Adopt || f.Have.CRL.Missing || f.Have.CRL.Damaged || f.Have.CRL.Err != nil {
 		return nil
 	}

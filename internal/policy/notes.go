@@ -51,7 +51,12 @@ func (j *judgement) passphraseNote() {
 	if !ca.Passphrase.Weak {
 		return
 	}
-	text := "the passphrase that was chosen is easy to guess for whoever gets a copy of " + ca.Key.Name() + ": use { generate = true }"
+	text := "the passphrase that was chosen is easy to guess for whoever gets a copy of " + ca.Key.Name() + ": "
+	if j.Config.VersionControl {
+		text += "take a random one, as openssl rand -hex 16 prints"
+	} else {
+		text += "use { generate = true }"
+	}
 	if !ca.Key.Missing {
 		text += ", with the source of the old one as previous_passphrase"
 	}
