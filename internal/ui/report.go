@@ -182,6 +182,9 @@ func reportRowOf(o plan.OwnerStatus, action string) reportRow {
 		Left: "-", Next: nextEvent(o), Generation: "-", Apply: orDash(action),
 		Rank: fmt.Sprint(slices.IndexFunc(plan.States(), func(w plan.Word) bool { return w.Name == o.State })),
 	}
+	if o.StillIn {
+		r.State = plan.StateFailed // its colour
+	}
 	if o.DaysLeft != nil {
 		r.Left = fmt.Sprint(*o.DaysLeft)
 	}

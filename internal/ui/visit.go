@@ -190,10 +190,10 @@ func tryImport(w io.Writer, st Style, d plan.TryDocument, path func(string) stri
 		fmt.Fprintln(w, "  The other users' files are beside it.")
 	}
 	for _, line := range []string{
-		"Firefox: Settings, Privacy & Security, View Certificates, Your Certificates,",
-		"  Import",
-		"Chrome:  Settings, Privacy and security, Security, Manage certificates,",
-		"  Your certificates, Import; on Windows and macOS, open the file instead",
+		"Firefox: Settings, Privacy and security, Connection and software security,",
+		"  Manage certificates (older: View Certificates), Your Certificates, Import",
+		"Chrome:  chrome://settings/certificates, Your certificates, View imported",
+		"  certificates from Linux, Import; on Windows and macOS, open the file instead",
 	} {
 		fmt.Fprintln(w, "  "+line)
 	}
