@@ -281,7 +281,7 @@ func TestContents(t *testing.T) {
 	if out := run(t, 0, append(analyze, "verify", "mtlsplan@office.service")...); strings.Contains(out, "mtlsplan") {
 		t.Error(out)
 	}
-	exposure("29")
+	exposure("24")
 }
 
 // TestReleaseIsReproducible makes a release again, in the environment of somebody else.

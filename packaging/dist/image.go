@@ -39,7 +39,10 @@ func (r *release) image(builds []build) error {
 	if err != nil {
 		return err
 	}
-	named := layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": r.version})
+	named := layout.WithAnnotations(map[string]string{
+		"org.opencontainers.image.ref.name": "mtlsplan:" + r.version,
+		"io.containerd.image.name":          "docker.io/library/mtlsplan:" + r.version, // what a name without a host means there
+	})
 	if err := to.AppendIndex(index, named); err != nil {
 		return err
 	}
