@@ -68,7 +68,9 @@ func live(stdout io.Writer, released time.Time) int {
 		hurry()
 		time.Sleep(500 * time.Millisecond) // the run ends by itself where it waited for a program only
 		signal.Reset(ends...)
-		_ = syscall.Kill(os.Getpid(), second.(syscall.Signal))
+		if self, err := os.FindProcess(os.Getpid()); err == nil {
+			_ = self.Signal(second)
+		}
 	})
 	return run(input.WithUrgency(ctx, urgent), os.Args[1:], process{os.Stdin, stdout, os.Stderr, os.LookupEnv, time.Now, released})
 }

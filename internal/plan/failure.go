@@ -82,7 +82,7 @@ var noteCodes = []CodeDoc{
 	{CRLEnds, "", "The key of an earlier CA generation is lost, so its CRL ends and cannot be signed again."},
 	{CompromisedTrusted, "", "A compromised CA generation is still trusted, because this run makes no new one."},
 	{ClockBehind, "", "The clock is behind dates that the directory records as past, or behind the release of the program; apply would stop."},
-	{MovedDone, "", "A moved block has nothing left to do: the former name is not in the CA database."},
+	{MovedDone, "", "A moved block has nothing left to do: the former name is not in the CA database. It is a warning where a user who is about to be revoked has a name like it."},
 	{HandoutsDamaged, "", "What users were given cannot be read, or not all of it, so some of them count as users who wait for their newest .p12."},
 	{SealedToOthers, "", "The identity that the spec names opens none of the passphrases that are sealed for these owners."},
 	{NotSealedAnew, "", "The recipients in the spec are others than those that passphrases are sealed to, and without an identity they stay sealed as they are."},
