@@ -67,7 +67,7 @@ user "cat" {
 user "dan" {
   passphrase = { file = "src/dan" }
 }
-user "eve" {
+user "fay" {
   seal { recipients = ["` + cageRecipient + `"] }
 }
 seal {
