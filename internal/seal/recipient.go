@@ -98,7 +98,7 @@ func parseAge(fields []string) (string, error) {
 // comment.
 func SplitRecipients(line string) []string {
 	var out []string
-	var open bool // an SSH key, whose text is next
+	var open bool                    // an SSH key, whose text is next
 	comment, strange := false, false // what the last word was
 	for word := range strings.FieldsSeq(line) {
 		switch {
