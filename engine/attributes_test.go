@@ -112,6 +112,19 @@ var mutations = []mutation{
 	{block: "user", attribute: "overlap", after: `"9d"`, history: []int{0, 340}, day: 350, steps: []string{
 		"user.ann revoke : overlap-over(overlap)", "crl.m reissue crl: revoked", "nginx.m rebuild site: upstream"}},
 
+	{block: "seal", attribute: "recipients", before: listed(recipientOne), after: listed(recipientOne, recipientTwo), steps: []string{
+		"ca.m rebuild pass.age: encoding-changed(seal.recipients)", "user.ann rebuild pass.age: encoding-changed(seal.recipients)", "user.bob rebuild pass.age: encoding-changed(seal.recipients)"}},
+	{block: "seal", attribute: "recipients", before: listed(recipientOne, recipientTwo), after: listed(recipientOne), note: "has read the passphrase", steps: []string{
+		"ca.m rebuild pass.age: encoding-changed(seal.recipients)", "user.ann rebuild pass.age: encoding-changed(seal.recipients)", "user.bob rebuild pass.age: encoding-changed(seal.recipients)"}},
+	{block: "seal", attribute: "recipients", before: listed(recipientOne), after: "[]", steps: []string{
+		"ca.m rebuild pass pass.age: encoding-changed(seal.recipients)", "user.ann rebuild pass pass.age: encoding-changed(seal.recipients)", "user.bob rebuild pass pass.age: encoding-changed(seal.recipients)"}},
+	{block: "seal", attribute: "identity", before: env("IDENTITY"), after: env("NOBODY"), with: map[string][]string{"seal": {"recipients = " + listed(recipientOne)}}},
+	{block: "defaults.seal", attribute: "recipients", after: listed(recipientTwo), with: map[string][]string{"seal": {"recipients = " + listed(recipientOne)}},
+		steps: both("rebuild pass.age: encoding-changed(seal.recipients)")},
+	{block: "defaults.seal", attribute: "recipients", after: listed(recipientTwo), steps: both("rebuild pass pass.age: encoding-changed(seal.recipients)")},
+	{block: "user.seal", attribute: "recipients", after: listed(recipientTwo), with: map[string][]string{"seal": {"recipients = " + listed(recipientOne)}},
+		steps: []string{"user.ann rebuild pass.age: encoding-changed(seal.recipients)"}},
+
 	// What becomes of a user who is renamed, scripts show: moved_*.
 	{block: "moved", attribute: "from", before: `"user.zed"`, after: `"user.yan"`, with: map[string][]string{"moved": {`to = "user.ann"`}}, note: "knows nothing of user.yan"},
 	{block: "moved", attribute: "to", before: `"user.ann"`, after: `"user.bob"`, with: map[string][]string{"moved": {`from = "user.zed"`}}, note: "knows nothing of user.zed"},
@@ -166,6 +179,9 @@ var mutations = []mutation{
 	deployed("probe", "", `"127.0.0.1:443"`),
 	deployed("timeout", "", `"1m"`),
 }
+
+// listed is a list of HCL.
+func listed(texts ...string) string { return `["` + strings.Join(texts, `", "`) + `"]` }
 
 // both are the steps of the two users without own values.
 func both(step string) []string { return []string{"user.ann " + step, "user.bob " + step} }
@@ -240,8 +256,18 @@ func (m mutation) hcl(after bool) string {
 		return b.String()
 	}
 	fmt.Fprintf(&b, "%s\nca \"m\" {\n%ssubject {\n%s}\ncrl {\n%s}\n}\n", body(""), body("ca"), body("ca.subject"), body("ca.crl"))
-	fmt.Fprintf(&b, "defaults {\n%ssubject {\n%s}\n}\nguard {\n%s}\n", body("defaults"), body("defaults.subject"), body("guard"))
-	fmt.Fprintf(&b, "user \"ann\" {\n%ssubject {\n%s}\n}\n", body("user"), body("user.subject"))
+	sealed := func(block string) string {
+		if len(said[block]) == 0 {
+			return ""
+		}
+		return "seal {\n" + body(block) + "}\n"
+	}
+	if len(said["seal"]) > 0 && said["seal"]["identity"] == "" {
+		say("seal", "identity", env("IDENTITY"))
+	}
+	b.WriteString(sealed("seal"))
+	fmt.Fprintf(&b, "defaults {\n%s%ssubject {\n%s}\n}\nguard {\n%s}\n", body("defaults"), sealed("defaults.seal"), body("defaults.subject"), body("guard"))
+	fmt.Fprintf(&b, "user \"ann\" {\n%s%ssubject {\n%s}\n}\n", body("user"), sealed("user.seal"), body("user.subject"))
 	if !after || m.gone != "bob" {
 		b.WriteString("user \"bob\" {}\n")
 	}
@@ -337,7 +363,7 @@ func attributesOfTheLanguage() map[string]bool {
 
 func (m mutation) ran(t *testing.T) {
 	dir := t.TempDir()
-	secrets := map[string]string{"A": "passphrase-a", "B": "passphrase-b", "C": "passphrase-c", "CYD": "passphrase-cyd"}
+	secrets := map[string]string{"A": "passphrase-a", "B": "passphrase-b", "C": "passphrase-c", "CYD": "passphrase-cyd", "IDENTITY": identityOne}
 	for name, text := range map[string]string{"one.csv": "name\ndan\n", "two.csv": "name\neve\n", "both.csv": "name,login,status\ndan,eve,here\neve,dan,new\n",
 		"two-ways.csv": "name,x;name\ndan,x;eve\n", "ann.csr": string(requests()["ann1"])} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {

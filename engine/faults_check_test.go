@@ -17,6 +17,7 @@ import (
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
+	"mtlsplan/internal/seal"
 	"mtlsplan/internal/secret"
 )
 
@@ -99,13 +100,36 @@ func open(data string, passes []string) (found identity) {
 	return found
 }
 
+// identityOne opens what is sealed to recipientOne. They are of tests alone.
+const (
+	identityOne  = "AGE-SECRET-KEY-139J7T050L93GEP0YJGM7VMKDU5L0P6A45RLT94K5777VTP2XG22SA87FSE"
+	recipientOne = "age1vllx2qngavungxuzwsudvxy86h9c2wwgzpvyycfpxhf0r5qr7qnsrqgyf5"
+	recipientTwo = "age1e0xwkyxpfxc0wq8wset5d0v3nlns34cd4atp2868uh6qk88urs4qt58ec8"
+)
+
+// unsealed is the passphrase in a file, sealed or not.
+func unsealed(data string) string {
+	if !strings.HasPrefix(data, "-----BEGIN AGE") {
+		return strings.TrimSuffix(data, "\n")
+	}
+	id, err := seal.ParseIdentity(secret.New([]byte(identityOne)))
+	if err != nil {
+		return err.Error()
+	}
+	pass, err := id.Open([]byte(data))
+	if err != nil {
+		return err.Error()
+	}
+	return pass.Reveal()
+}
+
 // checkTogether is I5: the files of a user belong together.
 func (s *scene) checkTogether(w *world, raw tree) {
 	w.t.Helper()
 	var staged []string // possible passphrases among staged files
 	for name, n := range raw {
-		if strings.HasPrefix(name, "db/stage/") && n.mode.IsRegular() && 0 < len(n.data) && len(n.data) < 100 {
-			staged = append(staged, strings.TrimSuffix(n.data, "\n"))
+		if strings.HasPrefix(name, "db/stage/") && n.mode.IsRegular() && 0 < len(n.data) && (len(n.data) < 100 || strings.HasPrefix(n.data, "-----BEGIN AGE")) {
+			staged = append(staged, unsealed(n.data))
 		}
 	}
 	for name, n := range raw {
@@ -120,7 +144,7 @@ func (s *scene) checkTogether(w *world, raw tree) {
 		cert, err := x509.ParseCertificate(block.Bytes)
 		w.check(err)
 		file := "secrets/" + base + ".pass"
-		passes := append([]string{w.env["ONE"], strings.TrimSuffix(raw[file].data, "\n"), strings.TrimSuffix(s.start["pki/"+file].data, "\n")}, staged...)
+		passes := append([]string{w.env["ONE"], unsealed(raw[file].data), unsealed(raw[file+".age"].data), unsealed(s.start["pki/"+file].data), unsealed(s.start["pki/"+file+".age"].data)}, staged...)
 		if key, ok := raw[base+".key"]; ok && base != "ca.m" && identify(key.data, passes).public != pki.PublicID(cert.PublicKey) {
 			w.t.Fatalf("%s.key does not belong to %s", base, name)
 		}

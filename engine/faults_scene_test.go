@@ -219,6 +219,22 @@ var scenes = []sceneMaker{
 		s.users = s.users[:4]
 		s.moved = []movedModel{{"ann", "fay"}, {"bob", "bob:laptop"}, {"cyd", "cy.d"}, {"dan", "eve"}}
 	}},
+	// What lies in clear is sealed; who was sealed to one is sealed to others, and renewed;
+	// one departs.
+	{"sealed", false, func(w *world) {
+		w.env["IDENTITY"] = identityOne
+		one, two := fmt.Sprintf("%q", recipientOne), fmt.Sprintf("%q", recipientTwo)
+		s := &w.spec
+		s.users = append(slices.Clone(s.users[:2]), userModel{name: "gus", seal: "[" + one + "]"})
+		s.users[0].seal = "[" + one + "]"
+		s.users[0].attributes = set(s.users[0].attributes, "validity", `"90d"`)
+		w.begin()
+		w.now = w.now.Add(80 * 24 * time.Hour)
+		s.users = slices.Clone(s.users[:2])
+		s.users[0].seal = "[" + two + "]"
+		s.seal = "[" + one + "]"
+		s.guard = "3"
+	}},
 	// Another CA has signed that of the directory. The site admits the certificates of the
 	// database alone: it is written with the revocations, and once more with new certificates.
 	{"adoption of a CA that another has signed", true, func(w *world) {

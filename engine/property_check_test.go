@@ -147,7 +147,7 @@ var owned = func() []string {
 
 // ownerOf returns the owner and the kind of a file; "" when it has none.
 func (w *world) ownerOf(cfg *spec.Config, name string) (plan.Owner, string) {
-	for _, kind := range []string{plan.KindKey, plan.KindCrt, plan.KindPass} {
+	for _, kind := range []string{plan.KindKey, plan.KindCrt, plan.KindPass, plan.KindSealed} {
 		if name == facts.CAPath(cfg.CA.Name, kind).String() {
 			return "ca.m", kind
 		}
@@ -156,7 +156,7 @@ func (w *world) ownerOf(cfg *spec.Config, name string) (plan.Owner, string) {
 		return "crl.m", plan.KindCRL
 	}
 	for _, user := range owned {
-		for _, kind := range []string{plan.KindPass, plan.KindKey, plan.KindCSR, plan.KindCrt, plan.KindP12, "compat.p12", "modern.p12"} {
+		for _, kind := range []string{plan.KindPass, plan.KindSealed, plan.KindKey, plan.KindCSR, plan.KindCrt, plan.KindP12, "compat.p12", "modern.p12"} {
 			if name == facts.UserPath(facts.Base(user, cfg.CA.Name), kind).String() {
 				return plan.User(user), kind
 			}

@@ -18,6 +18,7 @@ type specModel struct {
 	users []userModel
 	site  map[string]string // attributes of the nginx block, as HCL
 	guard string            // max_revocations, "" for none
+	seal  string            // recipients, as HCL; "" for no block
 	moved []movedModel
 }
 
@@ -34,6 +35,7 @@ type userModel struct {
 	passphrase, previous string
 	attributes           map[string]string
 	subject              map[string]string
+	seal                 string // recipients of the user's own, as HCL
 }
 
 // movedModel is a moved block, with names as in owners.
@@ -136,10 +138,18 @@ func (s specModel) hcl() string {
 		if strings.Contains(u.attributes["p12"], "compat") && u.attributes["kdf_iterations"] == "" {
 			u.attributes = set(u.attributes, "kdf_iterations", "2048")
 		}
-		block(fmt.Sprintf("user %q", u.name), sources(u.attributes, u.passphrase, u.previous), func() { block("subject", u.subject, nil) })
+		block(fmt.Sprintf("user %q", u.name), sources(u.attributes, u.passphrase, u.previous), func() {
+			block("subject", u.subject, nil)
+			if u.seal != "" {
+				block("seal", map[string]string{"recipients": u.seal}, nil)
+			}
+		})
 	}
 	for _, m := range s.movedBlocks() {
 		block("moved", map[string]string{"from": fmt.Sprintf("%q", "user."+m.from), "to": fmt.Sprintf("%q", "user."+m.to)}, nil)
+	}
+	if s.seal != "" {
+		block("seal", map[string]string{"recipients": s.seal, "identity": env("IDENTITY")}, nil)
 	}
 	if s.guard != "" {
 		block("guard", map[string]string{"max_revocations": s.guard}, nil)

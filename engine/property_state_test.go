@@ -191,6 +191,11 @@ func (w *world) passphrase(ref config.Source, generated string) string {
 		return w.env[ref.Env]
 	}
 	data, err := os.ReadFile(w.out(generated))
+	if err != nil {
+		if data, err = os.ReadFile(w.out(generated + ".age")); err == nil {
+			return unsealed(string(data))
+		}
+	}
 	w.check(err)
 	return strings.TrimSuffix(string(data), "\n")
 }

@@ -47,7 +47,7 @@ var blocks = []block{
 	{"moved", inFile, inMoved, false, false, "A user who was called otherwise before, or has devices now: nobody is revoked, and files and records get the new name. What the new name changes in the certificate comes with a new key, while the old certificate stays valid. Once it is done, the block can be removed."},
 	{"guard", inFile, inGuard, false, true, "Limits on what one run may revoke."},
 	{"subject", inCA | inDefaults | inUser, inSubject, false, true, "The distinguished name. A user inherits all but `common_name` and `email` from the defaults and the CA."},
-	{"seal", inFile, inSeal, false, true, "To whom generated passphrases are encrypted, that of the CA too: they are stored as `secrets/NAME.pass.age`, never in clear, and the age program opens them. See [seal.md](seal.md)."},
+	{"seal", inFile, inSeal, false, true, "To whom generated passphrases are encrypted, that of the CA too: they are stored as `secrets/NAME.pass.age`, never in clear, and the age program opens them. See docs/seal.md."},
 	{"seal", inDefaults | inUser, inSealFor, false, true, "Further recipients of the users' passphrases, beside those of the file's `seal` block."},
 	{"crl", inCA, inCRL, false, true, "The certificate revocation list."},
 }

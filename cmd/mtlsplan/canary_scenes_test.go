@@ -42,7 +42,14 @@ var misfortunes = map[string]func(*cage){
 		c.edit(`env = "ANN"`, `file = "src/dan"`)
 		c.edit(`["cat", "src/bob"]`, `["cat", "src/dan"]`)
 	},
-	"a generated passphrase is lost":  func(c *cage) { c.remove("out/secrets/cat-m.pass") },
+	"a generated passphrase is lost": func(c *cage) { c.remove("out/secrets/cat-m.pass") },
+	"the identity is lost":           func(c *cage) { c.remove("src/identity"); c.damage("out/fay-m.p12") },
+	"the identity is no key": func(c *cage) {
+		c.append("src/identity", "X")
+		c.edit(`recipients = []`, "recipients = [\""+cageRecipient+"\"]")
+	},
+	"what is sealed is damaged":       func(c *cage) { c.damage("out/secrets/fay-m.pass.age") },
+	"what is sealed is to be clear":   func(c *cage) { c.edit(`seal { recipients = ["`+cageRecipient+`"] }`, "") },
 	"a damaged key":                   func(c *cage) { c.damage("out/ann-m.key"); c.damage("out/dan-m.key") },
 	"a damaged .p12":                  func(c *cage) { c.damage("out/ann-m.p12"); c.damage("out/cat-m.p12") },
 	"a damaged CA key":                func(c *cage) { c.damage("out/ca.m.key") },
@@ -135,7 +142,7 @@ func literals(secret string) map[string]string {
 		"heredoc": user("passphrase = <<EOT\n" + secret + "\nEOT"), "indented heredoc": user("passphrase = <<-EOT\n    " + secret + "\n    EOT"),
 		"heredoc without end": user("passphrase = <<EOT\n" + secret), "template": user(`passphrase = "${"` + secret + `"}"`), "half a template": user(`passphrase = "x${` + secret),
 		"function": user("passphrase = file(" + q + ")"), "sum": user("passphrase = 1 + " + q), "no end": user(`passphrase = "` + secret), "twice": user("passphrase = " + q + "\n  passphrase = " + q),
-		"challenge": user("challenge_password = " + q), "previous": user("previous_passphrase = " + q), "misspelt": user("passphrse = " + q), "password": user("password = " + q),
+		"challenge": user("challenge_password = " + q), "previous": user("previous_passphrase = " + q), "identity": "seal {\n  identity = " + q + "\n}\n", "recipient": user("seal {\n    identity = " + q + "\n  }"), "misspelt": user("passphrse = " + q), "password": user("password = " + q),
 		"block": user("passphrase {\n    value = " + q + "\n  }"), "label": "passphrase " + q + " {\n}\n", "in the file": "passphrase = " + q + "\n", "in the site": "nginx \"n\" {\n  passphrase = " + q + "\n}\n",
 		"generate": user("passphrase = { generate = " + q + " }"), "program": user("passphrase = { command = " + q + " }"), "in a defaults block": "defaults {\n  passphrase = " + q + "\n}\n",
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"mtlsplan/internal/pki"
+	"mtlsplan/internal/seal"
 	"mtlsplan/internal/secret"
 )
 
@@ -66,11 +67,24 @@ user "cat" {
 user "dan" {
   passphrase = { file = "src/dan" }
 }
+user "fay" {
+  seal { recipients = ["` + cageRecipient + `"] }
+}
+seal {
+  recipients = []
+  identity   = { file = "src/identity" }
+}
 nginx "m" {
   server_name = ["example.mattermost.com"]
   upstream    = ["127.0.0.1:8065"]
 }
 `
+
+// The key of cageIdentity opens what is sealed to cageRecipient. They are of tests alone.
+const (
+	cageRecipient = "age1vllx2qngavungxuzwsudvxy86h9c2wwgzpvyycfpxhf0r5qr7qnsrqgyf5"
+	cageIdentity  = "AGE-SECRET-KEY-139J7T050L93GEP0YJGM7VMKDU5L0P6A45RLT94K5777VTP2XG22SA87FSE"
+)
 
 func newCage(t *testing.T) *cage {
 	c := &cage{t: t, dir: t.TempDir(), env: map[string]string{}, secrets: map[string]string{}}
@@ -89,6 +103,8 @@ func newCage(t *testing.T) *cage {
 			c.set(name, text+"\n")
 		}
 	}
+	c.secrets["src/identity"] = cageIdentity
+	c.write("src/identity", cageIdentity+"\n")
 	c.write("m.hcl", cageSpec)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, r.Header, r.TLS.PeerCertificates)
@@ -154,6 +170,17 @@ func (c *cage) canaries() []canary {
 		if err != nil {
 			c.t.Fatal(err)
 		}
+		if strings.HasSuffix(file, ".age") {
+			id, err := seal.ParseIdentity(secret.New([]byte(cageIdentity)))
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			pass, err := id.Open(data)
+			if err != nil {
+				continue // a misfortune has damaged it
+			}
+			data = []byte(pass.Reveal())
+		}
 		passphrases["generated/"+filepath.Base(file)] = strings.TrimSpace(string(data))
 	}
 	for name, text := range passphrases {
@@ -184,7 +211,7 @@ func (c *cage) canaries() []canary {
 func allowed(file, name string) bool {
 	user, challenge := strings.CutSuffix(strings.ReplaceAll(strings.TrimPrefix(strings.ToLower(name), "src/"), "_", "-"), "-challenge")
 	return file == name || challenge && strings.HasSuffix(file, user+"-m.csr") ||
-		strings.HasPrefix(name, "generated/") && file == "out/secrets/"+strings.TrimPrefix(name, "generated/")
+		strings.HasPrefix(name, "generated/") && !strings.HasSuffix(name, ".age") && file == "out/secrets/"+strings.TrimPrefix(name, "generated/")
 }
 
 func (c *cage) search() {

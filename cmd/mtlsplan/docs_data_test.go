@@ -61,12 +61,13 @@ func fileDocs(p page) {
 		{"USER-NAME.p12", "0600", "Key, certificate and CA certificate for the user to import, in the first profile of `p12`."},
 		{"USER-NAME.modern.p12", "0600", "The same in a second profile; USER-NAME.compat.p12 when `modern` is the first."},
 		{"nginx/SITE", "0644", "The rendered site."},
-		{"secrets/", "0700", "Generated passphrases, one a file: `ca.NAME.pass`, `USER-NAME.pass`."},
+		{"secrets/", "0700", "Generated passphrases, one a file: `ca.NAME.pass`, `USER-NAME.pass`; sealed ones `ca.NAME.pass.age`, `USER-NAME.pass.age`, which the age program opens."},
 		{"db/", "0700", "The CA database, in OpenSSL's own formats, and `issued.pem`: every certificate ever issued. Keep it: it cannot be made again."},
 		{"db/rendered", "0600", "A checksum of each rendered file, as `sha256sum` writes them: a file whose checksum differs was changed by hand."},
 		{"db/lock", "0600", "Names the run at work, and keeps when one ended well and what the last one said. It may be deleted while no run is at work."},
 		{"db/rehearsal", "0600", "Marks a directory that was rehearsed in: only `--rehearsal` goes on in it."},
 		{"db/handouts", "0600", "What users were handed out: a line for each, with the SHA-256 of the certificate, the time and the owner. Where it is lost, everybody counts as waiting for the newest."},
+		{"db/sealed.json", "0600", "To whom each sealed passphrase is sealed, with the SHA-256 of its file. Where it is lost, passphrases are sealed anew."},
 		{"db/cache", "0600", "A memory of the last run's reading, so that an unchanged file is not opened again. It may be deleted: the next run is slower."},
 	})
 }
