@@ -137,7 +137,7 @@ func TestDocsCommands(t *testing.T) {
 	if testing.Short() {
 		t.Skip("make test runs it")
 	}
-	for _, program := range []string{"unshare", "ip", "nginx", "curl", "openssl", "pk12util", "certutil"} {
+	for _, program := range []string{"unshare", "ip", "nginx", "curl", "openssl", "pk12util", "certutil", "git", "age", "ssh-keygen", "sshd"} {
 		tools.Need(t, program)
 	}
 	if err := canMount(); err != nil {

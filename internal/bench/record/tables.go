@@ -237,6 +237,8 @@ func plotted(all []cell) ([]byte, error) {
 	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
 	p.X.Tick.Marker, p.Y.Tick.Marker = plot.LogTicks{Prec: -1}, plot.LogTicks{Prec: -1}
 	p.Add(plotter.NewGrid())
+	legend := plot.NewLegend()
+	legend.Left, legend.Top = true, true
 	for _, l := range lines {
 		var points plotter.XYs
 		for _, c := range all {
@@ -257,12 +259,17 @@ func plotted(all []cell) ([]byte, error) {
 			line.Dashes = []vg.Length{vg.Points(4), vg.Points(4)}
 		}
 		p.Add(line, dots)
-		p.Legend.Add(l.label, line)
+		legend.Add(l.label, line)
 	}
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = growthFrom, 100*growthFrom, 1e-5, 1e-2
-	p.Legend.Top, p.Legend.XOffs, p.Legend.YOffs = true, vg.Points(-10), vg.Points(-145)
-	canvas := vgsvg.New(vg.Points(690), vg.Points(460))
-	p.Draw(draw.New(canvas))
+	// The legend stands below the plot, where it hides no line, and its words may be wider
+	// in the reader's font than in ours.
+	const width, height = 690, 560
+	canvas := vgsvg.New(vg.Points(width), vg.Points(height))
+	page := draw.New(canvas)
+	below := legend.Rectangle(page).Size().Y + vg.Points(16)
+	p.Draw(draw.Crop(page, 0, vg.Points(-20), below, 0))
+	legend.Draw(draw.Crop(page, vg.Points(60), 0, 0, below-vg.Points(height)))
 	var out bytes.Buffer
 	_, err := canvas.WriteTo(&out)
 	return out.Bytes(), err
