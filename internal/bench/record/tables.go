@@ -238,7 +238,7 @@ func plotted(all []cell) ([]byte, error) {
 	p.X.Tick.Marker, p.Y.Tick.Marker = plot.LogTicks{Prec: -1}, plot.LogTicks{Prec: -1}
 	p.Add(plotter.NewGrid())
 	legend := plot.NewLegend()
-	legend.Left, legend.Top = true, true
+	legend.Left, legend.Top, legend.Padding = true, true, vg.Points(3)
 	for _, l := range lines {
 		var points plotter.XYs
 		for _, c := range all {
@@ -268,7 +268,7 @@ func plotted(all []cell) ([]byte, error) {
 	canvas := vgsvg.New(vg.Points(width), vg.Points(height))
 	page := draw.New(canvas)
 	below := legend.Rectangle(page).Size().Y + vg.Points(16)
-	p.Draw(draw.Crop(page, 0, vg.Points(-20), below, 0))
+	p.Draw(draw.Crop(page, 0, vg.Points(-20), below, vg.Points(-4)))
 	legend.Draw(draw.Crop(page, vg.Points(60), 0, 0, below-vg.Points(height)))
 	var out bytes.Buffer
 	_, err := canvas.WriteTo(&out)
