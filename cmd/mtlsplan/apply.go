@@ -51,7 +51,7 @@ on it from then on.`,
   mtlsplan apply --only user.mmuser staff.hcl
   mtlsplan apply next.plan                    # saved by plan --out next.plan
   mtlsplan apply --replace user.cem --reason keyCompromise
-  mtlsplan apply --replace 'user.*'           # new keys for everybody, now
+  mtlsplan apply --replace 'user.*'           # everybody; the old are revoked
   mtlsplan apply -q; s=$?                                         # from cron
   case $s in 0|1|3|130) nginx -t -q && systemctl reload nginx || s=1;; esac
   exit $s

@@ -69,7 +69,7 @@ var questions = []struct{ question, command string }{
 	{"What happens on the first of March?", "mtlsplan forecast | grep 2027-03-01"},
 	{"What does my change do to NGINX?", "mtlsplan plan --diff"},
 	{"Is anything wrong with the files?", "mtlsplan verify"},
-	{"How do I give everybody a new key?", "mtlsplan apply --replace 'user.*'"},
+	{"How do I renew everybody now?", "mtlsplan apply --replace 'user.*'"},
 }
 
 func questionText() string {
