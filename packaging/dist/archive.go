@@ -39,7 +39,7 @@ func (r *release) archive(b build, stage string) error {
 			return err
 		}
 	}
-	members = append(members, member{"LICENSES-OF-LIBRARIES", r.notices, 0o644})
+	members = append(members, member{"LICENSES-OF-LIBRARIES", b.notices, 0o644})
 	trees := map[string]string{"docs": "docs", "examples": "examples", "completions": filepath.Join(stage, "completions")}
 	if b.os == "linux" {
 		trees["systemd"], trees["cron"] = "packaging/systemd", "packaging/cron"

@@ -81,7 +81,7 @@ func (r *release) imageFor(b build) (v1.Image, error) {
 	files, err := r.tarred("", []member{
 		{"mtlsplan", program, 0o755},
 		{"licences/mtlsplan", licence, 0o644},
-		{"licences/libraries", r.notices, 0o644},
+		{"licences/libraries", b.notices, 0o644},
 	})
 	if err != nil {
 		return nil, err
