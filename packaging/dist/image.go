@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"io"
 	"io/fs"
 	"os"
@@ -86,7 +87,7 @@ func (r *release) imageFor(b build) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	packed := compressed(files)
+	packed := compressed(files, gzip.DefaultCompression)
 	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(packed)), nil },
 		tarball.WithMediaType(types.OCILayer))
 	if err != nil {

@@ -47,8 +47,8 @@ func (r *release) prepare(own build, stage string) error {
 	changelog := fmt.Sprintf("mtlsplan (%s) stable; urgency=medium\n\n  * What is new in it stands in CHANGELOG.md of the source.\n\n -- %s  %s\n",
 		strings.Replace(packageVersion(r.version), "-", "~", 1), r.maintainer, r.at.Format(time.RFC1123Z))
 	for name, data := range map[string][]byte{
-		"mtlsplan.1.gz": compressed(manual),
-		"changelog.gz":  compressed([]byte(changelog)),
+		"mtlsplan.1.gz": compressed(manual, gzip.BestCompression),
+		"changelog.gz":  compressed([]byte(changelog), gzip.BestCompression),
 	} {
 		if err := os.WriteFile(filepath.Join(stage, name), data, 0o644); err != nil {
 			return err
@@ -58,9 +58,9 @@ func (r *release) prepare(own build, stage string) error {
 }
 
 // compressed has neither a name nor a time in it.
-func compressed(data []byte) []byte {
+func compressed(data []byte, level int) []byte {
 	var b bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	w, _ := gzip.NewWriterLevel(&b, level)
 	_, _ = w.Write(data)
 	_ = w.Close()
 	return b.Bytes()
