@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"compress/gzip"
 	"io/fs"
 	"os"
 	"path"
@@ -39,7 +40,7 @@ func (r *release) archive(b build, stage string) error {
 			return err
 		}
 	}
-	members = append(members, member{"LICENSES-OF-LIBRARIES", r.notices, 0o644})
+	members = append(members, member{"LICENSES-OF-LIBRARIES", b.notices, 0o644})
 	trees := map[string]string{"docs": "docs", "examples": "examples", "completions": filepath.Join(stage, "completions")}
 	if b.os == "linux" {
 		trees["systemd"], trees["cron"] = "packaging/systemd", "packaging/cron"
@@ -76,7 +77,7 @@ func (r *release) archive(b build, stage string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(r.name(b, ".tar.gz"), compressed(data), 0o644)
+	return os.WriteFile(r.name(b, ".tar.gz"), compressed(data, gzip.DefaultCompression), 0o644)
 }
 
 func (r *release) tarred(top string, members []member) ([]byte, error) {

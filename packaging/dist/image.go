@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"io"
 	"io/fs"
 	"os"
@@ -81,12 +82,12 @@ func (r *release) imageFor(b build) (v1.Image, error) {
 	files, err := r.tarred("", []member{
 		{"mtlsplan", program, 0o755},
 		{"licences/mtlsplan", licence, 0o644},
-		{"licences/libraries", r.notices, 0o644},
+		{"licences/libraries", b.notices, 0o644},
 	})
 	if err != nil {
 		return nil, err
 	}
-	packed := compressed(files)
+	packed := compressed(files, gzip.DefaultCompression)
 	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(packed)), nil },
 		tarball.WithMediaType(types.OCILayer))
 	if err != nil {

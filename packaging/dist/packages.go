@@ -18,6 +18,15 @@ func (r *release) packages(b build, stage string) error {
 	if err := copyFile(filepath.Join(stage, "mtlsplan"), b.file, 0o755); err != nil {
 		return err
 	}
+	licence, err := os.ReadFile("LICENSE")
+	if err != nil {
+		return err
+	}
+	copyright := "mtlsplan is under the licence that follows. Below it are those of what is linked into the program.\n\n" +
+		string(licence) + string(b.notices)
+	if err := os.WriteFile(filepath.Join(stage, "copyright"), []byte(copyright), 0o644); err != nil {
+		return err
+	}
 	variables := map[string]string{"VERSION": packageVersion(r.version), "ARCH": b.arch, "MAINTAINER": r.maintainer}
 	config, err := nfpm.ParseFileWithEnvMapping("packaging/nfpm.yaml", func(name string) string { return variables[name] })
 	if err != nil {

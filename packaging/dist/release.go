@@ -22,7 +22,6 @@ type release struct {
 	maintainer string
 	kinds      []string
 	at         time.Time // of the commit
-	notices    []byte    // licences of what is linked into the programs
 }
 
 // A build is the program for one platform.
@@ -30,6 +29,7 @@ type build struct {
 	os, arch string
 	file     string
 	info     *buildinfo.BuildInfo
+	notices  []byte // licences of what is linked into it
 }
 
 // make makes everything, and last the sums: a directory without them is not whole.
@@ -121,7 +121,10 @@ func compile(platform string) (build, error) {
 		return b, fmt.Errorf("go build for %s: %w", platform, err)
 	}
 	var err error
-	b.info, err = buildinfo.ReadFile(b.file)
+	if b.info, err = buildinfo.ReadFile(b.file); err != nil {
+		return b, err
+	}
+	b.notices, err = notices(b.info)
 	return b, err
 }
 

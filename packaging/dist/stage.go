@@ -44,21 +44,11 @@ func (r *release) prepare(own build, stage string) error {
 	if err != nil {
 		return err
 	}
-	licence, err := os.ReadFile("LICENSE")
-	if err != nil {
-		return err
-	}
-	if r.notices, err = notices(own.info); err != nil {
-		return err
-	}
-	copyright := "mtlsplan is under the licence that follows. Below it are those of what is linked into the program.\n\n" +
-		string(licence) + string(r.notices)
 	changelog := fmt.Sprintf("mtlsplan (%s) stable; urgency=medium\n\n  * What is new in it stands in CHANGELOG.md of the source.\n\n -- %s  %s\n",
 		strings.Replace(packageVersion(r.version), "-", "~", 1), r.maintainer, r.at.Format(time.RFC1123Z))
 	for name, data := range map[string][]byte{
-		"mtlsplan.1.gz": compressed(manual),
-		"changelog.gz":  compressed([]byte(changelog)),
-		"copyright":     []byte(copyright),
+		"mtlsplan.1.gz": compressed(manual, gzip.BestCompression),
+		"changelog.gz":  compressed([]byte(changelog), gzip.BestCompression),
 	} {
 		if err := os.WriteFile(filepath.Join(stage, name), data, 0o644); err != nil {
 			return err
@@ -68,9 +58,9 @@ func (r *release) prepare(own build, stage string) error {
 }
 
 // compressed has neither a name nor a time in it.
-func compressed(data []byte) []byte {
+func compressed(data []byte, level int) []byte {
 	var b bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	w, _ := gzip.NewWriterLevel(&b, level)
 	_, _ = w.Write(data)
 	_ = w.Close()
 	return b.Bytes()
@@ -108,12 +98,17 @@ func notices(info *buildinfo.BuildInfo) ([]byte, error) {
 	if err := add("Go "+runtime.Version(), strings.TrimSpace(string(goroot))); err != nil {
 		return nil, err
 	}
+	list := []string{"list", "-m", "-f", "{{.Dir}}"}
 	for _, m := range info.Deps {
-		dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", m.Path).Output()
-		if err != nil {
-			return nil, fmt.Errorf("go list %s: %w", m.Path, err)
-		}
-		if err := add(m.Path+" "+m.Version, strings.TrimSpace(string(dir))); err != nil {
+		list = append(list, m.Path)
+	}
+	dirs, err := exec.Command("go", list...).Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list -m: %w", err)
+	}
+	for i, dir := range strings.Split(strings.TrimSpace(string(dirs)), "\n") {
+		m := info.Deps[i]
+		if err := add(m.Path+" "+m.Version, dir); err != nil {
 			return nil, err
 		}
 	}
