@@ -44,7 +44,7 @@ func newRun(ctx context.Context, cfg *config.Config, opt Options, dir *outdir.Di
 		opt.Trace = func(string, string) func() { return func() {} }
 	}
 	return &run{ctx: ctx, cfg: cfg, opt: opt, dir: dir, in: inventory.New(ctx, dir, inventory.Options{
-		Config: cfg, Now: opt.Now, Covers: opt.covers, Adopt: opt.Adopt, Thorough: opt.thorough, Prove: opt.prove, Blind: opt.blind, Glance: opt.glance, Parallel: opt.Parallel,
+		Config: cfg, Now: opt.Now, Covers: opt.covers, Adopt: opt.Adopt, Thorough: opt.thorough, Prove: opt.prove, Blind: opt.blind, Glance: opt.glance, Unsealed: opt.NoSecrets, Parallel: opt.Parallel,
 		LookupEnv: opt.LookupEnv, Reading: opt.Reading, Trace: opt.Trace,
 	})}
 }

@@ -33,6 +33,7 @@ type Options struct {
 	Prove     bool                  // Thorough, and what it takes to prove the files is kept: [Reader.Signer], the DER of every entry of the ledger
 	Blind     bool                  // no secret is read, and nothing that is encrypted is opened
 	Glance    bool                  // Blind, and what is encrypted is taken for what it should be, so that owners can be judged
+	Unsealed  bool                  // of a glance: what is sealed counts as what the identity at hand opens, wherever that is
 	Parallel  int                   // how many owners are read at a time; less than 1: as many as there are cores
 	LookupEnv func(string) (string, bool)
 

@@ -218,6 +218,9 @@ func (r *Reader) recorded(f file) (ledger.SealedFile, bool) {
 func (r *Reader) sealedFacts(f *facts.Passphrase) {
 	rec, ok := r.sealed[f.Name()]
 	f.Recorded, f.Recipients = ok, rec.Recipients
+	if r.opt.Unsealed {
+		return
+	}
 	if why := r.identityAbsent(); why != nil {
 		f.Closed = closedSeal(f.Name(), why)
 	} else if !r.opt.Blind && ok && r.opensNone(rec.Recipients) {
