@@ -256,8 +256,11 @@ func (l *loader) label(b *hclsyntax.Block, seen map[string]hcl.Range) (string, b
 // claim reports whether a name can be given to a block or user.
 func (l *loader) claim(name string, at hcl.Range, what string, seen map[string]hcl.Range) bool {
 	if !config.ValidName(name) {
-		l.error(at, "Unusable name",
-			`A name becomes part of file names. Use at most 64 characters from A-Z, a-z, 0-9 and . _ @ + -, and begin with a letter, a digit or "_".`)
+		detail := `A name becomes part of file names. Use at most 64 characters from A-Z, a-z, 0-9 and . _ @ + -, and begin with a letter, a digit or "_".`
+		if what == "user" {
+			detail += ` Correct it in the list. Of a list that another program writes, take a column with such names, as addresses are, with columns = { name = "…" } in the roster block, or leave such rows out with where.`
+		}
+		l.error(at, "Unusable name", detail)
 		return false
 	}
 	key := strings.ToLower(name)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/hcl/v2"
@@ -199,7 +200,7 @@ func (r *roster) empty() {
 	const kept = " It is not taken for an empty list, because everybody who was in it would lose access. If that is intended, remove the roster block from the spec."
 	switch {
 	case r.skipped > 0:
-		r.error(r.block.where.at, "Empty roster", fmt.Sprintf("No row counts: of %s, none has such a value in each of these columns. Look which values the list has.", count(r.skipped, "row"))+kept)
+		r.error(r.block.where.at, "Empty roster", fmt.Sprintf("No row counts: of %s, none has such a value in each of these columns. %s", count(r.skipped, "row"), r.others())+kept)
 	case r.printed && len(bytes.TrimSpace(r.text)) == 0:
 		r.error(r.block.command.at, "Empty roster", "The program printed nothing."+kept)
 	case r.printed:
@@ -207,6 +208,21 @@ func (r *roster) empty() {
 	default:
 		r.error(r.span(0, 0), "Empty roster", "This file lists no users."+kept)
 	}
+}
+
+// others says which values the columns of the conditions have, as far as that may be shown.
+func (r *roster) others() string {
+	var list []string
+	for i := range r.where {
+		c := &r.where[i]
+		if shown := c.found.shown(isStatus(c.theirs.value)); shown != "" && !r.suspect() {
+			list = append(list, fmt.Sprintf("%q has %s.", cut(c.theirs.value), shown))
+		}
+	}
+	if list == nil {
+		return "Look which values the list has."
+	}
+	return strings.Join(list, " ")
 }
 
 // find notes which names a user of YAML or JSON has.

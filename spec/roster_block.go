@@ -21,6 +21,7 @@ type columnFrom struct {
 type condition struct {
 	theirs said[string]
 	values []string // trimmed and in lower case
+	found  tally    // what else the column has
 }
 
 // holds reports whether a cell has one of the values.

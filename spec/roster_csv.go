@@ -129,7 +129,7 @@ func (t *csvTable) otherSeparator() bool {
 		case !ours && !theirs:
 			t.src.hide(t.span(min(t.base+len(names[0])+2, end), end)) // it could be a user
 		case t.mapped == nil && (fromElsewhere(names) || !known(names)):
-			detail += "\nIts columns have other names than ours: " + theirNames(names) + ". " + mappingAdvice(names)
+			detail += "\nIts columns have other names than ours: " + theirNames(names) + ". " + mappingAdvice(names, t.valuesOf(s.sign, names))
 		}
 		t.error(at, "Not separated by "+separated(t.comma), detail)
 		return true
@@ -185,7 +185,7 @@ func (t *csvTable) header(in *csv.Reader, cells []string) bool {
 		t.headless(at, cells, name, also)
 		return false
 	case t.mapped == nil && (fromElsewhere(cells) || !t.knows(cells)):
-		t.error(at, "Columns of another program", "These columns have other names than ours: "+theirNames(cells)+". "+mappingAdvice(cells))
+		t.error(at, "Columns of another program", "These columns have other names than ours: "+theirNames(cells)+". "+mappingAdvice(cells, t.valuesOf(t.comma, cells)))
 		return false
 	}
 	before := len(t.diags)
@@ -316,11 +316,28 @@ func (t *csvTable) row(in *csv.Reader, cells []string) {
 // counts reports whether a row meets all conditions.
 func (t *csvTable) counts(cells []string) bool {
 	for i := range t.where {
-		if !t.where[i].holds(cells[t.must[i]]) {
+		if value := cells[t.must[i]]; !t.where[i].holds(value) {
+			t.where[i].found.add(value)
 			return false
 		}
 	}
 	return true
+}
+
+// valuesOf reads what the columns say of a list whose header has these names.
+func (t *csvTable) valuesOf(sign byte, names []string) func(column string) *tally {
+	return func(column string) *tally {
+		found, at, in := &tally{}, slices.Index(names, column), t.reader(sign)
+		for n := 0; ; n++ {
+			cells, err := in.Read()
+			if err != nil && !errors.Is(err, csv.ErrFieldCount) {
+				return found
+			}
+			if n > 0 && at < len(cells) {
+				found.add(cells[at])
+			}
+		}
+	}
 }
 
 // miscounted reports a row with too many or too few cells. Nothing tells which

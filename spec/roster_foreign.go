@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // A list from elsewhere has names for its columns that are not ours. They are
@@ -137,8 +138,9 @@ func theirNames(names []string) string {
 	return strings.Join(shown, ", ") + more
 }
 
-// mappingAdvice says what to write for a list with these columns.
-func mappingAdvice(names []string) string {
+// mappingAdvice says what to write for a list with these columns. values gives what is
+// found in one of them; nil where that is not known.
+func mappingAdvice(names []string, values func(column string) *tally) string {
 	pick := func(from []string) string {
 		for _, want := range from {
 			for _, n := range names {
@@ -162,15 +164,85 @@ func mappingAdvice(names []string) string {
 	}
 	text += " }"
 	for _, s := range statusColumns {
-		if have := pick([]string{s.name}); have != "" {
-			var quoted []string
-			for _, v := range s.active {
-				quoted = append(quoted, hclText(v))
-			}
-			return text + "\nTo leave out those who have left, where the column has these values:\nwhere = { " + hclKey(have) + " = [" + strings.Join(quoted, ", ") + "] }"
+		have := pick([]string{s.name})
+		if have == "" {
+			continue
 		}
+		var found *tally
+		if values != nil {
+			found = values(have)
+		}
+		count, known := []string{hclText("…")}, found == nil || found.shown(true) == ""
+		if known || slices.ContainsFunc(s.active, found.has) {
+			count = nil
+			for _, v := range s.active {
+				count = append(count, hclText(v))
+			}
+		}
+		where := "where = { " + hclKey(have) + " = [" + strings.Join(count, ", ") + "] }"
+		if known {
+			return text + "\nTo leave out those who have left, where the column has these values:\n" + where
+		}
+		return text + "\nTo leave out those who have left, say which values count; the column has " + found.shown(true) + ":\n" + where
 	}
 	return text
+}
+
+// tally is what a column of a list says, if that is little: it is shown to help with a
+// condition, and must show no names, addresses or secrets.
+type tally struct {
+	values []string // without regard to case
+	rows   int
+	other  bool // it also has what is not shown
+}
+
+const (
+	mostValues   = 5
+	longestValue = 24 // in characters
+)
+
+func (t *tally) add(value string) {
+	t.rows++
+	value = strings.TrimSpace(value)
+	switch {
+	case t.other || t.has(value):
+	case value == "":
+		t.values = append(t.values, value)
+	case len(t.values) == mostValues, utf8.RuneCountInString(value) > longestValue, strings.Contains(value, "@"):
+		t.other = true
+	default:
+		t.values = append(t.values, value)
+	}
+}
+
+func (t *tally) has(value string) bool {
+	return slices.ContainsFunc(t.values, func(v string) bool { return strings.EqualFold(v, value) })
+}
+
+// shown lists the values, "" where they are not to be shown: of a column that is not known
+// for telling who has left, the values have to stand in two rows each on average.
+func (t *tally) shown(status bool) string {
+	if t.other || len(t.values) == 0 || !status && 2*len(t.values) > t.rows {
+		return ""
+	}
+	var list []string
+	for _, v := range t.values {
+		list = append(list, strconv.Quote(v))
+	}
+	if last := len(list) - 1; last > 0 {
+		return strings.Join(list[:last], ", ") + " and " + list[last]
+	}
+	return list[0]
+}
+
+// isStatus reports whether a column is known for telling who has left.
+func isStatus(column string) bool {
+	for _, s := range statusColumns {
+		if s.name == bareName(column) {
+			return true
+		}
+	}
+	return false
 }
 
 // namesElsewhere says what to write where the users' names are in another of our

@@ -184,7 +184,7 @@ func (r *roster) object(v value) {
 	names := memberNames("", v)
 	if r.found == nil && r.mapped == nil && !r.elsewhere && (fromElsewhere(names) || !known(names) && foreign(names)) {
 		r.elsewhere = true
-		r.error(v.members[0].at, "Columns of another program", "The attributes of these users have other names than ours: "+theirNames(names)+". "+mappingAdvice(names))
+		r.error(v.members[0].at, "Columns of another program", "The attributes of these users have other names than ours: "+theirNames(names)+". "+mappingAdvice(names, nil))
 	}
 	if r.elsewhere {
 		r.count++
@@ -225,6 +225,9 @@ func (r *roster) holds(c *condition, prefix string, v value) bool {
 			r.met[name] = true
 			if m.value.kind == list {
 				return slices.ContainsFunc(m.value.list, func(e value) bool { return e.kind == cell && c.holds(e.text) })
+			}
+			if m.value.kind == cell && !c.holds(m.value.text) {
+				c.found.add(m.value.text)
 			}
 			return m.value.kind == cell && c.holds(m.value.text)
 		case m.value.kind == object && strings.HasPrefix(c.theirs.value, name+"."):
