@@ -51,6 +51,10 @@ type Options struct {
 	// back when that has ended. It is called from several goroutines.
 	Trace func(doing, what string) (ended func())
 
+	// Waits, if set, is told that the run was interrupted and waits for a program, at most that
+	// long. It is called from another goroutine.
+	Waits func(program string, most time.Duration)
+
 	Command string // for the message of another run that finds the lock taken: "apply since 2026-11-23T16:00:00Z"
 
 	traced   bool // Trace was set

@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/deploy"
 	"mtlsplan/internal/facts"
+	"mtlsplan/internal/input"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/policy"
@@ -177,18 +179,33 @@ func (c *carryOut) putIntoPlace(d *deployment, copies []copied) error {
 
 // tellProxy tests the configuration and has the proxy read it. An interrupt does not end
 // the programs: they have a time limit, and a proxy that has read half of its files is
-// worse than one more second.
+// worse than one more second. Whoever does not want to wait interrupts again.
 func (c *carryOut) tellProxy(d *deployment) error {
-	ctx, to := context.WithoutCancel(c.ctx), d.site.Settings.Deploy
-	ended := c.opt.Trace("run", strings.Join(to.Test, " "))
-	err := deploy.Run(ctx, c.cfg.Dir, to.Test, to.Limit())
-	ended()
-	if err != nil {
+	to := d.site.Settings.Deploy
+	if err := c.hostProgram(to.Test, to.Limit()); err != nil {
 		return err
 	}
 	d.read = true
-	defer c.opt.Trace("run", strings.Join(to.Reload, " "))()
-	return deploy.Run(ctx, c.cfg.Dir, to.Reload, to.Limit())
+	return c.hostProgram(to.Reload, to.Limit())
+}
+
+// hostProgram runs a program that an interrupt does not end, and says so when one comes.
+func (c *carryOut) hostProgram(command []string, limit time.Duration) error {
+	name := strings.Join(command, " ")
+	defer c.opt.Trace("run", name)()
+	if c.opt.Waits != nil && len(command) > 0 && input.Urgent(c.ctx).Err() == nil {
+		told := make(chan struct{})
+		silent := context.AfterFunc(c.ctx, func() {
+			defer close(told)
+			c.opt.Waits(name, limit)
+		})
+		defer func() {
+			if !silent() {
+				<-told
+			}
+		}()
+	}
+	return deploy.Run(context.WithoutCancel(c.ctx), c.cfg.Dir, command, limit)
 }
 
 // prove asks the proxy who gets in. A deployment about which everybody was asked is

@@ -121,6 +121,9 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options, kn
 		bar.Watcher, watcher = view, bar
 		view.Out, view.Err = bar.Above(a.stdout), bar.Above(a.stderr)
 	}
+	opt.Waits = func(program string, most time.Duration) {
+		fmt.Fprintf(view.Err, "interrupted: waiting for %s to end (at most %s), so that the proxy goes by whole files; interrupt again to end it\n", ui.Clean(program), most)
+	}
 	collectFor(len(cfg.Users), a.lookupEnv)
 	report, err := engine.Apply(cmd.Context(), cfg, opt, watcher)
 	bar.Close()

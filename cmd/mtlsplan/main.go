@@ -10,6 +10,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"mtlsplan/internal/input"
 )
 
 // Exit codes are part of the contract; docs/reference.md lists them.
@@ -53,11 +55,20 @@ func live(stdout io.Writer, released time.Time) int {
 		ends = append(ends, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
-	// A second signal is meant: it ends the process, and the next run copes with
-	// that. timeout(1) sends its one to the program and then to the whole group.
+	// A second signal is meant: it ends the process with the programs that it waits for, and
+	// the next run copes with that. timeout(1) sends its one to the program and then to the
+	// whole group.
+	urgent, hurry := context.WithCancel(context.Background())
 	context.AfterFunc(ctx, func() {
 		time.Sleep(time.Second)
+		again := make(chan os.Signal, 1)
+		signal.Notify(again, ends...)
 		stop()
+		second := <-again
+		hurry()
+		time.Sleep(500 * time.Millisecond) // the run ends by itself where it waited for a program only
+		signal.Reset(ends...)
+		_ = syscall.Kill(os.Getpid(), second.(syscall.Signal))
 	})
-	return run(ctx, os.Args[1:], process{os.Stdin, stdout, os.Stderr, os.LookupEnv, time.Now, released})
+	return run(input.WithUrgency(ctx, urgent), os.Args[1:], process{os.Stdin, stdout, os.Stderr, os.LookupEnv, time.Now, released})
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // Run runs a program in a directory, without a shell, with a clean environment and a time
-// limit, at which its children end, too. The error is a sentence with the program's own
+// limit, at which its children end, too; so they do once the run is urgent. The error is a sentence with the program's own
 // words.
 func Run(ctx context.Context, dir string, command []string, limit time.Duration) error {
 	if len(command) == 0 {
@@ -26,6 +26,10 @@ func Run(ctx context.Context, dir string, command []string, limit time.Duration)
 	}
 	running, stop := context.WithTimeout(ctx, limit)
 	defer stop()
+	defer context.AfterFunc(input.Urgent(ctx), stop)()
+	if input.Urgent(ctx).Err() != nil {
+		return errors.New("the run was interrupted twice")
+	}
 	words := &tail{}
 	dirs := searchPath()
 	cmd := exec.CommandContext(running, look(command[0], dirs), command[1:]...)
@@ -43,6 +47,8 @@ func Run(ctx context.Context, dir string, command []string, limit time.Duration)
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case input.Urgent(ctx).Err() != nil:
+		return fmt.Errorf("%s was ended, because the run was interrupted twice", name)
 	case running.Err() != nil:
 		return fmt.Errorf("%s did not end within %s%s", name, limit, words.said())
 	}
