@@ -236,7 +236,8 @@ type Copy struct {
 // Rendered is a file that was rendered.
 type Rendered struct {
 	File
-	Sum     [sha256.Size]byte // of its content
+	Data    []byte            // its content
+	Sum     [sha256.Size]byte // of that
 	Gate    string            // checksum that the site's refusals carry, as in [render.File]; "" for none
 	Refused []string          // serials that it refuses, upper-case hex; only where the directory is read to be proven
 }

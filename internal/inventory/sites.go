@@ -24,6 +24,7 @@ func (r *Reader) sites() []facts.Site {
 			s.Err = firstOf(s.Err, err)
 			rendered := facts.Rendered{File: f.File}
 			if err == nil && !f.Missing {
+				rendered.Data = f.content.Data
 				rendered.Sum, rendered.Gate = sha256.Sum256(f.content.Data), site.Proxy.Gate(f.content.Data)
 				if r.opt.Prove {
 					rendered.Refused = site.Proxy.Refused(f.content.Data)

@@ -232,10 +232,49 @@ func (j *judgement) examineRendered(site config.Site, have *facts.Rendered, want
 			}
 		}
 	}
+	what, parts := "settings", "its block in the spec, the CA's e-mail or generation, or the output path has changed"
 	if Follows(j.Config, site, j.Ledger, j.issuer.after) {
-		return found(plan.SettingsChanged, plan.Rebuild, " was written from other users or settings: their names, e-mails, devices or groups, its block in the spec, the CA's e-mail or generation, or the output path has changed; or a run was interrupted, or mtlsplan writes it differently now")
+		what, parts = "users or settings", "their names, e-mails, devices or groups, "+parts+", or a run was interrupted"
 	}
-	return found(plan.SettingsChanged, plan.Rebuild, " was written from other settings: its block in the spec, the CA's e-mail or generation, or the output path has changed, or mtlsplan writes it differently now")
+	number, is, be := firstDifference(have, want)
+	if number == 0 {
+		return found(plan.SettingsChanged, plan.Rebuild, " was written from other "+what+": "+parts+", or mtlsplan writes it differently now")
+	}
+	out := found(plan.SettingsChanged, plan.Rebuild, fmt.Sprintf(" was written from other %s, or mtlsplan writes it differently now; the first line that differs is number %d", what, number))
+	out[0].Field, out[0].Have, out[0].Want = "line", is, be
+	return out
+}
+
+// firstDifference is the first line of a file that is to be another, its number, and what
+// it is to be. Lines with the checksum of the whole differ in any case, and do not count;
+// number is 0 where no other does.
+func firstDifference(have *facts.Rendered, want render.File) (number int, is, be string) {
+	lines := func(data []byte, gate string) (out []string, numbers []int) {
+		n := 0
+		for line := range strings.Lines(string(data)) {
+			if n++; gate == "" || !strings.Contains(line, gate) {
+				out, numbers = append(out, strings.TrimSpace(line)), append(numbers, n)
+			}
+		}
+		return out, numbers
+	}
+	old, numbers := lines(have.Data, have.Gate)
+	now, _ := lines(want.Data, want.Gate)
+	for i := range min(len(old), len(now)) {
+		if old[i] != now[i] {
+			return numbers[i], shorten(old[i]), shorten(now[i])
+		}
+	}
+	return 0, "", ""
+}
+
+// shorten cuts a line of a site to what a message has room for.
+func shorten(line string) string {
+	const most = 100
+	if r := []rune(line); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return line
 }
 
 // whatChanged names that of which a site was made.
