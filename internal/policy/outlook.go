@@ -223,16 +223,17 @@ func (o *Outlook) Next(owner plan.Owner) []plan.Event {
 	case plan.CRL(o.Config.CA.Name):
 		out = o.crlEvents(far, o.overlaps(far))
 	default:
-		for i := range o.users {
-			if o.users[i].owner == owner {
-				out = o.nextOfUser(&o.users[i])
-			}
+		if i := slices.IndexFunc(o.users, func(u userOutlook) bool { return u.owner == owner }); i >= 0 {
+			out = o.nextOfUser(&o.users[i])
+			break
 		}
-		for i := range o.Have.Departed {
-			for _, r := range o.Ledger.RowsOf(string(owner)) {
-				if o.Have.Departed[i].Owner == owner && o.Now.Before(r.NotAfter) {
-					out = append(out, plan.Event{At: r.NotAfter, Owner: owner, Event: plan.EventExpiry})
-				}
+		if _, isUser := owner.UserName(); !isUser {
+			break
+		}
+		// Of a user who is out: until then the CRL and the sites refuse what is revoked.
+		for _, r := range o.Ledger.RowsOf(string(owner)) {
+			if o.Now.Before(r.NotAfter) {
+				out = append(out, plan.Event{At: r.NotAfter, Owner: owner, Event: plan.EventExpiry})
 			}
 		}
 	}

@@ -78,15 +78,27 @@ func Explanation(w io.Writer, st Style, e *plan.Explanation) {
 			fmt.Fprintf(w, "  %s  %s\n", pad(codesOf(a), codes), st.wrap(Clean(a.Holds), begin, strings.Repeat(" ", begin)))
 		}
 	}
-	if len(e.Next) == 0 {
+	if len(e.Next) == 0 && !e.Departed {
 		return
 	}
 	section(w, st, "What happens next")
+	if len(e.Next) == 0 {
+		fmt.Fprintln(w, "  nothing: no certificate is left that could let the user in")
+	}
 	words := 0
 	for _, v := range e.Next {
 		words = max(words, len(v.Event))
 	}
 	for _, v := range e.Next {
+		if e.Departed && v.Event == plan.EventExpiry {
+			ends := "of what is revoked: the CRL and the sites refuse it until then"
+			if len(e.Steps) > 0 {
+				ends = "of a certificate that is valid until then, unless apply revokes it"
+			}
+			begin := len("  2006-01-02 15:04:05 UTC    ") + words
+			fmt.Fprintf(w, "  %s UTC  %s  %s\n", v.At.UTC().Format(time.DateTime), pad(v.Event, words), st.wrap(ends, begin, strings.Repeat(" ", begin)))
+			continue
+		}
 		fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("  %s UTC  %s  %s", v.At.UTC().Format(time.DateTime), pad(v.Event, words), v.Action), " "))
 	}
 }
