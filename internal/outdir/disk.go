@@ -102,7 +102,7 @@ func (k *disk) makeAbove(root, dir string) error {
 		return err
 	}
 	defer above.Close()
-	return k.change(Change{Do: "sync", Name: name(parent)}, above.Sync)
+	return durableAnyway(k.change(Change{Do: "sync", Name: name(parent)}, above.Sync))
 }
 
 func (k *disk) mkdir(name string, mode fs.FileMode) error {
@@ -179,6 +179,16 @@ func (f *file) chown(uid int) error {
 
 func (f *file) sync() error {
 	return f.disk.change(Change{Do: "sync", Name: f.name}, f.f.Sync)
+}
+
+// durableAnyway drops the error of a file system that syncs no directories, as vboxsf: what
+// it does with names is its own business, and nothing could be done about it. See fsync(2),
+// EINVAL.
+func durableAnyway(err error) error {
+	if errors.Is(err, syscall.EINVAL) {
+		return nil
+	}
+	return err
 }
 
 // tick writes the same data again until the file's time is past the tick of the

@@ -34,6 +34,9 @@ func (d *Dir) sync(names ...string) error {
 		}
 		if err == nil {
 			err = f.sync()
+			if info, statErr := f.f.Stat(); statErr == nil && info.IsDir() {
+				err = durableAnyway(err)
+			}
 			f.f.Close()
 		}
 		if err != nil {
