@@ -79,7 +79,7 @@ var noteCodes = []CodeDoc{
 	{CRLEnds, "", "The key of an earlier CA generation is lost, so its CRL ends and cannot be signed again."},
 	{CompromisedTrusted, "", "A compromised CA generation is still trusted, because this run makes no new one."},
 	{ClockBehind, "", "The clock is behind dates that the directory records as past, or behind the release of the program; apply would stop."},
-	{MovedDone, "", "A moved block has nothing left to do: the former name is not in the CA database."},
+	{MovedDone, "", "A moved block has nothing left to do: the former name is not in the CA database. It is a warning where a user who is about to be revoked has a name like it."},
 	{HandoutsDamaged, "", "What users were given cannot be read, or not all of it, so some of them count as users who wait for their newest .p12."},
 	{WeakPassphrase, "", "The CA's passphrase was chosen, and is easy to guess."},
 	{Stranger, "", "A certificate of the CA lies in the directory, of a user whom neither the spec nor the CA database knows. Only with --adopt; verify finds it too."},

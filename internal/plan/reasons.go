@@ -60,7 +60,7 @@ var codes = []CodeDoc{
 	{Upstream, "rebuild", "A file or record that the file was made from has changed."},
 	{Interrupted, "repair", "A run was interrupted after its point of no return; apply finishes it."},
 	{Damaged, "repair", "The file cannot be read or was altered; it is made again from the key and the CA database. Or the next CRL number is not higher than that of the CRL in place."},
-	{Mode, "repair", "The file's permission bits are wider than they may be."},
+	{Mode, "repair", "The file's permission bits are wider than they may be, or a secret belongs to another user than the directory."},
 }
 
 // Strength orders reasons, the strongest first: it is the place in [Codes].
