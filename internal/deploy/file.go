@@ -145,7 +145,11 @@ func sync(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	err = d.Sync()
+	if errors.Is(err, syscall.EINVAL) { // its file system syncs no directories
+		err = nil
+	}
+	return errors.Join(err, d.Close())
 }
 
 // remedies say what to do about errors of the file system.
@@ -163,6 +167,13 @@ var remedies = []struct {
 
 // sentence says what is wrong with a path, and what to do.
 func sentence(path string, err error) error {
+	if errors.Is(err, syscall.EPERM) {
+		for _, at := range []string{path, filepath.Dir(path)} {
+			if attribute, what := fixed(at); attribute != "" {
+				return fmt.Errorf("%s: %s is %s, which binds root too: chattr -%s %s, as root, and run apply again", path, at, what, attribute, at)
+			}
+		}
+	}
 	for _, r := range remedies {
 		if errors.Is(err, r.err) {
 			return fmt.Errorf("%s: %s", path, r.remedy)
