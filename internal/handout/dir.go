@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Modes of what is written: a .p12 is for its user alone.
@@ -36,11 +37,15 @@ func Put(dir, name string, files []File, overwrite bool) error {
 		return bare(dir, err)
 	}
 	path := filepath.Join(dir, name)
-	if err := os.Mkdir(path, modeDir); err != nil && !errors.Is(err, fs.ErrExist) {
-		return bare(path, err)
+	made := os.Mkdir(path, modeDir)
+	if made != nil && !errors.Is(made, fs.ErrExist) {
+		return bare(path, made)
 	}
 	info, err := os.Lstat(path)
 	switch {
+	case err == nil && made == nil && info.Mode().Perm()&^modeDir != 0:
+		_ = os.Remove(path) // the error that counts is this one
+		return bare(path, errNoModes)
 	case err != nil:
 		return bare(path, err)
 	case !info.IsDir():
@@ -63,6 +68,9 @@ func Create(dir string, files []File, overwrite bool) error {
 	}
 	return fill(dir, files, overwrite)
 }
+
+// errNoModes says that what is made for its owner alone is open to others.
+var errNoModes = errors.New("its file system keeps no modes, so that others could read what is written there: name a directory on another one with -o, and copy it from there")
 
 func fill(path string, files []File, overwrite bool) error {
 	root, err := os.OpenRoot(path)
@@ -122,8 +130,18 @@ func replace(root *os.Root, f File) error {
 	if err != nil {
 		return err
 	}
-	_, err = to.Write(f.Data)
-	if err = errors.Join(err, to.Chmod(modeFile), to.Sync(), to.Close()); err == nil {
+	info, err := to.Stat()
+	switch {
+	case err != nil:
+	case info.Mode().Perm()&^modeFile != 0:
+		err = errNoModes
+	case info.Mode().Perm() != modeFile: // an odd umask
+		err = to.Chmod(modeFile)
+	}
+	if err == nil {
+		_, err = to.Write(f.Data)
+	}
+	if err = errors.Join(err, to.Sync(), to.Close()); err == nil {
 		err = root.Rename(part, f.Name)
 	}
 	if err != nil {
@@ -138,7 +156,7 @@ func sync(dir string) error {
 		return bare(dir, err)
 	}
 	defer d.Close()
-	if err := d.Sync(); err != nil {
+	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) { // some file systems sync no directories
 		return bare(dir, err)
 	}
 	return nil

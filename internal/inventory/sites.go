@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"path"
 	"slices"
+	"strings"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/deploy"
@@ -95,10 +96,24 @@ func (r *Reader) orphans(sites []facts.Site) []string {
 			}
 			continue
 		}
+		if r.isSiteToo(name, have) {
+			continue
+		}
 		f, err := r.file(plan.KindSite, facts.At(name))
 		if err == nil && !f.Missing && sha256.Sum256(f.content.Data) == written {
 			out = append(out, name)
 		}
 	}
 	return out
+}
+
+// isSiteToo reports whether a name is that of a file in another spelling, on a file system
+// that does not tell upper and lower case.
+func (r *Reader) isSiteToo(name string, have map[string]bool) bool {
+	for other := range have {
+		if strings.EqualFold(name, other) && r.dir.SameFile(name, other) {
+			return true
+		}
+	}
+	return false
 }
