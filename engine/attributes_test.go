@@ -58,7 +58,7 @@ var mutations = []mutation{
 	{block: "ca.crl", attribute: "renew_before", after: `"29d"`, day: 1, steps: []string{"crl.m reissue crl: expiring"}},
 	{block: "ca.subject", attribute: "common_name", before: `"The CA"`, after: `"Another CA"`, note: "with the next generation"},
 	{block: "ca.subject", attribute: "email", after: `"admin@example.com"`, note: "with the next generation", steps: []string{
-		"nginx.m rebuild site: settings-changed"}},
+		"nginx.m rebuild site: settings-changed(line)"}},
 
 	{block: "defaults", attribute: "key", after: `"ecdsa-p384"`, steps: both("rekey key csr crt p12: key-changed(key)")},
 	{block: "defaults", attribute: "validity", after: `"90d"`, note: "at the next renewal"},
@@ -100,11 +100,11 @@ var mutations = []mutation{
 		"user.ann:phone create key csr crt p12 pass: missing"}},
 	{block: "user", attribute: "groups", after: `["a"]`},
 	{block: "user", attribute: "groups", after: `["a"]`, with: map[string][]string{"nginx": {`headers = { "X-Groups" = "groups" }`}}, steps: []string{
-		"nginx.m rebuild site: settings-changed"}},
+		"nginx.m rebuild site: settings-changed(line)"}},
 	{block: "defaults", attribute: "groups", before: `["b"]`, after: `["a"]`, with: map[string][]string{"nginx": {`allow_groups = ["a"]`}}, steps: []string{
-		"nginx.m rebuild site: settings-changed"}},
+		"nginx.m rebuild site: settings-changed(line)"}},
 	{block: "user", attribute: "email", before: `"ann@example.com"`, after: `"ann@example.org"`, with: map[string][]string{"nginx": {`headers = { "X-Email" = "email" }`}}, steps: []string{
-		"nginx.m rebuild site: settings-changed", "user.ann rekey key csr crt p12: subject-changed(subject.email) san-changed(email)"}},
+		"nginx.m rebuild site: settings-changed(line)", "user.ann rekey key csr crt p12: subject-changed(subject.email) san-changed(email)"}},
 	{block: "user", attribute: "overlap", after: `"9d"`, history: []int{0, 340}, day: 350, steps: []string{
 		"user.ann revoke : overlap-over(overlap)", "crl.m reissue crl: revoked", "nginx.m rebuild site: upstream"}},
 
@@ -155,8 +155,8 @@ var mutations = []mutation{
 	{block: "nginx", attribute: "file", after: `"sites/chat"`, steps: []string{"nginx.m create site: missing"}},
 
 	deployed("site", `"/etc/nginx/chat"`, `"/etc/nginx/talk"`, "nginx.m rebuild site: settings-changed", "nginx.m rebuild deploy: upstream"),
-	deployed("client_ca", "", `"/etc/nginx/ca.crt"`, "nginx.m rebuild site: settings-changed", "nginx.m rebuild deploy: upstream upstream"),
-	deployed("crl", "", `"/etc/nginx/ca.crl"`, "nginx.m rebuild site: settings-changed", "nginx.m rebuild deploy: upstream upstream"),
+	deployed("client_ca", "", `"/etc/nginx/ca.crt"`, "nginx.m rebuild site: settings-changed(line)", "nginx.m rebuild deploy: upstream upstream"),
+	deployed("crl", "", `"/etc/nginx/ca.crl"`, "nginx.m rebuild site: settings-changed(line)", "nginx.m rebuild deploy: upstream upstream"),
 	deployed("test", `["true"]`, `["true", "again"]`),
 	deployed("reload", `["true"]`, `["true", "again"]`),
 	deployed("probe", "", `"127.0.0.1:443"`),
@@ -168,7 +168,7 @@ func both(step string) []string { return []string{"user.ann " + step, "user.bob 
 
 func site(attribute, before, after string, with ...string) mutation {
 	return mutation{block: "nginx", attribute: attribute, before: before, after: after, with: map[string][]string{"nginx": with},
-		steps: []string{"nginx.m rebuild site: settings-changed"}}
+		steps: []string{"nginx.m rebuild site: settings-changed(line)"}}
 }
 
 // roster is a list in which eve takes dan's place.
