@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -41,7 +40,7 @@ type carryOut struct {
 	commits  sync.Mutex // one batch at a time
 	owed     ledger.Owed
 	restate  bool                  // the file does not say what is owed, and the next batch has it do so
-	sealed   ledger.Sealed         // to whom passphrases are sealed, as on the disk
+	sealed   *ledger.Sealed        // to whom passphrases are sealed, as on the disk
 	recorded map[*policy.Task]bool // whose revocations are recorded; written before anything is built
 
 	mu     sync.Mutex // of what follows: one batch is committed while the next is built
@@ -52,7 +51,7 @@ type carryOut struct {
 func newCarryOut(r *run, st stock, w Watcher, report *Report) *carryOut {
 	c := &carryOut{run: r, stock: st, watch: w, report: report,
 		trusted: st.verdict.Trust.Certificates(), crl: st.have.CRL, since: policy.Since(st.have.CRL),
-		writer: ledger.NewWriter(st.ledger), keys: map[string]*authority.KeyFile{}, sealed: maps.Clone(r.in.Sealed()), recorded: map[*policy.Task]bool{}}
+		writer: ledger.NewWriter(st.ledger), keys: map[string]*authority.KeyFile{}, sealed: r.in.Sealed().Clone(), recorded: map[*policy.Task]bool{}}
 	// In memory; the first batch makes it durable.
 	c.writer.Record(st.verdict.Found...)
 	c.owed.Requests = stillOwed(st.have)

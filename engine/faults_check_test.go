@@ -100,10 +100,12 @@ func open(data string, passes []string) (found identity) {
 	return found
 }
 
-// identityOne opens what is sealed to recipientOne. They are of tests alone.
+// identityOne opens what is sealed to recipientOne, and identityTwo to recipientTwo. They are
+// of tests alone, and runs have the first.
 const (
 	identityOne  = "AGE-SECRET-KEY-139J7T050L93GEP0YJGM7VMKDU5L0P6A45RLT94K5777VTP2XG22SA87FSE"
 	recipientOne = "age1vllx2qngavungxuzwsudvxy86h9c2wwgzpvyycfpxhf0r5qr7qnsrqgyf5"
+	identityTwo  = "AGE-SECRET-KEY-1RTVF3U6APPPC6FG9KA4PUWAZ2JYHC64A6ECKRY647XQATY6DWMES4LC9SN"
 	recipientTwo = "age1e0xwkyxpfxc0wq8wset5d0v3nlns34cd4atp2868uh6qk88urs4qt58ec8"
 )
 
@@ -112,7 +114,7 @@ func unsealed(data string) string {
 	if !strings.HasPrefix(data, "-----BEGIN AGE") {
 		return strings.TrimSuffix(data, "\n")
 	}
-	id, err := seal.ParseIdentity(secret.New([]byte(identityOne)))
+	id, err := seal.ParseIdentity(secret.New([]byte(identityOne + "\n" + identityTwo)))
 	if err != nil {
 		return err.Error()
 	}

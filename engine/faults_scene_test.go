@@ -219,15 +219,16 @@ var scenes = []sceneMaker{
 		s.users = s.users[:4]
 		s.moved = []movedModel{{"ann", "fay"}, {"bob", "bob:laptop"}, {"cyd", "cy.d"}, {"dan", "eve"}}
 	}},
-	// What lies in clear is sealed; who was sealed to one is sealed to others, and renewed;
-	// one departs.
+	// What lies in clear is sealed; who was sealed to one is sealed to others, and renewed; one
+	// whose passphrase cannot be opened is renewed with a new one; one departs.
 	{"sealed", false, func(w *world) {
 		w.env["IDENTITY"] = identityOne
 		one, two := fmt.Sprintf("%q", recipientOne), fmt.Sprintf("%q", recipientTwo)
 		s := &w.spec
 		s.users = append(slices.Clone(s.users[:2]), userModel{name: "gus", seal: "[" + one + "]"})
 		s.users[0].seal = "[" + one + "]"
-		s.users[0].attributes = set(s.users[0].attributes, "validity", `"90d"`)
+		s.users[1].seal = "[" + two + "]"
+		s.users[0].attributes, s.users[1].attributes = set(s.users[0].attributes, "validity", `"90d"`), map[string]string{"validity": `"90d"`}
 		w.begin()
 		w.now = w.now.Add(80 * 24 * time.Hour)
 		s.users = slices.Clone(s.users[:2])

@@ -262,7 +262,8 @@ func (h *handing) p12(u *config.User, s *plan.OwnerStatus) (f outdir.File, profi
 // that name in the handout: only where the user's own key is among the recipients.
 func (h *handing) ownWays(u *config.User, sealed, name string) []string {
 	var out []string
-	for _, r := range h.in.Sealed()[sealed].Recipients {
+	file, _ := h.in.Sealed().Of(sealed)
+	for _, r := range file.Recipients {
 		if !slices.Contains(u.OwnSeal, r) {
 			continue
 		}

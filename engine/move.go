@@ -3,7 +3,6 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"mtlsplan/internal/facts"
@@ -82,7 +81,7 @@ func (r *run) renameAll(moved []*facts.Moved, writer *ledger.Writer) error {
 		writer.Record(policy.Renaming(m))
 	}
 	writer.Flush(batch)
-	sealed, again := maps.Clone(r.in.Sealed()), false
+	sealed, again := r.in.Sealed().Clone(), false
 	for _, m := range moved {
 		var last []string
 		for _, key := range []bool{false, true} {
@@ -98,9 +97,9 @@ func (r *run) renameAll(moved []*facts.Moved, writer *ledger.Writer) error {
 					}
 					batch.Put(f.Name(), pass.Data, f.Mode&f.Widest())
 					last = append(last, m.Names[i])
-					if rec, ok := sealed[m.Names[i]]; ok {
-						delete(sealed, m.Names[i])
-						sealed[f.Name()] = rec
+					if rec, ok := sealed.Of(m.Names[i]); ok {
+						sealed.Drop(m.Names[i])
+						sealed.Put(f.Name(), rec)
 						again = true
 					}
 				case !facts.IsPass(f.Kind) && (f.Kind == plan.KindKey) == key:

@@ -12,7 +12,7 @@ import (
 // noteAllSealed remembers to whom the passphrases of results are sealed, in the batch that
 // puts them into place.
 func (c *carryOut) noteAllSealed(batch *outdir.Batch, ok []*result) {
-	news := ledger.Sealed{}
+	news := map[string]ledger.SealedFile{}
 	var gone []string
 	for _, r := range ok {
 		gone = append(append(gone, r.before...), r.after...)
@@ -29,22 +29,20 @@ func (c *carryOut) noteAllSealed(batch *outdir.Batch, ok []*result) {
 }
 
 // noteSealed remembers to whom new files are sealed, and forgets those that are gone.
-func (c *carryOut) noteSealed(batch *outdir.Batch, news ledger.Sealed, gone []string) {
+func (c *carryOut) noteSealed(batch *outdir.Batch, news map[string]ledger.SealedFile, gone []string) {
 	changed := len(news) > 0
 	for _, name := range gone {
-		_, had := c.sealed[name]
-		changed = changed || had
-		delete(c.sealed, name)
+		changed = c.sealed.Drop(name) || changed
 	}
 	for name, f := range news {
-		c.sealed[name] = f
+		c.sealed.Put(name, f)
 	}
 	if changed {
 		putSealed(batch, c.sealed)
 	}
 }
 
-func putSealed(batch *outdir.Batch, s ledger.Sealed) {
+func putSealed(batch *outdir.Batch, s *ledger.Sealed) {
 	text := s.Text()
 	if text == nil {
 		batch.Remove(ledger.SealedName)

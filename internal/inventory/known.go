@@ -56,11 +56,11 @@ func (r *Reader) known(u *config.User, owner plan.Owner, stray func(*config.User
 // it is sealed is on record, and no other file of it lies beside it.
 func (r *Reader) knownSeal(u *config.User) bool {
 	sealed := len(u.Seal) > 0
-	if !sealed && len(r.sealed) == 0 {
+	if !sealed && r.sealed.Len() == 0 {
 		return true
 	}
 	base := r.base(u)
-	_, recorded := r.sealed[facts.UserPath(base, plan.KindSealed).String()]
+	_, recorded := r.sealed.Of(facts.UserPath(base, plan.KindSealed).String())
 	switch {
 	case sealed != recorded:
 		return false
@@ -76,7 +76,8 @@ func (r *Reader) sumOf(u *config.User) ledger.Sum {
 	if len(u.Seal) == 0 {
 		return ledger.Sum{}
 	}
-	return r.sealed[facts.UserPath(r.base(u), plan.KindSealed).String()].Sum
+	f, _ := r.sealed.Of(facts.UserPath(r.base(u), plan.KindSealed).String())
+	return f.Sum
 }
 
 // namesOf are the names of a user's files, in the order of a record's stats.

@@ -64,7 +64,7 @@ type Reader struct {
 	users  *users
 	ledger *ledger.Ledger
 	owed   ledger.Owed
-	sealed ledger.Sealed
+	sealed *ledger.Sealed
 	issued outdir.Stat // of the issued.pem that ledger tells of, zero where it is not known
 }
 
@@ -77,7 +77,7 @@ func New(ctx context.Context, dir *outdir.Dir, opt Options) *Reader {
 		opt.Trace = func(string, string) func() { return func() {} }
 	}
 	opt.Thorough, opt.Blind = opt.Thorough || opt.Prove, opt.Blind || opt.Glance
-	r := &Reader{ctx: ctx, dir: dir, opt: opt, cache: statcache.Open(dir), secrets: newSecrets(ctx, opt.Config, opt.LookupEnv)}
+	r := &Reader{ctx: ctx, dir: dir, opt: opt, cache: statcache.Open(dir), secrets: newSecrets(ctx, opt.Config, opt.LookupEnv), sealed: ledger.ParseSealed(nil)}
 	r.secrets.trace = opt.Trace
 	r.opened.keep = opt.Prove
 	if len(opt.Config.Moved) > 0 {

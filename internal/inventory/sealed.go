@@ -82,7 +82,7 @@ func (r *Reader) readSealed() error {
 }
 
 // Sealed is to whom passphrases are sealed, as it was read last.
-func (r *Reader) Sealed() ledger.Sealed { return r.sealed }
+func (r *Reader) Sealed() *ledger.Sealed { return r.sealed }
 
 // passFiles are the files of a generated passphrase.
 type passFiles struct{ clear, sealed file }
@@ -93,7 +93,7 @@ func (r *Reader) passFiles(path func(plan.Kind) facts.Path, recipients []string,
 	clear, err := r.fileOrSecret(plan.KindPass, path(plan.KindPass))
 	at := path(plan.KindSealed)
 	p = passFiles{clear, file{File: facts.File{Kind: plan.KindSealed, Path: at, Missing: true}}}
-	if _, recorded := r.sealed[at.String()]; len(recipients) > 0 || recorded || clear.Missing && slices.ContainsFunc(sources, isGenerated) {
+	if _, recorded := r.sealed.Of(at.String()); len(recipients) > 0 || recorded || clear.Missing && slices.ContainsFunc(sources, isGenerated) {
 		var errSealed error
 		p.sealed, errSealed = r.fileOrSecret(plan.KindSealed, at)
 		err = firstOf(err, errSealed)
@@ -210,13 +210,13 @@ func (r *Reader) opensNone(recipients []string) bool {
 
 // recorded is to whom a sealed file is known to be sealed.
 func (r *Reader) recorded(f file) (ledger.SealedFile, bool) {
-	rec, ok := r.sealed[f.Name()]
+	rec, ok := r.sealed.Of(f.Name())
 	return rec, ok && (r.opt.Blind || rec.Sum == sha256.Sum256(f.content.Data))
 }
 
 // sealedFacts says of a sealed passphrase what is known without reading it.
 func (r *Reader) sealedFacts(f *facts.Passphrase) {
-	rec, ok := r.sealed[f.Name()]
+	rec, ok := r.sealed.Of(f.Name())
 	f.Recorded, f.Recipients = ok, rec.Recipients
 	if r.opt.Granted {
 		return

@@ -101,7 +101,7 @@ type ImportDetail struct {
 	Key string `json:"key"`
 	// Path of the certificate, for curl.
 	Crt string `json:"crt"`
-	// Path of the generated passphrase; absent where the passphrase comes from another source.
+	// Path of the generated passphrase, in clear or sealed; absent where the passphrase comes from another source.
 	PassphraseFile string `json:"passphrase_file,omitempty"`
 	// Where the passphrase comes from otherwise.
 	PassphraseSource string `json:"passphrase_source,omitempty"`

@@ -181,8 +181,11 @@ func tryImport(w io.Writer, st Style, d plan.TryDocument, path func(string) stri
 		return
 	}
 	fmt.Fprintln(w, "  "+Clean(path(i.P12)))
-	if i.PassphraseFile != "" {
-		fmt.Fprintln(w, "  Its passphrase is in "+Clean(path(i.PassphraseFile)))
+	if file := Clean(path(i.PassphraseFile)); strings.HasSuffix(i.PassphraseFile, "."+plan.KindSealed) {
+		fmt.Fprintln(w, "  Its passphrase is sealed in "+file)
+		fmt.Fprintln(w, "  and shown by age -d -i KEY-FILE "+Clean(shellWord(path(i.PassphraseFile))))
+	} else if i.PassphraseFile != "" {
+		fmt.Fprintln(w, "  Its passphrase is in "+file)
 	} else {
 		fmt.Fprintln(w, "  Its passphrase comes from "+Clean(i.PassphraseSource))
 	}
