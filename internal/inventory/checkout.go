@@ -20,7 +20,7 @@ func (r *Reader) checkout(ca *facts.CA) error {
 		ca.Git = append(ca.Git, facts.GitFile{File: f.File, Text: f.content.Data})
 	}
 	name := r.opt.Config.CA.Name
-	for _, name := range []string{facts.CAPath(name, plan.KindCrt).String(), facts.CAPath(name, plan.KindCRL).String(), ledger.AttrName, ledger.RenderedName, ledger.HandoutsName} {
+	for _, name := range []string{facts.CAPath(name, plan.KindCrt).String(), facts.CAPath(name, plan.KindCRL).String(), ledger.AttrName, ledger.RenderedName, ledger.SealedName, ledger.HandoutsName} {
 		if f, err := r.read(name); err == nil && facts.Unmerged(f.Data) { // what cannot be read is said elsewhere
 			ca.Unmerged = append(ca.Unmerged, name)
 		}
