@@ -128,12 +128,6 @@ func unsealed(data string) string {
 // checkTogether is I5: the files of a user belong together.
 func (s *scene) checkTogether(w *world, raw tree) {
 	w.t.Helper()
-	var staged []string // possible passphrases among staged files
-	for name, n := range raw {
-		if strings.HasPrefix(name, "db/stage/") && n.mode.IsRegular() && 0 < len(n.data) && (len(n.data) < 100 || strings.HasPrefix(n.data, "-----BEGIN AGE")) {
-			staged = append(staged, unsealed(n.data))
-		}
-	}
 	for name, n := range raw {
 		base, isCert := strings.CutSuffix(name, ".crt")
 		if !isCert || strings.HasPrefix(name, "db/") {
@@ -146,7 +140,7 @@ func (s *scene) checkTogether(w *world, raw tree) {
 		cert, err := x509.ParseCertificate(block.Bytes)
 		w.check(err)
 		file := "secrets/" + base + ".pass"
-		passes := append([]string{w.env["ONE"], unsealed(raw[file].data), unsealed(raw[file+".age"].data), unsealed(s.start["pki/"+file].data), unsealed(s.start["pki/"+file+".age"].data)}, staged...)
+		passes := []string{w.env["ONE"], unsealed(raw[file].data), unsealed(raw[file+".age"].data)}
 		if key, ok := raw[base+".key"]; ok && base != "ca.m" && identify(key.data, passes).public != pki.PublicID(cert.PublicKey) {
 			w.t.Fatalf("%s.key does not belong to %s", base, name)
 		}

@@ -251,13 +251,14 @@ var scenes = []sceneMaker{
 		w.now = w.now.Add(24 * time.Hour)
 		w.spec.users = append(slices.Clone(w.spec.users), userModel{name: "eve"})
 	}},
-	// One departs and one joins. The site names users: it is written with the revocations,
-	// and once more with the new certificates.
+	// One departs, one joins, and one is renewed with the same key. The site names users: it
+	// is written with the revocations, and once more with the new certificates.
 	{"named users", false, func(w *world) {
 		w.spec.site = set(w.spec.site, "headers", `{ "X-Email" = "email" }`)
-		w.spec.users = w.spec.users[:2]
+		w.spec.users = slices.Clone(w.spec.users[:2])
+		w.spec.users[1].attributes = map[string]string{"validity": `"90d"`, "reuse_key": "true"}
 		w.begin()
-		w.now = w.now.Add(24 * time.Hour)
+		w.now = w.now.Add(80 * 24 * time.Hour)
 		w.spec.users = append(slices.Clone(w.spec.users[1:]), userModel{name: "eve"})
 	}},
 }

@@ -39,8 +39,11 @@ func (c *carryOut) makeUser(r *result) error {
 	if m.Facts.ChallengeErr != nil {
 		return m.Facts.ChallengeErr
 	}
-	if t.NewKey {
+	switch {
+	case t.NewKey:
 		r.before = madeFromCert(m.Facts)
+	case t.NewCert && !m.Facts.Key.InP12: // unless it is the only copy of the key
+		r.before = p12Names(m.Facts)
 	}
 	if t.NewKey && t.NewPass && !m.Facts.Key.Missing && !m.Facts.Key.InP12 {
 		r.before = append(r.before, m.Facts.Key.Name()) // it does not open with the new passphrase
@@ -186,10 +189,15 @@ var errNoCertificate = errors.New("there is no certificate to make the files of"
 
 // madeFromCert are the names of the files made from the certificate that are there.
 func madeFromCert(u *facts.User) []string {
-	var out []string
-	if !u.Crt.Missing {
-		out = append(out, u.Crt.Name())
+	if u.Crt.Missing {
+		return p12Names(u)
 	}
+	return append([]string{u.Crt.Name()}, p12Names(u)...)
+}
+
+// p12Names are the names of the .p12 files that are there.
+func p12Names(u *facts.User) []string {
+	var out []string
 	for _, p := range u.P12 {
 		if !p.Missing {
 			out = append(out, p.Name())

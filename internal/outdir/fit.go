@@ -129,8 +129,8 @@ func userName(uid int) (person, sudo string) {
 func (d *Dir) checkKeepsModes(lock *os.File) error {
 	probe := &file{lock, &d.disk, lockName}
 	unfit := d.unfit(probe)
-	if unfit == nil {
-		return nil
+	if errno, failed := errors.AsType[syscall.Errno](unfit); unfit == nil || failed && !refusesModes(errno) {
+		return unfit
 	}
 	if err := d.mkdir(stageDir, ModePrivate); err != nil {
 		return err
@@ -175,7 +175,7 @@ func (d *Dir) modeless(err error) error {
 	if err == nil {
 		return nil
 	}
-	if !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.ENOSYS) && !errors.Is(err, syscall.EOPNOTSUPP) {
+	if !refusesModes(err) {
 		return fmt.Errorf("output directory %s: %w", d.path, bare(err))
 	}
 	var text error = err
@@ -183,6 +183,12 @@ func (d *Dir) modeless(err error) error {
 		text = pe.Err
 	}
 	return fmt.Errorf("output directory %s: %s keeps no modes (chmod: %w), so that keys could not be kept from others: put the directory on another one", d.path, d.fileSystem(), text)
+}
+
+// refusesModes reports whether a chmod that ended like this is none of what the file
+// system, or the owner of the file, allows.
+func refusesModes(err error) bool {
+	return errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.EOPNOTSUPP)
 }
 
 // givenAway is the error for what is made here and belongs to somebody else.
