@@ -69,13 +69,16 @@ func (s *scene) checkRecorded(w *world, raw tree, name string, n node) {
 }
 
 // identities remembers the keys in files, most of which occur many times.
-var identities sync.Map // by the SHA-256 of the file: the SPKI, and the certificate of a .p12
+var identities sync.Map // by the SHA-256 of the file: the identity
 
-type identity struct{ public, cert string }
+type identity struct {
+	public, cert string // the SPKI; the certificate of a .p12
+	pass         string // that opens it
+}
 
 func identify(data string, passes []string) identity {
 	id := sha256.Sum256([]byte(data))
-	if known, ok := identities.Load(id); ok {
+	if known, ok := identities.Load(id); ok && slices.Contains(passes, known.(identity).pass) {
 		return known.(identity)
 	}
 	found := open(data, passes)
@@ -92,9 +95,9 @@ func open(data string, passes []string) (found identity) {
 			continue
 		}
 		if key, err := pki.OpenKey([]byte(data), secret.New([]byte(pass))); err == nil {
-			found.public = pki.PublicID(key.Public())
+			found = identity{public: pki.PublicID(key.Public()), pass: pass}
 		} else if _, cert, _, err := pkcs12.DecodeChain([]byte(data), pass); err == nil {
-			found = identity{pki.PublicID(cert.PublicKey), base64.StdEncoding.EncodeToString(cert.Raw)}
+			found = identity{pki.PublicID(cert.PublicKey), base64.StdEncoding.EncodeToString(cert.Raw), pass}
 		}
 	}
 	return found
@@ -128,6 +131,20 @@ func unsealed(data string) string {
 // checkTogether is I5: the files of a user belong together.
 func (s *scene) checkTogether(w *world, raw tree) {
 	w.t.Helper()
+	passes := func(base string) []string {
+		file := "secrets/" + base + ".pass"
+		return []string{w.env["ONE"], unsealed(raw[file].data), unsealed(raw[file+".age"].data)}
+	}
+	keys := map[string]string{}
+	for name, n := range raw {
+		base, isKey := strings.CutSuffix(name, ".key")
+		if !isKey || strings.HasPrefix(name, "db/") || base == "ca.m" {
+			continue
+		}
+		if keys[base] = identify(n.data, passes(base)).public; keys[base] == "" && !s.adopt {
+			w.t.Fatalf("%s does not open with the passphrase in place", name)
+		}
+	}
 	for name, n := range raw {
 		base, isCert := strings.CutSuffix(name, ".crt")
 		if !isCert || strings.HasPrefix(name, "db/") {
@@ -139,13 +156,11 @@ func (s *scene) checkTogether(w *world, raw tree) {
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		w.check(err)
-		file := "secrets/" + base + ".pass"
-		passes := []string{w.env["ONE"], unsealed(raw[file].data), unsealed(raw[file+".age"].data)}
-		if key, ok := raw[base+".key"]; ok && base != "ca.m" && identify(key.data, passes).public != pki.PublicID(cert.PublicKey) {
+		if key, ok := keys[base]; ok && key != pki.PublicID(cert.PublicKey) {
 			w.t.Fatalf("%s.key does not belong to %s", base, name)
 		}
 		for _, ext := range []string{".p12", ".modern.p12", ".compat.p12"} {
-			if p, ok := raw[base+ext]; ok && identify(p.data, passes).cert != base64.StdEncoding.EncodeToString(cert.Raw) {
+			if p, ok := raw[base+ext]; ok && identify(p.data, passes(base)).cert != base64.StdEncoding.EncodeToString(cert.Raw) {
 				w.t.Fatalf("%s holds another certificate than %s", base+ext, name)
 			}
 		}
