@@ -39,7 +39,7 @@ func (w written) String() string {
 func someFiles(t *testing.T, n int) []written {
 	t.Helper()
 	rnd, dir, keys := rand.New(rand.NewPCG(rand.Uint64(), 0)), t.TempDir(), someKeys(t)
-	most := 200_000.0
+	most := 40_000.0
 	if testing.Short() {
 		most = 5_000
 	}
