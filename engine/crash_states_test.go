@@ -98,7 +98,7 @@ func (s *scene) survive(t testing.TB, c crashState) {
 	if err := errors.Join(os.RemoveAll(w.dir), os.RemoveAll(c.dir)); err != nil {
 		t.Fatal(err)
 	}
-	w.dir = c.dir
+	w.dir, w.apart = c.dir, true
 	c.tree.write(t, w.dir)
 	s.mend(w, s.inspect(w))
 }

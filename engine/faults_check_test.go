@@ -131,9 +131,17 @@ func unsealed(data string) string {
 // checkTogether is I5: the files of a user belong together.
 func (s *scene) checkTogether(w *world, raw tree) {
 	w.t.Helper()
+	var others []string // after a power cut, what is in secrets/ may be older or newer than the keys
+	for from, dir := range map[string]tree{"secrets/": raw, "pki/secrets/": s.start} {
+		for name, n := range dir {
+			if w.apart && strings.HasPrefix(name, from) && n.mode.IsRegular() {
+				others = append(others, unsealed(n.data))
+			}
+		}
+	}
 	passes := func(base string) []string {
 		file := "secrets/" + base + ".pass"
-		return []string{w.env["ONE"], unsealed(raw[file].data), unsealed(raw[file+".age"].data)}
+		return append([]string{w.env["ONE"], unsealed(raw[file].data), unsealed(raw[file+".age"].data)}, others...)
 	}
 	keys := map[string]string{}
 	for name, n := range raw {

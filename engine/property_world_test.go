@@ -36,6 +36,8 @@ type world struct {
 	runs    int
 
 	kept []byte // an earlier content of the cache
+
+	apart bool // the power was cut: changes of two directories have reached the disk in any order
 }
 
 // original is the file at a path before its damage, and the kind of the damage.
