@@ -32,6 +32,9 @@ func Verify(ctx context.Context, cfg *config.Config, opt Options) ([]plan.Check,
 // every byte takes longer than making a plan, so a moment without a writer is rarer.
 const verifyLooks = 200
 
+// pause is longer than a run is between two batches.
+const pause = 250 * time.Millisecond
+
 func prove(ctx context.Context, cfg *config.Config, opt Options) (checks []plan.Check, moved bool, err error) {
 	dir, err := openDir(cfg)
 	if err != nil {
@@ -46,6 +49,11 @@ func prove(ctx context.Context, cfg *config.Config, opt Options) (checks []plan.
 		checks, err = verify.Checks(ctx, verify.Subject{
 			Config: cfg, Have: st.have, Ledger: st.ledger, Verdict: st.verdict, Now: r.opt.Now, Parallel: r.opt.Parallel, Signer: r.in.Signer,
 		})
+	}
+	if !dir.Moved() && err == nil && slices.ContainsFunc(checks, func(c plan.Check) bool { return !c.OK }) {
+		// A run may be between two of its batches: what is revoked is on record, and the
+		// CRL is about to be in place.
+		time.Sleep(pause)
 	}
 	moved = dir.Moved() && ctx.Err() == nil
 	if damaged, ok := errors.AsType[*ledger.DamagedError](err); ok {
