@@ -209,8 +209,10 @@ func (j *judgement) refusedElsewhere() string {
 // "" where it does not.
 func OtherRevocation(list *x509.RevocationList, e *x509.RevocationListEntry, r *ledger.Row) string {
 	when, reason := r.Revoked, pki.ReasonName(e.ReasonCode)
-	if when.After(list.ThisUpdate) && !when.After(list.ThisUpdate.Add(pki.Backdate)) {
-		when = list.ThisUpdate // thisUpdate is backdated, and no revocation on a CRL is dated later
+	if when.After(list.ThisUpdate) {
+		// No revocation on a CRL is dated later than it, and thisUpdate is backdated. Whoever
+		// has dated the row may have a clock that is ahead.
+		when = list.ThisUpdate
 	}
 	switch {
 	case !when.Equal(e.RevocationTime):
