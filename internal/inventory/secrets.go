@@ -167,7 +167,7 @@ func (r *Reader) passphrases(now, previous config.Source, recipients []string, g
 	}
 	if now.Kind == config.Generated && len(recipients) > 0 && f.Err == nil && !r.opt.Blind {
 		if err := r.identity().err; err != nil { // before something is sealed that nobody here could open
-			f.Err = plan.Errorf(plan.PassphraseUnavailable, "%s is sealed: %w", f.Name(), err)
+			f.Err = plan.Errorf(plan.PassphraseUnavailable, "the passphrase is to be sealed: %w", err)
 		}
 	}
 	if f.Err == nil && now.Kind == config.FromFile {

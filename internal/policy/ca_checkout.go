@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
@@ -59,9 +60,29 @@ func (j *judgement) judgeInClear() {
 	if len(left) == 0 {
 		return
 	}
+	const history = "what was committed before stays in the history of the repository, so give whoever it belonged to a new key (--replace)"
+	way := "take the line out, name another source in passphrase and { generate = true } as previous_passphrase, apply, delete what is left in db/retired, and put the line back; " + history
+	if sealed := j.sealedByApply(); !slices.ContainsFunc(left, func(name string) bool { return !sealed[name] }) {
+		way = "the spec has that sealed, so run apply without --only, and correct first what it says of an owner whom it cannot serve; " + history
+	}
 	j.add(newTask(OfCA, 0, j.Have.CA.Owner, refuse(plan.InClear, fmt.Sprintf(
-		"version_control = true, and %s %s a passphrase in clear: take the line out, name another source in passphrase and { generate = true } as previous_passphrase, apply, delete what is left in db/retired, and put the line back; what was committed before stays in the history of the repository, so give whoever it belonged to a new key (--replace)",
-		joined(left), agree(len(left), "holds", "hold")))))
+		"version_control = true, and %s %s a passphrase in clear: %s", joined(left), agree(len(left), "holds", "hold"), way))))
+}
+
+// sealedByApply are the names of the passphrases in clear that a run seals which reaches
+// their owners.
+func (j *judgement) sealedByApply() map[string]bool {
+	names := map[string]bool{}
+	ca := &j.Config.CA
+	if ca.Passphrase.Kind == config.Generated && len(ca.Seal) > 0 {
+		names[facts.CAPath(ca.Name, plan.KindPass).String()] = true
+	}
+	for i := range j.Config.Users {
+		if u := &j.Config.Users[i]; u.CSR == "" && len(u.Seal) > 0 {
+			names[facts.UserPath(facts.Base(u.Name, ca.Name), plan.KindPass).String()] = true
+		}
+	}
+	return names
 }
 
 // retires reports whether what a task takes away goes to db/retired.
@@ -188,8 +209,10 @@ func (j *judgement) refusedElsewhere() string {
 // "" where it does not.
 func OtherRevocation(list *x509.RevocationList, e *x509.RevocationListEntry, r *ledger.Row) string {
 	when, reason := r.Revoked, pki.ReasonName(e.ReasonCode)
-	if when.After(list.ThisUpdate) && !when.After(list.ThisUpdate.Add(pki.Backdate)) {
-		when = list.ThisUpdate // thisUpdate is backdated, and no revocation on a CRL is dated later
+	if when.After(list.ThisUpdate) {
+		// No revocation on a CRL is dated later than it, and thisUpdate is backdated. Whoever
+		// has dated the row may have a clock that is ahead.
+		when = list.ThisUpdate
 	}
 	switch {
 	case !when.Equal(e.RevocationTime):

@@ -286,7 +286,7 @@ func TestChains(t *testing.T) {
 				"overlap-over passphrase-changed encoding-changed missing damaged upstream passphrase-changed missing damaged passphrase-changed encoding-changed upstream " +
 				"encoding-changed encoding-changed passphrase-changed mode"},
 		"ca": {codes(len(caPolicies), func(i int) plan.Code { return caPolicies[i].code }),
-			"interrupted damaged unrecorded upstream key-changed missing damaged overlap-over expired expired expiring usage-changed missing passphrase-changed encoding-changed encoding-changed passphrase-changed mode"},
+			"interrupted damaged unrecorded upstream key-changed missing damaged overlap-over expired expired expiring usage-changed missing passphrase-changed encoding-changed encoding-changed passphrase-changed missing damaged mode"},
 	} {
 		if c[0] != c[1] {
 			t.Errorf("%s: the chain is\n%s\nand should be\n%s", name, c[0], c[1])
