@@ -180,7 +180,7 @@ func (j *judgement) sealedNotes() {
 	ways := func(owners []plan.Owner) string {
 		way := "mtlsplan apply --replace makes a new key with a new passphrase, for each of them"
 		if slices.Contains(owners, ca) {
-			way += "; for the CA, name another source of its passphrase with previous_passphrase = { generate = true }, and raise generation by one"
+			way += "; for the CA, name another source of its passphrase with previous_passphrase = { generate = true }, raise generation by one, and list the generation before in compromised, since its key opens with what they have read"
 		}
 		return way
 	}
