@@ -88,7 +88,7 @@ Symbols:
 	}
 	a.addRunFlags(cmd, &flags)
 	a.addVerbose(cmd)
-	cmd.Flags().BoolVar(&diff, "diff", false, "show what changes in sites on the proxy's host, as a unified diff")
+	cmd.Flags().BoolVar(&diff, "diff", false, "show what changes in sites that have a deploy block, as a unified diff; compare others with render")
 	cmd.Flags().StringVarP(&out, "out", "o", "", "save the plan in `FILE`, for apply FILE")
 	cmd.Flags().BoolVar(&noSecrets, "without-secrets", false, "read no secret, and take what is encrypted for what it should be")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when changes are pending")
