@@ -142,6 +142,9 @@ func (f *statusFlags) filter(s *plan.Status, cfg *spec.Config) error {
 			if kind, name, _ := strings.Cut(string(o), "."); name == string(pattern) && kind != "crl" {
 				named = append(named, o)
 			}
+			if all := o.Person() + plan.DeviceSign + "*"; o.IsDevice() && (o.Person() == pattern || o.Person() == plan.User(string(pattern))) && !slices.Contains(named, all) {
+				named = append(named, all)
+			}
 		}
 		switch len(named) {
 		case 0:

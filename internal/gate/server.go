@@ -64,7 +64,8 @@ func Fingerprint(c tls.Certificate) string {
 func (s *Server) Serve(ctx context.Context, l net.Listener, certificate tls.Certificate) error {
 	server := &http.Server{
 		Handler: s, TLSConfig: s.config(certificate),
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+		// The handshake lasts as long as a person takes to choose a certificate.
+		ReadHeaderTimeout: 2 * time.Minute, ReadTimeout: 2 * time.Minute, WriteTimeout: 3 * time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
 		// What a browser thinks of the certificate of the server is no news.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
