@@ -33,7 +33,7 @@ Symbols:
 		Example: `  mtlsplan plan
   mtlsplan plan --at 2027-06-01 staff.hcl     # what would be due then
   mtlsplan plan --detailed-exitcode           # 2: changes are pending
-  mtlsplan plan --diff                        # what changes on the proxy
+  mtlsplan plan --diff                        # what changes in sites
   mtlsplan plan --out next.plan && mtlsplan apply next.plan
   mtlsplan plan --diff --format markdown > comment.md
   mtlsplan plan --without-secrets             # in a job for a pull request
@@ -88,14 +88,14 @@ Symbols:
 	}
 	a.addRunFlags(cmd, &flags)
 	a.addVerbose(cmd)
-	cmd.Flags().BoolVar(&diff, "diff", false, "show what changes in sites that have a deploy block, as a unified diff; compare others with render")
+	cmd.Flags().BoolVar(&diff, "diff", false, "show what changes in sites, as a unified diff: on the proxy's host where there is a deploy block, else in the output directory")
 	cmd.Flags().StringVarP(&out, "out", "o", "", "save the plan in `FILE`, for apply FILE")
 	cmd.Flags().BoolVar(&noSecrets, "without-secrets", false, "read no secret, and take what is encrypted for what it should be")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when changes are pending")
 	return cmd
 }
 
-// addDiffs puts into a plan what its deployments change in sites.
+// addDiffs puts into a plan what it changes in sites.
 func addDiffs(p *plan.Plan) error {
 	for i := range p.Steps {
 		s := &p.Steps[i]

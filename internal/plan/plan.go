@@ -67,10 +67,10 @@ type Step struct {
 	Reimport bool `json:"reimport,omitempty"`
 	// Earlier certificates of the user that the step leaves valid.
 	Superseded []Superseded `json:"superseded,omitempty"`
-	// With --diff: what the step changes in the site on the proxy's host, as a unified diff.
+	// With --diff: what the step changes in the site, on the proxy's host or in the output directory, as a unified diff.
 	Diff string `json:"diff,omitempty"`
 
-	Site      *Change `json:"-"` // of the site on the proxy's host; nil where nothing changes
+	Site      *Change `json:"-"` // of the site; nil where nothing changes
 	Generated bool    `json:"-"` // a passphrase is generated
 	Revokes   int     `json:"-"` // certificates that the step revokes
 }

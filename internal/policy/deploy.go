@@ -140,15 +140,28 @@ func isCopied(site *facts.Site, kind plan.Kind) bool {
 // written.
 const ReplacedDir = "db/replaced"
 
-// siteChange is what becomes of the site on the proxy's host, nil where it stays.
+// siteChange is what becomes of a site on the proxy's host, or in the output directory
+// where nothing takes it from there; nil where it stays.
 func (j *judgement) siteChange(site config.Site, have *facts.Site, revoked []string) *plan.Change {
-	i := slices.IndexFunc(have.Copies, func(c facts.Copy) bool { return c.Kind == plan.KindSite && c.Err == nil })
-	if i < 0 || len(j.issuer.after) == 0 {
+	if len(j.issuer.after) == 0 {
 		return nil
 	}
+	before := func(name string) (path string, sum [sha256.Size]byte, data []byte, found bool) {
+		for _, c := range have.Copies {
+			if c.Kind == plan.KindSite && c.Err == nil && c.From.String() == name {
+				return c.Path, c.Sum, c.Data, true
+			}
+		}
+		for _, f := range have.Files {
+			if len(have.Copies) == 0 && f.Name() == name {
+				return name, f.Sum, f.Data, true
+			}
+		}
+		return
+	}
 	for _, f := range RenderSite(j.Config, site, Public{j.Ledger, j.issuer.after, revoked, j.verdict.Since}) {
-		if f.Name == have.Copies[i].From.String() && sha256.Sum256(f.Data) != have.Copies[i].Sum {
-			return &plan.Change{Path: have.Copies[i].Path, Before: have.Copies[i].Data, After: f.Data}
+		if path, sum, data, found := before(f.Name); found && sha256.Sum256(f.Data) != sum {
+			return &plan.Change{Path: path, Before: data, After: f.Data}
 		}
 	}
 	return nil

@@ -161,6 +161,9 @@ func (j *judgement) judgeSites(revoked []string) {
 			t := newTask(OfSite, i, s.Owner, findings)
 			if t != nil {
 				t.Follows = follows
+				if len(s.Copies) == 0 {
+					t.Step.Site = j.siteChange(site, s, revoked)
+				}
 			}
 			j.add(t)
 		}
