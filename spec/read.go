@@ -253,7 +253,11 @@ func (l *loader) devices(v value) (none said[[]said[string]]) {
 		case !l.is(e, text, `put the name in double quotes, as in "laptop"`):
 			return none
 		case !config.ValidDevice(e.text):
-			l.error(e.at, "Unusable device", `A device's name becomes part of file names. Use at most 32 characters from A-Z, a-z, 0-9 and . _ @ + -, and begin with a letter, a digit or "_", as in "laptop".`)
+			way := ""
+			if strings.ContainsAny(e.text, ",;|") {
+				way = ` Each is a name of its own: ["laptop", "phone"], or in a cell of a CSV list "laptop phone".`
+			}
+			l.error(e.at, "Unusable device", `A device's name becomes part of file names. Use at most 32 characters from A-Z, a-z, 0-9 and . _ @ + -, and begin with a letter, a digit or "_", as in "laptop".`+way)
 			return none
 		case seen[key]:
 			l.error(e.at, "Device named twice", "Each device has files named after it, so the names must differ in more than upper and lower case.")
