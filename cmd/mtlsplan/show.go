@@ -101,7 +101,7 @@ func ownerNamed(cfg *spec.Config, departed []plan.Owner, name string) (plan.Owne
 		for i := range names {
 			names[i] = names[i][len("user."):]
 		}
-		return "", plan.Errorf(plan.UnknownOwner, "%s has a certificate for each device: show %s", strings.TrimPrefix(name, "user."), orList(names))
+		return "", plan.Errorf(plan.UnknownOwner, "%s has a certificate for each device: name one of them, %s", strings.TrimPrefix(name, "user."), orList(names))
 	}
 	return "", plan.Errorf(plan.UnknownOwner, "neither %s nor its CA database has a user or CA %q%s", cfg.File, name, didYouMean(closest(name, known)))
 }
