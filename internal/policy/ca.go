@@ -149,7 +149,7 @@ func (j *judgement) examineCA() ([]finding, error) {
 	other := func() string { return j.Ledger.OtherCA(string(ca.Owner)) }
 	waysOn := fmt.Sprintf("restore it from a backup, or set generation = %d: a new CA is made then, and the old one stays trusted until its users have moved", gens+1)
 	view := &caView{CA: ca, audience: j.audience(ca.Owner), spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, file: j.Ledger.TrustFile(string(ca.Owner), j.issuer.trusted), adopted: j.found.ca, renewed: j.found.renewed, declined: j.found.declined, owed: j.settled(), restored: j.found.restored}
-	view.closed = ca.Passphrase.Closed != nil
+	view.closed, view.waits = ca.Passphrase.Closed != nil, waits(&ca.Passphrase, j.Config.CA.Seal)
 	lost, halves := len(j.Ledger.Lost()), j.halves()
 	switch {
 	case ca.Err != nil:

@@ -19,6 +19,7 @@ type audience struct {
 	answers *[]plan.Answer
 	path    func(plan.Kind) facts.Path // of an artefact of the owner
 	closed  bool                       // its passphrase is sealed, and what it opens is taken for what it should be
+	waits   bool                       // it is to be sealed to others, which only the identity can
 }
 
 // audience is who hears what is answered of an owner.
@@ -47,6 +48,9 @@ func (a audience) hear(code plan.Code, check plan.CheckName, holds string, found
 	answer := plan.Answer{Code: code, Check: check, Holds: holds}
 	if a.closed && slices.Contains([]plan.CheckName{plan.KeyOpens, plan.KeyMatches, plan.P12Opens, plan.P12Matches}, check) {
 		answer.Holds += ", as far as can be told while the passphrase is sealed"
+	}
+	if a.waits && holds == storedAsAsked {
+		answer.Holds = "the generated passphrase is sealed otherwise than the spec asks, and stays so until apply runs where the identity is"
 	}
 	file := func(name string) {
 		if !slices.Contains(answer.Files, name) {

@@ -18,6 +18,14 @@ func (f *finding) fresh(recipients []string) {
 	f.makes, f.generates = append(f.makes, facts.PassKind(recipients)), true
 }
 
+// storedAsAsked is so where sealing has nothing to say, unless the passphrase waits.
+const storedAsAsked = "the generated passphrase is stored as the spec asks"
+
+// waits reports whether a passphrase is to be sealed to others and cannot be opened.
+func waits(p *facts.Passphrase, recipients []string) bool {
+	return p.Closed != nil && !p.Missing && (!p.Recorded || !sameRecipients(p.Recipients, recipients))
+}
+
 // sealing compares how a generated passphrase is stored with how the spec has it. Of one
 // that cannot be opened, sealingNotes tell.
 func sealing(p *facts.Passphrase, source config.Source, recipients []string) []finding {
@@ -156,7 +164,7 @@ func (s *sealed) see(owner plan.Owner, p *facts.Passphrase, recipients []string,
 	}
 	left := without(p.Recipients, recipients)
 	switch {
-	case p.Closed != nil && (!p.Recorded || !sameRecipients(p.Recipients, recipients)):
+	case waits(p, recipients):
 		s.waiting = append(s.waiting, owner)
 		s.absent = cmp.Or(s.absent, p.Closed)
 		s.unseal = s.unseal || len(recipients) == 0

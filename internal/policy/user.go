@@ -68,7 +68,7 @@ var userPolicies = []policy[*userView]{
 	{plan.EncodingChanged, plan.Encodings, p12Encoding, "every .p12 is encrypted as the spec asks"},
 	{plan.Upstream, plan.P12Matches, p12Upstream, "every .p12 holds what lies beside it"},
 	{plan.EncodingChanged, plan.FilesPresent, strayFiles, "no file lies about that the spec has no use for"},
-	{plan.EncodingChanged, plan.Encodings, userSealing, "the generated passphrase is stored as the spec asks"},
+	{plan.EncodingChanged, plan.Encodings, userSealing, storedAsAsked},
 	{plan.PassphraseChanged, plan.FilesPresent, userStrayPass, "no generated passphrase lies about that opens nothing"},
 	{plan.Mode, plan.Modes, userModes, "no file is open to more than it should be"},
 }
@@ -80,7 +80,7 @@ var keylessPolicies = []policy[*userView]{
 	{plan.Moved, plan.FilesPresent, userMoved, "files and records have the name that the user has now"},
 	{plan.Revoked, plan.CertificateValid, keyCompromised, "nobody else has a key of the user"},
 	{plan.EncodingChanged, plan.FilesPresent, strayFiles, "no file lies about that the spec has no use for"},
-	{plan.EncodingChanged, plan.Encodings, userSealing, "the generated passphrase is stored as the spec asks"},
+	{plan.EncodingChanged, plan.Encodings, userSealing, storedAsAsked},
 	{plan.PassphraseChanged, plan.FilesPresent, userStrayPass, "no generated passphrase lies about that opens nothing"},
 	{plan.Mode, plan.Modes, userModes, "no file is open to more than it should be"},
 }
@@ -107,7 +107,7 @@ func (j *judgement) judgeUser(i int) {
 		issued: j.Ledger.IssuedTo(string(u.Owner)), known: j.Ledger.AppendValid(v.known[:0], string(u.Owner), j.Now),
 		replaced: j.replace[u.Owner], adopted: isAdopted, lost: adopted.lost, moved: j.found.renamed.done[u.Owner],
 	}
-	v.closed = u.Passphrase.Closed != nil
+	v.closed, v.waits = u.Passphrase.Closed != nil, u.Asked == nil && waits(&u.Passphrase, v.spec.Seal)
 	if len(j.compromised) > 0 {
 		under := v.issued.Under(j.compromised)
 		for _, r := range v.known {
