@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 	"time"
 
 	"mtlsplan/internal/config"
@@ -60,13 +61,35 @@ func (j *judgement) judgeInClear() {
 	if len(left) == 0 {
 		return
 	}
-	const history = "what was committed before stays in the history of the repository, so give whoever it belonged to a new key (--replace)"
-	way := "take the line out, name another source in passphrase and { generate = true } as previous_passphrase, apply, delete what is left in db/retired, and put the line back; " + history
-	if sealed := j.sealedByApply(); !slices.ContainsFunc(left, func(name string) bool { return !sealed[name] }) {
-		way = "the spec has that sealed, so run apply without --only, and correct first what it says of an owner whom it cannot serve; " + history
-	}
 	j.add(newTask(OfCA, 0, j.Have.CA.Owner, refuse(plan.InClear, fmt.Sprintf(
-		"version_control = true, and %s %s a passphrase in clear: %s", joined(left), agree(len(left), "holds", "hold"), way))))
+		"version_control = true, and %s %s a passphrase in clear: %s", joined(left), agree(len(left), "holds", "hold"), j.wayOut(left)))))
+}
+
+// wayOut says what becomes of passphrases in clear. Those of whoever has left open nothing
+// that is in force.
+func (j *judgement) wayOut(left []string) string {
+	sealed, leaving := j.sealedByApply(), map[string]bool{}
+	for _, t := range j.verdict.Tasks {
+		for i := range t.Removes {
+			if j.retires(t) {
+				leaving[t.Removes[i].Name()] = true
+			}
+		}
+	}
+	all := func(is func(name string) bool) bool {
+		return !slices.ContainsFunc(left, func(name string) bool { return !is(name) })
+	}
+	retired := func(name string) bool { return strings.HasPrefix(name, "db/retired/") }
+	const history = "what was committed before stays in the history of the repository"
+	switch {
+	case all(func(name string) bool { return sealed[name] }):
+		return "the spec has that sealed, so run apply without --only, and correct first what it says of an owner whom it cannot serve; " + history + ", so give whoever it belonged to a new key (--replace)"
+	case all(retired):
+		return agree(len(left), "delete it, since no key in place opens with it", "delete them, since no key in place opens with them") + ", and apply again; " + history
+	case all(func(name string) bool { return sealed[name] || retired(name) || leaving[name] }):
+		return "take the line out, apply, delete what is left in db/retired, and put the line back; " + history
+	}
+	return "take the line out, name another source in passphrase and { generate = true } as previous_passphrase, apply, delete what is left in db/retired, and put the line back; " + history + ", so give whoever it belonged to a new key (--replace)"
 }
 
 // sealedByApply are the names of the passphrases in clear that a run seals which reaches
