@@ -113,7 +113,7 @@ func TestPowerCutAnywhere(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				states := s.states(t, true, nil)
-				for i := 0; i < len(states); i += int(step()) {
+				for i := int(first()); i < len(states); i += int(step()) {
 					s.survive(t, states[i])
 				}
 				t.Logf("%d states", len(states))

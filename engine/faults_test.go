@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path"
 	"runtime"
@@ -107,11 +108,15 @@ func (s *scene) try(t testing.TB, f fault, k int) {
 	s.checkDone(w, report, raw, mended)
 }
 
+// everyPoint asks for all points of each sweep. A plain run tries every second one, from the
+// first or the second on, as the dice fall.
+var everyPoint = os.Getenv("MTLSPLAN_FAULTS") == "all"
+
 // points are the changes at which a fault is tried. A plain run leaves out changes that are
 // like their neighbours, such as the staged files of one batch, and lets each change fail in
-// one of the ways, in turn. MTLSPLAN_FAULTS=all tries all of them.
+// one of the ways, in turn.
 func (s *scene) points(fault int) []int {
-	f, all := faults[fault], os.Getenv("MTLSPLAN_FAULTS") == "all"
+	f := faults[fault]
 	groups := map[string][]int{}
 	batch := ""
 	for i, c := range s.changes {
@@ -129,13 +134,13 @@ func (s *scene) points(fault int) []int {
 	}
 	var out []int
 	for _, g := range groups {
-		if len(g) > 3 && !all {
+		if len(g) > 3 && !everyPoint {
 			g = []int{g[0], g[len(g)/2], g[len(g)-1]}
 		}
 		out = append(out, g...)
 	}
 	slices.Sort(out)
-	if f.errno == 0 || f.torn || all {
+	if f.errno == 0 || f.torn || everyPoint {
 		return out
 	}
 	return slices.DeleteFunc(out, func(k int) bool { return k%ways != fault })
@@ -146,6 +151,7 @@ func eachOf(t *testing.T, points []int, try func(t testing.TB, k int)) {
 	// The heaps are small and short-lived: the collector would do most of the work.
 	defer debug.SetGCPercent(debug.SetGCPercent(800))
 	var next atomic.Int64
+	next.Store(-first())
 	t.Run("points", func(t *testing.T) {
 		for core := range runtime.NumCPU() {
 			t.Run(fmt.Sprint(core), func(t *testing.T) {
@@ -163,7 +169,18 @@ func step() int64 {
 	if testing.Short() {
 		return 40 * thin
 	}
-	return thin
+	if everyPoint || thin > 1 {
+		return thin
+	}
+	return 2
+}
+
+// first is how many points are left out before the first that is tried.
+func first() int64 {
+	if testing.Short() {
+		return 0
+	}
+	return rand.Int64N(step())
 }
 
 // TestFaultAnywhere tries each fault at each change of the disk in a run. The result is the
