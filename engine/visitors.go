@@ -62,7 +62,7 @@ func (c *casting) visitors() (v visitors, err error) {
 	if revoked, why := c.revoked(); revoked != nil {
 		v.list = append(v.list, probe.Visitor{Who: "the revoked certificate of " + string(revoked.owner), Certificate: revoked.certificate})
 	} else if errors.Is(why, inventory.ErrKeyReplaced) {
-		note("the probe cannot tell whether a revoked certificate is refused, because nobody's key of one is kept: with --replace and at a renewal a new key takes the place of the old one, and who leaves has a key that is kept", why)
+		note("the probe cannot tell whether a revoked certificate is refused, because the key of none of those that were tried is kept: with --replace and at a renewal a new key takes the place of the old one, and only who leaves has a key that is kept", why)
 	} else if why != nil {
 		note("the probe cannot tell whether a revoked certificate is refused, because the key of none opens", why)
 	}

@@ -182,7 +182,7 @@ func TestVisitorsOfReplacedKeys(t *testing.T) {
 	replacing.Replace = []plan.Owner{"user.ada"}
 	cfg := s.apply(staffed, replacing)
 	list, notes, _ := s.cast(cfg)
-	if len(list) != 3 || len(notes) != 1 || !strings.Contains(notes[0], "because nobody's key of one is kept: with --replace") || !strings.Contains(notes[0], "(ada-m.key has a newer key)") || strings.Contains(notes[0], "opens") {
+	if len(list) != 3 || len(notes) != 1 || !strings.Contains(notes[0], "because the key of none of those that were tried is kept: with --replace") || !strings.Contains(notes[0], "(ada-m.key has a newer key)") || strings.Contains(notes[0], "opens") {
 		t.Errorf("%q, %q", list, notes)
 	}
 }

@@ -62,7 +62,7 @@ func Run(ctx context.Context, dir string, command []string, limit time.Duration)
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("%s cannot be started: %w: %s; a path is taken from %s", name, err, input.NotExecutable, dir)
 	}
-	return fmt.Errorf("%s cannot be started: %w: install the program, or name another in deploy; a path is taken from %s", name, err, dir)
+	return fmt.Errorf("%s cannot be started: %w: install the program, or name another in deploy, as test or reload; a path is taken from %s", name, err, dir)
 }
 
 // administration is where proxies lie, and what cron's PATH leaves out.
