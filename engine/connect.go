@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
@@ -53,6 +54,14 @@ func Connect(ctx context.Context, cfg *config.Config, opt Options, address strin
 			return nil, nil, err
 		}
 		of, told, err := r.ask(st, site, to, user, echo)
+		if err == nil && slices.ContainsFunc(of, func(c plan.Check) bool { return !c.OK }) {
+			// NGINX's workers from before a reload take connections for a moment yet.
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+				of, told, err = r.ask(st, site, to, user, echo)
+			}
+		}
 		if err != nil {
 			return nil, nil, err
 		}
