@@ -156,15 +156,21 @@ func (e *GateError) Error() string {
 	return text
 }
 
-// pause is between two rounds of questions.
-const pause = 50 * time.Millisecond
+// pause is between two rounds of questions, and clean is how many in a row have to be as
+// wanted.
+const (
+	pause = 50 * time.Millisecond
+	clean = 3
+)
 
 // Gate asks for each visitor over each of [Versions], who is to be refused first, until
-// all are answered as wanted in one round, or the context ends; then the error is a
-// [GateError] that names every leg that was wrong when it was answered last.
+// all are answered as wanted in three rounds in a row, or the context ends. The error is
+// then a [GateError] that names every leg that was wrong in the last whole round, and nil
+// where none was.
 //
 // It repeats because after a reload NGINX's old processes still take connections for a
-// moment: an answer with another checksum than the target's does not count.
+// moment, here and there one behind others that the new ones have taken: an answer with
+// another checksum than the target's does not count.
 func Gate(ctx context.Context, to Target, visitors []Visitor) error {
 	var legs []Leg
 	for _, v := range visitors {
@@ -182,6 +188,7 @@ func Gate(ctx context.Context, to Target, visitors []Visitor) error {
 		return 1
 	})
 	var wrong []Leg // in the last round that the context has not cut short
+	good := 0
 	for first := true; ; first = false {
 		var now []Leg
 		for i := range legs {
@@ -192,14 +199,20 @@ func Gate(ctx context.Context, to Target, visitors []Visitor) error {
 				now = append(now, legs[i])
 			}
 		}
-		if len(now) == 0 {
+		if good++; len(now) > 0 {
+			good = 0
+		}
+		if good == clean {
 			return nil
 		}
 		ended := !sleep(ctx, pause)
-		if first || !ended {
+		if first || !ended || good > 0 {
 			wrong = now
 		}
-		if ended {
+		switch {
+		case ended && len(wrong) == 0:
+			return nil
+		case ended:
 			slices.SortStableFunc(wrong, func(a, b Leg) int { return cmp.Compare(b.Finding(to), a.Finding(to)) })
 			return &GateError{to, wrong}
 		}
