@@ -80,7 +80,7 @@ func TestSilentSites(t *testing.T) {
 	}
 	for i, v := range combinations {
 		v["upstream"] = []string{"127.0.0.1:8065", "[::1]:8065", "unix:/run/app.sock"}
-		v["redirect_from"] = []string{"127.0.0.1:18080", "[::1]:18080"}
+		v["redirect_from"] = []string{"127.0.0.1:9080", "[::1]:9080"}
 		s := l.site(v)
 		if i%2 == 1 {
 			s.Revoked = countedSerials(100)
