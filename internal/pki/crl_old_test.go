@@ -7,14 +7,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"mtlsplan/internal/testing/tools"
 )
 
 // TestOldCRLs: what OpenSSL makes with the configuration that it comes with, a CRL of
 // version 1, is read, and belongs to the CA that has signed it alone.
 func TestOldCRLs(t *testing.T) {
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("there is no openssl")
-	}
+	tools.Need(t, "openssl")
 	for _, hash := range []string{"md5", "sha1", "sha256"} {
 		for _, key := range []string{"rsa:2048", "ec"} {
 			if hash == "md5" && key == "ec" {
