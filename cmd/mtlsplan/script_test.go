@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -105,4 +107,30 @@ func (d *docket) judgeScript(env *testscript.Env) {
 	d.Lock()
 	d.scripts++
 	d.Unlock()
+}
+
+// TestScriptsFindTheirPrograms: in continuous integration no script is left out for want of
+// a program; testscript's own condition exec does not tell.
+func TestScriptsFindTheirPrograms(t *testing.T) {
+	scripts, err := filepath.Glob(filepath.Join(scriptsDir, "*.txtar"))
+	if err != nil || len(scripts) == 0 {
+		t.Fatal("there are no scripts: ", err)
+	}
+	wanted := regexp.MustCompile(`\[!exec:([^]]+)\]`)
+	for _, script := range scripts {
+		text, err := os.ReadFile(script)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			names, found := []string(nil), false
+			for _, m := range wanted.FindAllStringSubmatch(line, -1) { // one of them will do
+				_, err := exec.LookPath(m[1])
+				names, found = append(names, m[1]), found || err == nil
+			}
+			if len(names) > 0 && !found && os.Getenv("CI") != "" {
+				t.Errorf("%s: there is no %s", filepath.Base(script), strings.Join(names, " or "))
+			}
+		}
+	}
 }
