@@ -60,10 +60,18 @@ func newCarryOut(r *run, st stock, w Watcher, report *Report) *carryOut {
 	return c
 }
 
-// all does every task of the plan, revocations first: an interrupt, a full disk or a
-// time limit leaves somebody without a new certificate, and nobody in who should be
-// out.
+// all does every task of the plan.
 func (c *carryOut) all() error {
+	err := c.inStages()
+	if err == nil || c.ctx.Err() != nil {
+		err = cmp.Or(err, c.saveSealed())
+	}
+	return err
+}
+
+// inStages does the tasks, revocations first: an interrupt, a full disk or a time limit
+// leaves somebody without a new certificate, and nobody in who should be out.
+func (c *carryOut) inStages() error {
 	var stages [policy.Follow + 1][]*policy.Task
 	for _, t := range c.verdict.Tasks {
 		stages[t.Stage()] = append(stages[t.Stage()], t)

@@ -28,18 +28,32 @@ func (c *carryOut) noteAllSealed(batch *outdir.Batch, ok []*result) {
 	c.noteSealed(batch, news, gone)
 }
 
-// noteSealed remembers to whom new files are sealed, and forgets those that are gone.
+// manySealed is from how many sealed passphrases on db/sealed.json is not written in each
+// batch. It has a line for each, and a run of all of them would write it hundreds of times.
+const manySealed = 16 * batchSize
+
+// noteSealed remembers to whom new files are sealed, and forgets those that are gone. What a
+// crash loses of very many is sealed anew.
 func (c *carryOut) noteSealed(batch *outdir.Batch, news map[string]ledger.SealedFile, gone []string) {
-	changed := len(news) > 0
 	for _, name := range gone {
-		changed = c.sealed.Drop(name) || changed
+		c.sealed.Drop(name)
 	}
 	for name, f := range news {
 		c.sealed.Put(name, f)
 	}
-	if changed {
+	if n := c.sealed.Unsaved(); n > 0 && (c.sealed.Len() < manySealed || 8*n >= c.sealed.Len()) {
 		putSealed(batch, c.sealed)
 	}
+}
+
+// saveSealed writes what the batches of this run have left of it.
+func (c *carryOut) saveSealed() error {
+	if c.sealed.Unsaved() == 0 {
+		return nil
+	}
+	batch := c.dir.Begin()
+	putSealed(batch, c.sealed)
+	return batch.Commit()
 }
 
 func putSealed(batch *outdir.Batch, s *ledger.Sealed) {
