@@ -48,13 +48,22 @@ func caGitLacks(v *caView) []finding {
 // judgeInClear refuses to go on beside a passphrase in clear that the next commit would
 // give to everybody who may read the repository. One that this plan removes is none.
 func (j *judgement) judgeInClear() {
+	if len(j.Have.CA.InClear) == 0 {
+		return
+	}
+	gone, leaving := map[string]bool{}, map[string]bool{} // leaving: to db/retired
+	for _, t := range j.verdict.Tasks {
+		to := gone
+		if j.retires(t) {
+			to = leaving
+		}
+		for i := range t.Removes {
+			to[t.Removes[i].Name()] = true
+		}
+	}
 	var left []string
 	for _, f := range j.Have.CA.InClear {
-		name := f.Name()
-		gone := slices.ContainsFunc(j.verdict.Tasks, func(t *Task) bool {
-			return !j.retires(t) && slices.ContainsFunc(t.Removes, func(r facts.File) bool { return r.Name() == name })
-		})
-		if !gone {
+		if name := f.Name(); !gone[name] {
 			left = append(left, name)
 		}
 	}
@@ -62,20 +71,13 @@ func (j *judgement) judgeInClear() {
 		return
 	}
 	j.add(newTask(OfCA, 0, j.Have.CA.Owner, refuse(plan.InClear, fmt.Sprintf(
-		"version_control = true, and %s %s a passphrase in clear: %s", joined(left), agree(len(left), "holds", "hold"), j.wayOut(left)))))
+		"version_control = true, and %s %s a passphrase in clear: %s", joined(left), agree(len(left), "holds", "hold"), j.wayOut(left, leaving)))))
 }
 
-// wayOut says what becomes of passphrases in clear. Those of whoever has left open nothing
-// that is in force.
-func (j *judgement) wayOut(left []string) string {
-	sealed, leaving := j.sealedByApply(), map[string]bool{}
-	for _, t := range j.verdict.Tasks {
-		for i := range t.Removes {
-			if j.retires(t) {
-				leaving[t.Removes[i].Name()] = true
-			}
-		}
-	}
+// wayOut says what becomes of passphrases in clear. Those of whoever has left, and of whoever
+// is leaving, open nothing that is in force.
+func (j *judgement) wayOut(left []string, leaving map[string]bool) string {
+	sealed := j.sealedByApply()
 	all := func(is func(name string) bool) bool {
 		return !slices.ContainsFunc(left, func(name string) bool { return !is(name) })
 	}

@@ -193,10 +193,10 @@ func (j *judgement) sealedNotes() {
 		return way
 	}
 	if len(s.closed) > 0 {
-		j.warn("", plan.SealedToOthers, "the identity at hand opens nothing that is sealed for %s: name the private key of one of the recipients that %s was written with", joinedOwners(s.closed), "db/sealed.json")
+		j.warn("", plan.SealedToOthers, "the identity at hand opens nothing that is sealed for %s: name the private key of one of the recipients that %s was written with", joined(s.closed), "db/sealed.json")
 	}
 	if n := len(s.waiting); n > 0 {
-		text := fmt.Sprintf("what is stored for %s is sealed otherwise than the spec asks, and stays so until apply runs where the identity is (%v)", joinedOwners(s.waiting), s.absent)
+		text := fmt.Sprintf("what is stored for %s is sealed otherwise than the spec asks, and stays so until apply runs where the identity is (%v)", joined(s.waiting), s.absent)
 		if s.unseal {
 			text += "; with recipients = [] and the identity in the seal block, it is stored in clear again"
 		}
@@ -207,14 +207,6 @@ func (j *judgement) sealedNotes() {
 		}
 	}
 	if len(s.removed) > 0 {
-		j.warn("", plan.RecipientRemoved, "%s: that is %s, of %s; sealing anew takes nothing back: %s", keeps, joined(s.who), joinedOwners(s.removed), ways(s.removed))
+		j.warn("", plan.RecipientRemoved, "%s: that is %s, of %s; sealing anew takes nothing back: %s", keeps, joined(s.who), joined(s.removed), ways(s.removed))
 	}
-}
-
-func joinedOwners(owners []plan.Owner) string {
-	text := make([]string, len(owners))
-	for i, o := range owners {
-		text[i] = string(o)
-	}
-	return joined(text)
 }

@@ -34,10 +34,15 @@ func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 func days(d time.Duration) string { return config.FormatDuration(d) }
 
 // joined names owners, the first three of many.
-func joined(owners []string) string {
-	few := owners[:min(3, len(owners))]
-	text := strings.Join(few, ", ")
-	if n := len(owners) - len(few); n > 0 {
+func joined[S ~string](list []S) string {
+	text := ""
+	for i, name := range list[:min(3, len(list))] {
+		if i > 0 {
+			text += ", "
+		}
+		text += string(name)
+	}
+	if n := len(list) - 3; n > 0 {
 		text += fmt.Sprintf(" and %d more", n)
 	}
 	return text
