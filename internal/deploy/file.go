@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"mtlsplan/internal/attr"
 	"mtlsplan/internal/input"
 )
 
@@ -164,8 +165,8 @@ var remedies = []struct {
 func sentence(path string, err error) error {
 	if errors.Is(err, syscall.EPERM) {
 		for _, at := range []string{path, filepath.Dir(path)} {
-			if attribute, what := fixed(at); attribute != "" {
-				return fmt.Errorf("%s: %s is %s, which binds root too: chattr -%s %s, as root, and run apply again", path, at, what, attribute, at)
+			if why := attr.Fixed(at); why != "" {
+				return fmt.Errorf("%s: %s, and run apply again", path, why)
 			}
 		}
 	}

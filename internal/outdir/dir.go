@@ -23,6 +23,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"mtlsplan/internal/attr"
 )
 
 // Modes of what lies in an output directory.
@@ -372,13 +374,8 @@ func (d *Dir) forbidden(name string) string {
 	if owner := d.stranger(info); owner != "" && os.Geteuid() != 0 {
 		return fmt.Sprintf("%s belongs to %s, and the output directory to you: have it given to you (chown)", d.join(name), owner)
 	}
-	f, err := d.disk.open(name)
-	if err != nil {
-		return ""
-	}
-	defer f.f.Close()
-	if attribute, what := fixed(f.f); attribute != "" {
-		return fmt.Sprintf("%s is %s, which binds root too: chattr -%s %s, as root, and run again", d.join(name), what, attribute, d.join(name))
+	if why := attr.Fixed(d.join(name)); why != "" {
+		return why + ", and run again"
 	}
 	return ""
 }
