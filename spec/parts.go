@@ -105,14 +105,8 @@ func open(text []byte) bool {
 
 // withoutComment is a line up to its comment.
 func withoutComment(line []byte) []byte {
-	quoted := false
-	for i := 0; i < len(line); i++ {
-		switch c := line[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case !quoted && (c == '#' || bytes.HasPrefix(line[i:], []byte("//"))):
+	for i, c := range outsideQuotes(line) {
+		if c == '#' || bytes.HasPrefix(line[i:], []byte("//")) {
 			return line[:i]
 		}
 	}

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"bytes"
+	"iter"
 	"regexp"
 
 	"mtlsplan/render/proxies"
@@ -203,21 +204,32 @@ func endsSecret(line []byte, inside bool) bool {
 
 // brackets is how many of them are open after a line.
 func brackets(line []byte, depth int) int {
-	quoted := false
-	for i := 0; i < len(line); i++ {
-		switch c := line[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[' || c == '(':
+	for _, c := range outsideQuotes(line) {
+		switch c {
+		case '{', '[', '(':
 			depth++
-		case c == '}' || c == ']' || c == ')':
+		case '}', ']', ')':
 			depth = max(0, depth-1)
 		}
 	}
 	return depth
+}
+
+// outsideQuotes are the octets of a line that are in no quotes, with their places.
+func outsideQuotes(line []byte) iter.Seq2[int, byte] {
+	return func(yield func(int, byte) bool) {
+		quoted := false
+		for i := 0; i < len(line); i++ {
+			switch c := line[i]; {
+			case quoted && c == '\\':
+				i++
+			case c == '"':
+				quoted = !quoted
+			case !quoted && !yield(i, c):
+				return
+			}
+		}
+	}
 }
 
 // hideSecrets hides in a spec what looks like a secret.
