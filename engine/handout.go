@@ -39,8 +39,9 @@ type HandoutRequest struct {
 
 // Handout gives users what they need to get in, each in a directory of their own, and
 // remembers it. It works under the lock, and reads no passphrase but generated ones, to
-// see that they open what is given; one that is sealed where the identity is at hand. A directory that was rehearsed in is refused. A user
-// to whom nothing can be given is a failure, and the others go on.
+// see that they open what is given; one that is sealed, where the identity is at hand. A
+// directory that was rehearsed in is refused. A user to whom nothing can be given is a
+// failure, and the others go on.
 func Handout(ctx context.Context, cfg *config.Config, opt Options, ask HandoutRequest) (*plan.Handout, error) {
 	if err := nothingIssued(cfg, opt); err != nil {
 		return nil, err

@@ -68,8 +68,8 @@ func live(stdout io.Writer, released time.Time) int {
 		hurry()
 		time.Sleep(500 * time.Millisecond) // the run ends by itself where it waited for a program only
 		signal.Reset(ends...)
-		if self, err := os.FindProcess(os.Getpid()); err == nil {
-			_ = self.Signal(second)
+		if self, err := os.FindProcess(os.Getpid()); err != nil || self.Signal(second) != nil {
+			os.Exit(exitInterrupt) // where a process cannot send itself a signal
 		}
 	})
 	return run(input.WithUrgency(ctx, urgent), os.Args[1:], process{os.Stdin, stdout, os.Stderr, os.LookupEnv, time.Now, released})
