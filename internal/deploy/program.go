@@ -17,8 +17,8 @@ import (
 )
 
 // Run runs a program in a directory, without a shell, with a clean environment and a time
-// limit, at which its children end, too; so they do once the run is urgent. The error is a sentence with the program's own
-// words.
+// limit, at which its children end, too; so they do once the run is urgent. The error is a
+// sentence with the program's own words.
 func Run(ctx context.Context, dir string, command []string, limit time.Duration) error {
 	if len(command) == 0 {
 		return nil
