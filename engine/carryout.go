@@ -366,7 +366,7 @@ func (c *carryOut) user(t *policy.Task) *config.User {
 
 // retiredName is a free name in db/retired: a user may depart more than once.
 func (c *carryOut) retiredName(name string) string {
-	return c.freeName(outdir.DB + "/retired/" + path.Base(name))
+	return c.freeName(path.Join(facts.RetiredDir, path.Base(name)))
 }
 
 // freeName is a name that nothing has yet.

@@ -37,11 +37,11 @@ func (r *run) narrowCheckout() error {
 		}
 		return names
 	}
-	for _, dir := range []string{outdir.DB, outdir.DB + "/retired", path.Dir(facts.CAPath("", plan.KindPass).String())} {
+	for _, dir := range []string{outdir.DB, facts.RetiredDir, facts.SecretsDir} {
 		narrow(dir, facts.ModePrivate)
 		for _, name := range list(dir) {
 			switch name = dir + "/" + name; name {
-			case outdir.DB + "/retired":
+			case facts.RetiredDir:
 			case outdir.DB + "/stage":
 				narrow(name, facts.ModePrivate)
 			default:

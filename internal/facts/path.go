@@ -22,7 +22,11 @@ func At(name string) Path { return Path{base: name} }
 
 func (p Path) String() string { return p.dir + p.base + p.ending }
 
-const secretsDir = "secrets/"
+// Directories below the output directory.
+const (
+	SecretsDir = "secrets"    // generated passphrases
+	RetiredDir = "db/retired" // files of removed users, as ada-m.key, then ada-m.key.1, and of earlier CA generations
+)
 
 // IsPass reports whether a kind is that of a generated passphrase, in clear or sealed.
 func IsPass(kind plan.Kind) bool { return kind == plan.KindPass || kind == plan.KindSealed }
@@ -39,14 +43,14 @@ func PassKind(recipients []string) plan.Kind {
 func CAPath(ca string, kind plan.Kind) Path {
 	p := Path{base: "ca." + ca, ending: "." + kind}
 	if IsPass(kind) {
-		p.dir = secretsDir
+		p.dir = SecretsDir + "/"
 	}
 	return p
 }
 
 // PastKeyPath is where the key of an earlier generation of the CA lies.
 func PastKeyPath(ca string, generation int) Path {
-	return At(fmt.Sprintf("db/retired/ca.%s.G%d.key", ca, generation))
+	return At(fmt.Sprintf("%s/ca.%s.G%d.key", RetiredDir, ca, generation))
 }
 
 // Base is what the names of a user's files begin with: NAME-CA, of a device
@@ -57,7 +61,7 @@ func Base(user, ca string) string { return strings.Replace(user, plan.DeviceSign
 func UserPath(base string, kind plan.Kind) Path {
 	p := Path{base: base, ending: endings[kind]}
 	if IsPass(kind) {
-		p.dir = secretsDir
+		p.dir = SecretsDir + "/"
 	}
 	return p
 }
@@ -102,7 +106,7 @@ const (
 
 // Widest is the widest mode that a file or directory may have.
 func (f File) Widest() fs.FileMode {
-	if name := f.Name(); name == "db" || name == "secrets" {
+	if name := f.Name(); name == "db" || name == SecretsDir {
 		return ModePrivate
 	}
 	return ModeOf(f.Kind)

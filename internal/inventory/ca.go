@@ -36,7 +36,7 @@ func (r *Reader) ca(m *CAMaterial) (facts.CA, error) {
 	for _, d := range []struct {
 		name string
 		kind plan.Kind
-	}{{outdir.DB, plan.KindDB}, {"secrets", plan.KindPass}} {
+	}{{outdir.DB, plan.KindDB}, {facts.SecretsDir, plan.KindPass}} {
 		mode, exists, err := r.dir.DirMode(d.name)
 		if err != nil {
 			return ca, err

@@ -5,7 +5,6 @@ import (
 
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
-	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/plan"
 )
 
@@ -25,7 +24,7 @@ func (r *Reader) checkout(ca *facts.CA) error {
 			ca.Unmerged = append(ca.Unmerged, name)
 		}
 	}
-	for _, dir := range []string{"secrets", outdir.DB + "/retired"} {
+	for _, dir := range []string{facts.SecretsDir, facts.RetiredDir} {
 		names, err := r.dir.List(dir)
 		if err != nil {
 			return err

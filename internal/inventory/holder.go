@@ -11,15 +11,10 @@ import (
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
-	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 	"mtlsplan/internal/secret"
 )
-
-// retiredDir is where the files of users lie who have departed, as
-// "db/retired/ada-m.key", and of those who departed before as "db/retired/ada-m.key.1".
-const retiredDir = outdir.DB + "/retired/"
 
 // HolderKey opens the key of a certificate that a user has or had, by the key's
 // [pki.PublicID]: the key file in place, or one that was retired. The passphrase is the
@@ -43,7 +38,7 @@ func (r *Reader) HolderKey(owner plan.Owner, spki string) (crypto.Signer, error)
 	if key != nil {
 		return key, nil
 	}
-	names, listErr := r.dir.List(strings.TrimSuffix(retiredDir, "/"))
+	names, listErr := r.dir.List(facts.RetiredDir)
 	if listErr != nil {
 		return nil, listErr
 	}
@@ -61,7 +56,7 @@ func (r *Reader) HolderKey(owner plan.Owner, spki string) (crypto.Signer, error)
 			generated := func() (passFiles, error) {
 				return r.retiredPass(pass, strings.HasPrefix(pass, base+"."+plan.KindSealed))
 			}
-			if key, _ := r.holderKey(&of, facts.At(retiredDir+n), generated, spki); key != nil {
+			if key, _ := r.holderKey(&of, facts.At(facts.RetiredDir+"/"+n), generated, spki); key != nil {
 				return key, nil
 			}
 		}
@@ -73,7 +68,7 @@ func (r *Reader) HolderKey(owner plan.Owner, spki string) (crypto.Signer, error)
 func (r *Reader) retiredPass(name string, sealed bool) (passFiles, error) {
 	p := passFiles{file{File: facts.File{Kind: plan.KindPass, Missing: true}}, file{File: facts.File{Kind: plan.KindSealed, Missing: true}}}
 	var err error
-	if at := facts.At(retiredDir + name); sealed {
+	if at := facts.At(facts.RetiredDir + "/" + name); sealed {
 		p.sealed, err = r.file(plan.KindSealed, at)
 	} else {
 		p.clear, err = r.file(plan.KindPass, at)

@@ -81,7 +81,7 @@ func (j *judgement) wayOut(left []string, leaving map[string]bool) string {
 	all := func(is func(name string) bool) bool {
 		return !slices.ContainsFunc(left, func(name string) bool { return !is(name) })
 	}
-	retired := func(name string) bool { return strings.HasPrefix(name, "db/retired/") }
+	retired := func(name string) bool { return strings.HasPrefix(name, facts.RetiredDir+"/") }
 	const history = "what was committed before stays in the history of the repository"
 	switch {
 	case all(func(name string) bool { return sealed[name] }):
