@@ -63,6 +63,7 @@ type Passphrase struct {
 	Weak        bool  // of the CA: it was chosen, and is easy to guess
 	Err         error // why it could not be read
 	PreviousErr error // the same of previous_passphrase
+	Unsealed    error // why the CA's, which is at hand in clear, cannot be sealed now
 
 	// Closed is why a sealed one is not opened in this run, nil for one that was opened or
 	// is not sealed. What it opens is taken for what it should be.
@@ -182,7 +183,8 @@ type CA struct {
 	// could not finish. Those that cannot be read then are not among them.
 	Unmerged []string
 
-	// InClear are passphrases in clear that lie where version control would keep them.
+	// InClear are passphrases in clear where the spec wants none: in version control, and
+	// in db/retired of a directory whose passphrases are sealed.
 	InClear []File
 
 	// Interrupted: a batch was committed that nobody has finished yet.

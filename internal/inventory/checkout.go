@@ -24,7 +24,20 @@ func (r *Reader) checkout(ca *facts.CA) error {
 			ca.Unmerged = append(ca.Unmerged, name)
 		}
 	}
-	for _, dir := range []string{facts.SecretsDir, facts.RetiredDir} {
+	return nil
+}
+
+// inClear finds passphrases in clear where the spec wants none: nowhere in version control,
+// and of whoever has left, none among those that are sealed.
+func (r *Reader) inClear(ca *facts.CA) error {
+	var dirs []string
+	switch cfg := r.opt.Config; {
+	case cfg.VersionControl:
+		dirs = []string{facts.SecretsDir, facts.RetiredDir}
+	case len(cfg.CA.Seal) > 0:
+		dirs = []string{facts.RetiredDir}
+	}
+	for _, dir := range dirs {
 		names, err := r.dir.List(dir)
 		if err != nil {
 			return err

@@ -32,6 +32,7 @@ const (
 	SealedToOthers     Code = "sealed-to-others"
 	NotSealedAnew      Code = "not-sealed-anew"
 	RecipientRemoved   Code = "recipient-removed"
+	RetiredInClear     Code = "retired-in-clear"
 )
 
 // Codes of failures; [Unreadable] is among them too.
@@ -87,6 +88,7 @@ var noteCodes = []CodeDoc{
 	{SealedToOthers, "", "The identity that the spec names opens none of the passphrases that are sealed for these owners."},
 	{NotSealedAnew, "", "The recipients in the spec are others than those that passphrases are sealed to, and without an identity they stay sealed as they are."},
 	{RecipientRemoved, "", "A passphrase was sealed anew to fewer recipients; those who were removed have read it."},
+	{RetiredInClear, "", "Passphrases are sealed, and those of users who left before lie in clear in db/retired."},
 	{WeakPassphrase, "", "The CA's passphrase was chosen, and is easy to guess."},
 	{Stranger, "", "A certificate of the CA lies in the directory, of a user whom neither the spec nor the CA database knows. Only with --adopt; verify finds it too."},
 	{NotDeployed, "", "The proxy may not serve a site as the directory has it: its last deployment has failed or was interrupted, or is still to come. The next apply does it."},

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"crypto/x509"
 	"fmt"
 	"slices"
@@ -62,10 +63,11 @@ func (j *judgement) judgeCA() {
 	case is.err == nil && !is.refused:
 		is.err = plan.Errorf(plan.CAUnavailable, "%s has to be made first: add --only %s", owner, owner)
 	}
-	if covered && err != nil {
-		j.fail(owner, err)
+	failure := cmp.Or(err, j.Have.CA.Passphrase.Unsealed)
+	if covered && failure != nil {
+		j.fail(owner, failure)
 	}
-	if t != nil || covered && err == nil {
+	if t != nil || covered && failure == nil {
 		j.add(t)
 	}
 	is.rolled = rolls && !is.refused

@@ -48,7 +48,7 @@ func caGitLacks(v *caView) []finding {
 // judgeInClear refuses to go on beside a passphrase in clear that the next commit would
 // give to everybody who may read the repository. One that this plan removes is none.
 func (j *judgement) judgeInClear() {
-	if len(j.Have.CA.InClear) == 0 {
+	if len(j.Have.CA.InClear) == 0 || !j.Config.VersionControl {
 		return
 	}
 	gone, leaving := map[string]bool{}, map[string]bool{} // leaving: to db/retired

@@ -29,7 +29,7 @@ func waits(p *facts.Passphrase, recipients []string) bool {
 // sealing compares how a generated passphrase is stored with how the spec has it. Of one
 // that cannot be opened, sealingNotes tell.
 func sealing(p *facts.Passphrase, source config.Source, recipients []string) []finding {
-	if source.Kind != config.Generated || p.Missing || p.Closed != nil {
+	if source.Kind != config.Generated || p.Missing || p.Closed != nil || p.Unsealed != nil {
 		return nil
 	}
 	again := func(field, have, want, format string, args ...any) []finding {
@@ -205,6 +205,14 @@ func (j *judgement) sealedNotes() {
 		} else {
 			j.note("", plan.NotSealedAnew, "%s", text)
 		}
+	}
+	if list := j.Have.CA.InClear; len(list) > 0 && !j.Config.VersionControl {
+		var names []string
+		for _, f := range list {
+			names = append(names, f.Name())
+		}
+		j.warn("", plan.RetiredInClear, "%s, in clear: delete %s", joined(names)+
+			agree(len(list), " is the passphrase of a user who has left", " are passphrases of users who have left"), agree(len(list), "it, since no key in use opens with it", "them, since no key in use opens with them"))
 	}
 	if len(s.removed) > 0 {
 		j.warn("", plan.RecipientRemoved, "%s: that is %s, of %s; sealing anew takes nothing back: %s", keeps, joined(s.who), joined(s.removed), ways(s.removed))
