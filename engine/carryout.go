@@ -152,8 +152,12 @@ func (c *carryOut) revoke(tasks []*policy.Task) error {
 		c.writer.Record(c.revocations(t)...)
 		if t.Part == policy.OfUser && t.NewPass {
 			path := c.pathsOf(c.user(t))
+			var files []string
 			for _, kind := range slices.Concat(facts.P12Kinds, []plan.Kind{plan.KindCrt, plan.KindKey, plan.KindPass, plan.KindSealed}) {
-				gone = append(gone, path(kind).String())
+				files = append(files, path(kind).String())
+			}
+			if c.heldAny(files) == nil { // else the task fails, and says why
+				gone = append(gone, files...)
 			}
 		}
 	}
@@ -241,6 +245,9 @@ func (c *carryOut) build(r *result) *result {
 	if err == nil {
 		err = r.check()
 	}
+	if err == nil {
+		err = c.held(r)
+	}
 	if err == nil && !c.recorded[t] {
 		err = c.tell(t)
 	}
@@ -254,6 +261,33 @@ func (c *carryOut) build(r *result) *result {
 		r.then()
 	}
 	return r
+}
+
+// held says why a file of a result cannot be changed. Found before a batch, that is its
+// owner's trouble and nobody else's; within, it would stop the run, and the revocations of
+// all others.
+func (c *carryOut) held(r *result) error {
+	err := c.heldAny(r.names())
+	for _, f := range r.task.Fixes {
+		err = cmp.Or(err, c.dir.Fixed(f.Name()))
+	}
+	switch t := r.task; {
+	case err == nil:
+	case t.Part == policy.OfCRL || t.Part == policy.OfSite:
+		err = fmt.Errorf("%w; until then whoever goes by the file that is there lets in who was revoked since", err)
+	case t.NewPass && c.recorded[t]:
+		err = fmt.Errorf("%w with the same --replace, since the passphrase is still the old one", err)
+	}
+	return err
+}
+
+func (c *carryOut) heldAny(names []string) error {
+	for _, name := range names {
+		if err := c.dir.Held(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // commit makes results durable and visible, and then tells of them. An error

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"io/fs"
 	"math/big"
+	"slices"
 
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
@@ -91,6 +92,18 @@ func (r *result) retire(free func(name string) string) {
 			}
 		}
 	}
+}
+
+// names are the files that are replaced or go.
+func (r *result) names() []string {
+	names := slices.Concat(r.before, r.after)
+	for _, p := range r.puts {
+		names = append(names, p.name)
+	}
+	for _, m := range r.moves {
+		names = append(names, m.from, m.to)
+	}
+	return names
 }
 
 // content is what was put, by name.

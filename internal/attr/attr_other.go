@@ -5,3 +5,6 @@ package attr
 
 // Fixed cannot tell here.
 func Fixed(string) string { return "" }
+
+// Mounted cannot tell here.
+func Mounted(string) bool { return false }

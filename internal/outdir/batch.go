@@ -120,13 +120,17 @@ func (d *Dir) clear(ops []op) error {
 			}
 		}
 		if o.Do == "chmod" {
+			if err := d.Fixed(o.Name); err != nil {
+				return err
+			}
 			continue
 		}
-		if err := d.CheckPlain(o.Name); err != nil {
-			return err
-		}
+		names := []string{o.Name}
 		if o.Do == "move" {
-			if err := d.CheckPlain(o.From); err != nil {
+			names = append(names, o.From)
+		}
+		for _, name := range names {
+			if err := cmp.Or(d.CheckPlain(name), d.Held(name)); err != nil {
 				return err
 			}
 		}

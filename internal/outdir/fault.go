@@ -65,6 +65,30 @@ func (d *Dir) forbidden(name string) string {
 	return ""
 }
 
+// Fixed says why the mode of a file that is there cannot be set, nil where it can as far as
+// that can be told beforehand.
+func (d *Dir) Fixed(name string) error {
+	at := d.join(name)
+	if why := attr.Fixed(at); why != "" {
+		return fmt.Errorf("%s: %w: %s, and run again", at, syscall.EPERM, why)
+	}
+	return nil
+}
+
+// Held says why nothing can be put into a file's place, or why it cannot be removed, nil
+// likewise.
+func (d *Dir) Held(name string) error {
+	for at := name; at != "."; at = path.Dir(at) {
+		if err := d.Fixed(at); err != nil {
+			return err
+		}
+	}
+	if at := d.join(name); attr.Mounted(at) {
+		return fmt.Errorf("%s: %w: something is mounted on the file itself, so that none can be put into its place: umount %s, mount the directory instead, and run again", at, syscall.EBUSY, at)
+	}
+	return nil
+}
+
 var remedies = []struct {
 	err    error
 	remedy string
