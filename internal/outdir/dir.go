@@ -295,7 +295,12 @@ func (d *Dir) dirInfo(name string) (fs.FileInfo, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", d.join(name), bare(err))
+		if above := path.Dir(name); above != "." {
+			if _, err := d.dirInfo(above); err != nil {
+				return nil, err
+			}
+		}
+		return nil, fmt.Errorf("%s: %w", d.join(name), d.denied(name, err))
 	}
 	if !info.IsDir() {
 		return nil, fmt.Errorf("%s: this is a %s where mtlsplan keeps a directory: move it away", d.join(name), kindOf(info.Mode()))
@@ -314,7 +319,7 @@ func (d *Dir) List(name string) ([]string, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", d.join(name), bare(err))
+		return nil, fmt.Errorf("%s: %w", d.join(name), d.denied(name, err))
 	}
 	names := make([]string, len(entries))
 	for i, e := range entries {

@@ -47,6 +47,9 @@ func (d *Dir) fault(name string, err error, beside ...string) error {
 			}
 		}
 	}
+	if d.disk.root != nil {
+		return fmt.Errorf("%s: %w", d.join(name), d.denied(name, err))
+	}
 	return fmt.Errorf("%s: %w", d.join(name), bare(err))
 }
 

@@ -35,8 +35,8 @@ func (d *Dir) checkMode() error {
 	return fmt.Errorf("output directory %s has mode %04o, so that others can write to it: %s", d.path, perm, remedy)
 }
 
-// denied explains why a file may not be opened, in the directory of the one who runs
-// this: as a rule root has written it, or restored it.
+// denied explains why a file may not be opened: as a rule root has written it, or restored
+// it, or has made the whole directory.
 func (d *Dir) denied(name string, err error) error {
 	me := os.Geteuid()
 	uid := func(name string) int {
@@ -47,8 +47,12 @@ func (d *Dir) denied(name string, err error) error {
 		}
 		return me
 	}
-	if pe, ok := errors.AsType[*fs.PathError](err); !ok || pe.Err != syscall.EACCES || uid(".") != me {
+	if pe, ok := errors.AsType[*fs.PathError](err); !ok || pe.Err != syscall.EACCES {
 		return bare(err)
+	}
+	if owner := uid("."); owner != me {
+		person, sudo := userName(owner)
+		return fmt.Errorf("%w: the output directory belongs to %s: run as that user (sudo -u %s), or have it given to you (chown -R %d %s, as root)", syscall.EACCES, person, sudo, me, d.path)
 	}
 	what := "the file"
 	for at := name; at != "."; at = path.Dir(at) {
