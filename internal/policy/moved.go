@@ -206,18 +206,65 @@ func userMoved(v *userView) []finding {
 	return []finding{f}
 }
 
-// sameName refuses a user of the spec with the files of one who is no longer there: most
-// likely it is the same user, whom nobody means to shut out.
+// sameName refuses a user of the spec with the name or the files of one who is no longer
+// there: most likely it is the same user, whom nobody means to shut out.
 func (j *judgement) sameName(d *departed, have *facts.Departed) []finding {
-	if have.Twin == "" || len(d.rows) == 0 && (len(have.Files) == 0 || j.Ledger.Knows(string(have.Twin))) {
+	twin, what := have.Twin, "only upper and lower case differ"
+	switch {
+	case twin == "":
+		if twin = j.respelt(d, have.Owner); twin == "" {
+			return nil
+		}
+		what = "but for the device only upper and lower case differ"
+	case len(d.rows) == 0 && (len(have.Files) == 0 || j.Ledger.Knows(string(twin))):
 		return nil
-	}
-	what := "only upper and lower case differ"
-	if have.Owner.IsDevice() != have.Twin.IsDevice() {
+	case have.Owner.IsDevice() != twin.IsDevice():
 		what = "their files have the same names"
 	}
+	out := twin
+	if strings.EqualFold(string(have.Owner.Person()), string(twin.Person())) {
+		out = twin.Person() // or another device is taken for the one who has left
+	}
 	return refuse(plan.Moved, fmt.Sprintf("the spec lists %s and not %s any more, and %s: for one and the same user, write a moved block with from = %q and to = %q; for another, take %s out of the spec for one run, so that %s is revoked first",
-		have.Twin, have.Owner, what, have.Owner, have.Twin, have.Twin, have.Owner))
+		twin, have.Owner, what, have.Owner, twin, out, have.Owner))
+}
+
+// respelt is the user of the spec, or the device of one, who is new and whose name differs
+// from that of a user who has departed in case, beside a device that came or went; "" for
+// none. It is given for one of those who have departed.
+func (j *judgement) respelt(d *departed, owner plan.Owner) plan.Owner {
+	if d.code != plan.Removed || len(d.rows) == 0 {
+		return ""
+	}
+	if j.respellings == nil {
+		j.respellings = j.newBySpelling()
+	}
+	key := strings.ToLower(string(owner.Person()))
+	list := j.respellings[key]
+	i := slices.IndexFunc(list, func(o plan.Owner) bool { return o.Person() != owner.Person() })
+	if i < 0 {
+		return ""
+	}
+	twin := list[i]
+	j.respellings[key] = slices.Delete(list, i, i+1)
+	return twin
+}
+
+// newBySpelling are the users of the spec without a valid certificate whose files are those
+// of nobody else, by their persons' names without regard to case.
+func (j *judgement) newBySpelling() map[string][]plan.Owner {
+	taken := map[plan.Owner]bool{}
+	for i := range j.Have.Departed {
+		taken[j.Have.Departed[i].Twin] = true
+	}
+	out := map[string][]plan.Owner{}
+	for i := range j.Config.Users {
+		if o := plan.User(j.Config.Users[i].Name); !taken[o] && len(j.Ledger.Valid(string(o), j.Now)) == 0 {
+			key := strings.ToLower(string(o.Person()))
+			out[key] = append(out[key], o)
+		}
+	}
+	return out
 }
 
 // filesOfTwin reports whether the files of a user of the spec are those of somebody who is
