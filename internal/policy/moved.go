@@ -231,7 +231,7 @@ func (j *judgement) sameName(d *departed, have *facts.Departed) []finding {
 
 // respelt is the user of the spec, or the device of one, who is new and whose name differs
 // from that of a user who has departed in case, beside a device that came or went; "" for
-// none. It is given for one of those who have departed.
+// none. Each is given for one of those who have departed.
 func (j *judgement) respelt(d *departed, owner plan.Owner) plan.Owner {
 	if d.code != plan.Removed || len(d.rows) == 0 {
 		return ""
@@ -250,19 +250,26 @@ func (j *judgement) respelt(d *departed, owner plan.Owner) plan.Owner {
 	return twin
 }
 
-// newBySpelling are the users of the spec without a valid certificate whose files are those
-// of nobody else, by their persons' names without regard to case.
+// newBySpelling are the users of the spec, by their persons' names without regard to case,
+// where one like that has departed. A person who has a certificate, or for whom a block is
+// asked already, is none: devices come and go.
 func (j *judgement) newBySpelling() map[string][]plan.Owner {
-	taken := map[plan.Owner]bool{}
-	for i := range j.Have.Departed {
-		taken[j.Have.Departed[i].Twin] = true
+	out, known := map[string][]plan.Owner{}, map[plan.Owner]bool{}
+	for i := range j.found.departed {
+		have := &j.Have.Departed[j.found.departed[i].index]
+		out[strings.ToLower(string(have.Owner.Person()))] = nil
+		known[have.Twin.Person()] = true
 	}
-	out := map[string][]plan.Owner{}
 	for i := range j.Config.Users {
-		if o := plan.User(j.Config.Users[i].Name); !taken[o] && len(j.Ledger.Valid(string(o), j.Now)) == 0 {
-			key := strings.ToLower(string(o.Person()))
+		o := plan.User(j.Config.Users[i].Name)
+		key := strings.ToLower(string(o.Person()))
+		if _, departed := out[key]; departed {
 			out[key] = append(out[key], o)
+			known[o.Person()] = known[o.Person()] || len(j.Ledger.Valid(string(o), j.Now)) > 0
 		}
+	}
+	for key, list := range out {
+		out[key] = slices.DeleteFunc(list, func(o plan.Owner) bool { return known[o.Person()] })
 	}
 	return out
 }
