@@ -43,6 +43,14 @@ type movedRead struct {
 	from, to said[plan.Owner]
 }
 
+// movedBlocks are all of them, with what it takes to judge one beside the others.
+type movedBlocks struct {
+	*loader
+	listed   map[plan.Owner]hcl.Range
+	devices  map[plan.Owner][]string  // of the persons in the spec
+	from, to map[plan.Owner]movedRead // the first of each
+}
+
 // readMoved reads the moved blocks, once all users are known.
 func (l *loader) readMoved(found []*hclsyntax.Block) {
 	var all []movedRead
@@ -59,87 +67,153 @@ func (l *loader) readMoved(found []*hclsyntax.Block) {
 			}
 		}
 		if s.from.set && s.to.set {
-			all = append(all, l.eachDevice(movedRead(s))...)
+			all = append(all, movedRead(s))
 		}
 	}
 	if len(all) == 0 {
 		return
 	}
-	listed := make(map[plan.Owner]hcl.Range, len(l.cfg.Users))
+	b := movedBlocks{loader: l, listed: make(map[plan.Owner]hcl.Range, len(l.cfg.Users)), devices: map[plan.Owner][]string{}}
 	for i := range l.cfg.Users {
-		listed[plan.User(l.cfg.Users[i].Name)] = l.cfg.Users[i].Origin
+		u := &l.cfg.Users[i]
+		b.listed[plan.User(u.Name)] = u.Origin
+		if u.Device != "" {
+			b.devices[plan.User(u.Person())] = append(b.devices[plan.User(u.Person())], u.Device)
+		}
 	}
-	from, to := map[plan.Owner]movedRead{}, map[plan.Owner]movedRead{} // the first of each
+	all = b.eachDevice(all)
+	b.from, b.to = map[plan.Owner]movedRead{}, map[plan.Owner]movedRead{}
 	for _, m := range slices.Backward(all) {
-		from[m.from.value], to[m.to.value] = m, m
+		b.from[m.from.value], b.to[m.to.value] = m, m
 	}
+	sound := true
 	for _, m := range all {
-		if l.checkMoved(m, from, to, listed) {
-			_, isListed := listed[m.to.value]
-			l.cfg.Moved = append(l.cfg.Moved, config.Moved{From: m.from.value, To: m.to.value, Listed: isListed})
+		sound = b.check(m) && sound
+	}
+	if sound {
+		b.take(all)
+	}
+}
+
+// take gives the config all former names of each user, the oldest first: one who was renamed
+// twice has two blocks, and the database may know any of the names.
+func (b *movedBlocks) take(all []movedRead) {
+	for _, m := range all {
+		if _, on := b.from[m.to.value]; on {
+			continue // among those of the last name
+		}
+		start := m.from.value
+		names := []plan.Owner{start}
+		for before, more := b.to[start]; more; before, more = b.to[start] {
+			start = before.from.value
+			names = append(names, start)
+		}
+		_, isListed := b.listed[m.to.value]
+		for _, name := range slices.Backward(names) {
+			b.cfg.Moved = append(b.cfg.Moved, config.Moved{From: name, To: m.to.value, Listed: isListed})
 		}
 	}
 }
 
-// eachDevice is a moved block, or one for each device where a user with devices is renamed:
-// they go along.
-func (l *loader) eachDevice(m movedRead) []movedRead {
-	if m.from.value.IsDevice() || m.to.value.IsDevice() {
-		return []movedRead{m}
+// eachDevice replaces each moved block of a user with devices by one for each device: they
+// go along. Those of a user who is moved on are known from what that user becomes.
+func (b *movedBlocks) eachDevice(all []movedRead) []movedRead {
+	next := map[plan.Owner][]movedRead{}
+	for _, m := range all {
+		next[m.from.value.Person()] = append(next[m.from.value.Person()], m)
+	}
+	busy := map[plan.Owner]bool{}
+	var devicesOf func(person plan.Owner) []string
+	devicesOf = func(person plan.Owner) []string {
+		if list, known := b.devices[person]; known || busy[person] {
+			return list
+		}
+		busy[person] = true
+		var out []string
+		for _, m := range next[person] {
+			name, _ := m.from.value.UserName()
+			if _, device, is := strings.Cut(name, plan.DeviceSign); is {
+				out = append(out, device)
+			} else if !m.to.value.IsDevice() {
+				out = append(out, devicesOf(m.to.value)...)
+			}
+		}
+		delete(busy, person)
+		return out
 	}
 	var out []movedRead
-	for i := range l.cfg.Users {
-		if u := &l.cfg.Users[i]; u.Device != "" && plan.User(u.Person()) == m.to.value {
+	for _, m := range all {
+		var devices []string
+		if _, plain := b.listed[m.to.value]; !plain && !m.from.value.IsDevice() && !m.to.value.IsDevice() {
+			devices = devicesOf(m.to.value)
+		}
+		if devices == nil {
+			out = append(out, m)
+		}
+		for _, device := range devices {
 			of := func(end said[plan.Owner]) said[plan.Owner] {
-				return say(end.value+plan.Owner(plan.DeviceSign+u.Device), end.at)
+				return say(end.value+plan.Owner(plan.DeviceSign+device), end.at)
 			}
 			out = append(out, movedRead{of(m.from), of(m.to)})
 		}
 	}
-	if out == nil {
-		return []movedRead{m}
-	}
 	return out
 }
 
-// checkMoved reports whether a moved block can be carried out, beside all others, by their
-// two ends.
-func (l *loader) checkMoved(m movedRead, byFrom, byTo map[plan.Owner]movedRead, listed map[plan.Owner]hcl.Range) bool {
+// check reports whether a moved block can be carried out, beside all others.
+func (b *movedBlocks) check(m movedRead) bool {
 	from, to := m.from.value, m.to.value
 	if from == to {
-		l.error(m.to.at, "Moved to the same name", "from and to are the same. Say in to what the user is called now, or remove the block.")
+		b.error(m.to.at, "Moved to the same name", "from and to are the same. Say in to what the user is called now, or remove the block.")
 		return false
 	}
-	if o := byFrom[from]; o != m {
-		l.error(m.from.at, "Moved twice", fmt.Sprintf("%s is moved already, %s. A user goes on as one owner: remove one of the two blocks. Further devices need none, they are made anew.", from, place(o.from.at)))
+	if o := b.from[from]; o != m {
+		b.error(m.from.at, "Moved twice", fmt.Sprintf("%s is moved already, %s. A user goes on as one owner: remove one of the two blocks. Further devices need none, they are made anew.", from, place(o.from.at)))
 		return false
 	}
-	if o := byTo[to]; o != m {
-		l.error(m.to.at, "New name taken", fmt.Sprintf("%s becomes %s, %s. Two users cannot become one: remove one of the two blocks.", o.from.value, to, place(o.to.at)))
+	if o := b.to[to]; o != m {
+		b.error(m.to.at, "New name taken", fmt.Sprintf("%s becomes %s, %s. Two users cannot become one: remove one of the two blocks.", o.from.value, to, place(o.to.at)))
 		return false
 	}
-	if next, moved := byFrom[to]; moved {
-		l.error(m.to.at, "Moved twice", movedOn(m, next, byFrom))
+	_, isListed := b.listed[to]
+	next, on := b.from[to]
+	if back, around := b.around(m); around {
+		if back == nil {
+			b.error(m.to.at, "Moved in a circle", fmt.Sprintf("%s is moved in turn, %s, and in the end back to where it was. Names cannot be exchanged: give one of the users a name that nobody has. If it is one user, list the name that the user has now.", to, place(next.from.at)))
+		} else if *back == from {
+			b.error(m.from.at, "Moved in a circle", fmt.Sprintf("%s is in the spec, and in the end it is moved back to where it was. For a user who has this name again, remove this block.", from))
+		}
 		return false
 	}
-	if at, still := listed[from]; still {
-		l.error(m.from.at, "Name still in use", fmt.Sprintf("%s is in the spec, %s, so it is not the former name of %s. Remove the moved block if the renaming is done; else take %s out of the spec.", from, place(at), to, from))
+	if on && isListed {
+		b.error(m.to.at, "Name that passes on", fmt.Sprintf("%s is in the spec and is moved on, %s: these are two users. If %s has this name since an earlier run, remove this block. Else take two runs. In the first, list %s in place of %s, without this block. In the second, list %s in place of %s, with this block in place of the other.",
+			to, place(next.from.at), from, from, to, to, from))
+		return false
+	}
+	if at, still := b.listed[from]; still {
+		if before, passed := b.to[from]; passed && before != m {
+			return false // the block before it says so
+		}
+		b.error(m.from.at, "Name still in use", fmt.Sprintf("%s is in the spec, %s, so it is not the former name of %s. Remove the moved block if the renaming is done; else take %s out of the spec.", from, place(at), to, from))
 		return false
 	}
 	return true
 }
 
-// movedOn says what to do where what one block gives a user another takes again.
-func movedOn(m, next movedRead, byFrom map[plan.Owner]movedRead) string {
-	end, seen := next, map[plan.Owner]bool{m.from.value: true}
-	for !seen[end.from.value] {
-		seen[end.from.value] = true
-		if o, on := byFrom[end.to.value]; on {
-			end = o
+// around reports whether a block leads back to where it begins, by way of others. Where one
+// alone of these names is in the spec, it is that of one user, who has it again.
+func (b *movedBlocks) around(m movedRead) (back *plan.Owner, around bool) {
+	var listed []plan.Owner
+	seen := map[plan.Owner]bool{}
+	for at, on := m, true; on && !seen[at.from.value]; at, on = b.from[at.to.value] {
+		seen[at.from.value] = true
+		if _, is := b.listed[at.from.value]; is {
+			listed = append(listed, at.from.value)
 		}
+		around = at.to.value == m.from.value
 	}
-	if seen[end.to.value] {
-		return fmt.Sprintf("%s is moved in turn, %s, and in the end back to where it was. Names cannot be exchanged: give one of the users a name that nobody has.", m.to.value, place(next.from.at))
+	if around && len(listed) == 1 {
+		back = &listed[0]
 	}
-	return fmt.Sprintf("%s is moved on, %s. Write the way in one block, from = %q and to = %q, and remove the other.", m.to.value, place(next.from.at), m.from.value, end.to.value)
+	return back, around
 }

@@ -219,7 +219,7 @@ func (l *loader) groups(v value) (none said[[]string]) {
 		case !l.is(e, text, `put the name in double quotes, as in "admins"`):
 			return none
 		case !groupName.MatchString(e.text):
-			l.error(e.at, "Unusable group", `A group is a word of at most 32 letters, digits, "_", "." and "-", such as "admins".`)
+			l.error(e.at, "Unusable group", `A group is a word of at most 32 letters, digits, "_", "." and "-", such as "admins".`+severalIn(e.text, "admins", "ops"))
 			return none
 		case slices.Contains(out, e.text):
 			l.error(e.at, "Group named twice", "A user is in a group or not. Name it only once.")
@@ -228,6 +228,14 @@ func (l *loader) groups(v value) (none said[[]string]) {
 		out = append(out, e.text)
 	}
 	return say(out, v.at)
+}
+
+// severalIn says how several names are given where one looks like several.
+func severalIn(name, one, another string) string {
+	if !strings.ContainsAny(name, ",;|") {
+		return ""
+	}
+	return fmt.Sprintf(` Each is a name of its own: [%q, %q], or in a cell of a CSV list "%s %s".`, one, another, one, another)
 }
 
 // mostDevices is more than anybody carries.
@@ -253,11 +261,7 @@ func (l *loader) devices(v value) (none said[[]said[string]]) {
 		case !l.is(e, text, `put the name in double quotes, as in "laptop"`):
 			return none
 		case !config.ValidDevice(e.text):
-			way := ""
-			if strings.ContainsAny(e.text, ",;|") {
-				way = ` Each is a name of its own: ["laptop", "phone"], or in a cell of a CSV list "laptop phone".`
-			}
-			l.error(e.at, "Unusable device", `A device's name becomes part of file names. Use at most 32 characters from A-Z, a-z, 0-9 and . _ @ + -, and begin with a letter, a digit or "_", as in "laptop".`+way)
+			l.error(e.at, "Unusable device", `A device's name becomes part of file names. Use at most 32 characters from A-Z, a-z, 0-9 and . _ @ + -, and begin with a letter, a digit or "_", as in "laptop".`+severalIn(e.text, "laptop", "phone"))
 			return none
 		case seen[key]:
 			l.error(e.at, "Device named twice", "Each device has files named after it, so the names must differ in more than upper and lower case.")

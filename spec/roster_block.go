@@ -29,6 +29,9 @@ func (c *condition) holds(cell string) bool {
 	return slices.Contains(c.values, strings.ToLower(strings.TrimSpace(cell)))
 }
 
+// workbooks are the endings of what spreadsheets keep.
+var workbooks = []string{".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers"}
+
 var rosterFormats = []string{"csv", "yaml", "json"}
 
 // formatOf is the format that the extension of a file tells, "" for any other.
@@ -225,6 +228,9 @@ func (l *loader) checkRoster(b *hclsyntax.Block, s *rosterBlock) (format string,
 	case s.format.set:
 		format = s.format.value
 	default:
+		if ending := strings.ToLower(filepath.Ext(s.file.value)); slices.Contains(workbooks, ending) {
+			return refuse(s.file.at, "Workbook instead of a list", fmt.Sprintf("A %s file is a workbook, and a roster is text. Save the list as CSV, and name that file, as in \"%s\".", ending, strings.TrimSuffix(filepath.Base(s.file.value), filepath.Ext(s.file.value))+".csv"))
+		}
 		if format = formatOf(s.file.value); format == "" {
 			return refuse(s.file.at, "Unknown kind of roster",
 				`The extension of a roster's file tells its format: ".csv", ".yaml", ".yml" or ".json". With another one, say it: format = "csv".`)

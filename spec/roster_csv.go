@@ -33,7 +33,7 @@ func (r *roster) csv() {
 		return
 	}
 	t := csvTable{roster: r}
-	if !t.prologue() || t.otherSeparator() {
+	if !t.prologue() || t.oddlyQuoted() || t.otherSeparator() {
 		return
 	}
 	// Growing step by step would leave several times the memory of the users to
@@ -51,6 +51,12 @@ func (r *roster) csv() {
 		case err != nil:
 			r.count++
 			t.malformed(start, t.base+int(in.InputOffset()), err)
+			if t.head == nil {
+				return
+			}
+		case blankLine(cells):
+		case t.strayReturn(in, cells):
+			r.count++
 			if t.head == nil {
 				return
 			}
@@ -84,6 +90,7 @@ func (t *csvTable) prologue() bool {
 	said := t.block.separator
 	t.comma = said.or(say(byte(','), hcl.Range{})).value
 	t.base = len(typeLine.Find(t.text))
+	t.base += len(blankLines.Find(t.text[t.base:]))
 	m := sepLine.FindSubmatchIndex(t.text[t.base:])
 	if m == nil {
 		return true
@@ -174,6 +181,9 @@ func (t *csvTable) header(in *csv.Reader, cells []string) bool {
 	at := t.span(first, last)
 	switch {
 	case !t.knows(cells) && !foreign(cells) && !t.likely(cells):
+		if t.titled() {
+			return false
+		}
 		_, shown := t.cellAt(in, cells, 0)
 		name, also := cells[0], ""
 		if i := strings.IndexAny(name, ",;\t|"); i >= 0 { // cells of another kind
@@ -382,6 +392,10 @@ func (t *csvTable) malformed(start, end int, err error) {
 	t.guarded = t.guarded || t.hidden
 	if errors.Is(problem.Err, csv.ErrBareQuote) {
 		at := t.lines.offset(problem.Line) + problem.Column - 1
+		if at > start && isFormula(t.text[at-1:]) {
+			t.unparsed(at-1, at+1, formula, formulaAdvice)
+			return
+		}
 		t.unparsed(at, at+1, "Quote inside a cell", "A cell that contains a quote must be in quotes as a whole, and the quote in it doubled: \"the \"\"boss\"\"\".")
 		return
 	}

@@ -110,6 +110,16 @@ func (r *roster) cell(c *column, v value) {
 			return
 		}
 	}
+	if v.kind == cell && isFormula(v.text) {
+		if c.place != "" {
+			r.src.hide(v.at)
+		}
+		r.error(v.at, formula, formulaAdvice)
+		if c.row == nil {
+			r.user.name = v
+		}
+		return
+	}
 	if r.guessed && strings.ContainsFunc(v.text, func(c rune) bool { return c >= utf8.RuneSelf }) {
 		r.advise(v.at, "Roster that is not UTF-8", "This list was read as Windows-1252, which Windows writes in Western Europe and America. If this value does not read right, have the list written as UTF-8.")
 	}
@@ -174,6 +184,8 @@ func (r *roster) end() {
 	case name.kind == cell && name.text == "":
 		r.error(name.at, "User without a name", "Every user needs a name. If this entry is not for a user, remove it.")
 		return
+	case name.kind == cell && isFormula(name.text):
+		return // it was reported
 	case !r.is(name, text, "put it in double quotes"), !r.trimmed(name):
 		return
 	}

@@ -213,15 +213,18 @@ func (l *loader) checkSites(p *render.Proxy) {
 	}
 }
 
-// checkGroups warns of a group that lets nobody in.
+// checkGroups warns of a group that lets nobody in, and of users whom it does not let in
+// because theirs has another spelling.
 func (l *loader) checkGroups() {
 	if l.diags.HasErrors() {
 		return // the groups of a user may be among what could not be read
 	}
-	known := map[string]bool{}
+	known := map[string]string{} // the first user of each
 	for i := range l.cfg.Users {
 		for _, g := range l.cfg.Users[i].Groups {
-			known[g] = true
+			if known[g] == "" {
+				known[g] = l.cfg.Users[i].Name
+			}
 		}
 	}
 	for i, site := range l.cfg.Sites {
@@ -230,7 +233,16 @@ func (l *loader) checkGroups() {
 			continue
 		}
 		for _, g := range site.Settings.AllowGroups {
-			if known[g] {
+			warn := func(summary, detail string) {
+				at := attr.Expr.Range()
+				l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: summary, Detail: detail, Subject: &at})
+			}
+			if known[g] != "" {
+				for _, other := range slices.Sorted(maps.Keys(known)) {
+					if strings.EqualFold(other, g) && !slices.Contains(site.Settings.AllowGroups, other) {
+						warn("Group in another spelling", fmt.Sprintf("%q does not let in the users of the group %q, such as %s: upper and lower case make a difference. If it is one group, spell it alike for all users; if they may come in as well, name both.", g, other, known[other]))
+					}
+				}
 				continue
 			}
 			detail := fmt.Sprintf("No user is in the group %q, so it lets nobody in. ", g)
@@ -239,8 +251,7 @@ func (l *loader) checkGroups() {
 			} else {
 				detail += fmt.Sprintf("Set groups = [%q] for those users, or remove it here.", g)
 			}
-			at := attr.Expr.Range()
-			l.diags = append(l.diags, &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "Group without users", Detail: detail, Subject: &at})
+			warn("Group without users", detail)
 		}
 	}
 }

@@ -86,7 +86,8 @@ type User struct {
 	Groups             []string // what sites let in by, and tell the application
 }
 
-// Moved is a user who had another name before.
+// Moved is a user who had another name before. One who was renamed more than once has one for
+// each former name, the oldest first.
 type Moved struct {
 	From, To plan.Owner // users, or devices of users; From is not in the spec
 	Listed   bool       // To is

@@ -10,8 +10,8 @@ import (
 // A user who is renamed is known by the former name until a run has carried that out:
 // then the files are read under that name, and the ledger is asked for it.
 
-// findFormer finds whose files still have the former name: those who have none under
-// the new one.
+// findFormer finds whose files still have the former name, the last of several: those who
+// have none under the new one.
 func (r *Reader) findFormer() {
 	r.former = map[string]string{}
 	for _, m := range r.opt.Config.Moved {
@@ -49,10 +49,17 @@ func (r *Reader) filesAt(base string) []facts.File {
 
 // recordedAs is the owner under whom the ledger has what was issued to a user.
 func (r *Reader) recordedAs(owner plan.Owner) plan.Owner {
-	if from, moved := r.formerly[owner]; moved && r.ledger.Knows(string(from)) && !r.ledger.Knows(string(owner)) {
-		return from
+	former := r.formerly[owner]
+	if len(former) == 0 || r.ledger.Knows(string(owner)) {
+		return owner
 	}
-	return owner
+	as := owner
+	for _, from := range former {
+		if r.ledger.Knows(string(from)) && (as == owner || len(r.ledger.Valid(string(from), r.opt.Now)) > 0) {
+			as = from
+		}
+	}
+	return as
 }
 
 // moved finds what is left to do of renamings. One of which nothing is left is not
@@ -61,7 +68,7 @@ func (r *Reader) moved() (out []facts.Moved, err error) {
 	for _, m := range r.opt.Config.Moved {
 		name, _ := m.To.UserName()
 		from, to := userBase(r, m.From), userBase(r, m.To)
-		_, former := r.former[name]
+		former := r.former[name] == from
 		if recorded := r.ledger.Knows(string(m.From)); !former && !recorded {
 			continue
 		}

@@ -57,7 +57,7 @@ type Reader struct {
 	secrets *secrets
 	unasked bool
 
-	formerly map[plan.Owner]plan.Owner // the former names of users whom the spec says to be renamed
+	formerly map[plan.Owner][]plan.Owner // the former names of users whom the spec says to be renamed, the oldest first
 
 	// Of what was read last:
 	former map[string]string // what the names of a user's files still begin with, by the name that is to be
@@ -81,9 +81,9 @@ func New(ctx context.Context, dir *outdir.Dir, opt Options) *Reader {
 	r.secrets.trace = opt.Trace
 	r.opened.keep = opt.Prove
 	if len(opt.Config.Moved) > 0 {
-		r.formerly = map[plan.Owner]plan.Owner{}
+		r.formerly = map[plan.Owner][]plan.Owner{}
 		for _, m := range opt.Config.Moved {
-			r.formerly[m.To] = m.From
+			r.formerly[m.To] = append(r.formerly[m.To], m.From)
 		}
 	}
 	return r

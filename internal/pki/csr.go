@@ -8,6 +8,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -184,17 +185,27 @@ func isPrintableString(s string) bool {
 	return true
 }
 
+var (
+	quotedPEM    = regexp.MustCompile(`(?m)^[ \t>|]+-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----`)
+	strangeCurve = regexp.MustCompile(`unsupported elliptic curve|as named curve`) // in crypto/x509's words
+)
+
 // ParseCSR reads one PEM PKCS #10 request and checks that it was signed with
 // the key that it names. The error is [ErrDamaged] or [ErrUnsupported].
 func ParseCSR(data []byte) (*CSR, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, as programs of Windows write it
 	switch {
-	case bytes.HasPrefix(data, []byte("\xff\xfe")), bytes.HasPrefix(data, []byte("\xfe\xff")):
+	case isUTF16(data):
 		return nil, unsupported("it is UTF-16: save it as UTF-8")
+	case Form(data) == formCR:
+		return nil, unsupported("its lines end in carriage returns alone: save it with the line ends of Unix or Windows")
 	case len(data) > 1 && data[0] == 0x30 && data[1] >= 0x80: // a SEQUENCE longer than 127 bytes
 		return nil, unsupported("it is DER and not PEM: openssl req -inform DER converts it")
 	}
 	blocks, err := decodePEM(data, "certificate request", pemCSR, pemOldCSR)
+	if err != nil && quotedPEM.Match(data) {
+		return nil, unsupported(`something stands before each of its lines, such as blanks or the ">" of a mail: remove it, so that each line begins with the request's own text`)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -202,6 +213,9 @@ func ParseCSR(data []byte) (*CSR, error) {
 		return nil, damaged("there is more than one certificate request in it")
 	}
 	r, err := x509.ParseCertificateRequest(blocks[0])
+	if err != nil && strangeCurve.MatchString(err.Error()) {
+		return nil, unsupported("its key is on a curve that TLS does not offer: make another with RSA, or with ECDSA on P-256, P-384 or P-521")
+	}
 	if err != nil {
 		return nil, damaged("it cannot be read: " + reason(err))
 	}

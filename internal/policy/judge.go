@@ -135,6 +135,7 @@ type judgement struct {
 	user        userView                  // of the user who is judged now
 	late        time.Time                 // the newest notBefore of a user's certificate in place
 	latest      plan.Owner                // whose it is
+	respellings map[string][]plan.Owner   // new users by person, but for case, where one like that has departed
 	fresh       map[plan.Owner]plan.Owner // users of whom the ledger knows nothing, by person
 	sealed      sealed                    // what is to be told of sealed passphrases
 	cut         int                       // users whose certificate ends with the CA's

@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,22 +20,37 @@ import (
 
 // renamings are those of a run, by the new names.
 type renamings struct {
-	done map[plan.Owner]*facts.Moved // with this run
+	done map[plan.Owner]*facts.Moved // with this run; of several former names the one that has something
 	not  map[plan.Owner]bool         // users who cannot be judged: they cannot be renamed
+	why  map[plan.Owner]string       // they cannot, "" where a file is the reason
 }
 
 // rename gives the ledger the new names of all who can have them.
 func (f *found) rename() {
-	f.renamed = renamings{map[plan.Owner]*facts.Moved{}, map[plan.Owner]bool{}}
-	var changes []ledger.Change
+	f.renamed = renamings{map[plan.Owner]*facts.Moved{}, map[plan.Owner]bool{}, map[plan.Owner]string{}}
+	done := f.renamed.done
 	for i := range f.Have.Moved {
 		m := &f.Have.Moved[i]
-		switch {
-		case !m.Listed || !f.Ask.Covers(m.To):
-		case m.Err != nil || f.obstacle(m) != "":
+		if !m.Listed || !f.Ask.Covers(m.To) {
+			continue
+		}
+		before := done[m.To]
+		why := f.obstacle(m)
+		if why == "" && before != nil && f.hasSome(before) && f.hasSome(m) {
+			why = f.twoFormer(before, m)
+		}
+		if m.Err != nil || why != "" {
 			f.renamed.not[m.To] = true
-		default:
-			f.renamed.done[m.To] = m
+			f.renamed.why[m.To] = cmp.Or(f.renamed.why[m.To], why)
+		}
+		if before == nil || f.hasSome(m) {
+			done[m.To] = m
+		}
+	}
+	maps.DeleteFunc(done, func(to plan.Owner, _ *facts.Moved) bool { return f.renamed.not[to] })
+	var changes []ledger.Change
+	for i := range f.Have.Moved {
+		if m := &f.Have.Moved[i]; done[m.To] != nil {
 			changes = append(changes, Renaming(m))
 		}
 	}
@@ -43,44 +60,62 @@ func (f *found) rename() {
 	}
 }
 
+// hasSome reports whether anything of a former name is still in use.
+func (f *found) hasSome(m *facts.Moved) bool {
+	return len(m.Files) > 0 || len(f.ledger.Valid(string(m.From), f.Now)) > 0
+}
+
 // Renaming is what a ledger learns of a user who is renamed.
 func Renaming(m *facts.Moved) ledger.Change {
 	return ledger.Rename{From: string(m.From), To: string(m.To), Certs: m.Certs}
 }
 
-// obstacle says why a name is not free, "" where it is.
+// obstacle says why a name is not free and what to do, "" where it is.
 func (f *found) obstacle(m *facts.Moved) string {
+	former, now := len(f.ledger.Valid(string(m.From), f.Now)) > 0, len(f.ledger.Valid(string(m.To), f.Now)) > 0
+	const taken = "a moved block gives %s this name, which is not free: "
 	switch {
-	case len(f.ledger.Valid(string(m.From), f.Now)) > 0 && len(f.ledger.Valid(string(m.To), f.Now)) > 0:
-		return fmt.Sprintf("%s and %s both have valid certificates in the CA database", m.From, m.To)
+	case former && now:
+		return fmt.Sprintf(taken+"%s and %s both have valid certificates in the CA database. If they are two users, list both and remove the block. If they are one, list %s in place of %s for one run, without the block, which revokes what %s has; then do as now",
+			m.From, m.From, m.To, m.From, m.To, m.To)
+	case m.Taken != "" && now:
+		return fmt.Sprintf(taken+"%s is there already, and files of %s too. %s has a valid certificate and %s has none: remove the block", m.From, m.Taken, m.From, m.To, m.From)
 	case m.Taken != "":
-		return fmt.Sprintf("%s is there already, and files of %s too", m.Taken, m.From)
+		return fmt.Sprintf(taken+"%s is there already, and files of %s too. %s has no valid certificate: move that file out of the directory, and with it any other of that name", m.From, m.Taken, m.From, m.To)
 	}
 	return ""
 }
 
+// twoFormer says why a user cannot have had two names, the older one first, and what to do.
+func (f *found) twoFormer(older, newer *facts.Moved) string {
+	text := fmt.Sprintf("moved blocks say that %s was %s and %s before: ", older.To, older.From, newer.From)
+	if len(f.ledger.Valid(string(newer.From), f.Now)) == 0 {
+		return text + fmt.Sprintf("%s has valid certificates or files, and %s is there too, whose user has no valid certificate: move that file out of the directory, and with it any other of that name", older.From, newer.Names[0])
+	}
+	return text + fmt.Sprintf("both still have certificates or files, so that they are two users for the CA database. Remove the block with from = %q; then %s is revoked, unless it is listed as another user", older.From, older.From)
+}
+
 // judgeMoved decides on the moved blocks themselves.
 func (j *judgement) judgeMoved() {
-	open := map[plan.Owner]bool{}
+	open, told := map[plan.Owner]bool{}, map[plan.Owner]bool{}
 	for i := range j.Have.Moved {
 		m := &j.Have.Moved[i]
 		open[m.From] = true
 		if !j.Ask.Covers(m.To) {
 			continue
 		}
-		refuse := func(owner plan.Owner, format string, args ...any) {
-			j.add(newTask(OfDeparted, 0, owner, refuse(plan.Moved, fmt.Sprintf(format, args...))))
-		}
-		why := j.found.obstacle(m)
 		switch {
 		case m.Listed && j.found.renamed.done[m.To] != nil:
 			j.verdict.Renamed = append(j.verdict.Renamed, m)
 		case m.Listed && m.Err != nil:
 			j.fail(m.To, fallback(plan.FileError, m.Err))
 		case m.Listed:
-			refuse(m.To, "a moved block gives %s this name, which is not free: %s. If they are two users, list both and remove the block; if they are one, take %s out of the spec for one run, which revokes what it has", m.From, why, m.To)
+			if why := j.found.renamed.why[m.To]; why != "" && !told[m.To] {
+				told[m.To] = true
+				j.refuseMoved(m.To, "%s", why)
+			}
 		case len(j.Ledger.Valid(string(m.From), j.Now)) > 0:
-			refuse(m.From, "a moved block says that the user is %s now, whom the spec does not list: correct the block, or remove it if the user has left, and the certificate is revoked", m.To)
+			j.refuseMoved(m.From, "a moved block says that the user is %s now, whom the spec does not list: correct the block, or remove it if the user has left, and the certificate is revoked", m.To)
 		}
 	}
 	listed := map[plan.Owner]bool{}
@@ -101,14 +136,39 @@ func (j *judgement) judgeMoved() {
 		}
 		if len(left) > 0 && !j.Ledger.Knows(string(m.To)) {
 			slices.Sort(left)
-			j.add(newTask(OfDeparted, 0, m.To, refuse(plan.Moved, fmt.Sprintf("a moved block says that %s has this name now; the CA database does not know %s, but %s: write a block for each of those that is to go on, with the name that it has now; the others are revoked",
-				m.From, m.From, strings.Join(left, " and ")))))
+			j.refuseMoved(m.To, "a moved block says that %s has this name now; the CA database does not know %s, but %s: write a block for each of those that is to go on, with the name that it has now; the others are revoked",
+				m.From, m.From, strings.Join(left, " and "))
+		} else if became := j.became(m.From); became != "" && !listed[became] && !open[became] && !j.Ledger.Knows(string(m.To)) {
+			j.refuseMoved(m.To, "a moved block says that %s had this name before; %s was renamed %s in an earlier run, who is not in the spec any more: write from = %q; if %s has left, remove the block, and the certificate is revoked",
+				m.From, m.From, became, became, became)
 		} else if meant := j.mistyped(m.From, m.To, listed, open); meant != "" {
 			j.warn(m.To, plan.MovedDone, "a moved block says that %s had this name before, and the CA database knows nothing of that; it knows %s, who is not in the spec any more, so that the certificate is revoked: if the two are one user, write from = %q before you apply this; if not, remove the block", m.From, meant, meant)
 		} else {
 			j.note(m.To, plan.MovedDone, "the CA database knows nothing of %s: the moved block has nothing left to do, and can be removed", m.From)
 		}
 	}
+}
+
+func (j *judgement) refuseMoved(owner plan.Owner, format string, args ...any) {
+	j.add(newTask(OfDeparted, 0, owner, refuse(plan.Moved, fmt.Sprintf(format, args...))))
+}
+
+// became is the owner of what was recorded under a former name, where some of it is valid;
+// "" for none.
+func (j *judgement) became(from plan.Owner) plan.Owner {
+	if j.Ledger.Knows(string(from)) {
+		return ""
+	}
+	var owner plan.Owner
+	for _, e := range j.Ledger.All() {
+		if e.Owner != string(from) {
+			continue
+		}
+		if now := j.Ledger.Holder(e.Serial, e.Sum); now != "" && len(j.Ledger.Valid(now, j.Now)) > 0 {
+			owner = plan.Owner(now)
+		}
+	}
+	return owner
 }
 
 // mistyped is the departing user whose name is most like one that a moved block gives for
@@ -146,18 +206,72 @@ func userMoved(v *userView) []finding {
 	return []finding{f}
 }
 
-// sameName refuses a user of the spec with the files of one who is no longer there: most
-// likely it is the same user, whom nobody means to shut out.
+// sameName refuses a user of the spec with the name or the files of one who is no longer
+// there: most likely it is the same user, whom nobody means to shut out.
 func (j *judgement) sameName(d *departed, have *facts.Departed) []finding {
-	if have.Twin == "" || len(d.rows) == 0 && (len(have.Files) == 0 || j.Ledger.Knows(string(have.Twin))) {
+	twin, what := have.Twin, "only upper and lower case differ"
+	switch {
+	case twin == "":
+		if twin = j.respelt(d, have.Owner); twin == "" {
+			return nil
+		}
+		what = "but for the device only upper and lower case differ"
+	case len(d.rows) == 0 && (len(have.Files) == 0 || j.Ledger.Knows(string(twin))):
 		return nil
-	}
-	what := "only upper and lower case differ"
-	if have.Owner.IsDevice() != have.Twin.IsDevice() {
+	case have.Owner.IsDevice() != twin.IsDevice():
 		what = "their files have the same names"
 	}
+	out := twin
+	if strings.EqualFold(string(have.Owner.Person()), string(twin.Person())) {
+		out = twin.Person() // or another device is taken for the one who has left
+	}
 	return refuse(plan.Moved, fmt.Sprintf("the spec lists %s and not %s any more, and %s: for one and the same user, write a moved block with from = %q and to = %q; for another, take %s out of the spec for one run, so that %s is revoked first",
-		have.Twin, have.Owner, what, have.Owner, have.Twin, have.Twin, have.Owner))
+		twin, have.Owner, what, have.Owner, twin, out, have.Owner))
+}
+
+// respelt is the user of the spec, or the device of one, who is new and whose name differs
+// from that of a user who has departed in case, beside a device that came or went; "" for
+// none. Each is given for one of those who have departed.
+func (j *judgement) respelt(d *departed, owner plan.Owner) plan.Owner {
+	if d.code != plan.Removed || len(d.rows) == 0 {
+		return ""
+	}
+	if j.respellings == nil {
+		j.respellings = j.newBySpelling()
+	}
+	key := strings.ToLower(string(owner.Person()))
+	list := j.respellings[key]
+	i := slices.IndexFunc(list, func(o plan.Owner) bool { return o.Person() != owner.Person() })
+	if i < 0 {
+		return ""
+	}
+	twin := list[i]
+	j.respellings[key] = slices.Delete(list, i, i+1)
+	return twin
+}
+
+// newBySpelling are the users of the spec, by their persons' names without regard to case,
+// where one like that has departed. A person who has a certificate, or for whom a block is
+// asked already, is none: devices come and go.
+func (j *judgement) newBySpelling() map[string][]plan.Owner {
+	out, known := map[string][]plan.Owner{}, map[plan.Owner]bool{}
+	for i := range j.found.departed {
+		have := &j.Have.Departed[j.found.departed[i].index]
+		out[strings.ToLower(string(have.Owner.Person()))] = nil
+		known[have.Twin.Person()] = true
+	}
+	for i := range j.Config.Users {
+		o := plan.User(j.Config.Users[i].Name)
+		key := strings.ToLower(string(o.Person()))
+		if _, departed := out[key]; departed {
+			out[key] = append(out[key], o)
+			known[o.Person()] = known[o.Person()] || len(j.Ledger.Valid(string(o), j.Now)) > 0
+		}
+	}
+	for key, list := range out {
+		out[key] = slices.DeleteFunc(list, func(o plan.Owner) bool { return known[o.Person()] })
+	}
+	return out
 }
 
 // filesOfTwin reports whether the files of a user of the spec are those of somebody who is

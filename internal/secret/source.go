@@ -134,6 +134,12 @@ func dropLineEnd(b []byte) []byte {
 	return b
 }
 
+// isUTF16 reports whether every other byte of what a text begins with is zero, as in UTF-16
+// without a byte order mark.
+func isUTF16(b []byte) bool {
+	return len(b) > 3 && (b[0] == 0) != (b[1] == 0) && (b[0] == 0) == (b[2] == 0) && (b[1] == 0) == (b[3] == 0)
+}
+
 // Check returns an error if v cannot be a passphrase: it must have 1 to [MaxLen]
 // bytes of printable ASCII, which every reader of keys and PKCS #12 files accepts.
 // The error names the kind of the wrong character and roughly its place, never the
@@ -146,7 +152,7 @@ func Check(v Value) error {
 		return errors.New("the passphrase is longer than 1023 bytes, which OpenSSL cannot read: shorten it")
 	}
 	switch b := v.bytes(); {
-	case bytes.HasPrefix(b, []byte("\xff\xfe")), bytes.HasPrefix(b, []byte("\xfe\xff")):
+	case bytes.HasPrefix(b, []byte("\xff\xfe")), bytes.HasPrefix(b, []byte("\xfe\xff")), isUTF16(b):
 		return errors.New("the passphrase is stored as UTF-16: save it as UTF-8 without a byte order mark")
 	case bytes.HasPrefix(b, []byte("\ufeff")):
 		return errors.New("the passphrase begins with a byte order mark, which programs read in different ways: save it as UTF-8 without one")

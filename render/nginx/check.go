@@ -3,6 +3,7 @@ package nginx
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strings"
 )
 
@@ -36,6 +37,11 @@ func check(s settings) []problem {
 	for _, p := range s.Exempt {
 		if strings.Contains(p, "*") {
 			out = append(out, problem{Attribute: "exempt", Warning: true, Summary: "An asterisk is no pattern here", Detail: literalAsterisk(p)})
+		} else if m := patternSign.FindStringIndex(p); m != nil {
+			out = append(out, problem{Attribute: "exempt", Warning: true, Summary: "A path is no pattern here", Detail: literalPattern(p, m[0])})
+		} else if strings.Contains(p, ",/") {
+			out = append(out, problem{Attribute: "exempt", Warning: true, Summary: "Several paths in one",
+				Detail: fmt.Sprintf(`%q stands for one path with a comma in it. If these are several, put each in quotes of its own: ["%s"].`, p, strings.ReplaceAll(p, ",/", `", "/`))})
 		}
 	}
 	for _, name := range s.ServerNames {
@@ -218,11 +224,27 @@ func checkVerify(s settings) []problem {
 // literalAsterisk says what to write in place of a path that looks like a pattern.
 func literalAsterisk(p string) string {
 	detail := fmt.Sprintf("%q stands for a path with an asterisk in it. ", p)
-	open := p[:strings.LastIndexByte(p[:strings.IndexByte(p, '*')], '/')+1]
-	if open == "/" {
-		return detail + `A path that ends in "/" stands for all below it; name the paths that need no certificate one by one, as in "/hooks/".`
+	return detail + pathsInstead(p, strings.IndexByte(p, '*'))
+}
+
+// patternSign is what stands in the patterns of other programs, and hardly in a path.
+var patternSign = regexp.MustCompile(`/\([^/]*\)|\.\+|/:[A-Za-z]`)
+
+// literalPattern says the same of a path with another such sign, which begins at a place.
+func literalPattern(p string, at int) string {
+	if p[at] == '/' {
+		at++
 	}
-	return detail + fmt.Sprintf(`A path that ends in "/" stands for all below it: write %q if nothing below it needs a certificate, or name the paths one by one.`, open)
+	return fmt.Sprintf("%q is taken literally, with every character in it. ", p) + pathsInstead(p, at)
+}
+
+// pathsInstead says how what was meant is written, where the sign of a pattern stands at a place.
+func pathsInstead(p string, at int) string {
+	open := p[:strings.LastIndexByte(p[:at], '/')+1]
+	if open == "/" {
+		return `A path that ends in "/" stands for all below it; name the paths that need no certificate one by one, as in "/hooks/".`
+	}
+	return fmt.Sprintf(`A path that ends in "/" stands for all below it: write %q if nothing below it needs a certificate, or name the paths one by one.`, open)
 }
 
 func checkPaths(s settings) []problem {

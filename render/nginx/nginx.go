@@ -47,7 +47,7 @@ var Proxy = &render.Proxy{
 			Doc: "Whether the site is behind a TCP load balancer that puts the PROXY protocol's header before each connection, on every address of listen and redirect_from; parameter proxy_protocol of listen. A connection without the header is closed."},
 		{Name: "real_ip_from", Field: func(s *settings) any { return &s.RealIPFrom }, Check: checkNetwork,
 			Doc: "Addresses and networks of the load balancers, such as 10.0.0.0/8, whose PROXY header is believed: the application and the log are then told the client's address and not the balancer's. Directive set_real_ip_from, of a module that packaged versions of NGINX have."},
-		{Name: "acme_challenge", Field: func(s *settings) any { return &s.ACMEChallenge }, Check: checkPath,
+		{Name: "acme_challenge", Field: func(s *settings) any { return &s.ACMEChallenge }, Check: checkWebroot,
 			Doc: "Absolute path of a webroot on the proxy's host, as in certbot's -w: below /.well-known/acme-challenge/, plain HTTP is answered from it and not sent on, so that the server's own certificate can be renewed."},
 		{Name: "upstream", Field: func(s *settings) any { return &s.Upstream }, Required: true, Check: checkUpstream,
 			Doc: "The application's servers: host:port or unix:/path for plain HTTP, https://host:port for TLS. A name must resolve when NGINX starts; NGINX uses all addresses that it resolves to."},

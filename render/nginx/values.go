@@ -1,6 +1,7 @@
 package nginx
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -236,10 +237,23 @@ func checkNetwork(s string) error {
 // checkPath refuses a path that is not absolute, or that NGINX's configuration
 // could read as anything else than one plain path.
 func checkPath(s string) error {
+	if bare := strings.TrimRight(s, "/"); bare != s && checkPath(bare) == nil {
+		return fmt.Errorf(`A path here ends in a name, without a "/" behind it. Write %q.`, bare)
+	}
 	if !plainPath.MatchString(s) || hasDotSegment(s) || strings.Contains(s, "//") || strings.HasSuffix(s, "/") {
 		return errors.New(`A path here is absolute and made of letters, digits and "._@+:,=~-", such as "/etc/nginx/site.crt". Blanks, quotes, "$", ";", braces, "//" and ".." are not taken.`)
 	}
 	return nil
+}
+
+// checkWebroot refuses, beside what is no path, the directory of the challenges itself: NGINX
+// puts the whole path of a request behind a root.
+func checkWebroot(s string) error {
+	above, _, within := strings.Cut(s+"/", "/.well-known/")
+	if within && (above == "" || checkPath(above) == nil) {
+		return fmt.Errorf(`Challenges are read from .well-known/acme-challenge below this directory, so .well-known is no part of it. Name the directory that holds .well-known, such as %q.`, cmp.Or(above, "/var/www"))
+	}
+	return checkPath(s)
 }
 
 func checkSiteFile(s string) error {
