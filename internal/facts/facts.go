@@ -148,6 +148,11 @@ type P12 struct {
 	Opening Opening           // OpensNow or OpensNeither when tried: previous_passphrase is not
 	Cert    [sha256.Size]byte // of the certificate's DER, when opened
 	SPKI    string            // of the key in it, when opened
+	Why     error             // of Unreadable: what is there instead
+
+	// All are the certificates in it, with --adopt and when it opened, also with a passphrase
+	// that was at hand for it alone.
+	All []*x509.Certificate
 }
 
 // CRL is the CRLs of one file, one for every CA that is trusted.

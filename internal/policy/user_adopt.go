@@ -10,10 +10,18 @@ import (
 // userAdopted says what was found. It is a reason of its own: with nothing else
 // to mend, recording it is all there is to do.
 func userAdopted(v *userView) []finding {
-	if !v.adopted {
+	var said []string
+	if v.adopted {
+		said = append(said, v.describe()+"; it is taken over")
+	}
+	if n := len(v.further); n > 0 {
+		said = append(said, fmt.Sprintf("the user's files hold %s of this CA (serial %s): %s recorded too, and revoked when the user leaves",
+			plural(n, "further certificate"), strings.Join(v.further, ", "), agree(n, "it is", "they are")))
+	}
+	if len(said) == 0 {
 		return nil
 	}
-	return one(plan.Adopt, plan.Reason{Message: v.describe() + "; it is taken over"})
+	return one(plan.Adopt, plan.Reason{Message: strings.Join(said, "; ")})
 }
 
 // describe says what was made by hand.
