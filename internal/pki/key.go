@@ -167,7 +167,7 @@ func OpenKey(data []byte, pass Passphrase) (crypto.Signer, error) {
 			return nil, err
 		}
 		if !slices.Contains(traditionalCiphers, name) {
-			return nil, unsupported("it is encrypted with the cipher " + name)
+			return nil, &CipherError{name}
 		}
 		//lint:ignore SA1019 deprecated for what it protects; keys made by "openssl genrsa -des3" must be readable
 		plain, err = x509.DecryptPEMBlock(block, []byte(pass.Reveal()))

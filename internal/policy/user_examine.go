@@ -49,6 +49,8 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 		return nil, errUnavailable(&u.Passphrase)
 	case u.ChallengeReused:
 		return nil, plan.Errorf(plan.PassphraseUnavailable, "the challenge password equals the key's passphrase, and a CSR is not encrypted: give another one")
+	case errOtherCipher(j.Config.Output, &u.Key) != nil:
+		return nil, errOtherCipher(j.Config.Output, &u.Key)
 	case u.Key.Opening == facts.Unreadable:
 		return nil, plan.Errorf(plan.Unreadable, "%s holds no key that can be read; nothing was touched: restore it from a backup, or have a new key made with %s (what is there: %v)", u.Key.Name(), replaceFlag(v.Owner, v.adopted), u.Key.Why)
 	case u.Key.Opening == facts.OpensNeither && u.Key.InP12:
