@@ -182,7 +182,7 @@ func (c Render) apply(l *Ledger) {
 // that cannot be read is no record: no revocation waits for it.
 func parseRendered(data []byte) map[string]Sum {
 	out := map[string]Sum{}
-	for line := range strings.Lines(string(data)) {
+	for line := range strings.Lines(string(unmarked(data))) {
 		text, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
 		sum, err := hex.DecodeString(text)
 		if ok && err == nil && len(sum) == len(Sum{}) && path != "" {
