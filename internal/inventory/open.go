@@ -182,7 +182,7 @@ func (r *Reader) fromP12(u *config.User, m *Material) {
 	lacking := f.Key.Missing || f.Crt.Missing
 	for i, profile := range u.P12 {
 		p := &f.P12[i]
-		if p.Missing || p.Opening == facts.Unreadable || p.Opening == facts.OpensNow && !lacking {
+		if p.Missing || p.Info.Encoding == "" || p.Opening == facts.OpensNow && !lacking {
 			continue
 		}
 		open, opening, err := openByHand(profile, m.files[atP12+i].content.Data, m.passphrases)
@@ -200,9 +200,11 @@ func (r *Reader) fromP12(u *config.User, m *Material) {
 	}
 }
 
-// openByHand opens a .p12 that was made by hand, which may have the empty passphrase. It
-// gives nil where none of them opens it, and an error where no passphrase would.
+// openByHand opens a .p12 that was made by hand, which may have the empty passphrase, or
+// no MAC, and then opens with that alone. It gives nil where none of them opens it, and an
+// error where no passphrase would.
 func openByHand(profile pki.Profile, data []byte, pass passphrases) (*pki.P12, facts.Opening, error) {
+	var why error
 	for _, try := range append(pass.tries(), try{secret.Value{}, facts.OpensNow}) {
 		if try.pass.IsZero() && try.opening == facts.OpensPrevious {
 			continue // there is none
@@ -211,11 +213,11 @@ func openByHand(profile pki.Profile, data []byte, pass passphrases) (*pki.P12, f
 		switch {
 		case err == nil:
 			return open, try.opening, nil
-		case !errors.Is(err, pki.ErrPassphrase):
-			return nil, facts.Unreadable, err
+		case !errors.Is(err, pki.ErrPassphrase) && why == nil:
+			why = err
 		}
 	}
-	return nil, facts.OpensNeither, nil
+	return nil, facts.OpensNeither, why
 }
 
 // takeOut takes key and certificate out of a .p12, where there are no files of them. open

@@ -31,6 +31,9 @@ var (
 	// ErrUnsupported: the file may be sound, but is encrypted in a way that
 	// mtlsplan does not read.
 	ErrUnsupported = errors.New("not supported")
+
+	// ErrBase64: it is a PKCS #12 file, in base64 instead of DER.
+	ErrBase64 = fmt.Errorf("%w: it is base64", ErrDamaged)
 )
 
 // KeyEncoding is the [KeyInfo] encoding that [EncryptKey] writes.

@@ -112,9 +112,10 @@ func (e *CipherError) Error() string {
 
 func (e *CipherError) Unwrap() error { return ErrUnsupported }
 
-// Legacy reports whether OpenSSL 3 has the algorithm only in its legacy provider.
-func (e *CipherError) Legacy() bool {
-	name := strings.ToUpper(e.Name)
+// Legacy reports whether OpenSSL 3 has an algorithm, as a [KeyInfo], a [P12Info] or a
+// [CipherError] names it, only in its legacy provider.
+func Legacy(name string) bool {
+	name = strings.ToUpper(name)
 	return !strings.Contains(name, "TRIPLEDES") && slices.ContainsFunc([]string{"DES-CBC", "RC2", "RC4", "SEED", "IDEA", "BF-", "CAST5"}, func(old string) bool {
 		return strings.Contains(name, old)
 	})

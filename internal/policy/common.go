@@ -68,7 +68,7 @@ func errOtherCipher(output string, k *facts.Key) error {
 		return nil
 	}
 	legacy, path := "", filepath.Join(output, k.Name())
-	if e.Legacy() {
+	if pki.Legacy(e.Name) {
 		legacy = "-provider legacy -provider default "
 	}
 	return plan.Errorf(plan.Unreadable, "%s is encrypted with %s, which mtlsplan does not read; nothing was touched: encrypt it anew, with the same passphrase (openssl pkcs8 -topk8 -v2 aes-256-cbc %s-in %s -out %s.new && mv %s.new %s)",

@@ -32,7 +32,7 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 	case there && !recorded && j.Ask.Adopt && u.Passphrase.Closed != nil:
 		return nil, plan.Errorf(plan.PassphraseUnavailable, "%w, so that what was made by hand cannot be taken over: run apply where the identity is", u.Passphrase.Closed)
 	case there && !recorded && !v.adopted && j.Ask.Adopt:
-		return nil, plan.Errorf(plan.Unreadable, "%s: no key can be taken out of that, and nothing was touched: put the key into %s, or move it away to have the user made anew", v.describe(), u.Key.Name())
+		return nil, errNoKeyInside(j.Config.Output, v)
 	case v.adopted && u.Crt.Why != nil:
 		return nil, plan.Errorf(plan.Unreadable, "%s holds no certificate that can be read (%w); nothing was touched: put the user's certificate there, or move it away to have a new one issued", u.Crt.Name(), u.Crt.Why)
 	case there && !recorded && !v.adopted && j.filesOfTwin(v.Owner):
