@@ -150,8 +150,8 @@ type P12 struct {
 	SPKI    string            // of the key in it, when opened
 	Why     error             // of Unreadable: what is there instead
 
-	// All are the certificates in it, with --adopt and when it opened, also with a passphrase
-	// that was at hand for it alone.
+	// All are the certificates in it, where somebody may have made it by hand and it opened,
+	// also with a passphrase that was tried for it alone; always with --adopt.
 	All []*x509.Certificate
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
@@ -58,7 +59,7 @@ type openings struct {
 	m     sync.Map // digest of container and passphrase → contents
 	keep  bool     // the keys of key files, too
 	keys  sync.Map // SPKI → crypto.Signer
-	certs bool     // and the certificates of .p12
+	certs bool     // the certificates of every .p12, too
 }
 
 // contents is what a container holds.
@@ -66,7 +67,7 @@ type contents struct {
 	typ   pki.KeyType
 	spki  string
 	cert  [sha256.Size]byte   // of a .p12, of the certificate's DER
-	certs []*x509.Certificate // all of a .p12, only where they are kept
+	certs []*x509.Certificate // all of a .p12, where they are kept or the first is not the one expected
 }
 
 func contentsOf(key crypto.PublicKey) contents {
@@ -109,7 +110,7 @@ func (o *openings) key(data []byte, pass secret.Value) (contents, error) {
 	})
 }
 
-func (o *openings) p12(profile pki.Profile, data []byte, pass secret.Value) (contents, error) {
+func (o *openings) p12(profile pki.Profile, data []byte, pass secret.Value, expected ledger.Sum) (contents, error) {
 	return o.open(data, pass, func() (contents, error) {
 		open, err := profile.Open(data, pass)
 		if err != nil {
@@ -117,7 +118,7 @@ func (o *openings) p12(profile pki.Profile, data []byte, pass secret.Value) (con
 		}
 		c := contentsOf(open.Key.Public())
 		c.cert = sha256.Sum256(open.Cert.Raw)
-		if o.certs {
+		if o.certs || c.cert != expected {
 			c.certs = certsOf(open)
 		}
 		return c, nil
@@ -174,20 +175,23 @@ func (p passphrases) tries() []try {
 	return []try{{p.now, facts.OpensNow}, {p.previous, facts.OpensPrevious}}
 }
 
-// fromP12 looks into the .p12 of a user who may be taken over: for the certificates in
-// them, and, in the first that can be read, for the key where there is no file of it, and
-// for the certificate for the key where there is no file of that.
+// fromP12 looks into .p12 files that were made by hand: for the certificates in them, which
+// a new file would make forgotten. With --adopt it also takes the key out of the first that
+// can be read where there is no file of it, and the certificate for the key likewise.
 func (r *Reader) fromP12(u *config.User, m *Material) {
 	f := m.Facts
-	lacking := f.Key.Missing || f.Crt.Missing
+	lacking := r.opt.Adopt && (f.Key.Missing || f.Crt.Missing)
 	for i, profile := range u.P12 {
 		p := &f.P12[i]
-		if p.Missing || p.Info.Encoding == "" || p.Opening == facts.OpensNow && !lacking {
+		likeOurs := p.Info.Profile == profile && p.Info.Iterations == profile.Iterations(u.KDFIterations)
+		if p.Missing || p.Info.Encoding == "" || !lacking && (p.Opening == facts.OpensNow || likeOurs && !r.opt.Adopt) {
 			continue
 		}
 		open, opening, err := openByHand(profile, m.files[atP12+i].content.Data, m.passphrases)
-		if err != nil {
+		if err != nil && lacking {
 			p.Opening, p.Why = facts.Unreadable, err
+		}
+		if err != nil {
 			continue
 		}
 		if open != nil {
@@ -244,9 +248,9 @@ func certsOf(p *pki.P12) []*x509.Certificate {
 	return append([]*x509.Certificate{p.Cert}, p.Chain...)
 }
 
-// p12 tells what is in a .p12. known is what is in it where that is known, nil
+// p12 tells what is in a .p12. crt is the certificate beside it, nil for none; known is what is in it where that is known, nil
 // otherwise.
-func (r *Reader) p12(f file, profile pki.Profile, pass secret.Value, known *contents) facts.P12 {
+func (r *Reader) p12(f file, profile pki.Profile, pass secret.Value, known *contents, crt *facts.Certificate) facts.P12 {
 	p := facts.P12{File: f.File, Profile: profile}
 	if p.Missing {
 		return p
@@ -259,9 +263,13 @@ func (r *Reader) p12(f file, profile pki.Profile, pass secret.Value, known *cont
 	if pass.IsZero() {
 		return p
 	}
-	if known == nil {
+	var expected ledger.Sum
+	if crt != nil {
+		expected = crt.Sum
+	}
+	if known == nil || known.cert != expected { // then all certificates in it count
 		ended := r.opt.Trace("open", f.Name())
-		c, err := r.opened.p12(profile, f.content.Data, pass)
+		c, err := r.opened.p12(profile, f.content.Data, pass, expected)
 		ended()
 		switch {
 		case errors.Is(err, pki.ErrPassphrase):

@@ -90,12 +90,12 @@ func (r *Reader) readUser(u *config.User) *Material {
 		if p12 := files[atP12+i]; !proved && k != nil && rec.Stats.At(atP12+i) != p12.content.Stat {
 			k = nil
 		}
-		f.P12 = append(f.P12, r.p12(files[atP12+i], profile, now, k))
+		f.P12 = append(f.P12, r.p12(files[atP12+i], profile, now, k, f.Crt.Cert))
 	}
 	if c := f.Crt.Cert; r.opt.Adopt && c != nil && f.Key.SPKI != "" && c.SPKI != f.Key.SPKI {
 		f.Crt.Cert = factsOf(f.Crt.Of(f.Key.SPKI)) // it may stand behind that of the CA
 	}
-	if r.opt.Adopt && !r.opt.Blind && f.Passphrase.Err == nil && !proved {
+	if !r.opt.Blind && f.Passphrase.Err == nil && !proved {
 		r.fromP12(u, m)
 	}
 	if f.Passphrase.Closed != nil {

@@ -53,24 +53,36 @@ func (f *found) adoptUsers() []ledger.Change {
 func (f *found) adoptFurther(cas []*x509.Certificate) (out []ledger.Change) {
 	for i := range f.Have.Users.Len() {
 		u := f.Have.Users.User(i)
-		if u.Err != nil || u.Crt.Why != nil {
-			continue // nothing is touched of somebody whose certificate cannot be read
-		}
-		all := u.Crt.All
-		for k := range u.P12 {
-			all = slices.Concat(all, u.P12[k].All)
-		}
 		own := u.Crt.Cert
-		for _, c := range all {
-			if f.lost(c, cas) {
-				f.taken[sha256.Sum256(c.Raw)] = true
-				f.further[u.Owner] = append(f.further[u.Owner], pki.SerialHex(c.SerialNumber))
-				out = append(out, ledger.Issue{Owner: string(u.Owner), Cert: c})
-			}
+		for _, c := range f.lostOf(u, cas) {
+			f.taken[sha256.Sum256(c.Raw)] = true
+			f.further[u.Owner] = append(f.further[u.Owner], pki.SerialHex(c.SerialNumber))
+			out = append(out, ledger.Issue{Owner: string(u.Owner), Cert: c})
 		}
 		if len(f.further[u.Owner]) > 0 && own != nil && f.ledger.IssuedTo(string(u.Owner)).Holds(own.Sum) {
 			out = append(out, ledger.Issue{Owner: string(u.Owner), Cert: own.X509}) // once more, so that it still counts
 		}
+	}
+	return out
+}
+
+// lostOf are the certificates in a user's files that nobody is recorded to have. Nothing is
+// touched of somebody whose certificate file cannot be read.
+func (f *found) lostOf(u *facts.User, cas []*x509.Certificate) []*x509.Certificate {
+	if u.Err != nil || u.Crt.Why != nil {
+		return nil
+	}
+	var out []*x509.Certificate
+	see := func(all []*x509.Certificate) {
+		for _, c := range all {
+			if f.lost(c, cas) && !slices.ContainsFunc(out, c.Equal) {
+				out = append(out, c)
+			}
+		}
+	}
+	see(u.Crt.All)
+	for i := range u.P12 {
+		see(u.P12[i].All)
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -59,6 +60,19 @@ func (v *userView) describe() string {
 		origin = "issued by the CA and lost from its database: "
 	}
 	return origin + strings.Join(parts, ", ")
+}
+
+// furtherLost are the serials of certificates of the CA that lie in a user's files beside
+// the first and are not on record, "" for none: a new file would make them forgotten. With
+// --adopt they are on record by now.
+func (j *judgement) furtherLost(v *userView) string {
+	var serials []string
+	for _, c := range j.found.lostOf(v.User, j.trust.Certificates()) {
+		if v.Crt.Cert == nil || v.Crt.Cert.Sum != sha256.Sum256(c.Raw) {
+			serials = append(serials, pki.SerialHex(c.SerialNumber))
+		}
+	}
+	return strings.Join(serials, ", ")
 }
 
 // errNoKeyInside says why no key is taken out of a user's .p12, and what helps.

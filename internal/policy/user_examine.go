@@ -25,6 +25,8 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 	switch {
 	case j.strange(v) && recorded:
 		return unrecorded(v.Crt.Name() + " was issued by the CA, but the CA database knows nothing of it"), nil
+	case recorded && j.furtherLost(v) != "":
+		return unrecorded("the user's files hold another certificate of this CA (serial " + j.furtherLost(v) + "), of which the CA database knows nothing, so that it cannot be revoked"), nil
 	case !recorded && len(v.known) > 0:
 		return nil, plan.Errorf(plan.DatabaseInconsistent, "%s lists certificates of the user that %s does not hold: restore the database from a backup", ledger.IndexName, ledger.IssuedName)
 	case there && !recorded && !v.adopted && j.Ask.Adopt && u.Passphrase.Err != nil:
