@@ -148,6 +148,11 @@ type P12 struct {
 	Opening Opening           // OpensNow or OpensNeither when tried: previous_passphrase is not
 	Cert    [sha256.Size]byte // of the certificate's DER, when opened
 	SPKI    string            // of the key in it, when opened
+	Why     error             // of Unreadable: what is there instead
+
+	// All are the certificates in it, where somebody may have made it by hand and it opened,
+	// also with a passphrase that was tried for it alone; always with --adopt.
+	All []*x509.Certificate
 }
 
 // CRL is the CRLs of one file, one for every CA that is trusted.

@@ -9,6 +9,7 @@ import (
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
+	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/outdir"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
@@ -55,16 +56,18 @@ func (r *Reader) unread(kind plan.Kind, path facts.Path) (f facts.File, exists b
 // that this process has made or opened is not put through its key derivation
 // again. It holds no passphrase.
 type openings struct {
-	m    sync.Map // digest of container and passphrase → contents
-	keep bool     // the keys of key files, too
-	keys sync.Map // SPKI → crypto.Signer
+	m     sync.Map // digest of container and passphrase → contents
+	keep  bool     // the keys of key files, too
+	keys  sync.Map // SPKI → crypto.Signer
+	certs bool     // the certificates of every .p12, too
 }
 
 // contents is what a container holds.
 type contents struct {
-	typ  pki.KeyType
-	spki string
-	cert [sha256.Size]byte // of a .p12, of the certificate's DER
+	typ   pki.KeyType
+	spki  string
+	cert  [sha256.Size]byte   // of a .p12, of the certificate's DER
+	certs []*x509.Certificate // all of a .p12, where they are kept or the first is not the one expected
 }
 
 func contentsOf(key crypto.PublicKey) contents {
@@ -107,7 +110,7 @@ func (o *openings) key(data []byte, pass secret.Value) (contents, error) {
 	})
 }
 
-func (o *openings) p12(profile pki.Profile, data []byte, pass secret.Value) (contents, error) {
+func (o *openings) p12(profile pki.Profile, data []byte, pass secret.Value, expected ledger.Sum) (contents, error) {
 	return o.open(data, pass, func() (contents, error) {
 		open, err := profile.Open(data, pass)
 		if err != nil {
@@ -115,6 +118,9 @@ func (o *openings) p12(profile pki.Profile, data []byte, pass secret.Value) (con
 		}
 		c := contentsOf(open.Key.Public())
 		c.cert = sha256.Sum256(open.Cert.Raw)
+		if o.certs || c.cert != expected {
+			c.certs = certsOf(open)
+		}
 		return c, nil
 	})
 }
@@ -169,68 +175,113 @@ func (p passphrases) tries() []try {
 	return []try{{p.now, facts.OpensNow}, {p.previous, facts.OpensPrevious}}
 }
 
-// fromP12 finds the key of a user of whom there is a .p12 and no key file, and the
-// certificate for the key where there is no file of that. A .p12 made by hand may have
-// the empty passphrase.
+// fromP12 looks into .p12 files that were made by hand: for the certificates in them, which
+// a new file would make forgotten. With --adopt it also takes the key out of the first that
+// can be read where there is no file of it, and the certificate for the key likewise.
 func (r *Reader) fromP12(u *config.User, m *Material) {
 	f := m.Facts
+	lacking := r.opt.Adopt && (f.Key.Missing || f.Crt.Missing)
 	for i, profile := range u.P12 {
 		p := &f.P12[i]
-		if p.Missing || p.Opening == facts.Unreadable {
+		likeOurs := p.Info.Profile == profile && p.Info.Iterations == profile.Iterations(u.KDFIterations)
+		if p.Missing || p.Info.Encoding == "" || !lacking && (p.Opening == facts.OpensNow || likeOurs && !r.opt.Adopt) {
 			continue
 		}
-		found := facts.Key{File: facts.File{Kind: plan.KindKey, Path: p.Path}, Info: pki.KeyInfo{Encoding: "PKCS #12"}, Opening: facts.OpensNeither, InP12: true}
-		for _, try := range append(m.tries(), try{secret.Value{}, facts.OpensNow}) {
-			open, err := profile.Open(m.files[atP12+i].content.Data, try.pass)
-			if err != nil {
-				continue
-			}
-			found.Opening, found.Type, found.SPKI = try.opening, pki.KeyTypeOf(open.Key.Public()), pki.PublicID(open.Key.Public())
-			if f.Key.Missing {
-				m.inside = open.Key
-			}
-			if f.Crt.Missing && (f.Key.Missing || f.Key.SPKI == found.SPKI) {
-				f.Crt.Cert, f.Crt.All = factsOf(open.Cert), []*x509.Certificate{open.Cert}
-			}
-			break
+		open, opening, err := openByHand(profile, m.files[atP12+i].content.Data, m.passphrases)
+		if err != nil && lacking {
+			p.Opening, p.Why = facts.Unreadable, err
 		}
-		if f.Key.Missing {
-			f.Key = found
+		if err != nil {
+			continue
 		}
-		return
+		if open != nil {
+			p.All = certsOf(open)
+		}
+		if lacking {
+			m.takeOut(p, open, opening)
+			lacking = false
+		}
 	}
 }
 
-// p12 tells what is in a .p12. known is what is in it where that is known, nil
+// openByHand opens a .p12 that was made by hand, which may have the empty passphrase, or
+// no MAC, and then opens with that alone. It gives nil where none of them opens it, and an
+// error where no passphrase would.
+func openByHand(profile pki.Profile, data []byte, pass passphrases) (*pki.P12, facts.Opening, error) {
+	var why error
+	for _, try := range append(pass.tries(), try{secret.Value{}, facts.OpensNow}) {
+		if try.pass.IsZero() && try.opening == facts.OpensPrevious {
+			continue // there is none
+		}
+		open, err := profile.Open(data, try.pass)
+		switch {
+		case err == nil:
+			return open, try.opening, nil
+		case !errors.Is(err, pki.ErrPassphrase) && why == nil:
+			why = err
+		}
+	}
+	return nil, facts.OpensNeither, why
+}
+
+// takeOut takes key and certificate out of a .p12, where there are no files of them. open
+// is nil where it does not open.
+func (m *Material) takeOut(p *facts.P12, open *pki.P12, opening facts.Opening) {
+	f := m.Facts
+	found := facts.Key{File: facts.File{Kind: plan.KindKey, Path: p.Path}, Info: pki.KeyInfo{Encoding: "PKCS #12"}, Opening: opening, InP12: true}
+	if open != nil {
+		found.Type, found.SPKI = pki.KeyTypeOf(open.Key.Public()), pki.PublicID(open.Key.Public())
+		if f.Key.Missing {
+			m.inside = open.Key
+		}
+		if f.Crt.Missing && (f.Key.Missing || f.Key.SPKI == found.SPKI) {
+			f.Crt.Cert, f.Crt.All = factsOf(open.Cert), []*x509.Certificate{open.Cert}
+		}
+	}
+	if f.Key.Missing {
+		f.Key = found
+	}
+}
+
+// certsOf are all certificates of a .p12.
+func certsOf(p *pki.P12) []*x509.Certificate {
+	return append([]*x509.Certificate{p.Cert}, p.Chain...)
+}
+
+// p12 tells what is in a .p12. crt is the certificate beside it, nil for none; known is what is in it where that is known, nil
 // otherwise.
-func (r *Reader) p12(f file, profile pki.Profile, pass secret.Value, known *contents) facts.P12 {
+func (r *Reader) p12(f file, profile pki.Profile, pass secret.Value, known *contents, crt *facts.Certificate) facts.P12 {
 	p := facts.P12{File: f.File, Profile: profile}
 	if p.Missing {
 		return p
 	}
 	var err error
 	if p.Info, err = profile.Inspect(f.content.Data); err != nil {
-		p.Opening = facts.Unreadable
+		p.Opening, p.Why = facts.Unreadable, err
 		return p
 	}
 	if pass.IsZero() {
 		return p
 	}
-	if known == nil {
+	var expected ledger.Sum
+	if crt != nil {
+		expected = crt.Sum
+	}
+	if known == nil || known.cert != expected { // then all certificates in it count
 		ended := r.opt.Trace("open", f.Name())
-		c, err := r.opened.p12(profile, f.content.Data, pass)
+		c, err := r.opened.p12(profile, f.content.Data, pass, expected)
 		ended()
 		switch {
 		case errors.Is(err, pki.ErrPassphrase):
 			p.Opening = facts.OpensNeither
 			return p
 		case err != nil:
-			p.Opening = facts.Unreadable
+			p.Opening, p.Why = facts.Unreadable, err
 			return p
 		}
 		known = &c
 	}
-	p.Opening, p.Cert, p.SPKI = facts.OpensNow, known.cert, known.spki
+	p.Opening, p.Cert, p.SPKI, p.All = facts.OpensNow, known.cert, known.spki, known.certs
 	return p
 }
 

@@ -79,7 +79,7 @@ func New(ctx context.Context, dir *outdir.Dir, opt Options) *Reader {
 	opt.Thorough, opt.Blind = opt.Thorough || opt.Prove, opt.Blind || opt.Glance
 	r := &Reader{ctx: ctx, dir: dir, opt: opt, cache: statcache.Open(dir), secrets: newSecrets(ctx, opt.Config, opt.LookupEnv), sealed: ledger.ParseSealed(nil)}
 	r.secrets.trace = opt.Trace
-	r.opened.keep = opt.Prove
+	r.opened.keep, r.opened.certs = opt.Prove, opt.Adopt
 	if len(opt.Config.Moved) > 0 {
 		r.formerly = map[plan.Owner][]plan.Owner{}
 		for _, m := range opt.Config.Moved {

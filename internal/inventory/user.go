@@ -64,7 +64,7 @@ func (r *Reader) readUser(u *config.User) *Material {
 	var known *contents
 	switch {
 	case proved:
-		known = &contents{pki.KeyTypeOf(f.Crt.Cert.X509.PublicKey), f.Crt.Cert.SPKI, f.Crt.Cert.Sum}
+		known = &contents{typ: pki.KeyTypeOf(f.Crt.Cert.X509.PublicKey), spki: f.Crt.Cert.SPKI, cert: f.Crt.Cert.Sum}
 	case ok && was.bound(u.Passphrase, pass.content.Stat) && was.key == key.content.Stat:
 		known = &was.contents
 	}
@@ -90,12 +90,12 @@ func (r *Reader) readUser(u *config.User) *Material {
 		if p12 := files[atP12+i]; !proved && k != nil && rec.Stats.At(atP12+i) != p12.content.Stat {
 			k = nil
 		}
-		f.P12 = append(f.P12, r.p12(files[atP12+i], profile, now, k))
+		f.P12 = append(f.P12, r.p12(files[atP12+i], profile, now, k, f.Crt.Cert))
 	}
 	if c := f.Crt.Cert; r.opt.Adopt && c != nil && f.Key.SPKI != "" && c.SPKI != f.Key.SPKI {
 		f.Crt.Cert = factsOf(f.Crt.Of(f.Key.SPKI)) // it may stand behind that of the CA
 	}
-	if (f.Key.Missing || f.Crt.Missing) && r.opt.Adopt && !r.opt.Blind && f.Passphrase.Err == nil {
+	if !r.opt.Blind && f.Passphrase.Err == nil && !proved {
 		r.fromP12(u, m)
 	}
 	if f.Passphrase.Closed != nil {

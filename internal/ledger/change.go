@@ -105,6 +105,9 @@ func (l *Ledger) addCertificate(owner string, cert *x509.Certificate) {
 		return
 	}
 	r := &l.rows[i]
+	if unowned(r) && r.Subject == pki.NameOneLine(cert.RawSubject) {
+		l.giveRow(i, owner)
+	}
 	if !slices.Contains(r.Owners(), owner) { // it may have lost its entry in issued.pem
 		r.Owner += "," + owner
 		l.byOwner[owner] = append(l.byOwner[owner], i)
@@ -113,6 +116,26 @@ func (l *Ledger) addCertificate(owner string, cert *x509.Certificate) {
 		r.NotAfter = cert.NotAfter.UTC()
 	}
 	l.pending.rewrite = true
+}
+
+// unowned reports whether none of the owners of a row is one of ours: others write "unknown"
+// or the name of a file there, and OpenSSL never reads it.
+func unowned(r *Row) bool {
+	return !slices.ContainsFunc(r.Owners(), func(o string) bool {
+		return IsUser(o) || strings.HasPrefix(o, "ca.") || strings.HasPrefix(o, unlisted)
+	})
+}
+
+// giveRow gives a row to one owner alone.
+func (l *Ledger) giveRow(i int32, owner string) {
+	r := &l.rows[i]
+	for _, o := range r.Owners() {
+		l.byOwner[o] = slices.DeleteFunc(slices.Clone(l.byOwner[o]), func(k int32) bool { return k == i })
+		if len(l.byOwner[o]) == 0 {
+			delete(l.byOwner, o)
+		}
+	}
+	r.Owner, l.byOwner[owner] = owner, append(l.byOwner[owner], i)
 }
 
 func (l *Ledger) addRow(r Row) {
@@ -159,7 +182,7 @@ func (c Render) apply(l *Ledger) {
 // that cannot be read is no record: no revocation waits for it.
 func parseRendered(data []byte) map[string]Sum {
 	out := map[string]Sum{}
-	for line := range strings.Lines(string(data)) {
+	for line := range strings.Lines(string(unmarked(data))) {
 		text, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
 		sum, err := hex.DecodeString(text)
 		if ok && err == nil && len(sum) == len(Sum{}) && path != "" {

@@ -32,7 +32,7 @@ type handout struct {
 // somebody who was given nothing: to give twice does no harm.
 func ParseHandouts(text []byte) *Handouts {
 	h := &Handouts{known: map[Sum]bool{}}
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(string(unmarked(text))) {
 		if !h.parse(strings.TrimSuffix(line, "\n"), strings.HasSuffix(line, "\n")) {
 			h.Broken++
 		}

@@ -73,7 +73,7 @@ const Attributes = "unique_subject = no\n"
 func ParseIndex(data []byte) ([]Row, error) {
 	rows := make([]Row, 0, bytes.Count(data, []byte("\n"))+1)
 	n := 0
-	for line := range strings.Lines(string(data)) { // one string, of which every column is a part
+	for line := range strings.Lines(string(unmarked(data))) { // one string, of which every column is a part
 		n++
 		text := strings.TrimRight(line, "\r\n")
 		if text == "" {
@@ -221,7 +221,7 @@ func toOpenSSL(reason string) string {
 
 // ParseNumber reads crlnumber: the number that the next CRL will have.
 func ParseNumber(data []byte) (*big.Int, error) {
-	text := strings.TrimSpace(string(data))
+	text := strings.TrimSpace(string(unmarked(data)))
 	n, ok := new(big.Int).SetString(text, 16)
 	if !ok || strings.Trim(strings.ToUpper(text), hexDigits) != "" || n.BitLen() > 159 {
 		return nil, fmt.Errorf("%q is no CRL number in hexadecimal", text)

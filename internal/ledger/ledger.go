@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"errors"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"mtlsplan/internal/pki"
 )
 
 // Names of the files, relative to the output directory.
@@ -80,6 +83,27 @@ type Files struct {
 // way, or was interrupted.
 var ErrTorn = errors.New("the last entry is cut short")
 
+var errUTF16 = errors.New("it is text in UTF-16, which OpenSSL does not read either")
+
+// inUTF16 names the first file that is UTF-16, "" for none.
+func (f *Files) inUTF16() string {
+	switch {
+	case pki.IsUTF16(f.Index.Data):
+		return IndexName
+	case pki.IsUTF16(f.Issued):
+		return IssuedName
+	case pki.IsUTF16(f.Number.Data):
+		return NumberName
+	}
+	return ""
+}
+
+// unmarked is a text without the byte order mark that editors put in front of UTF-8. It is
+// in no file as it was written here.
+func unmarked(text []byte) []byte { return bytes.TrimPrefix(text, mark) }
+
+var mark = []byte("\ufeff")
+
 // DamagedError is of a file of the CA database that cannot be read as what it is. Its
 // message says what to do.
 type DamagedError struct {
@@ -88,7 +112,11 @@ type DamagedError struct {
 }
 
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("%s: %v: restore it from a backup", e.File, e.Err)
+	way := "restore it from a backup"
+	if errors.Is(e.Err, errUTF16) {
+		way = "convert it with iconv -f UTF-16 -t UTF-8, or " + way
+	}
+	return fmt.Sprintf("%s: %v: %s", e.File, e.Err, way)
 }
 
 func (e *DamagedError) Unwrap() error { return e.Err }
@@ -100,6 +128,9 @@ func Parse(f Files) (*Ledger, error) {
 	bad := func(name string, err error) (*Ledger, error) {
 		return nil, &DamagedError{name, err}
 	}
+	if name := f.inUTF16(); name != "" {
+		return bad(name, errUTF16)
+	}
 	rows, err := ParseIndex(f.Index.Data)
 	if err != nil {
 		return bad(IndexName, err)
@@ -108,7 +139,7 @@ func Parse(f Files) (*Ledger, error) {
 		return bad(IndexName, fmt.Errorf("serial %s stands there twice", twice))
 	}
 	l.disk.indexSize = int64(len(f.Index.Data))
-	if n := len(f.Index.Data); n > 0 && f.Index.Data[n-1] != '\n' {
+	if n := len(f.Index.Data); n > 0 && f.Index.Data[n-1] != '\n' || bytes.HasPrefix(f.Index.Data, mark) {
 		l.pending.rewrite = true
 	}
 	if f.Recalled != nil {

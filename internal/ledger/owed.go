@@ -57,7 +57,7 @@ type owedFile struct {
 // ParseOwed reads the file of what is owed; ok is false where it cannot be read.
 func ParseOwed(data []byte) (o Owed, ok bool) {
 	var f owedFile
-	if json.Unmarshal(data, &f) != nil || f.FormatVersion != owedVersion {
+	if json.Unmarshal(unmarked(data), &f) != nil || f.FormatVersion != owedVersion {
 		return Owed{}, false
 	}
 	return f.Owed, true

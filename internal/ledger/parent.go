@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"crypto/x509"
 	"encoding/hex"
+	"fmt"
 	"iter"
 	"strings"
 	"time"
@@ -19,6 +20,12 @@ const parents = "parent."
 // ParentOwner is the owner of the certificates of the CAs above a CA, which is itself
 // given by its owner.
 func ParentOwner(ca string) string { return parents + strings.TrimPrefix(ca, "ca.") }
+
+// unlisted begins the owner of a row of which only the CRL of a generation tells.
+const unlisted = "unknown.G"
+
+// UnlistedOwner is the owner of certificates that only the CRL of a generation tells of.
+func UnlistedOwner(generation int) string { return fmt.Sprintf("%s%d", unlisted, generation) }
 
 // Foreign reports whether another CA has signed the certificate of a CA or of one of
 // its parents. Its serial is of that CA's numbers, so index.txt, which has the

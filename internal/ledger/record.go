@@ -58,7 +58,7 @@ func EachRecord(data []byte, f func(e Record, at, size int64)) (whole int64, err
 		if start < 0 {
 			return 0, damaged(whole)
 		}
-		owner := bytes.Trim(entry[:start], "\r\n")
+		owner := bytes.Trim(unmarked(entry[:start]), "\r\n")
 		block, _ := pem.Decode(entry[start:])
 		if block == nil || len(owner) == 0 || bytes.ContainsFunc(owner, func(r rune) bool { return r <= ' ' }) {
 			return 0, damaged(whole)

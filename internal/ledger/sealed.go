@@ -47,7 +47,7 @@ type sealedEntry struct {
 func ParseSealed(data []byte) *Sealed {
 	s := &Sealed{files: map[string]SealedFile{}}
 	var f sealedFile
-	if json.Unmarshal(data, &f) != nil || f.FormatVersion != sealedVersion {
+	if json.Unmarshal(unmarked(data), &f) != nil || f.FormatVersion != sealedVersion {
 		return s
 	}
 	lists := map[string][]string{} // shared by the files that have the same

@@ -3,6 +3,7 @@ package p12
 import (
 	"bytes"
 	"crypto"
+	"crypto/des"
 	"crypto/pbkdf2"
 	"encoding"
 	"encoding/binary"
@@ -62,6 +63,16 @@ func (k *Keys) derive(d derivation) ([]byte, error) {
 		k.known[d] = key
 	}
 	return key, err
+}
+
+// ForTripleDES derives key and IV of pbeWithSHAAnd3-KeyTripleDES-CBC (RFC 7292 appendix
+// C), with which others have encrypted PKCS #8 keys.
+func (k *Keys) ForTripleDES(salt []byte, iterations int) (key, iv []byte, err error) {
+	if key, err = k.derive(derivation{forCipher, crypto.SHA1, string(salt), iterations, 24}); err != nil {
+		return nil, nil, err
+	}
+	iv, err = k.derive(derivation{forIV, crypto.SHA1, string(salt), iterations, des.BlockSize})
+	return key, iv, err
 }
 
 // recall gives only keys that were derived already: for any other, what a file

@@ -35,7 +35,7 @@ func plainText(data []byte) (text []byte, form string) {
 	switch {
 	case isDER(data):
 		return data, formDER
-	case isUTF16(data):
+	case IsUTF16(data):
 		text, form = fromUTF16(data), formUTF16
 	case bytes.HasPrefix(data, []byte("\ufeff")):
 		text, form = data[len("\ufeff"):], formBOM
@@ -58,9 +58,9 @@ func isDER(data []byte) bool {
 	return in.ReadASN1(&seq, cbasn1.SEQUENCE) && in.Empty()
 }
 
-// isUTF16 goes by the byte order mark, which PowerShell writes, or by the zero bytes
+// IsUTF16 reports whether a text is UTF-16. It goes by the byte order mark, which PowerShell writes, or by the zero bytes
 // beside the first characters, which are ASCII in every file that is meant here.
-func isUTF16(data []byte) bool {
+func IsUTF16(data []byte) bool {
 	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
 		return true
 	}

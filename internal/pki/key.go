@@ -31,6 +31,9 @@ var (
 	// ErrUnsupported: the file may be sound, but is encrypted in a way that
 	// mtlsplan does not read.
 	ErrUnsupported = errors.New("not supported")
+
+	// ErrBase64: it is a PKCS #12 file, in base64 instead of DER.
+	ErrBase64 = fmt.Errorf("%w: it is base64", ErrDamaged)
 )
 
 // KeyEncoding is the [KeyInfo] encoding that [EncryptKey] writes.
@@ -167,7 +170,7 @@ func OpenKey(data []byte, pass Passphrase) (crypto.Signer, error) {
 			return nil, err
 		}
 		if !slices.Contains(traditionalCiphers, name) {
-			return nil, unsupported("it is encrypted with the cipher " + name)
+			return nil, &CipherError{name}
 		}
 		//lint:ignore SA1019 deprecated for what it protects; keys made by "openssl genrsa -des3" must be readable
 		plain, err = x509.DecryptPEMBlock(block, []byte(pass.Reveal()))

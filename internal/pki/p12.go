@@ -102,6 +102,9 @@ func OpenP12(der []byte, pass Passphrase) (*P12, error) {
 	if _, err := InspectP12(der); err != nil {
 		return nil, err
 	}
+	if p, _ := parsePFX(der); p.mac.name == noMAC && pass.Reveal() != "" {
+		return nil, unsupported("the PKCS #12 file has no MAC")
+	}
 	key, cert, chain, err := pkcs12.DecodeChain(der, pass.Reveal())
 	if err != nil {
 		return nil, p12Error(err)

@@ -2,6 +2,7 @@ package pki
 
 import (
 	"encoding/asn1"
+	"encoding/base64"
 	"slices"
 	"strings"
 
@@ -38,7 +39,10 @@ type protection struct {
 	iterations int
 }
 
-const noProtection = "none"
+const (
+	noProtection = "none"
+	noMAC        = "no MAC"
+)
 
 // maxMACKey bounds the key that PBMAC1 derives, in octets: the output of
 // SHA-512.
@@ -49,6 +53,9 @@ const maxMACKey = 64
 // today. The error is [ErrDamaged] or [ErrUnsupported].
 func InspectP12(der []byte) (P12Info, error) {
 	p, err := parsePFX(der)
+	if err != nil && inBase64(der) {
+		return P12Info{}, ErrBase64
+	}
 	if err != nil {
 		return P12Info{}, err
 	}
@@ -59,6 +66,16 @@ func InspectP12(der []byte) (P12Info, error) {
 		}
 	}
 	return info, nil
+}
+
+// inBase64 reports whether a text is a PKCS #12 file in base64.
+func inBase64(text []byte) bool {
+	der, err := base64.StdEncoding.DecodeString(string(text)) // which reads over line ends
+	if err != nil {
+		return false
+	}
+	_, err = parsePFX(der)
+	return err == nil
 }
 
 func (p pfx) all() []protection { return append(slices.Concat(p.keys, p.others), p.mac) }
@@ -216,7 +233,7 @@ func (p *pfx) addOpenBags(content cryptobyte.String) error {
 // readMAC reads the optional MacData at the end of a PFX.
 func readMAC(rest cryptobyte.String) (protection, error) {
 	if rest.Empty() {
-		return protection{name: "no MAC"}, nil
+		return protection{name: noMAC}, nil
 	}
 	bad := damaged("its MAC cannot be read")
 	var mac, info, alg cryptobyte.String

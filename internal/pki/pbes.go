@@ -2,6 +2,7 @@ package pki
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
@@ -15,6 +16,10 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"hash"
+	"slices"
+	"strings"
+
+	"mtlsplan/internal/p12"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -66,7 +71,7 @@ var (
 	}
 
 	// Password-based schemes of PKCS #5 version 1.5 and of PKCS #12. InspectKey
-	// and InspectP12 name them; none is opened here.
+	// and InspectP12 name them; of keys, only the one with 3DES is opened here.
 	otherSchemes = map[string]string{
 		"1.2.840.113549.1.5.3":    "pbeWithMD5AndDES-CBC",
 		"1.2.840.113549.1.5.10":   "pbeWithSHA1AndDES-CBC",
@@ -80,6 +85,41 @@ var (
 )
 
 const pbe3DES = "pbeWithSHAAnd3-KeyTripleDES-CBC"
+
+// otherCiphers are those of PBES2 that OpenSSL offers and that are not read here, by their
+// object identifiers.
+var otherCiphers = map[string]string{
+	"1.3.14.3.2.7":              "DES-CBC",
+	"1.2.840.113549.3.2":        "RC2-CBC",
+	"1.2.392.200011.61.1.1.1.2": "CAMELLIA-128-CBC",
+	"1.2.392.200011.61.1.1.1.3": "CAMELLIA-192-CBC",
+	"1.2.392.200011.61.1.1.1.4": "CAMELLIA-256-CBC",
+	"1.2.410.200046.1.1.2":      "ARIA-128-CBC",
+	"1.2.410.200046.1.1.7":      "ARIA-192-CBC",
+	"1.2.410.200046.1.1.12":     "ARIA-256-CBC",
+	"1.2.410.200004.1.4":        "SEED-CBC",
+}
+
+// CipherError is of a file that is encrypted in a way that OpenSSL reads, and that is not
+// read here. It is an [ErrUnsupported].
+type CipherError struct {
+	Name string // of the algorithm, for people
+}
+
+func (e *CipherError) Error() string {
+	return "it is encrypted with " + e.Name + ", which is not read here"
+}
+
+func (e *CipherError) Unwrap() error { return ErrUnsupported }
+
+// Legacy reports whether OpenSSL 3 has an algorithm, as a [KeyInfo], a [P12Info] or a
+// [CipherError] names it, only in its legacy provider.
+func Legacy(name string) bool {
+	name = strings.ToUpper(name)
+	return !strings.Contains(name, "TRIPLEDES") && slices.ContainsFunc([]string{"DES-CBC", "RC2", "RC4", "SEED", "IDEA", "BF-", "CAST5"}, func(old string) bool {
+		return strings.Contains(name, old)
+	})
+}
 
 // scheme is a password-based encryption scheme with its parameters. Exactly
 // one of other, prf and n is set.
@@ -163,7 +203,7 @@ func parsePBES2(params cryptobyte.String) (scheme, error) {
 		}
 	}
 	if s.cipher == nil {
-		return scheme{}, unsupported("it is encrypted with the cipher " + encOID.String())
+		return scheme{}, &CipherError{cmp.Or(otherCiphers[encOID.String()], "the cipher "+encOID.String())}
 	}
 	var ok bool
 	switch {
@@ -223,14 +263,20 @@ func saneIterations(n int) bool { return n >= 1 && n <= maxIterations }
 // [ErrPassphrase], [ErrDamaged] or [ErrUnsupported].
 func (e encrypted) open(pass []byte) ([]byte, error) {
 	s := e.scheme
-	if s.other != "" {
-		return nil, unsupported("it is encrypted as " + s.other)
-	}
 	var key []byte
 	var err error
-	if s.prf != nil {
+	switch {
+	case s.other == pbe3DES:
+		s.cipher = &ciphers[0]
+		key, s.iv, err = p12.NewKeys(string(pass)).ForTripleDES(s.salt, s.iterations)
+		if err != nil {
+			return nil, ErrPassphrase // it cannot be encoded as such a one
+		}
+	case s.other != "":
+		return nil, &CipherError{s.other}
+	case s.prf != nil:
 		key, err = pbkdf2.Key(s.prf.hash, string(pass), s.salt, s.iterations, s.cipher.keyLen)
-	} else {
+	default:
 		key, err = scrypt.Key(pass, s.salt, s.n, s.r, s.p, s.cipher.keyLen)
 	}
 	if err != nil {

@@ -152,6 +152,7 @@ func (j *judgement) examineCA() ([]finding, error) {
 	waysOn := fmt.Sprintf("restore it from a backup, or set generation = %d: a new CA is made then, and the old one stays trusted until its users have moved", gens+1)
 	view := &caView{CA: ca, audience: j.audience(ca.Owner), spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, file: j.Ledger.TrustFile(string(ca.Owner), j.issuer.trusted), adopted: j.found.ca, renewed: j.found.renewed, declined: j.found.declined, owed: j.settled(), restored: j.found.restored}
 	view.closed, view.waits = ca.Passphrase.Closed != nil, waits(&ca.Passphrase, j.Config.CA.Seal)
+	otherCipher := errOtherCipher(j.Config.Output, &ca.Key)
 	lost, halves := len(j.Ledger.Lost()), j.halves()
 	switch {
 	case ca.Err != nil:
@@ -187,6 +188,8 @@ func (j *judgement) examineCA() ([]finding, error) {
 		first := firstCA(ca, spec)
 		view.hear(plan.Missing, plan.FilesPresent, "there is a CA", first)
 		return first, nil
+	case otherCipher != nil:
+		return no(plan.Unreadable, "%v", otherCipher)
 	case ca.Key.Opening == facts.Unreadable && gens > 0:
 		return no(plan.Unreadable, "%s holds no key that can be read (%v): %s", ca.Key.Name(), ca.Key.Why, waysOn)
 	case ca.Key.Opening == facts.Unreadable:

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
@@ -56,6 +57,22 @@ func errWrongPassphrase(owner plan.Owner, k *facts.Key, p *facts.Passphrase, sou
 			ways("to change from it, set previous_passphrase = { generate = true }"))
 	}
 	return plan.Errorf(plan.PassphraseWrong, "the passphrase does not open %s; nothing was touched: %s", k.Name(), ways("correct it", asPrevious))
+}
+
+// errOtherCipher says how a key becomes readable that is encrypted in a way that is not read
+// here, nil for any other key: it is sound, and neither a backup nor a new one is called
+// for.
+func errOtherCipher(output string, k *facts.Key) error {
+	e, ok := errors.AsType[*pki.CipherError](k.Why)
+	if !ok || k.Opening != facts.Unreadable {
+		return nil
+	}
+	legacy, path := "", filepath.Join(output, k.Name())
+	if pki.Legacy(e.Name) {
+		legacy = "-provider legacy -provider default "
+	}
+	return plan.Errorf(plan.Unreadable, "%s is encrypted with %s, which mtlsplan does not read; nothing was touched: encrypt it anew, with the same passphrase (openssl pkcs8 -topk8 -v2 aes-256-cbc %s-in %s -out %s.new && mv %s.new %s)",
+		k.Name(), e.Name, legacy, path, path, path, path)
 }
 
 func keyPassphrase(k *facts.Key, p *facts.Passphrase, source config.Source, recipients []string) []finding {

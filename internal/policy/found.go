@@ -23,14 +23,15 @@ type found struct {
 	taken   map[ledger.Sum]bool
 
 	renamed  renamings
-	ca       bool                   // the CA is adopted
-	renewed  *x509.Certificate      // ours that a CA above it has signed anew, or the renewed one of that CA; nil for neither
-	declined string                 // why a certificate that is there for the key of the CA is not taken over
-	users    map[plan.Owner]adopted // those who are adopted
-	departed []departed             // those who still have something
-	learnt   int                    // revocations that only a CRL lists
-	restored []string               // owners of certificates that only issued.pem has
-	behind   bool                   // the next CRL would have the number of one in place, or a lower one
+	ca       bool                    // the CA is adopted
+	renewed  *x509.Certificate       // ours that a CA above it has signed anew, or the renewed one of that CA; nil for neither
+	declined string                  // why a certificate that is there for the key of the CA is not taken over
+	users    map[plan.Owner]adopted  // those who are adopted
+	further  map[plan.Owner][]string // serials of certificates that are taken over beside the one that counts
+	departed []departed              // those who still have something
+	learnt   int                     // revocations that only a CRL lists
+	restored []string                // owners of certificates that only issued.pem has
+	behind   bool                    // the next CRL would have the number of one in place, or a lower one
 }
 
 // adopted tells how a user came to be adopted.
@@ -41,7 +42,7 @@ type adopted struct {
 // find compares directory and ledger. Each stage goes by what those before it
 // have found.
 func find(q Question) *found {
-	f := &found{Question: &q, ledger: q.Ledger, taken: map[ledger.Sum]bool{}, users: map[plan.Owner]adopted{}}
+	f := &found{Question: &q, ledger: q.Ledger, taken: map[ledger.Sum]bool{}, users: map[plan.Owner]adopted{}, further: map[plan.Owner][]string{}}
 	f.trust = newTrust(q.Config, f.ledger, q.Now)
 	f.rename()
 	f.record(f.restore())
@@ -104,70 +105,6 @@ func (f *found) settle() []ledger.Change {
 		out = append(out, ledger.Issue{Owner: string(o.Owner), Cert: o.Cert}, ledger.Revoke{Serial: o.ID, When: when, Reason: ledger.Superseded})
 	}
 	return out
-}
-
-// Adoption takes files over that were made by hand: what the CA has issued goes
-// into the ledger as it is, and then the policies judge it like everything else.
-// Nothing that works is replaced for being foreign.
-
-// adoptUsers records the certificates of users, also of those whom the run is
-// not about: nothing of theirs is touched, but a serial that they share must be
-// known to be theirs too before somebody revokes it.
-func (f *found) adoptUsers() []ledger.Change {
-	var out []ledger.Change
-	cas := f.trust.Certificates()
-	for i := range f.Have.Users.Len() {
-		u := f.Have.Users.User(i)
-		if u.Err != nil {
-			continue
-		}
-		ours := f.unknown(u.Crt.Cert) && signedByAny(u.Crt.Cert, cas)
-		lost := f.ledger.IssuedTo(string(u.Owner)).Len() > 0
-		if ours {
-			out = append(out, f.adopt(u.Owner, u.Crt.Cert))
-		}
-		if hasFiles(u) && (ours || !lost) {
-			f.users[u.Owner] = adopted{lost}
-		}
-	}
-	for i := range f.Have.Bystanders {
-		b := &f.Have.Bystanders[i]
-		if c := b.Crt.Cert; c != nil && c.X509 != nil && f.ledger.IssuedTo(string(b.Owner)).Len() == 0 && signedByAny(c, cas) {
-			out = append(out, f.adopt(b.Owner, c))
-		}
-	}
-	return out
-}
-
-// Strangers are certificates that a CA has issued to nobody whom spec or ledger knows, and
-// that have not ended.
-func Strangers(have *facts.Inventory, l *ledger.Ledger, cas []*x509.Certificate, now time.Time) []facts.CertificateFile {
-	var out []facts.CertificateFile
-	for _, c := range have.Strangers {
-		if now.Before(c.Cert.NotAfter) && l.Holder(c.Cert.Serial, c.Cert.Sum) == "" && signedByAny(c.Cert, cas) {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-// StrangerText says of the file of such a certificate what it is, and what to do.
-func StrangerText(name string) string {
-	return name + " was issued by this CA, and neither the spec nor the CA database knows the user: nothing revokes it, and it may get in; list the user in the spec and say --adopt, and then take the user out again if nobody is to have it"
-}
-
-// hasFiles reports whether a user has a key, a certificate or a request.
-func hasFiles(u *facts.User) bool { return !u.Key.Missing || !u.Crt.Missing || !u.CSR.Missing }
-
-func (f *found) adopt(owner plan.Owner, c *facts.Certificate) ledger.Change {
-	f.taken[c.Sum] = true
-	return ledger.Issue{Owner: string(owner), Cert: c.X509}
-}
-
-// unknown reports whether a certificate is at hand that nobody is recorded to
-// have.
-func (f *found) unknown(c *facts.Certificate) bool {
-	return c != nil && c.X509 != nil && !f.taken[c.Sum] && f.ledger.Holder(c.Serial, c.Sum) == ""
 }
 
 // learn takes over what a CRL of ours lists and the ledger does not say: of an
@@ -247,21 +184,4 @@ func newestNumber(crl facts.CRL) *big.Int {
 		}
 	}
 	return newest
-}
-
-// adoptDeparted records what was made by hand for somebody who must not get in,
-// or was lost from the ledger: it takes a record to revoke it.
-func (f *found) adoptDeparted() []ledger.Change {
-	var out []ledger.Change
-	if !f.Ask.Adopt {
-		return nil
-	}
-	cas := f.trust.Certificates()
-	for i := range f.Have.Departed {
-		d := &f.Have.Departed[i]
-		if f.Ask.Covers(d.Owner) && d.Err == nil && f.unknown(d.Crt.Cert) && signedByAny(d.Crt.Cert, cas) {
-			out = append(out, f.adopt(d.Owner, d.Crt.Cert))
-		}
-	}
-	return out
 }

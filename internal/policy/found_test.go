@@ -100,18 +100,46 @@ func TestAdoption(t *testing.T) {
 			t.Errorf("%+v", v.Tasks[0])
 		}
 	})
+	t.Run("further certificates", func(t *testing.T) {
+		w := byHand(t, "ann", "bob")
+		w.ask.Adopt = true
+		ann, bob := w.people.list[0], w.people.list[1]
+		again := func(serial int64) *x509.Certificate {
+			return w.certify(w.cfg.Users[0].Subject, ann.Crt.Cert.X509.PublicKey, big.NewInt(serial))
+		}
+		ended, both := again(78), again(79)
+		ended.NotAfter = w.now.Add(-time.Second)
+		ann.Crt.All = []*x509.Certificate{ann.Crt.Cert.X509, w.ca, bob.Crt.Cert.X509, ended, both}
+		ann.P12[0].All = []*x509.Certificate{again(80), both, w.ca}
+		v := w.judge()
+		if want := "issue:ca.m issue:user.ann issue:user.ann issue:user.ann issue:user.bob"; !strings.HasPrefix(foundText(v), want) {
+			t.Errorf("found %q, not %q", foundText(v), want)
+		}
+		for i, want := range []int64{79, 80} {
+			if have := v.Found[1+i].(ledger.Issue).Cert.SerialNumber; have.Int64() != want {
+				t.Errorf("serial %d, not %d", have, want)
+			}
+		}
+		bob.Crt.Why = fmt.Errorf("it is a PKCS #7 bundle")
+		bob.P12[0].All = []*x509.Certificate{again(81)}
+		if w.ledger.With(w.judge().Found...).Row("51") != nil {
+			t.Error("something of somebody is taken whose certificate cannot be read")
+		}
+	})
 	t.Run("departed", func(t *testing.T) {
 		w := newWorld(t, "ann", "bob")
 		w.forget()
 		w.record(ledger.Issue{Owner: "user.bob", Cert: w.people.list[1].Crt.Cert.X509})
 		w.ask.Allow = 1
 		d := w.depart(0)
+		second := w.certify(w.cfg.Users[0].Subject, d.Crt.Cert.X509.PublicKey, big.NewInt(0x7777))
+		d.Crt.All = []*x509.Certificate{d.Crt.Cert.X509, second}
 		w.want(w.judge(), "user.ann refuse : unrecorded")
 		w.ask.Adopt = true
 		v := w.judge()
-		w.wantFound(v, "issue:user.ann")
+		w.wantFound(v, "issue:user.ann issue:user.ann")
 		w.want(v, "user.ann retire key csr crt p12 pass: removed(serial)", "crl.m reissue crl: revoked", "proxy.app rebuild site: upstream")
-		if len(v.Tasks[0].Revokes) != 1 || v.Tasks[0].Revokes[0].Serial != d.Crt.Cert.Serial {
+		if len(v.Tasks[0].Revokes) != 2 || v.Tasks[0].Revokes[0].Serial != d.Crt.Cert.Serial {
 			t.Errorf("%+v", v.Tasks[0].Revokes)
 		}
 	})

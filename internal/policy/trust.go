@@ -94,7 +94,7 @@ func (t Trust) Signer(r ledger.Row) string {
 
 // unknownOwner stands in the owner's place of a certificate that only a
 // generation's CRL tells of.
-func unknownOwner(g ledger.Generation) string { return fmt.Sprintf("unknown.G%d", g.Number) }
+func unknownOwner(g ledger.Generation) string { return ledger.UnlistedOwner(g.Number) }
 
 func (t Trust) knowsKey(c *x509.Certificate) bool {
 	spki := pki.PublicID(c.PublicKey)

@@ -34,6 +34,7 @@ type userView struct {
 	replaced bool         // --replace asks for a new key
 	adopted  bool         // this run takes over what lies there
 	lost     bool         // the CA had issued that, and the ledger has lost it
+	further  []string     // serials of other certificates in the user's files, which this run takes over too
 	moved    *facts.Moved // the user had another name before; nil for none
 }
 
@@ -105,7 +106,7 @@ func (j *judgement) judgeUser(i int) {
 	*v = userView{
 		User: u, audience: j.audience(u.Owner), spec: &j.Config.Users[j.Have.Users.Spec(i)], now: j.Now, ca: &j.issuer, needed: v.needed,
 		issued: j.Ledger.IssuedTo(string(u.Owner)), known: j.Ledger.AppendValid(v.known[:0], string(u.Owner), j.Now),
-		replaced: j.replace[u.Owner], adopted: isAdopted, lost: adopted.lost, moved: j.found.renamed.done[u.Owner],
+		replaced: j.replace[u.Owner], adopted: isAdopted, lost: adopted.lost, further: j.found.further[u.Owner], moved: j.found.renamed.done[u.Owner],
 	}
 	v.closed, v.waits = u.Passphrase.Closed != nil, u.Asked == nil && waits(&u.Passphrase, v.spec.Seal)
 	if len(j.compromised) > 0 {

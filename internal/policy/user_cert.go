@@ -235,8 +235,8 @@ func sharedSerial(v *userView) []finding {
 
 // overlapOver revokes what a renewal has superseded, overlap after it.
 func overlapOver(v *userView) []finding {
-	if end := v.overlapEnd(); end == nil || v.now.Before(*end) {
-		return nil
+	if end := v.overlapEnd(); end == nil || v.now.Before(*end) || v.adopted {
+		return nil // on the day of adoption nobody loses access
 	}
 	old := v.superseded()
 	if len(old) == 0 {

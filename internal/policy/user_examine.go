@@ -25,6 +25,8 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 	switch {
 	case j.strange(v) && recorded:
 		return unrecorded(v.Crt.Name() + " was issued by the CA, but the CA database knows nothing of it"), nil
+	case recorded && j.furtherLost(v) != "":
+		return unrecorded("the user's files hold another certificate of this CA (serial " + j.furtherLost(v) + "), of which the CA database knows nothing, so that it cannot be revoked"), nil
 	case !recorded && len(v.known) > 0:
 		return nil, plan.Errorf(plan.DatabaseInconsistent, "%s lists certificates of the user that %s does not hold: restore the database from a backup", ledger.IndexName, ledger.IssuedName)
 	case there && !recorded && !v.adopted && j.Ask.Adopt && u.Passphrase.Err != nil:
@@ -32,7 +34,7 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 	case there && !recorded && j.Ask.Adopt && u.Passphrase.Closed != nil:
 		return nil, plan.Errorf(plan.PassphraseUnavailable, "%w, so that what was made by hand cannot be taken over: run apply where the identity is", u.Passphrase.Closed)
 	case there && !recorded && !v.adopted && j.Ask.Adopt:
-		return nil, plan.Errorf(plan.Unreadable, "%s: no key can be taken out of that, and nothing was touched: put the key into %s, or move it away to have the user made anew", v.describe(), u.Key.Name())
+		return nil, errNoKeyInside(j.Config.Output, v)
 	case v.adopted && u.Crt.Why != nil:
 		return nil, plan.Errorf(plan.Unreadable, "%s holds no certificate that can be read (%w); nothing was touched: put the user's certificate there, or move it away to have a new one issued", u.Crt.Name(), u.Crt.Why)
 	case there && !recorded && !v.adopted && j.filesOfTwin(v.Owner):
@@ -49,6 +51,8 @@ func (j *judgement) examineUser(v *userView) ([]finding, error) {
 		return nil, errUnavailable(&u.Passphrase)
 	case u.ChallengeReused:
 		return nil, plan.Errorf(plan.PassphraseUnavailable, "the challenge password equals the key's passphrase, and a CSR is not encrypted: give another one")
+	case errOtherCipher(j.Config.Output, &u.Key) != nil:
+		return nil, errOtherCipher(j.Config.Output, &u.Key)
 	case u.Key.Opening == facts.Unreadable:
 		return nil, plan.Errorf(plan.Unreadable, "%s holds no key that can be read; nothing was touched: restore it from a backup, or have a new key made with %s (what is there: %v)", u.Key.Name(), replaceFlag(v.Owner, v.adopted), u.Key.Why)
 	case u.Key.Opening == facts.OpensNeither && u.Key.InP12:
