@@ -195,7 +195,7 @@ var (
 func ParseCSR(data []byte) (*CSR, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, as programs of Windows write it
 	switch {
-	case isUTF16(data):
+	case IsUTF16(data):
 		return nil, unsupported("it is UTF-16: save it as UTF-8")
 	case Form(data) == formCR:
 		return nil, unsupported("its lines end in carriage returns alone: save it with the line ends of Unix or Windows")
