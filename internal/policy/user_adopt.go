@@ -67,7 +67,7 @@ func (v *userView) describe() string {
 // --adopt they are on record by now.
 func (j *judgement) furtherLost(v *userView) string {
 	var serials []string
-	for _, c := range j.found.lostOf(v.User, j.trust.Certificates()) {
+	for _, c := range j.found.lostOf(v.User, v.ca.trusted) {
 		if v.Crt.Cert == nil || v.Crt.Cert.Sum != sha256.Sum256(c.Raw) {
 			serials = append(serials, pki.SerialHex(c.SerialNumber))
 		}
