@@ -205,20 +205,3 @@ func userMoved(v *userView) []finding {
 	}
 	return []finding{f}
 }
-
-// successor is a new owner in the spec who may be one who has departed: a user who has
-// devices now, or no longer; "" for none.
-func (j *judgement) successor(owner plan.Owner) plan.Owner {
-	if j.fresh == nil {
-		j.fresh = map[plan.Owner]plan.Owner{}
-		for i := range j.Config.Users {
-			if o := plan.User(j.Config.Users[i].Name); !j.Ledger.Knows(string(o)) && j.fresh[o.Person()] == "" {
-				j.fresh[o.Person()] = o
-			}
-		}
-	}
-	if o := j.fresh[owner.Person()]; o.IsDevice() != owner.IsDevice() {
-		return o
-	}
-	return ""
-}
