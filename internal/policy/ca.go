@@ -166,6 +166,9 @@ func (j *judgement) examineCA() ([]finding, error) {
 	case lost > 0 && len(j.found.Question.Ledger.Rows()) == 0 && !j.Ask.Adopt:
 		return torn("%s is gone or empty, and %s holds %s, of which it told which are revoked: restore it from a backup, or from OpenSSL's copy %s.old; or say --adopt, and all are recorded again, revoked where the CRL says so",
 			ledger.IndexName, ledger.IssuedName, plural(lost, "certificate"), ledger.IndexName)
+	case lost > 0 && gens == 0:
+		return torn("%s holds no certificate of %s, so that nothing tells which CRL is to be believed, and %s that %s does not list under the owner given there: restore it from a backup",
+			ledger.IssuedName, ca.Owner, plural(lost, "certificate"), ledger.IndexName)
 	case lost > 0:
 		return torn("%s lacks %s of %s, and without a CRL that can be read nothing tells which of them are revoked: restore one of the two from a backup",
 			ledger.IndexName, plural(lost, "certificate"), ledger.IssuedName)

@@ -66,6 +66,9 @@ func (v *userView) describe() string {
 // the first and are not on record, "" for none: a new file would make them forgotten. With
 // --adopt they are on record by now.
 func (j *judgement) furtherLost(v *userView) string {
+	if len(v.Crt.All) < 2 && !slices.ContainsFunc(v.P12, func(p facts.P12) bool { return len(p.All) > 0 }) {
+		return "" // nearly everybody
+	}
 	var serials []string
 	for _, c := range j.found.lostOf(v.User, v.ca.trusted) {
 		if v.Crt.Cert == nil || v.Crt.Cert.Sum != sha256.Sum256(c.Raw) {
