@@ -320,9 +320,9 @@ func provesSum(sum ledger.Sum) proof {
 }
 
 // provesGit is of a file that tells git what to keep.
-func provesGit(f facts.File) proof {
+func provesGit(g facts.GitFile) proof {
 	return func(data []byte) error {
-		if g := (facts.GitFile{File: f, Text: data}); !g.Whole() {
+		if g.Text = data; !g.Whole() {
 			return errors.New("it lacks a line that the directory needs")
 		}
 		return nil

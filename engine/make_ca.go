@@ -91,7 +91,7 @@ func (c *carryOut) makeCA(r *result) error {
 	if t.MustMake(plan.KindGit) {
 		for _, g := range c.have.CA.Git {
 			if !g.Whole() {
-				r.put(plan.KindGit, g.Path, g.Want(), provesGit(g.File))
+				r.put(plan.KindGit, g.Path, g.Want(), provesGit(g))
 			}
 		}
 	}

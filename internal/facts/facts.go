@@ -64,6 +64,7 @@ type Passphrase struct {
 	Err         error // why it could not be read
 	PreviousErr error // the same of previous_passphrase
 	Unsealed    error // why the CA's, which is at hand in clear, cannot be sealed now
+	Unusable    bool  // the identity that is there cannot be used, so that it is neither opened nor sealed, nor a new one
 
 	// Closed is why a sealed one is not opened in this run, nil for one that was opened or
 	// is not sealed. What it opens is taken for what it should be.

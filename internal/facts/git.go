@@ -10,7 +10,8 @@ import (
 // that we need, and whoever keeps the repository may add others.
 type GitFile struct {
 	File
-	Text []byte
+	Text  []byte
+	Sites []string // files of sites, relative to the output directory
 }
 
 // gitLines are the lines that each needs. A pattern that comes later wins, and one in a
@@ -28,18 +29,61 @@ var gitLines = map[string][]string{
 		"!/db/**",
 		"!/secrets/",
 		"!/secrets/**",
+		sitesHere,
 		"# and what may be deleted at any time, or must not be in a repository, is not.",
 		"/db/lock",
 		"/db/cache*",
 		"/db/stage/",
 		"/secrets/*.pass",
 		"/db/retired/*.pass",
+		"/db/retired/*.pass.[0-9]",
+		"/db/retired/*.pass.[0-9][0-9]",
 	},
 	".gitattributes": {
 		"# mtlsplan: no byte is converted, and two versions of the CA database are never merged.",
 		"* -text",
+		"* -filter -ident -working-tree-encoding",
 		"db/** -merge",
 	},
+}
+
+// sitesHere stands for the lines of the directories and files of sites.
+const sitesHere = "sites"
+
+// lines are those that the file needs, in their order.
+func (f *GitFile) lines() []string {
+	var out []string
+	for _, line := range gitLines[f.Name()] {
+		if line == sitesHere {
+			out = append(out, siteLines(f.Sites)...)
+		} else {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// siteLines undo what is ignored of sites. A file in a directory that is ignored cannot be
+// brought back by itself.
+func siteLines(sites []string) []string {
+	out := []string{"!/nginx/", "!/nginx/**"}
+	add := func(line string) {
+		if !slices.Contains(out, line) {
+			out = append(out, line)
+		}
+	}
+	for _, name := range sites {
+		if strings.HasPrefix(name, "nginx/") {
+			continue
+		}
+		for i, c := range name {
+			if c == '/' {
+				add("!/" + name[:i+1])
+			}
+		}
+		add("!/" + name)
+	}
+	return out
 }
 
 // GitNames are the files' names, relative to the output directory.
@@ -51,7 +95,7 @@ func (f *GitFile) Lacks() []string {
 	for line := range bytes.Lines(f.Text) {
 		have[strings.TrimRight(string(line), "\r\n")] = true
 	}
-	return slices.DeleteFunc(slices.Clone(gitLines[f.Name()]), func(line string) bool { return have[line] || strings.HasPrefix(line, "#") })
+	return slices.DeleteFunc(f.lines(), func(line string) bool { return have[line] || strings.HasPrefix(line, "#") })
 }
 
 // Unmerged reports whether a merge that git could not finish has left marks in the file.
@@ -63,7 +107,7 @@ func (f *GitFile) Whole() bool { return !f.Unmerged() && len(f.Lacks()) == 0 }
 // Want is the file as it should be: the lines of others, and behind them ours.
 func (f *GitFile) Want() []byte {
 	var out []byte
-	ours := gitLines[f.Name()]
+	ours := f.lines()
 	for line := range bytes.Lines(f.Text) {
 		if text := strings.TrimRight(string(line), "\r\n"); !slices.Contains(ours, text) && !conflict(text) {
 			out = append(out, text+"\n"...)

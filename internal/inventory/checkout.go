@@ -3,6 +3,7 @@ package inventory
 import (
 	"strings"
 
+	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/plan"
@@ -13,10 +14,14 @@ func (r *Reader) checkout(ca *facts.CA) error {
 	if !r.opt.Config.VersionControl {
 		return nil
 	}
+	var sites []string
+	for _, site := range r.opt.Config.Sites {
+		sites = append(sites, site.Proxy.Files(site.Settings)...)
+	}
 	for _, name := range facts.GitNames() {
 		f, err := r.file(plan.KindGit, facts.At(name))
 		ca.Err = firstOf(ca.Err, err)
-		ca.Git = append(ca.Git, facts.GitFile{File: f.File, Text: f.content.Data})
+		ca.Git = append(ca.Git, facts.GitFile{File: f.File, Text: f.content.Data, Sites: sites})
 	}
 	name := r.opt.Config.CA.Name
 	for _, name := range []string{facts.CAPath(name, plan.KindCrt).String(), facts.CAPath(name, plan.KindCRL).String(), ledger.AttrName, ledger.RenderedName, ledger.SealedName, ledger.HandoutsName} {
@@ -28,13 +33,13 @@ func (r *Reader) checkout(ca *facts.CA) error {
 }
 
 // inClear finds passphrases in clear where the spec wants none: nowhere in version control,
-// and of whoever has left, none among those that are sealed.
+// and of whoever has left, none where anything is sealed.
 func (r *Reader) inClear(ca *facts.CA) error {
 	var dirs []string
 	switch cfg := r.opt.Config; {
 	case cfg.VersionControl:
 		dirs = []string{facts.SecretsDir, facts.RetiredDir}
-	case len(cfg.CA.Seal) > 0:
+	case sealsAny(cfg):
 		dirs = []string{facts.RetiredDir}
 	}
 	for _, dir := range dirs {
@@ -43,7 +48,7 @@ func (r *Reader) inClear(ca *facts.CA) error {
 			return err
 		}
 		for _, name := range names {
-			if !strings.HasSuffix(name, "."+plan.KindPass) {
+			if !holdsClear(name) {
 				continue
 			}
 			if f, exists := r.unread(plan.KindPass, facts.At(dir+"/"+name)); exists {
@@ -52,6 +57,24 @@ func (r *Reader) inClear(ca *facts.CA) error {
 		}
 	}
 	return nil
+}
+
+// holdsClear reports whether a name is that of a passphrase in clear. Whoever has left more
+// than once has left NAME.pass.1, too.
+func holdsClear(name string) bool {
+	const ending = "." + plan.KindPass
+	unnumbered := strings.TrimRight(name, "0123456789")
+	return strings.HasSuffix(name, ending) || unnumbered != name && strings.HasSuffix(unnumbered, ending+".")
+}
+
+// sealsAny reports whether the spec has any passphrase sealed.
+func sealsAny(cfg *config.Config) bool {
+	for i := range cfg.Users {
+		if len(cfg.Users[i].Seal) > 0 {
+			return true
+		}
+	}
+	return len(cfg.CA.Seal) > 0
 }
 
 // asKept is a file with the mode that counts: version control keeps none, so whatever a

@@ -165,8 +165,10 @@ func (r *Reader) passphrases(now, previous config.Source, recipients []string, g
 	default:
 		p.now, f.Err = of(now)
 	}
-	if now.Kind == config.Generated && len(recipients) > 0 && f.Err == nil && !r.opt.Blind {
-		if err := r.identity().err; err != nil { // before something is sealed that nobody here could open
+	if now.Kind == config.Generated && (len(recipients) > 0 || sealed) {
+		err := r.identity().err
+		f.Unusable = err != nil && !errors.Is(err, errUnasked)
+		if err != nil && f.Err == nil { // before something is sealed that nobody here could open
 			f.Err = plan.Errorf(plan.PassphraseUnavailable, "the passphrase is to be sealed: %w", err)
 		}
 	}

@@ -42,6 +42,9 @@ func (j *judgement) judgeCA() {
 	if j.Have.CA.Passphrase.Closed != nil && err == nil && !is.refused {
 		findings, err = j.closedCA(findings)
 	}
+	if err == nil && !is.refused {
+		findings, err = j.unsealedCA(findings)
+	}
 	covered := j.Ask.Covers(owner)
 	if !covered && !is.refused {
 		findings = nil // a refusal holds whatever was asked for: such a CA can issue nothing to anybody

@@ -61,34 +61,73 @@ func (j *judgement) judgeInClear() {
 			to[t.Removes[i].Name()] = true
 		}
 	}
-	var left []string
+	var all, left, nobodys []string
+	owned := j.ownedPasses()
 	for _, f := range j.Have.CA.InClear {
-		if name := f.Name(); !gone[name] {
+		name := f.Name()
+		if gone[name] {
+			continue
+		}
+		all = append(all, name)
+		if owned[name] || leaving[name] || isRetired(name) {
 			left = append(left, name)
+		} else {
+			nobodys = append(nobodys, name)
 		}
 	}
-	if len(left) == 0 {
+	if len(all) == 0 {
 		return
 	}
+	called := func(some []string) string { // some of all
+		if len(some) < len(all) {
+			return joined(some)
+		}
+		return agree(len(some), "it", "them")
+	}
+	var ways []string
+	if len(left) > 0 {
+		ways = append(ways, j.wayOut(left, called(left), leaving))
+	}
+	if n := len(nobodys); n > 0 {
+		ways = append(ways, "delete "+called(nobodys)+" or move "+agree(n, "it", "them")+" out of the directory, since "+agree(n, "it belongs", "they belong")+" to nobody in the spec")
+	}
 	j.add(newTask(OfCA, 0, j.Have.CA.Owner, refuse(plan.InClear, fmt.Sprintf(
-		"version_control = true, and %s %s a passphrase in clear: %s", joined(left), agree(len(left), "holds", "hold"), j.wayOut(left, leaving)))))
+		"version_control = true, and %s %s a passphrase in clear: %s", joined(all), agree(len(all), "holds", "hold"), strings.Join(ways, "; ")))))
+}
+
+// isRetired reports whether a file is one of a user who has left.
+func isRetired(name string) bool { return strings.HasPrefix(name, facts.RetiredDir+"/") }
+
+// ownedPasses are the names of the passphrases in clear that the CA and the users of the spec
+// may have, under the name of before, too.
+func (j *judgement) ownedPasses() map[string]bool {
+	ca := j.Config.CA.Name
+	names := map[string]bool{facts.CAPath(ca, plan.KindPass).String(): true}
+	for i := range j.Config.Users {
+		names[facts.UserPath(facts.Base(j.Config.Users[i].Name, ca), plan.KindPass).String()] = true
+	}
+	for _, m := range j.Have.Moved {
+		for _, name := range m.Names {
+			names[name] = true
+		}
+	}
+	return names
 }
 
 // wayOut says what becomes of passphrases in clear. Those of whoever has left, and of whoever
-// is leaving, open nothing that is in force.
-func (j *judgement) wayOut(left []string, leaving map[string]bool) string {
+// is leaving, open nothing that is in force. The sentence calls them what called says.
+func (j *judgement) wayOut(left []string, called string, leaving map[string]bool) string {
 	sealed := j.sealedByApply()
 	all := func(is func(name string) bool) bool {
 		return !slices.ContainsFunc(left, func(name string) bool { return !is(name) })
 	}
-	retired := func(name string) bool { return strings.HasPrefix(name, facts.RetiredDir+"/") }
 	const history = "what was committed before stays in the history of the repository"
 	switch {
 	case all(func(name string) bool { return sealed[name] }):
 		return "the spec has that sealed, so run apply without --only, and correct first what it says of an owner whom it cannot serve; " + history + ", so give whoever it belonged to a new key (--replace)"
-	case all(retired):
-		return agree(len(left), "delete it, since no key in place opens with it", "delete them, since no key in place opens with them") + ", and apply again; " + history
-	case all(func(name string) bool { return sealed[name] || retired(name) || leaving[name] }):
+	case all(isRetired):
+		return "delete " + called + ", since no key in place opens with " + agree(len(left), "it", "them") + ", and apply again; " + history
+	case all(func(name string) bool { return sealed[name] || isRetired(name) || leaving[name] }):
 		return "take the line out, apply, delete what is left in db/retired, and put the line back; " + history
 	}
 	return "take the line out, name another source in passphrase and { generate = true } as previous_passphrase, apply, delete what is left in db/retired, and put the line back; " + history + ", so give whoever it belonged to a new key (--replace)"

@@ -112,6 +112,39 @@ func (t *Task) Opens() bool {
 	})
 }
 
+// sealedTooWell is why a user's task cannot be done with the identity at hand, or without one.
+func (j *judgement) sealedTooWell(v *userView, t *Task) error {
+	p := &v.Passphrase
+	switch {
+	case t == nil || t.Step.Action == plan.Refuse || v.Asked != nil:
+		return nil
+	case p.Unusable && t.NewPass && len(v.spec.Seal) > 0:
+		return errUnavailable(p)
+	case p.Closed == nil || !t.Opens():
+		return nil
+	}
+	way := ""
+	if j.issuer.err == nil { // else whoever is replaced would be shut out
+		way = ", or have a new key made with " + replaceFlag(v.Owner, v.adopted)
+	}
+	return errClosed(p, t, way)
+}
+
+// unsealedCA takes a new key from what is to be done for a CA whose passphrase cannot be
+// sealed: beside it the passphrase would lie in clear.
+func (j *judgement) unsealedCA(findings []finding) ([]finding, error) {
+	ca := &j.Have.CA
+	if ca.Passphrase.Unsealed == nil {
+		return findings, nil
+	}
+	rest := slices.DeleteFunc(slices.Clone(findings), func(f finding) bool { return newTask(OfCA, 0, ca.Owner, []finding{f}).NewKey })
+	if len(rest) == len(findings) || !ca.Key.Missing && !blocked(ca.Key) {
+		return rest, nil
+	}
+	j.issuer.err = plan.Errorf(plan.CAUnavailable, "%s cannot sign: %w", ca.Owner, ca.Passphrase.Unsealed)
+	return rest, ca.Passphrase.Unsealed
+}
+
 // closedCA takes from what is to be done for a CA whose passphrase is sealed and cannot be
 // opened whatever needs its key, and says that it could not be done. A CA whose key is gone
 // gets a new one with a new passphrase.
@@ -187,6 +220,9 @@ func (j *judgement) sealedNotes() {
 	const keeps = "whoever is no recipient any more has read the passphrase, and keeps it in copies and in the history of a repository"
 	ways := func(owners []plan.Owner) string {
 		way := "mtlsplan apply --replace makes a new key with a new passphrase, for each of them"
+		if j.issuer.err != nil {
+			way = "where the CA can sign, " + way
+		}
 		if slices.Contains(owners, ca) {
 			way += "; for the CA, name another source of its passphrase with previous_passphrase = { generate = true }, raise generation by one, and list the generation before in compromised, since its key opens with what they have read"
 		}

@@ -42,7 +42,7 @@ type Task struct {
 	Index   int  // of the user in [facts.Inventory].Users, of the departed in Departed, of the site in Sites, also of OfDeploy
 	NewKey  bool // what is made is for a new key; of a csr user: for the key of another request
 	NewCert bool
-	NewPass bool         // a passphrase is generated; else one that is made is that which there is, stored in another way
+	NewPass bool         // a passphrase is generated, by the next run where this one makes no key; else one that is made is that which there is, stored in another way
 	Reload  bool         // of a deployment: the proxy has to read files of the directory anew
 	Follows bool         // of a site: it names users, and all that changes it is issued in this run
 	Makes   []plan.Kind  // may name a kind more than once

@@ -143,8 +143,8 @@ func (j *judgement) judgeUser(i int) {
 	if v.spec.Passphrase.Kind == config.Generated && u.Asked == nil {
 		j.sealed.see(u.Owner, &u.Passphrase, v.spec.Seal, t)
 	}
-	if t != nil && u.Passphrase.Closed != nil && t.Step.Action != plan.Refuse && t.Opens() {
-		j.fail(u.Owner, errClosed(&u.Passphrase, t, ", or have a new key made with "+replaceFlag(u.Owner, isAdopted)))
+	if err := j.sealedTooWell(v, t); err != nil {
+		j.fail(u.Owner, err)
 		j.addRevocations(i, findings)
 		j.addRenaming(i)
 		return
@@ -200,11 +200,39 @@ func (j *judgement) addRevocations(i int, findings []finding) {
 		return
 	}
 	left[0].Message += "; a new certificate cannot be made now"
+	if left[0].removes = j.givenUp(); len(left[0].removes) > 0 {
+		left[0].Message += ", and what the old passphrase opens is removed"
+	}
 	t := newTask(OfUser, i, j.user.Owner, left)
+	t.NewPass = len(t.Removes) > 0
 	if !j.user.replaced && len(t.Revokes) == len(j.user.known) {
 		j.shut[j.user.Owner] = true
 	}
 	j.add(t)
+}
+
+// givenUp are the files of a user who is replaced that are of no use any more: the next run
+// would give the new key the passphrase of the old one, which may be why it is replaced. Where
+// something else keeps the user from being judged, they stay.
+func (j *judgement) givenUp() []facts.File {
+	v := &j.user
+	if !v.replaced || v.Asked != nil || v.Err != nil || v.spec.Passphrase.Kind != config.Generated ||
+		j.issuer.err == nil && !v.Passphrase.Unusable && v.ChallengeErr == nil {
+		return nil
+	}
+	files := []facts.File{v.Passphrase.File, v.Key.File, v.Crt.File}
+	if other := v.Passphrase.Other; other != nil {
+		files = append(files, *other)
+	}
+	for i := range v.P12 {
+		files = append(files, v.P12[i].File)
+	}
+	given := map[string]bool{}
+	return slices.DeleteFunc(files, func(f facts.File) bool {
+		twice := given[f.Name()] // a key that lies in a .p12
+		given[f.Name()] = true
+		return f.Missing || twice
+	})
 }
 
 // addRenaming gives a user the new name of whom nothing else can be done.

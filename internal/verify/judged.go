@@ -81,7 +81,8 @@ func (p *proof) closed(owner plan.Owner, pass *facts.Passphrase) {
 // elsewhere reports whether a passphrase cannot be had from where the spec says, and
 // nothing of the directory is to blame. A generated one is a file of the directory.
 func elsewhere(p *facts.Passphrase, k *facts.Key, source config.Source) bool {
-	return p.Closed != nil || p.Err != nil && source.Kind != config.Generated || k.Opening == facts.OpensNeither && p.PreviousErr != nil
+	sealed := p.Closed != nil || p.Err != nil && p.Unusable && p.Kind == plan.KindSealed
+	return sealed || p.Err != nil && source.Kind != config.Generated || k.Opening == facts.OpensNeither && p.PreviousErr != nil
 }
 
 // due are the reasons that nothing but time has given: nothing is wrong.
