@@ -199,7 +199,7 @@ func closedSeal(name string, why error) error {
 }
 
 func damagedSeal(f file, err error) error {
-	return plan.Errorf(plan.PassphraseUnavailable, "%s holds no sealed passphrase (%w): restore it from a backup; a user can be given a new one with --replace", f.Name(), err)
+	return plan.Errorf(plan.PassphraseUnavailable, "%s holds no sealed passphrase (%w): restore it from a backup; a user can be given a new one with --replace, where the CA can sign", f.Name(), err)
 }
 
 // opensNone reports whether the identity is of none of the recipients.
