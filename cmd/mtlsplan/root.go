@@ -197,7 +197,7 @@ func statusOf(code plan.Code) int {
 	switch code {
 	case plan.SpecInvalid:
 		return exitInvalid
-	case plan.Outdated:
+	case plan.Outdated, plan.Refused:
 		return exitRefused
 	case plan.Locked:
 		return exitLocked
