@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -43,7 +44,7 @@ func Connect(ctx context.Context, cfg *config.Config, opt Options, address strin
 		return nil, nil, err
 	}
 	if st.ledger.Blank() {
-		return nil, nil, plan.Errorf(plan.FileError, "%s: nothing was issued here yet: run mtlsplan apply first", cfg.Output)
+		return nil, nil, cmp.Or(st.refusal(), errNothingIssued(cfg))
 	}
 	var checks []plan.Check
 	var notes []plan.Note

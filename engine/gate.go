@@ -58,11 +58,14 @@ func (g *Gate) read(dir *outdir.Dir) (*gate.World, error) {
 	r := newRun(g.ctx, g.cfg, g.opt, dir)
 	defer r.in.Close()
 	crt, crl, led, gens, err := r.in.Gate()
+	if err == nil && (led.Blank() || len(led.Lost()) > 0) {
+		err = refused(g.ctx, g.cfg, g.opt, dir)
+	}
 	switch {
 	case err != nil:
 		return nil, err
 	case led.Blank():
-		return nil, plan.Errorf(plan.FileError, "%s: nothing was issued here yet: run mtlsplan apply first", g.cfg.Output)
+		return nil, errNothingIssued(g.cfg)
 	case crt.Cert == nil:
 		what := "holds no certificate that can be read"
 		if crt.Missing {

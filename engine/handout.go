@@ -43,7 +43,7 @@ type HandoutRequest struct {
 // directory that was rehearsed in is refused. A user to whom nothing can be given is a
 // failure, and the others go on.
 func Handout(ctx context.Context, cfg *config.Config, opt Options, ask HandoutRequest) (*plan.Handout, error) {
-	if err := nothingIssued(cfg, opt); err != nil {
+	if err := nothingIssued(ctx, cfg, opt); err != nil {
 		return nil, err
 	}
 	if input.Within(ask.Dir, cfg.Output) {
@@ -88,7 +88,7 @@ func Handout(ctx context.Context, cfg *config.Config, opt Options, ask HandoutRe
 
 // nothingIssued refuses a directory in which there is nothing to hand out, before the
 // lock makes one, and one that was rehearsed in.
-func nothingIssued(cfg *config.Config, opt Options) error {
+func nothingIssued(ctx context.Context, cfg *config.Config, opt Options) error {
 	dir, err := openDir(cfg)
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func nothingIssued(cfg *config.Config, opt Options) error {
 		return err
 	}
 	if _, there := dir.FileMode(ledger.IndexName); !there && !dir.Interrupted() {
-		return plan.Errorf(plan.FileError, "%s: nothing was issued here yet: run mtlsplan apply first", cfg.Output)
+		return cmp.Or(refused(ctx, cfg, opt, dir), errNothingIssued(cfg))
 	}
 	return nil
 }

@@ -18,18 +18,23 @@ import (
 )
 
 // RenderSite renders a site of the spec as it would be with what the
-// directory holds now. It needs no passphrase and no directory.
+// directory holds now. It needs no passphrase and no directory. An error of the code
+// [plan.Refused] is of a directory that apply refuses: its database may lack revocations,
+// and whoever is revoked would get in through the site.
 func RenderSite(ctx context.Context, cfg *config.Config, opt Options, site config.Site) ([]render.File, error) {
 	dir, err := openDir(cfg)
 	if err != nil {
 		return nil, err
 	}
 	defer dir.Close()
-	opt.scope, opt.blind = func(plan.Owner) bool { return false }, true
+	opt.scope, opt.glance = func(plan.Owner) bool { return false }, true
 	r := newRun(ctx, cfg, opt, dir)
 	defer r.in.Close()
 	st, err := r.takeStock()
 	if err != nil {
+		return nil, err
+	}
+	if err := st.refusal(); err != nil {
 		return nil, err
 	}
 	trust := st.verdict.Trust

@@ -13,7 +13,6 @@ import (
 // makeCRL has a CRL signed for every CA that is trusted, of what the ledger says
 // by now. A CA whose key cannot be opened keeps the CRL that it has.
 func (c *carryOut) makeCRL(r *result) error {
-	entries := c.crlEntries()
 	kept := c.verdict.Kept(c.have.CRL)
 	number := c.writer.FreshNumber(c.opt.Now)
 	var text []byte
@@ -29,7 +28,7 @@ func (c *carryOut) makeCRL(r *result) error {
 			continue
 		}
 		request := pki.CRLRequest{
-			Number: number, ThisUpdate: c.opt.Now.Add(-pki.Backdate), NextUpdate: *r.task.Step.NotAfter, Entries: entries[spki],
+			Number: number, ThisUpdate: c.opt.Now.Add(-pki.Backdate), NextUpdate: *r.task.Step.NotAfter, Entries: c.crlEntries(spki),
 		}
 		der, err := c.authority(ca).CRL(c.ctx, request)
 		if err != nil {
@@ -45,20 +44,22 @@ func (c *carryOut) makeCRL(r *result) error {
 	return nil
 }
 
-// crlEntries are the entries of each CA's CRL, by the SPKI of the CA. A revocation
-// is never dated later than the first CRL that lists it.
-func (c *carryOut) crlEntries() map[string][]x509.RevocationListEntry {
-	out := map[string][]x509.RevocationListEntry{}
+// crlEntries are the entries of a CA's CRL. A revocation is never dated later than the
+// first CRL that lists it.
+func (c *carryOut) crlEntries(spki string) []x509.RevocationListEntry {
+	var out []x509.RevocationListEntry
 	latest := c.opt.Now.Add(-pki.Backdate)
 	for _, row := range c.revoked() {
+		if !c.verdict.Trust.Belongs(row, spki) {
+			continue
+		}
 		serial, _ := new(big.Int).SetString(row.Serial, 16)
 		code, _ := pki.ReasonCode(row.Reason)
 		when := row.Revoked
 		if when.After(latest) {
 			when = latest
 		}
-		spki := c.verdict.Trust.Signer(row)
-		out[spki] = append(out[spki], x509.RevocationListEntry{SerialNumber: serial, RevocationTime: when, ReasonCode: code})
+		out = append(out, x509.RevocationListEntry{SerialNumber: serial, RevocationTime: when, ReasonCode: code})
 	}
 	return out
 }

@@ -84,9 +84,8 @@ func (c *carryOut) issue(r *result, public crypto.PublicKey, subject []byte, san
 // crash between the two has it told again.
 func (c *carryOut) tell(t *policy.Task) error {
 	for _, row := range t.Revokes {
-		signer := c.verdict.Trust.Signer(row)
 		for _, g := range c.verdict.Trust.Generations {
-			if g.SPKI != signer {
+			if !c.verdict.Trust.Belongs(row, g.SPKI) {
 				continue
 			}
 			if err := c.authority(g.Cert).Revoke(c.ctx, row.Serial, row.Reason); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"mtlsplan/engine"
 	"mtlsplan/internal/plan"
@@ -73,6 +74,9 @@ certificate and a password-protected .p12; the CRL; and the proxy's site.`,
 		if cmd.Flags().Changed("output") && a.output == "" {
 			return usageError("--output is empty: give a directory, or leave the flag out to use the spec's; perhaps a variable in a script is not set")
 		}
+		if name := emptyFlag(cmd); name != "" {
+			return usageError("--%s is empty: give a value, or leave the flag out; perhaps a variable in a script is not set", name)
+		}
 		if formats := formatsOf(cmd); !slices.Contains(formats, a.format) {
 			return usageError("--format %q: give %s", a.format, orList(formats))
 		}
@@ -83,6 +87,18 @@ certificate and a password-protected .p12; the CRL; and the proxy's site.`,
 	}
 	a.dress(root)
 	return root
+}
+
+// emptyFlag is the name of a flag that was given without a value, "" for none. Such a
+// flag would be taken for one that was left out.
+func emptyFlag(cmd *cobra.Command) string {
+	name := ""
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if kind := f.Value.Type(); name == "" && (kind == "string" && f.Value.String() == "" || kind == "stringSlice" && f.Value.String() == "[]") {
+			name = f.Name
+		}
+	})
+	return name
 }
 
 // moreFormats is the annotation of a command that answers in more formats than others
@@ -197,7 +213,7 @@ func statusOf(code plan.Code) int {
 	switch code {
 	case plan.SpecInvalid:
 		return exitInvalid
-	case plan.Outdated:
+	case plan.Outdated, plan.Refused:
 		return exitRefused
 	case plan.Locked:
 		return exitLocked

@@ -98,14 +98,35 @@ func (l *Ledger) Issuers(gens []Generation) map[string]string {
 		if !IsUser(e.Owner) || e.SPKI == "" {
 			continue
 		}
-		for _, g := range gens {
-			if pki.IssuedBy(g.Cert, e.Issuer, e.Authority, func() *x509.Certificate {
-				cert, _ := x509.ParseCertificate(e.DER)
-				return cert
-			}) {
-				out[e.Serial] = g.SPKI
-			}
+		if spki := e.issuer(gens); spki != "" {
+			out[e.Serial] = spki
 		}
 	}
 	return out
+}
+
+// IssuerOf is [Ledger.Issuers] of one row, also where there is one generation; "" where
+// no certificate that is recorded tells.
+func (l *Ledger) IssuerOf(r Row, gens []Generation) string {
+	for _, owner := range r.Owners() {
+		for _, i := range l.issued[owner] {
+			if e := &l.entries[i]; e.Serial == r.Serial && IsUser(owner) && e.SPKI != "" {
+				return e.issuer(gens)
+			}
+		}
+	}
+	return ""
+}
+
+// issuer is the SPKI of the generation that has issued a certificate, "" for none.
+func (e *Entry) issuer(gens []Generation) string {
+	for _, g := range slices.Backward(gens) {
+		if pki.IssuedBy(g.Cert, e.Issuer, e.Authority, func() *x509.Certificate {
+			cert, _ := x509.ParseCertificate(e.DER)
+			return cert
+		}) {
+			return g.SPKI
+		}
+	}
+	return ""
 }

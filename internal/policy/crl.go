@@ -28,7 +28,7 @@ func (j *judgement) judgeCRL() []string {
 	planned := j.planned()
 	barred = append(barred, Serials(planned)...)
 	j.verdict.CannotSign = j.cannotSign()
-	revoked := Serials(slices.DeleteFunc(append(rows, planned...), func(r ledger.Row) bool { return !j.onNextCRL(r) }))
+	revoked := slices.DeleteFunc(append(rows, planned...), func(r ledger.Row) bool { return !j.onNextCRL(r) })
 	if !j.Ask.Covers(owner) {
 		return Refused(crl, barred)
 	}
@@ -72,20 +72,16 @@ func (j *judgement) judgeCRL() []string {
 }
 
 // onNextCRL reports whether a row that is revoked, or that this plan revokes, will be
-// on the next CRL: the CA that has issued it signs one then.
+// on the next CRL: a CA on whose CRL it belongs signs one then.
 func (j *judgement) onNextCRL(r ledger.Row) bool {
-	current := j.trust.Current()
-	if current == nil {
-		return false
+	const fresh = "" // the SPKI of a CA that this plan makes
+	if j.issuer.rolled && j.trust.Belongs(r, fresh) {
+		return true
 	}
-	spki := j.trust.Signer(r)
-	switch {
-	case j.verdict.CannotSign[spki]:
-		return false
-	case spki == current.SPKI:
-		return !j.issuer.dropped
-	}
-	return slices.ContainsFunc(j.trust.Past(), func(g ledger.Generation) bool { return g.SPKI == spki })
+	return slices.ContainsFunc(j.trust.Signing(), func(g ledger.Generation) bool {
+		left := j.issuer.dropped && g.SPKI == j.trust.Current().SPKI
+		return !left && !j.verdict.CannotSign[g.SPKI] && j.trust.Belongs(r, g.SPKI)
+	})
 }
 
 // learnt takes over for good what only the CRL tells. Kept there alone it would
@@ -111,7 +107,7 @@ func crlFound(code plan.Code, check plan.CheckName, action plan.Action, format s
 
 // examineCRL compares the CRLs with the CAs that are trusted after this plan,
 // and with the revocations.
-func (j *judgement) examineCRL(revoked []string) []finding {
+func (j *judgement) examineCRL(revoked []ledger.Row) []finding {
 	crl := &j.Have.CRL
 	blank := !j.Ask.Adopt && j.Ledger.Blank()
 	switch {
@@ -156,7 +152,7 @@ func (j *judgement) examineCRL(revoked []string) []finding {
 	if len(crl.More) > 0 {
 		out = append(out, crlFound(plan.Damaged, plan.CRLSigned, plan.Repair, "%s holds more than one CRL of the same CA, of which readers take any", crl.Name()))
 	}
-	if n := pending(*crl, revoked); n > 0 {
+	if n := j.trust.pending(*crl, revoked, j.verdict.CannotSign); n > 0 {
 		out = append(out, crlFound(plan.Revoked, plan.CRLEntries, plan.Reissue, "%s %s not on it yet", plural(n, "revoked certificate"), agree(n, "is", "are")))
 	}
 	return out
@@ -250,7 +246,7 @@ func (j *judgement) stillIn(g ledger.Generation) string {
 	on := onCRL(j.Have.CRL)
 	rows := append(j.trust.Revoked(j.Ledger, j.Have.CRL, j.Now, false), j.planned()...)
 	for _, r := range rows {
-		if _, listed := slices.BinarySearch(on, r.Serial); !listed && ledger.IsUser(r.Owner) && j.trust.Signer(r) == g.SPKI {
+		if _, listed := slices.BinarySearch(on, r.Serial); !listed && ledger.IsUser(r.Owner) && j.trust.Belongs(r, g.SPKI) {
 			owners = append(owners, r.Owner)
 		}
 	}

@@ -117,14 +117,16 @@ func (f *found) learn() []ledger.Change {
 		f.behind = true
 		out = append(out, ledger.PassNumber{Used: used})
 	}
-	seen := map[string]bool{}
+	seen := map[string]int{} // place in out
 	revoke := func(r ledger.Revoke) {
 		row := f.ledger.Row(r.Serial)
+		at, again := seen[r.Serial]
 		switch {
-		case seen[r.Serial]:
+		case again:
+			out[at] = onBoth(out[at].(ledger.Revoke), r)
 		case row == nil || row.State != ledger.Revoked:
 			f.learnt++
-			seen[r.Serial] = true
+			seen[r.Serial] = len(out)
 			out = append(out, r)
 		case row.Reason == "" && r.Reason != "unspecified":
 			f.reasons = append(f.reasons, r)
@@ -149,6 +151,18 @@ func (f *found) learn() []ledger.Change {
 		}
 	}
 	return out
+}
+
+// onBoth is a revocation that the CRLs of two generations list, so that nothing tells
+// which of them has issued the certificate.
+func onBoth(older, newer ledger.Revoke) ledger.Revoke {
+	if older.Owner != newer.Owner && newer.Owner != "" {
+		older.Owner = unknown
+		if newer.NotAfter.After(older.NotAfter) {
+			older.NotAfter = newer.NotAfter
+		}
+	}
+	return older
 }
 
 // entries are those of the CRL of a generation, and of older ones beside it.

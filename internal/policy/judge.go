@@ -116,7 +116,7 @@ func (j *judgement) unpublished() bool {
 		return true
 	}
 	revoked := j.trust.Revoked(j.Ledger, j.Have.CRL, j.Now, false)
-	return j.found.learnt > 0 || pending(j.Have.CRL, Serials(revoked)) > 0
+	return j.found.learnt > 0 || j.trust.pending(j.Have.CRL, revoked, j.cannotSign()) > 0
 }
 
 // judgement is a judgement under way. Its ledger, other than the question's,

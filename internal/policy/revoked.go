@@ -12,7 +12,7 @@ import (
 
 // Revoked are the revoked rows that the next CRLs list; crl is what is in place.
 // Those of a CA that is no longer trusted are on none: nobody gets in with them
-// anyway. dropped says that this very run leaves the current CA behind.
+// anyway. Those whose issuer nothing tells are on all. dropped says that this very run leaves the current CA behind.
 func (t Trust) Revoked(l *ledger.Ledger, crl facts.CRL, now time.Time, dropped bool) []ledger.Row {
 	current := t.Current()
 	if current == nil {
@@ -31,7 +31,10 @@ func (t Trust) Revoked(l *ledger.Ledger, crl facts.CRL, now time.Time, dropped b
 	if dropped {
 		delete(signing, current.SPKI)
 	}
-	return slices.DeleteFunc(l.Revoked(last), func(r ledger.Row) bool { return !signing[t.Signer(r)] })
+	return slices.DeleteFunc(l.Revoked(last), func(r ledger.Row) bool {
+		issuer := t.issuer(r)
+		return issuer != "" && !signing[issuer]
+	})
 }
 
 // Barred are the serials that a site must refuse: those of [Trust.Revoked], and those
@@ -49,7 +52,7 @@ func (t Trust) barred(revoked []ledger.Row, l *ledger.Ledger, now time.Time) []s
 			continue
 		}
 		for _, r := range l.Revoked(now) {
-			if t.Signer(r) == g.SPKI {
+			if t.issuer(r) == g.SPKI {
 				out = append(out, r.Serial)
 			}
 		}
@@ -87,19 +90,42 @@ func Refused(crl facts.CRL, revoked []string) []string {
 func onCRL(crl facts.CRL) []string {
 	var out []string
 	for _, list := range crl.Lists {
-		for i := range list.RevokedCertificateEntries {
-			out = append(out, pki.SerialHex(list.RevokedCertificateEntries[i].SerialNumber))
-		}
+		out = append(out, onList(list)...)
 	}
 	slices.Sort(out)
 	return out
 }
 
-// pending counts the serials that must go on the CRL and are not there.
-func pending(crl facts.CRL, revoked []string) int {
-	n, on := 0, onCRL(crl)
-	for _, serial := range revoked {
-		if _, listed := slices.BinarySearch(on, serial); !listed {
+// onList are the serials that one CA's CRL lists, sorted; none where there is none.
+func onList(list *x509.RevocationList) []string {
+	if list == nil {
+		return nil
+	}
+	out := make([]string, 0, len(list.RevokedCertificateEntries))
+	for i := range list.RevokedCertificateEntries {
+		out = append(out, pki.SerialHex(list.RevokedCertificateEntries[i].SerialNumber))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// pending counts the revoked rows that are not on each CRL on which they belong. A CRL
+// that is not there, or that its CA cannot sign, counts only where no other lists the row.
+func (t Trust) pending(crl facts.CRL, rows []ledger.Row, cannotSign map[string]bool) int {
+	n, on, signs := 0, onCRL(crl), map[string][]string{}
+	for _, g := range t.Signing() {
+		if list := crl.Lists[g.SPKI]; list != nil && !cannotSign[g.SPKI] {
+			signs[g.SPKI] = onList(list)
+		}
+	}
+	for _, r := range rows {
+		_, listed := slices.BinarySearch(on, r.Serial)
+		for spki, serials := range signs {
+			if listed && t.Belongs(r, spki) {
+				_, listed = slices.BinarySearch(serials, r.Serial)
+			}
+		}
+		if !listed {
 			n++
 		}
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"crypto/x509"
 	"fmt"
 	"slices"
@@ -19,12 +20,13 @@ type Trust struct {
 
 	compromised []int // numbers of those that somebody else has the key of
 
+	ledger  *ledger.Ledger
 	issuers map[string]string // SPKI of the issuer by serial, where there are several generations
 }
 
 func newTrust(cfg *config.Config, l *ledger.Ledger, now time.Time) Trust {
 	gens := l.Generations(string(plan.CA(cfg.CA.Name)), now)
-	return Trust{gens, cfg.CA.Compromised, l.Issuers(gens)}
+	return Trust{gens, cfg.CA.Compromised, l, l.Issuers(gens)}
 }
 
 // Current is the CA that issues, nil for none.
@@ -76,21 +78,41 @@ func (t Trust) Certificates() []*x509.Certificate {
 // Signed reports whether another CA has signed the current one.
 func (t Trust) Signed() bool { return t.Current() != nil && !pki.SelfIssued(t.Current().Cert) }
 
-// Signer is the SPKI of the CA that has issued a row's certificate, on whose CRL
-// it belongs. There must be a CA.
+// Signer is the SPKI of the CA that has issued a row's certificate; where nothing tells,
+// the current one. There must be a CA.
 func (t Trust) Signer(r ledger.Row) string {
-	if spki, ok := t.issuers[r.Serial]; ok {
-		return spki
-	}
+	return cmp.Or(t.issuer(r), t.Current().SPKI)
+}
+
+// Belongs reports whether a revoked row belongs on the CRL of a CA, which may be one
+// that is only made now. `openssl ca` adds rows without a certificate, and where nothing
+// tells the issuer the row belongs on every CRL: on one alone, it might be the wrong one.
+// A serial that a CA has not issued does no harm on its CRL.
+func (t Trust) Belongs(r ledger.Row, spki string) bool {
+	issuer := t.issuer(r)
+	return issuer == "" || issuer == spki
+}
+
+// issuer is the SPKI of the CA that has issued a row's certificate, "" where nothing
+// tells.
+func (t Trust) issuer(r ledger.Row) string {
 	if !ledger.IsUser(r.Owner) {
 		for _, g := range t.Generations {
 			if r.Owner == unknownOwner(g) {
 				return g.SPKI
 			}
 		}
+		return ""
 	}
-	return t.Current().SPKI
+	if len(t.Generations) == 1 {
+		return t.ledger.IssuerOf(r, t.Generations)
+	}
+	return t.issuers[r.Serial]
 }
+
+// unknown stands in the owner's place of a certificate of which nothing tells the issuer;
+// `openssl ca` writes the same word there.
+const unknown = "unknown"
 
 // unknownOwner stands in the owner's place of a certificate that only a
 // generation's CRL tells of.

@@ -189,7 +189,12 @@ func (p *proof) refuses(i int, serial string) bool {
 
 // listed reports whether a CRL in place lists a serial.
 func (p *proof) listed(serial string) bool {
-	return p.onCRL[serial]
+	for _, on := range p.onCRL {
+		if on[serial] {
+			return true
+		}
+	}
+	return false
 }
 
 // crl compares the CRLs with the CA database.
@@ -215,9 +220,11 @@ func (p *proof) crl() {
 		return
 	}
 	for _, r := range trust.Revoked(p.Ledger, *crl, p.Now, false) {
-		signer := trust.Signer(r)
-		if crl.Lists[signer] != nil && !p.Verdict.CannotSign[signer] && !p.listed(r.Serial) {
-			p.fail(owner, plan.CRLEntries, plan.Revoked, "%s does not list serial %s of %s, which is revoked: mtlsplan apply mends it", crl.Name(), r.Serial, r.Owner)
+		for _, g := range trust.Signing() {
+			if on := p.onCRL[g.SPKI]; on != nil && !p.Verdict.CannotSign[g.SPKI] && trust.Belongs(r, g.SPKI) && !on[r.Serial] {
+				p.fail(owner, plan.CRLEntries, plan.Revoked, "%s does not list serial %s of %s, which is revoked: mtlsplan apply mends it", crl.Name(), r.Serial, r.Owner)
+				break
+			}
 		}
 	}
 }
@@ -233,7 +240,7 @@ func (p *proof) listing(spki string, list *x509.RevocationList, e *x509.Revocati
 	switch {
 	case other != "":
 		return other
-	case p.Verdict.Trust.Signer(*r) != spki:
+	case !p.Verdict.Trust.Belongs(*r, spki) && !p.onCRL[p.Verdict.Trust.Signer(*r)][r.Serial]:
 		return "is on the CRL of a CA that has not issued it"
 	}
 	return ""
@@ -276,8 +283,9 @@ func (p *proof) getsIn(owner plan.Owner, r ledger.Row, where string) {
 // trusted reports whether a revoked certificate would get in if nothing refused it.
 func (p *proof) trusted(r ledger.Row, der []byte) bool {
 	if der == nil {
-		signer := p.Verdict.Trust.Signer(r)
-		return slices.ContainsFunc(p.Have.CA.Crt.All, func(ca *x509.Certificate) bool { return pki.PublicID(ca.PublicKey) == signer })
+		return slices.ContainsFunc(p.Verdict.Trust.Generations, func(g ledger.Generation) bool {
+			return p.Verdict.Trust.Belongs(r, g.SPKI) && slices.ContainsFunc(p.Have.CA.Crt.All, func(ca *x509.Certificate) bool { return pki.PublicID(ca.PublicKey) == g.SPKI })
+		})
 	}
 	cert, err := x509.ParseCertificate(der)
 	return err == nil && p.gate.chain(cert) == nil

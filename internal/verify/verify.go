@@ -57,10 +57,11 @@ func Checks(ctx context.Context, s Subject) ([]plan.Check, error) {
 
 // revocations finds which serials the files in place refuse.
 func (p *proof) revocations() {
-	p.onCRL = map[string]bool{}
-	for _, list := range p.Have.CRL.Lists {
+	p.onCRL = map[string]map[string]bool{}
+	for spki, list := range p.Have.CRL.Lists {
+		p.onCRL[spki] = map[string]bool{}
 		for i := range list.RevokedCertificateEntries {
-			p.onCRL[pki.SerialHex(list.RevokedCertificateEntries[i].SerialNumber)] = true
+			p.onCRL[spki][pki.SerialHex(list.RevokedCertificateEntries[i].SerialNumber)] = true
 		}
 	}
 	for i := range p.Have.Sites {
@@ -84,8 +85,8 @@ type proof struct {
 	failed map[string]bool // owner and check: those that fail, and those that are left open
 	mu     sync.Mutex
 
-	onCRL  map[string]bool   // serials on the CRLs in place
-	mapped []map[string]bool // serials that each site refuses by its map
+	onCRL  map[string]map[string]bool // serials on the CRLs in place, by the SPKI of the CA
+	mapped []map[string]bool          // serials that each site refuses by its map
 
 	anyDue   bool                // time alone has made something due
 	absent   map[plan.Owner]bool // owners of whom nothing was made yet
