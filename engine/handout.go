@@ -11,8 +11,11 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
@@ -380,10 +383,27 @@ func (h *handing) page(u *config.User, s *plan.OwnerStatus, crt *x509.Certificat
 	rows := h.verdict.Ledger.RowsOf(string(plan.User(u.Name)))
 	for i := len(rows) - 1; i >= 0 && len(p.Old) < mostOld; i-- {
 		if r := &rows[i]; r.Serial != s.Serial {
-			p.Old = append(p.Old, plan.OldCertificate{Serial: colons(r.Serial), NotAfter: r.NotAfter.UTC(), Revoked: r.State == ledger.Revoked})
+			p.Old = append(p.Old, plan.OldCertificate{Name: commonNameOf(r.Subject), Serial: colons(r.Serial), NotAfter: r.NotAfter.UTC(), Revoked: r.State == ledger.Revoked})
 		}
 	}
 	return p
+}
+
+var octet = regexp.MustCompile(`\\x[0-9A-F]{2}`)
+
+// commonNameOf is the common name in a name as the index has it; "" where that cannot be
+// told. See X509_NAME_oneline(3).
+func commonNameOf(oneline string) string {
+	_, name, _ := strings.Cut(oneline, "/CN=")
+	name, _, _ = strings.Cut(name, "/emailAddress=")
+	name = octet.ReplaceAllStringFunc(name, func(hex string) string {
+		b, _ := strconv.ParseUint(hex[2:], 16, 8)
+		return string([]byte{byte(b)})
+	})
+	if !utf8.ValidString(name) {
+		return ""
+	}
+	return name
 }
 
 // admits reports whether a site is one for a user.

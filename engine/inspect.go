@@ -119,9 +119,15 @@ func (d details) user(u *facts.User, spec *config.User, given *ledger.Handouts) 
 			d.HandedOut = new(plan.Seconds(at))
 		}
 	}
-	d.file(u.Key.File, keyState(u.Key, u.Passphrase), keyFacts(u.Key, u.Passphrase))
+	own := spec.CSR != "" // the key is with the user
+	if !own {
+		d.file(u.Key.File, keyState(u.Key, u.Passphrase), keyFacts(u.Key, u.Passphrase))
+	}
 	d.file(u.CSR.File, readable(u.CSR.Request != nil), requestFacts(u.CSR))
 	d.file(u.Crt.File, readable(u.Crt.Cert != nil), certificateFacts(u.Crt))
+	if own {
+		return
+	}
 	for _, p := range u.P12 {
 		d.file(p.File, p12State(p, u.Passphrase), p12Facts(p, u))
 	}

@@ -13,8 +13,8 @@ import (
 // a secret is hidden, unless it is the place of one and nothing else.
 
 var (
-	secretWord = regexp.MustCompile(`(?i)(?:(?:pass|secret|pwd|credential|challenge)[\w.-]*|\bidentity)(?:"?[ \t]*(?:[=:][ \t]*|[{\[(])|[ \t]+["'])`)
-	secretHead = regexp.MustCompile(`(?i)(?:^|\{)[ \t]*"?(?:[\w.-]*(?:pass|secret|pwd|credential|challenge)[\w.-]*|identity)(?:"?[ \t]*[=:]?[ \t]*$|"?[ \t]+|["'])`)
+	secretWord = regexp.MustCompile(`(?i)(?:(?:pass|phrase|secret|pwd|kennwort|credential|challenge)[\w.-]*|\b(?:identity|pw|pin))(?:"?[ \t]*(?:[=:][ \t]*|[{\[(])|[ \t]+["'])`)
+	secretHead = regexp.MustCompile(`(?i)(?:^|\{)[ \t]*"?(?:[\w.-]*(?:pass|phrase|secret|pwd|kennwort|credential|challenge)[\w.-]*|identity|pw|pin)(?:"?[ \t]*[=:]?[ \t]*$|"?[ \t]+|["'])`)
 	lineStart  = regexp.MustCompile(`^[ \t]*(?:([A-Za-z_][\w-]*)[ \t]*=[ \t]*[^=\s]|([A-Za-z_][\w-]*)[ \t]*(?:"[^"]*"[ \t]*)?\{)`)
 	heredocEnd = regexp.MustCompile(`^<<-?([\w-]+)[ \t]*\r?$`)
 

@@ -75,6 +75,9 @@ own to begin with. In a directory that was rehearsed in nothing is handed out.`,
 
 func (a *app) handout(cmd *cobra.Command, args []string, f handoutFlags) error {
 	if f.print {
+		if a.documents() {
+			return usageError("--print-template prints the template itself, and knows no --format")
+		}
 		_, err := fmt.Fprint(a.stdout, ui.HandoutTemplate())
 		a.answered = true
 		return err

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,7 +34,7 @@ read. A new file has the mode 0600. A file that is no report is replaced with
 				return usageError("report: name the page to write, as in -o report.html")
 			}
 			if !overwrite {
-				if err := checkReport(out); err != nil {
+				if err := checkEarlier(out, "report of mtlsplan", "choose another name, or say --overwrite", ui.ReportMark); err != nil {
 					return err
 				}
 			}
@@ -67,25 +64,4 @@ read. A new file has the mode 0600. A file that is no report is replaced with
 	cmd.Flags().BoolVar(&overwrite, "overwrite", false, "replace FILE even if it is no report of mtlsplan")
 	_ = cmd.MarkFlagFilename("out", "html")
 	return cmd
-}
-
-// checkReport refuses a file that is there and is no report.
-func checkReport(file string) error {
-	info, err := os.Stat(file)
-	if err != nil || !info.Mode().IsRegular() {
-		return nil // there is none, or putWhole says what is wrong
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return plan.Errorf(plan.FileError, "%s cannot be read, and may be no report: %w: choose another name, or say --overwrite", file, cause(err))
-	}
-	defer f.Close()
-	head, err := io.ReadAll(io.LimitReader(f, int64(len(ui.ReportMark))))
-	if err != nil {
-		return plan.Errorf(plan.FileError, "%s cannot be read, and may be no report: %w: choose another name, or say --overwrite", file, cause(err))
-	}
-	if !bytes.Equal(head, []byte(ui.ReportMark)) {
-		return plan.Errorf(plan.FileError, "%s is no report of mtlsplan and is left as it is: choose another name, or say --overwrite", file)
-	}
-	return nil
 }

@@ -68,7 +68,7 @@ exporter.`,
 	flags.StringVar(&f.expiring, "expiring", "", "print only certificates that end within `DURATION`, as in 30d, or have ended; exit with 2 if there are any")
 	flags.StringSliceVar(&f.states, "state", nil, "print only owners in this `STATE`: "+strings.Join(stateNames(), ", ")+"; may be repeated")
 	flags.StringSliceVar(&f.groups, "group", nil, "print only users of this `GROUP` of the spec; may be repeated")
-	flags.StringVarP(&f.out, "out", "o", "", "write to `FILE`, which is replaced whole, so that nobody reads half of it")
+	flags.StringVarP(&f.out, "out", "o", "", "write to `FILE`, which is replaced whole, so that nobody reads half of it, if it is an earlier answer")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(stateNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -101,6 +101,11 @@ func (a *app) status(cmd *cobra.Command, args []string, f statusFlags) error {
 	for _, state := range f.states {
 		if !slices.Contains(stateNames(), state) {
 			return usageError("--state %q: give %s", state, orList(stateNames()))
+		}
+	}
+	if f.out != "" {
+		if err := checkEarlier(f.out, "answer of mtlsplan status", "choose another name, or move it away", ui.StatusHeads...); err != nil {
+			return err
 		}
 	}
 	bar := a.progress(&opt)

@@ -1,6 +1,9 @@
 package plan
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // HandoutDocument is the answer of handout: what was handed out to whom, and to whom it could not be.
 type HandoutDocument struct {
@@ -72,7 +75,19 @@ type HandoutPage struct {
 
 // OldCertificate is one that a user had before.
 type OldCertificate struct {
+	Name     string    // the common name in it, "" where that cannot be told
 	Serial   string    // upper-case hex with colons
 	NotAfter time.Time // in UTC
 	Revoked  bool
+}
+
+// OldNames are the names of [HandoutPage.Old] that are not the new one's.
+func (p HandoutPage) OldNames() []string {
+	var out []string
+	for _, o := range p.Old {
+		if o.Name != "" && o.Name != p.CommonName && !slices.Contains(out, o.Name) {
+			out = append(out, o.Name)
+		}
+	}
+	return out
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"regexp"
 	"unicode"
 	"unicode/utf16"
 
@@ -89,7 +90,11 @@ func yamlNode(dec *json.Decoder) (*yaml.Node, error) {
 		_, err := dec.Token()
 		return node, err
 	case string:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: cleanBlock(t)}, nil
+		node := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: cleanBlock(t)}
+		if oldBool.MatchString(t) {
+			node.Style = yaml.DoubleQuotedStyle
+		}
+		return node, nil
 	case json.Number:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: t.String()}, nil
 	case bool:
@@ -97,6 +102,9 @@ func yamlNode(dec *json.Decoder) (*yaml.Node, error) {
 	}
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}, nil
 }
+
+// oldBool are texts that YAML 1.1 takes for a boolean, as many readers still do.
+var oldBool = regexp.MustCompile(`^(?i:y|yes|n|no|on|off)$`)
 
 // ApplyDocument is the document of an apply; stopped is why it ended early, or
 // nil.

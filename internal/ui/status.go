@@ -34,6 +34,9 @@ type column struct {
 	width int
 }
 
+// StatusHeads are how an answer of status in a file may begin, in all of its formats.
+var StatusHeads = []string{"OWNER ", "No owner ", "Still let in ", "nginx.", "{\n  \"format_version\": ", "format_version: ", "owner,state,", "# HELP mtlsplan_"}
+
 // Status writes how owners stand: a line for each, nobody left out, then who is still
 // on an earlier generation of the CA, and the totals. On a terminal that is too narrow
 // for a line, the e-mail address has one of its own.
