@@ -248,8 +248,8 @@ func certsOf(p *pki.P12) []*x509.Certificate {
 	return append([]*x509.Certificate{p.Cert}, p.Chain...)
 }
 
-// p12 tells what is in a .p12. crt is the certificate beside it, nil for none; known is what is in it where that is known, nil
-// otherwise.
+// p12 tells what is in a .p12. crt is the certificate beside it, nil for none; known is what
+// is in it where that is known, nil otherwise.
 func (r *Reader) p12(f file, profile pki.Profile, pass secret.Value, known *contents, crt *facts.Certificate) facts.P12 {
 	p := facts.P12{File: f.File, Profile: profile}
 	if p.Missing {

@@ -58,8 +58,9 @@ func isDER(data []byte) bool {
 	return in.ReadASN1(&seq, cbasn1.SEQUENCE) && in.Empty()
 }
 
-// IsUTF16 reports whether a text is UTF-16. It goes by the byte order mark, which PowerShell writes, or by the zero bytes
-// beside the first characters, which are ASCII in every file that is meant here.
+// IsUTF16 reports whether a text is UTF-16. It goes by the byte order mark, which PowerShell
+// writes, or by the zero bytes beside the first characters, which are ASCII in every file
+// that is meant here.
 func IsUTF16(data []byte) bool {
 	if bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
 		return true

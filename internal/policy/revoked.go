@@ -12,7 +12,8 @@ import (
 
 // Revoked are the revoked rows that the next CRLs list; crl is what is in place.
 // Those of a CA that is no longer trusted are on none: nobody gets in with them
-// anyway. Those whose issuer nothing tells are on all. dropped says that this very run leaves the current CA behind.
+// anyway. Those whose issuer nothing tells are on all. dropped says that this very run
+// leaves the current CA behind.
 func (t Trust) Revoked(l *ledger.Ledger, crl facts.CRL, now time.Time, dropped bool) []ledger.Row {
 	current := t.Current()
 	if current == nil {
