@@ -90,7 +90,11 @@ func (r *Reader) moved() (out []facts.Moved, err error) {
 			}
 		}
 		for i := range f.Files {
-			f.Names = append(f.Names, f.Files[i].Name())
+			name := f.Files[i].Name()
+			if err := r.dir.Held(name); err != nil && f.Err == nil {
+				f.Err = plan.Errorf(plan.FileError, "%w", err)
+			}
+			f.Names = append(f.Names, name)
 			f.Files[i].Path = facts.UserPath(to, f.Files[i].Kind)
 		}
 		for _, e := range r.ledger.CertificatesOf(string(m.From)) {
