@@ -109,7 +109,7 @@ func (c *carryOut) inStages() error {
 		return err
 	}
 	// Moving thousands of files may take its time, and lets nobody in.
-	if err := c.batches(stages[policy.Take], 16*batchSize); err != nil || failed != nil {
+	if err := c.batches(c.named(stages[policy.Take]), 16*batchSize); err != nil || failed != nil {
 		return cmp.Or(err, failed)
 	}
 	if c.early {
@@ -135,6 +135,14 @@ func (c *carryOut) inStages() error {
 		return err
 	}
 	return c.deployAgain()
+}
+
+// named are tasks of users who have their names: files and records of the others get
+// those first.
+func (c *carryOut) named(tasks []*policy.Task) []*policy.Task {
+	return slices.DeleteFunc(tasks, func(t *policy.Task) bool {
+		return slices.ContainsFunc(c.verdict.Renamed, func(m *facts.Moved) bool { return m.To == t.Step.Owner })
+	})
 }
 
 // revoke takes from users what they lose, before anything is made for anybody. One

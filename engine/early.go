@@ -12,7 +12,8 @@ import (
 
 // A program that gives a user's passphrase may take minutes, or hang. Nobody who
 // should be out stays in meanwhile: before the programs are asked, what needs no user's
-// passphrase is judged and carried out as far as it takes access away.
+// passphrase is judged and carried out as far as it takes access away. So it is before
+// users are renamed, since all that is made of the plan is made after that.
 
 // revokeEarly is that part of a run; nil where there is nothing of it to do. What is
 // wrong beside it the run itself finds again, and says.
@@ -20,7 +21,7 @@ func (r *run) revokeEarly() (*Report, error) {
 	r.in.Unask(true)
 	defer r.in.Unask(false)
 	st, err := r.takeStock()
-	if err != nil || st.verdict.Clock != nil || st.verdict.Plan.Refused() || !slices.ContainsFunc(st.verdict.Tasks, takesAccess) {
+	if err != nil || !takesAny(st.verdict) {
 		return nil, r.ctx.Err()
 	}
 	if err := r.isAsSavedSoFar(st); err != nil {
@@ -53,6 +54,11 @@ func (r *run) asksPrograms() bool {
 
 func asksPrograms(u config.User) bool {
 	return u.Passphrase.Kind == config.FromCommand || u.PreviousPassphrase.Kind == config.FromCommand || u.ChallengePassword.Kind == config.FromCommand
+}
+
+// takesAny reports whether anything of what is judged can and must be done early.
+func takesAny(v *policy.Verdict) bool {
+	return v.Clock == nil && !v.Plan.Refused() && slices.ContainsFunc(v.Tasks, takesAccess)
 }
 
 // takesAccess reports whether a task revokes something, or publishes what is revoked.

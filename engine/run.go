@@ -244,10 +244,15 @@ func (r *run) apply(w Watcher) (*Report, error) {
 	var before *Report
 	var st stock
 	var err error
-	if !r.asksPrograms() {
+	early := r.asksPrograms()
+	if !early {
 		st, err = r.takeStock()
-	} else if before, err = r.revokeEarly(); err == nil {
-		st, err = r.takeStockAgain()
+		early = err == nil && len(st.verdict.Renamed) > 0 && takesAny(st.verdict)
+	}
+	if early {
+		if before, err = r.revokeEarly(); err == nil {
+			st, err = r.takeStockAgain()
+		}
 	}
 	if err == nil {
 		err = cmp.Or(st.verdict.Clock, r.ctx.Err())
