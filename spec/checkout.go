@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -25,8 +26,20 @@ func writtenInClear(source config.Source, recipients []string) bool {
 	return source.Kind == config.Generated && len(recipients) == 0
 }
 
+// checkCommitted reports a file with a secret that lies in the output directory itself.
+// A previous_passphrase may: the run that needs it removes it.
+func (l *loader) checkCommitted(source said[config.Source], what string) {
+	file, output := source.value.File, cmp.Or(l.cfg.Output, l.file.output.value)
+	if l.cfg.VersionControl && strings.HasPrefix(file, output+"/") && !l.committed[file] {
+		l.committed[file] = true
+		l.error(source.at, "Secret in a repository", fmt.Sprintf(
+			"With version_control = true the output directory lies in a repository, and this file in it holds %s in clear. Keep the file outside of the repository, or name another source: { env = \"VARIABLE\" } or { command = [\"program\", \"argument\"] }.", what))
+	}
+}
+
 // checkInClear finds a user whose passphrase a repository would hold in clear.
 func (l *loader) checkInClear(s *userBlock, pass said[config.Source], recipients []string) {
+	l.checkCommitted(pass, "the passphrase of user."+s.name)
 	if !l.cfg.VersionControl || s.csr.set || !writtenInClear(pass.value, recipients) {
 		return
 	}
@@ -52,6 +65,7 @@ func (l *loader) checkCheckout() {
 		}
 		l.errorInClear(at, "ca."+l.ca.name, 0)
 	}
+	l.checkCommitted(l.ca.passphrase, "the passphrase of ca."+l.ca.name)
 	if c := l.inClear; c.who != "" {
 		l.errorInClear(c.at, c.who, c.others)
 	}

@@ -92,17 +92,19 @@ type loader struct {
 	sound      []siteReader // those of the proxy at hand of which every value could be read
 	advice     []*advice
 	inClear    checkout
+	committed  map[string]bool // files with secrets that were told of
 }
 
 func newLoader(ctx context.Context, src *Sources, file, dir string) *loader {
 	return &loader{
-		ctx:   ctx,
-		src:   src,
-		cfg:   &Config{File: file, Dir: dir},
-		at:    hcl.Range{Filename: file, Start: hcl.InitialPos, End: hcl.InitialPos},
-		early: map[[2]hcl.Range]bool{},
-		weak:  map[hcl.Range]bool{},
-		top:   map[string]bool{},
+		ctx:       ctx,
+		src:       src,
+		cfg:       &Config{File: file, Dir: dir},
+		at:        hcl.Range{Filename: file, Start: hcl.InitialPos, End: hcl.InitialPos},
+		early:     map[[2]hcl.Range]bool{},
+		weak:      map[hcl.Range]bool{},
+		committed: map[string]bool{},
+		top:       map[string]bool{},
 
 		onDevice: map[string]hcl.Range{},
 	}

@@ -75,6 +75,7 @@ func (l *loader) identity(v value) (none said[config.Source]) {
 		l.error(s.at, "Generated identity", "Nothing is sealed to a key that is made here and now. Make one with age-keygen, put its recipient into recipients, and name where the key is: "+secretForms+".")
 		return none
 	}
+	l.checkCommitted(s, "the identity")
 	return s
 }
 
