@@ -211,7 +211,7 @@ func (j *judgement) crlBlocked(owner plan.Owner) error {
 		}
 		return plan.Errorf(plan.CRLUnavailable, "%w; %s%s", j.issuer.err, until(j.trust.Current()), in)
 	}
-	const wayOn = "move its users at once with --replace 'user.*'; a site with revocation = \"map\" needs no CRL"
+	const wayOn = "move its users at once with --replace 'user.*' and apply once more, or name the generation in compromised, which does both in one run; a site with revocation = \"map\" needs no CRL"
 	var stuck error
 	for _, g := range j.trust.Signing() {
 		if !j.verdict.CannotSign[g.SPKI] {
@@ -254,6 +254,7 @@ func (j *judgement) stillIn(g ledger.Generation) string {
 		return ""
 	}
 	slices.Sort(owners)
+	owners = slices.Compact(owners)
 	site := j.Config.Sites[i]
-	return fmt.Sprintf("; until then %s still gets in through %s, which reads the CRL alone", joined(slices.Compact(owners)), plan.Site(site.Proxy.Name, site.Name))
+	return fmt.Sprintf("; until then %s still %s in through %s, which reads the CRL alone", joined(owners), agree(len(owners), "gets", "get"), plan.Site(site.Proxy.Name, site.Name))
 }
