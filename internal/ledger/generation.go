@@ -31,11 +31,7 @@ type Generation struct {
 }
 
 // Generations are the keys of a CA, oldest first: the last is the current one.
-//
-// A certificate that this very run revokes, as its date tells, still counts: a CA
-// leaves in the first run that finds nobody, and not in the one that makes it so.
 func (l *Ledger) Generations(ca string, now time.Time) []Generation {
-	since := now.Add(-pki.Backdate).Truncate(time.Second)
 	var out []Generation
 	for _, at := range l.issued[ca] {
 		e := &l.entries[at]
@@ -55,7 +51,7 @@ func (l *Ledger) Generations(ca string, now time.Time) []Generation {
 	}
 	issuers := l.Issuers(out)
 	counts := func(r *Row) bool {
-		return (r.State != Revoked || r.Revoked.Equal(since) && r.Reason != CACompromise) && now.Before(r.NotAfter) && IsUser(r.Owner)
+		return r.State != Revoked && now.Before(r.NotAfter) && IsUser(r.Owner)
 	}
 	for i := range l.rows {
 		r := &l.rows[i]

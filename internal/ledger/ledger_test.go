@@ -209,12 +209,9 @@ func TestGenerations(t *testing.T) {
 	if len(gens) != 2 || gens[0].Number != 1 || gens[0].Dependents != 2 || gens[1].Dependents != 1 {
 		t.Fatalf("%+v", gens)
 	}
-	run := now.Add(-pki.Backdate).Truncate(time.Second) // the date of what this run revokes
-	for when, want := range map[time.Time]int{run: 1, now: 0} {
-		revoked := l.With(Revoke{Serial: serial(a), When: now.Add(-time.Hour)}, Revoke{Serial: serial(c), When: when})
-		if n := revoked.Generations("ca.m", now)[0].Dependents; n != want {
-			t.Errorf("%d depend on a generation whose last certificate was revoked at %s, not %d", n, when, want)
-		}
+	revoked := l.With(Revoke{Serial: serial(a), When: now.Add(-time.Hour)}, Revoke{Serial: serial(c), When: now})
+	if n := revoked.Generations("ca.m", now)[0].Dependents; n != 0 {
+		t.Errorf("%d depend on a generation whose last certificate is revoked", n)
 	}
 }
 

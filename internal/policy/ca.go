@@ -33,7 +33,8 @@ type issuer struct {
 // judgeCA decides on the CA, and what it can do for the rest of the plan.
 func (j *judgement) judgeCA() {
 	owner, current, is := j.Have.CA.Owner, j.trust.Current(), &j.issuer
-	is.trusted = j.trust.Certificates()
+	is.after = j.trust.Certificates()
+	is.trusted = append(slices.Clip(is.after), j.leaves()...)
 	findings, err := j.examineCA()
 	if err != nil {
 		is.err = plan.Errorf(plan.CAUnavailable, "%s cannot sign: %w", owner, err)
@@ -47,7 +48,9 @@ func (j *judgement) judgeCA() {
 	}
 	covered := j.Ask.Covers(owner)
 	if !covered && !is.refused {
-		findings = nil // a refusal holds whatever was asked for: such a CA can issue nothing to anybody
+		// A refusal holds whatever was asked for: such a CA can issue nothing to anybody. And
+		// whom nobody depends on any more leaves with the last whom it has issued for.
+		findings = slices.DeleteFunc(findings, func(f finding) bool { return f.Code != plan.OverlapOver || len(j.trust.left) == 0 })
 	}
 	rolls := current != nil && newTask(OfCA, 0, owner, findings).makesKey()
 	t := newTask(OfCA, 0, owner, append(findings, j.examineCompromised(rolls)...))
@@ -74,10 +77,9 @@ func (j *judgement) judgeCA() {
 		j.add(t)
 	}
 	is.rolled = rolls && !is.refused
-	is.dropped = is.rolled && (current.Dependents == 0 || j.trust.Compromised(current))
+	is.dropped = is.rolled && (current.Dependents == 0 || j.trust.Compromised(current) || j.trust.left[current.SPKI])
 	is.lost = is.rolled && blocked(j.Have.CA.Key)
 	j.verdict.Dropped = is.dropped
-	is.after = is.trusted
 	if t != nil && t.NewCert && !is.refused {
 		if current != nil && (!is.rolled || is.dropped) {
 			is.after = is.after[1:]
@@ -153,7 +155,7 @@ func (j *judgement) examineCA() ([]finding, error) {
 	}
 	other := func() string { return j.Ledger.OtherCA(string(ca.Owner)) }
 	waysOn := fmt.Sprintf("restore it from a backup, or set generation = %d: a new CA is made then, and the old one stays trusted until its users have moved", gens+1)
-	view := &caView{CA: ca, audience: j.audience(ca.Owner), spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.trusted, file: j.Ledger.TrustFile(string(ca.Owner), j.issuer.trusted), adopted: j.found.ca, renewed: j.found.renewed, declined: j.found.declined, owed: j.settled(), restored: j.found.restored}
+	view := &caView{CA: ca, audience: j.audience(ca.Owner), spec: spec, now: j.Now, trust: j.trust, trusted: j.issuer.after, file: j.Ledger.TrustFile(string(ca.Owner), j.issuer.after), adopted: j.found.ca, renewed: j.found.renewed, declined: j.found.declined, owed: j.settled(), restored: j.found.restored}
 	view.closed, view.waits = ca.Passphrase.Closed != nil, waits(&ca.Passphrase, j.Config.CA.Seal)
 	otherCipher := errOtherCipher(j.Config.Output, &ca.Key)
 	lost, halves := len(j.Ledger.Lost()), j.halves()

@@ -170,7 +170,11 @@ func caLeaves(v *caView) []finding {
 	for _, c := range v.Crt.All {
 		trusted := slices.ContainsFunc(v.trusted, func(t *x509.Certificate) bool { return bytes.Equal(t.Raw, c.Raw) })
 		if !trusted && v.trust.knowsKey(c) && pki.PublicID(c.PublicKey) != v.Key.SPKI && !v.trust.leftBehind(c) {
-			return one(plan.Retire, plan.Reason{Message: fmt.Sprintf("nobody has a valid certificate of %s any more; it is no longer trusted", pki.NameString(c.RawSubject))}, plan.KindCrt)
+			when := "has a valid certificate of %s any more"
+			if v.trust.left[pki.PublicID(c.PublicKey)] {
+				when = "will have a valid certificate of %s when this is done"
+			}
+			return one(plan.Retire, plan.Reason{Message: fmt.Sprintf("nobody "+when+"; it is no longer trusted", pki.NameString(c.RawSubject))}, plan.KindCrt)
 		}
 	}
 	return nil

@@ -20,7 +20,7 @@ import (
 func (j *judgement) judgeCRL() []string {
 	owner, crl := plan.CRL(j.Config.CA.Name), j.Have.CRL
 	rows := j.trust.Revoked(j.Ledger, crl, j.Now, j.issuer.dropped)
-	barred := j.trust.barred(rows, j.Ledger, j.Now)
+	barred := j.trust.barred(rows, j.Ledger, j.Now, j.issuer.dropped)
 	j.verdict.Since = Since(crl)
 	if j.verdict.Plan.Refused() {
 		return Refused(crl, barred) // what it would revoke stays
@@ -211,7 +211,7 @@ func (j *judgement) crlBlocked(owner plan.Owner) error {
 		}
 		return plan.Errorf(plan.CRLUnavailable, "%w; %s%s", j.issuer.err, until(j.trust.Current()), in)
 	}
-	const wayOn = "move its users at once with --replace 'user.*' and apply once more, or name the generation in compromised, which does both in one run; a site with revocation = \"map\" needs no CRL"
+	const wayOn = "move its users at once with --replace 'user.*'; a site with revocation = \"map\" needs no CRL"
 	var stuck error
 	for _, g := range j.trust.Signing() {
 		if !j.verdict.CannotSign[g.SPKI] {

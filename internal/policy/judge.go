@@ -88,7 +88,21 @@ func Judge(q Question) *Verdict {
 	if q.Ask.Covers == nil {
 		q.Ask.Covers = func(plan.Owner) bool { return true }
 	}
+	v, left := judge(q, nil)
+	if len(left) > 0 {
+		v, _ = judge(q, left)
+	}
+	return v
+}
+
+// judge is [Judge], where generations are known to be left alone by this very plan, and
+// says which are.
+func judge(q Question, left map[string]bool) (*Verdict, map[string]bool) {
 	j := newJudgement(q, find(q))
+	j.trust.left, j.verdict.Trust.left = left, left
+	if q.outlook != nil {
+		q.outlook.users = nil
+	}
 	j.judgeCA()
 	j.judgeOwed()
 	j.judgeMoved()
@@ -96,6 +110,11 @@ func Judge(q Question) *Verdict {
 	j.judgeDeparted()
 	j.guard()
 	j.judgeInClear()
+	if left == nil {
+		if left = j.leftAlone(); left != nil {
+			return nil, left
+		}
+	}
 	if len(j.planned()) > 0 || j.unpublished() {
 		// A revocation takes effect today, whatever --only says: one that is on no
 		// CRL and in no site revokes nothing.
@@ -106,7 +125,7 @@ func Judge(q Question) *Verdict {
 	j.judgeDeployments(revoked)
 	j.closingNotes()
 	j.judgeClock()
-	return j.finish()
+	return j.finish(), nil
 }
 
 // unpublished reports whether a revocation is on no CRL yet, whoever has made it, or has

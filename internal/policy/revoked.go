@@ -25,13 +25,7 @@ func (t Trust) Revoked(l *ledger.Ledger, crl facts.CRL, now time.Time, dropped b
 			last = list.ThisUpdate
 		}
 	}
-	signing := map[string]bool{}
-	for _, g := range t.Signing() {
-		signing[g.SPKI] = true
-	}
-	if dropped {
-		delete(signing, current.SPKI)
-	}
+	signing := t.signing(dropped)
 	return slices.DeleteFunc(l.Revoked(last), func(r ledger.Row) bool {
 		issuer := t.issuer(r)
 		return issuer != "" && !signing[issuer]
@@ -39,24 +33,33 @@ func (t Trust) Revoked(l *ledger.Ledger, crl facts.CRL, now time.Time, dropped b
 }
 
 // Barred are the serials that a site must refuse: those of [Trust.Revoked], and those
-// of a generation that is compromised, on whose trust a copy of the CA certificate
-// file may still rest.
+// of a generation that is no longer trusted, on which a copy of the CA certificate file
+// may still rest.
 func (t Trust) Barred(l *ledger.Ledger, crl facts.CRL, now time.Time, dropped bool) []string {
-	return t.barred(t.Revoked(l, crl, now, dropped), l, now)
+	return t.barred(t.Revoked(l, crl, now, dropped), l, now, dropped)
 }
 
-func (t Trust) barred(revoked []ledger.Row, l *ledger.Ledger, now time.Time) []string {
-	out := Serials(revoked)
-	for i := range t.Generations {
-		g := &t.Generations[i]
-		if !t.Compromised(g) {
-			continue
+func (t Trust) barred(revoked []ledger.Row, l *ledger.Ledger, now time.Time, dropped bool) []string {
+	out, signing := Serials(revoked), t.signing(dropped)
+	if len(signing) == len(t.Generations) {
+		return out
+	}
+	for _, r := range l.Revoked(now) {
+		if issuer := t.issuer(r); issuer != "" && !signing[issuer] {
+			out = append(out, r.Serial)
 		}
-		for _, r := range l.Revoked(now) {
-			if t.issuer(r) == g.SPKI {
-				out = append(out, r.Serial)
-			}
-		}
+	}
+	return out
+}
+
+// signing are the keys of [Trust.Signing] when the plan is done, by SPKI.
+func (t Trust) signing(dropped bool) map[string]bool {
+	out := map[string]bool{}
+	for _, g := range t.Signing() {
+		out[g.SPKI] = true
+	}
+	if current := t.Current(); dropped && current != nil {
+		delete(out, current.SPKI)
 	}
 	return out
 }

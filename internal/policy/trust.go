@@ -18,7 +18,8 @@ import (
 type Trust struct {
 	Generations []ledger.Generation // every key that the CA has had, oldest first
 
-	compromised []int // numbers of those that somebody else has the key of
+	compromised []int           // numbers of those that somebody else has the key of
+	left        map[string]bool // SPKI of those that this plan takes the last dependent from
 
 	ledger  *ledger.Ledger
 	issuers map[string]string // SPKI of the issuer by serial, where there are several generations
@@ -26,7 +27,7 @@ type Trust struct {
 
 func newTrust(cfg *config.Config, l *ledger.Ledger, now time.Time) Trust {
 	gens := l.Generations(string(plan.CA(cfg.CA.Name)), now)
-	return Trust{gens, cfg.CA.Compromised, l, l.Issuers(gens)}
+	return Trust{gens, cfg.CA.Compromised, nil, l, l.Issuers(gens)}
 }
 
 // Current is the CA that issues, nil for none.
@@ -43,12 +44,12 @@ func (t Trust) Compromised(g *ledger.Generation) bool {
 	return g != nil && slices.Contains(t.compromised, g.Number)
 }
 
-// Past are the earlier generations that somebody still depends on, newest first; none
-// that is compromised.
+// Past are the earlier generations that somebody still depends on when the plan is
+// done, newest first; none that is compromised.
 func (t Trust) Past() []ledger.Generation {
 	var out []ledger.Generation
 	for i := len(t.Generations) - 2; i >= 0; i-- {
-		if g := &t.Generations[i]; g.Dependents > 0 && !t.Compromised(g) {
+		if g := &t.Generations[i]; g.Dependents > 0 && !t.Compromised(g) && !t.left[g.SPKI] {
 			out = append(out, t.Generations[i])
 		}
 	}
