@@ -118,7 +118,7 @@ func caRollover(v *caView) []finding {
 	}
 	message := "the spec asks for the next generation: a new CA, beside which the old one is trusted until its last user has moved"
 	switch {
-	case v.trust.Compromised(v.trust.Current()):
+	case v.trust.Compromised(v.trust.Current()), v.trust.left[v.trust.Current().SPKI]:
 		message = "the spec asks for the next generation: a new CA, in place of the old one"
 	case v.Key.Missing:
 		message += "; the key of the old one is lost"
