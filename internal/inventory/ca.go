@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"bytes"
 	"crypto/x509"
 	"slices"
 	"strings"
@@ -15,6 +16,18 @@ import (
 	"mtlsplan/internal/statcache"
 )
 
+// revokedElsewhere is a CRL or an index with revocations under the name that it usually has
+// where a CA was run by hand.
+func (r *Reader) revokedElsewhere() string {
+	if _, there := r.dir.FileMode("crl.pem"); there {
+		return "crl.pem"
+	}
+	if f, err := r.read("index.txt"); err == nil && bytes.Contains(append([]byte("\n"), f.Data...), []byte("\nR\t")) {
+		return "index.txt"
+	}
+	return ""
+}
+
 // ca reads the files of the CA, and which files of the database are open to more
 // than they may be.
 func (r *Reader) ca(m *CAMaterial) (facts.CA, error) {
@@ -25,6 +38,9 @@ func (r *Reader) ca(m *CAMaterial) (facts.CA, error) {
 	}
 	if _, ca.EasyRSA = r.dir.FileMode("private/ca.key"); ca.EasyRSA {
 		_, ca.EasyRSA = r.dir.FileMode("ca.crt")
+	}
+	if _, there := r.dir.FileMode(facts.CAPath(r.opt.Config.CA.Name, plan.KindCRL).String()); r.opt.Adopt && !there {
+		ca.Unread = r.revokedElsewhere()
 	}
 	csr, err := r.caFile(plan.KindCSR)
 	if ca.CSR.File = csr.File; err != nil && ca.Err == nil {

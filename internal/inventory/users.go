@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"slices"
 	"strings"
 
 	"mtlsplan/internal/config"
@@ -194,7 +195,7 @@ func (r *Reader) bystanders() (out []facts.Bystander, err error) {
 }
 
 // strangers finds certificates in files that are called like those of users, of nobody
-// whom spec or ledger knows.
+// whom spec or ledger knows, and those that easy-rsa has issued.
 func (r *Reader) strangers() ([]facts.CertificateFile, error) {
 	if !r.opt.Adopt && !r.opt.Prove && !r.opt.Config.VersionControl {
 		return nil, nil
@@ -212,12 +213,21 @@ func (r *Reader) strangers() ([]facts.CertificateFile, error) {
 			known[r.baseOf(name)] = true
 		}
 	}
+	names = slices.DeleteFunc(names, func(name string) bool {
+		base, isCrt := strings.CutSuffix(name, "."+plan.KindCrt)
+		return !isCrt || known[base] || !strings.HasSuffix(base, "-"+r.opt.Config.CA.Name)
+	})
+	issued, err := r.dir.List("issued") // where easy-rsa has them
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range issued {
+		if strings.HasSuffix(name, "."+plan.KindCrt) {
+			names = append(names, "issued/"+name)
+		}
+	}
 	var out []facts.CertificateFile
 	for _, name := range names {
-		base, isCrt := strings.CutSuffix(name, "."+plan.KindCrt)
-		if !isCrt || known[base] || !strings.HasSuffix(base, "-"+r.opt.Config.CA.Name) {
-			continue
-		}
 		f, err := r.file(plan.KindCrt, facts.At(name))
 		if err != nil {
 			continue // a directory, say: no certificate

@@ -190,7 +190,7 @@ func (j *judgement) examineCA() ([]finding, error) {
 	case ca.Key.Missing && spec.Generation > 1:
 		return no(plan.KeyChanged, "there is no CA yet, and the spec asks for generation %d: start with generation 1", spec.Generation)
 	case ca.Key.Missing && ca.EasyRSA:
-		return no(plan.Unrecorded, "easy-rsa has made a CA here: copy private/ca.key to %s, ca.crt to %s and crl.pem to %s (easyrsa gen-crl makes it), of each user private/USER.key to %s and issued/USER.crt to %s, and say --adopt; or name another output, to have a new CA made",
+		return no(plan.Unrecorded, "easy-rsa has made a CA here: copy private/ca.key to %s, ca.crt to %s and crl.pem to %s (easyrsa gen-crl makes it), of each user private/USER.key to %s and issued/USER.crt to %s, and say --adopt; once everybody is taken over, delete the private directory, whose keys are not encrypted; or name another output, to have a new CA made",
 			ca.Key.Name(), ca.Crt.Name(), facts.CAPath(spec.Name, plan.KindCRL), facts.UserPath(facts.Base("USER", spec.Name), plan.KindKey), facts.UserPath(facts.Base("USER", spec.Name), plan.KindCrt))
 	case ca.Key.Missing:
 		first := firstCA(ca, spec)

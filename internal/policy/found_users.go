@@ -96,10 +96,13 @@ func (f *found) lost(c *x509.Certificate, cas []*x509.Certificate) bool {
 }
 
 // Strangers are certificates that a CA has issued to nobody whom spec or ledger knows, and
-// that have not ended.
+// that are neither revoked nor past their end.
 func Strangers(have *facts.Inventory, l *ledger.Ledger, cas []*x509.Certificate, now time.Time) []facts.CertificateFile {
 	var out []facts.CertificateFile
 	for _, c := range have.Strangers {
+		if r := l.Row(c.Cert.Serial); r != nil && r.State == ledger.Revoked {
+			continue
+		}
 		if now.Before(c.Cert.NotAfter) && l.Holder(c.Cert.Serial, c.Cert.Sum) == "" && signedByAny(c.Cert, cas) {
 			out = append(out, c)
 		}
