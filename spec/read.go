@@ -255,21 +255,25 @@ func (l *loader) devices(v value) (none said[[]said[string]]) {
 		return none
 	}
 	var out []said[string]
+	bad := false
 	seen := map[string]bool{}
 	for _, e := range v.list {
-		switch key := strings.ToLower(e.text); {
+		key := strings.ToLower(e.text)
+		switch {
 		case !l.is(e, text, `put the name in double quotes, as in "laptop"`):
-			return none
+			bad = true
 		case !config.ValidDevice(e.text):
 			l.error(e.at, "Unusable device", `A device's name becomes part of file names. Use at most 32 characters from A-Z, a-z, 0-9 and . _ @ + -, and begin with a letter, a digit or "_", as in "laptop".`+severalIn(e.text, "laptop", "phone"))
-			return none
+			bad = true
 		case seen[key]:
 			l.error(e.at, "Device named twice", "Each device has files named after it, so the names must differ in more than upper and lower case.")
-			return none
-		default:
-			seen[key] = true
+			bad = true
 		}
+		seen[key] = true
 		out = append(out, say(e.text, e.at))
+	}
+	if bad {
+		return none
 	}
 	return say(out, v.at)
 }

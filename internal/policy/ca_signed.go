@@ -40,7 +40,7 @@ func (j *judgement) examineParents(v *caView) ([]finding, error) {
 			pki.NameString(ended.RawSubject), day(end), v.Crt.Name())
 	}
 	if err := chained(current.Cert, current.Parents, j.Now); err != nil && j.found.ca {
-		return refuse(plan.Unrecorded, fmt.Sprintf("no proxy lets anybody in with what this CA issues (%s): have %s sign a certificate for a CA that may issue certificates and CRLs, and put it into %s in place of this one",
+		return refuse(plan.Unrecorded, fmt.Sprintf("no proxy lets anybody in with what this CA issues (%s): have %s sign a certificate for a CA that may issue certificates and CRLs, with SHA-256 or better, and put it into %s in place of this one",
 			err, signer, v.Crt.Name())), nil
 	}
 	return nil, nil
@@ -72,6 +72,12 @@ func chained(own *x509.Certificate, parents []*x509.Certificate, now time.Time) 
 		return errors.New("its keyUsage does not have both keyCertSign and cRLSign")
 	case len(own.SubjectKeyId) == 0:
 		return errors.New("its certificate has no subject key identifier")
+	}
+	for _, c := range append([]*x509.Certificate{own}, parents[:len(parents)-1]...) {
+		switch c.SignatureAlgorithm {
+		case x509.MD5WithRSA, x509.SHA1WithRSA, x509.ECDSAWithSHA1, x509.DSAWithSHA1:
+			return fmt.Errorf("the certificate of %s is signed with %s, which no TLS library takes any more", pki.NameString(c.RawSubject), c.SignatureAlgorithm)
+		}
 	}
 	_, err := own.Verify(x509.VerifyOptions{Roots: roots, Intermediates: below, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 	return err

@@ -82,8 +82,11 @@ func (j *judgement) judgeOneDeparted(d *departed, have *facts.Departed) {
 		return
 	}
 	message := "the user is no longer in the spec"
-	if have.Owner.IsDevice() {
+	switch {
+	case have.Owner.IsDevice():
 		message = "the device is no longer in the spec"
+	case j.lists(have.Owner):
+		message = "the spec lists the user with devices now"
 	}
 	if d.code == plan.Revoked {
 		message = "the spec says revoked = \"" + d.reason + "\""
@@ -134,4 +137,15 @@ func (j *judgement) needed(r ledger.Row) bool {
 // lost: what is not recorded cannot be revoked.
 func unrecorded(what string) []finding {
 	return refuse(plan.Unrecorded, what+": restore a newer database, or say --adopt to take it over")
+}
+
+// lists reports whether the spec lists a person, with devices or without.
+func (j *judgement) lists(person plan.Owner) bool {
+	if j.persons == nil {
+		j.persons = map[plan.Owner]bool{}
+		for i := range j.Config.Users {
+			j.persons[plan.User(j.Config.Users[i].Name).Person()] = true
+		}
+	}
+	return j.persons[person]
 }

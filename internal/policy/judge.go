@@ -156,6 +156,7 @@ type judgement struct {
 	latest      plan.Owner                // whose it is
 	respellings map[string][]plan.Owner   // new users by person, but for case, where one like that has departed
 	fresh       map[plan.Owner]plan.Owner // users of whom the ledger knows nothing, by person
+	persons     map[plan.Owner]bool       // whom the spec lists
 	sealed      sealed                    // what is to be told of sealed passphrases
 	cut         int                       // users whose certificate ends with the CA's
 	shut        map[plan.Owner]bool       // users who had a valid certificate and will have none; devices each by itself

@@ -28,7 +28,8 @@ func (j *judgement) sameName(d *departed, have *facts.Departed) []finding {
 		what = "their files have the same names"
 	}
 	out := twin
-	if strings.EqualFold(string(have.Owner.Person()), string(twin.Person())) {
+	oneDevice := twin.Person() == have.Owner.Person() && twin.IsDevice() && have.Owner.IsDevice()
+	if !oneDevice && strings.EqualFold(string(have.Owner.Person()), string(twin.Person())) {
 		out = twin.Person() // or another device is taken for the one who has left
 	}
 	return refuse(plan.Moved, fmt.Sprintf("the spec lists %s and not %s any more, and %s: for one and the same user, write a moved block with from = %q and to = %q; for another, take %s out of the spec for one run, so that %s is revoked first",
@@ -101,6 +102,7 @@ func (j *judgement) successor(owner plan.Owner) plan.Owner {
 		}
 	}
 	if o := j.fresh[owner.Person()]; o.IsDevice() != owner.IsDevice() {
+		delete(j.fresh, owner.Person()) // two cannot become one
 		return o
 	}
 	return ""
