@@ -77,10 +77,11 @@ func sealsAny(cfg *config.Config) bool {
 	return len(cfg.CA.Seal) > 0
 }
 
-// asKept is a file with the mode that counts: version control keeps none, so whatever a
-// checkout has given it beyond what it may have is as if it were not there.
+// asKept is a file with the mode that counts apart: version control keeps none, so whatever
+// a checkout has given it beyond what it may have is judged as if it were not there.
 func (r *Reader) asKept(f facts.File) facts.File {
 	if r.opt.Config.VersionControl {
+		f.Loose |= f.Mode &^ f.Widest()
 		f.Mode &= f.Widest()
 	}
 	return f
