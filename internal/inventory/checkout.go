@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"errors"
 	"strings"
 
 	"mtlsplan/internal/config"
@@ -100,11 +101,11 @@ func (r *Reader) keepModes(u *facts.User) {
 	}
 }
 
-// otherwise is what else may have become of a file of the database that cannot be read,
-// where version control keeps it.
-func (r *Reader) otherwise() string {
-	if !r.opt.Config.VersionControl {
-		return ""
+// damaged refuses a directory with a file of the database that cannot be read. In version
+// control it says what has most likely become of it there, and its history is the backup.
+func (r *Reader) damaged(err error) error {
+	if d, ok := errors.AsType[*ledger.DamagedError](err); ok && r.opt.Config.VersionControl {
+		d.Way = facts.OneState(r.dir.Path())
 	}
-	return "; or " + facts.OneState(r.dir.Path())
+	return plan.Errorf(plan.Refused, "%s/%w", r.dir.Path(), err)
 }
