@@ -289,9 +289,12 @@ func (p *proof) wayOut(r *ledger.Row) string {
 	if !p.Verdict.CannotSign[spki] || i < 0 {
 		return "run mtlsplan apply, and have the proxy read what it has written"
 	}
-	g := &trust.Generations[i]
-	return fmt.Sprintf("no CRL of generation %d can be signed without %s: restore that file and what opens it from a backup, and run mtlsplan apply; or list %d in compromised, and apply gives everybody of that generation a new certificate and no longer trusts it",
-		g.Number, facts.PastKeyPath(p.Config.CA.Name, g.Number), g.Number)
+	g, key := &trust.Generations[i], p.Have.CA.Key.Name()
+	if g != trust.Current() {
+		key = facts.PastKeyPath(p.Config.CA.Name, g.Number).String()
+	}
+	return fmt.Sprintf("mtlsplan apply cannot sign the CRL of generation %d any more, because %s is lost or does not open: restore it from a backup, with its passphrase, and run apply; or move its users at once with mtlsplan apply --replace 'user.*', and the apply after that no longer trusts it; or list %d in compromised, and one apply does both",
+		g.Number, key, g.Number)
 }
 
 // trusted reports whether a revoked certificate would get in if nothing refused it.
