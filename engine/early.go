@@ -21,6 +21,9 @@ func (r *run) revokeEarly() (*Report, error) {
 	r.in.Unask(true)
 	defer r.in.Unask(false)
 	st, err := r.takeStock()
+	if plan.CodeOf(err) == plan.Refused {
+		return nil, err // while nothing was changed
+	}
 	if err != nil || !takesAny(st.verdict) {
 		return nil, r.ctx.Err()
 	}

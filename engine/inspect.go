@@ -144,7 +144,7 @@ var fileOK = fileState{code: plan.FileOK}
 func (d details) file(f facts.File, state fileState, list []plan.FileFact) {
 	out := plan.FileDetail{Kind: f.Kind, Path: filepath.Join(d.cfg.Output, filepath.FromSlash(f.Name())), State: plan.FileMissing}
 	if !f.Missing {
-		out.Mode, out.State, out.Message, out.Facts = fmt.Sprintf("%04o", f.Mode.Perm()), state.code, state.message, list
+		out.Mode, out.State, out.Message, out.Facts = fmt.Sprintf("%04o", (f.Mode|f.Loose).Perm()), state.code, state.message, list
 	}
 	d.Files = append(d.Files, out)
 }

@@ -53,12 +53,12 @@ func userSecrets() []string {
 	return slices.DeleteFunc(secretAttributes(), func(name string) bool { return rows[inUser][name] == nil })
 }
 
-// columnFamilies are the names of the columns, with NAME.* for all that share
-// what is before the dot.
+// columnFamilies are the names of the columns, with NAME.* for several that share what is
+// before the dot.
 func columnFamilies() []string {
 	var out []string
 	for _, n := range RosterColumns() {
-		if before, _, dotted := strings.Cut(n, "."); dotted {
+		if before, _, dotted := strings.Cut(n, "."); dotted && len(namesBelow(before+".")) > 1 {
 			n = before + ".*"
 		}
 		if !slices.Contains(out, n) {

@@ -10,6 +10,10 @@ import (
 	"mtlsplan/internal/plan"
 )
 
+// version is what packaging/dist was told to call a release; "" where the Go toolchain has
+// found the version by itself.
+var version string
+
 // thisBuild is what the Go toolchain stamped into this binary.
 func thisBuild() plan.VersionDocument {
 	b := plan.VersionDocument{
@@ -24,6 +28,9 @@ func thisBuild() plan.VersionDocument {
 	}
 	if v := info.Main.Version; v != "" && v != "(devel)" {
 		b.Version = v
+	}
+	if version != "" {
+		b.Version = version
 	}
 	for _, s := range info.Settings {
 		switch s.Key {

@@ -30,7 +30,8 @@ type File struct {
 	Kind    plan.Kind
 	Path    Path // relative to the output directory
 	Missing bool
-	Mode    fs.FileMode // permission bits
+	Mode    fs.FileMode // permission bits, those that count
+	Loose   fs.FileMode // further ones that do not count, because a checkout has given them
 	Owner   string      // who it belongs to, if neither to the directory's owner nor to root; else ""
 }
 

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"errors"
 	"strings"
 
 	"mtlsplan/internal/config"
@@ -77,10 +78,11 @@ func sealsAny(cfg *config.Config) bool {
 	return len(cfg.CA.Seal) > 0
 }
 
-// asKept is a file with the mode that counts: version control keeps none, so whatever a
-// checkout has given it beyond what it may have is as if it were not there.
+// asKept is a file with the mode that counts apart: version control keeps none, so whatever
+// a checkout has given it beyond what it may have is judged as if it were not there.
 func (r *Reader) asKept(f facts.File) facts.File {
 	if r.opt.Config.VersionControl {
+		f.Loose |= f.Mode &^ f.Widest()
 		f.Mode &= f.Widest()
 	}
 	return f
@@ -99,11 +101,11 @@ func (r *Reader) keepModes(u *facts.User) {
 	}
 }
 
-// otherwise is what else may have become of a file of the database that cannot be read,
-// where version control keeps it.
-func (r *Reader) otherwise() string {
-	if !r.opt.Config.VersionControl {
-		return ""
+// damaged refuses a directory with a file of the database that cannot be read. In version
+// control it says what has most likely become of it there, and its history is the backup.
+func (r *Reader) damaged(err error) error {
+	if d, ok := errors.AsType[*ledger.DamagedError](err); ok && r.opt.Config.VersionControl {
+		d.Way = facts.OneState(r.dir.Path())
 	}
-	return "; or " + facts.OneState(r.dir.Path())
+	return plan.Errorf(plan.Refused, "%s/%w", r.dir.Path(), err)
 }

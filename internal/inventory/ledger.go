@@ -46,7 +46,7 @@ func (r *Reader) readLedger() error {
 			return nil
 		}
 		if !errors.Is(err, ledger.ErrTorn) || r.dir.Writable() || looks == 5 {
-			return fmt.Errorf("%s/%w%s", r.dir.Path(), err, r.otherwise())
+			return r.damaged(err)
 		}
 		time.Sleep(20 * time.Millisecond)
 		if err := r.readIssued(&f); err != nil {
@@ -126,7 +126,7 @@ func (r *Reader) readOwed() error {
 	}
 	owed, ok := ledger.ParseOwed(file.Data)
 	if !ok {
-		return fmt.Errorf("%s/%s lists the open requests and deployments of an interrupted run and cannot be read: restore it from a backup%s", r.dir.Path(), ledger.OwedName, r.otherwise())
+		return r.damaged(&ledger.DamagedError{File: ledger.OwedName, Err: errors.New("it lists the open requests and deployments of an interrupted run, and cannot be read")})
 	}
 	r.owed = owed
 	return nil

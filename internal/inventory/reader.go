@@ -10,6 +10,7 @@ package inventory
 import (
 	"context"
 	"crypto"
+	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -107,7 +108,11 @@ func (r *Reader) Again(covers func(plan.Owner) bool, w *ledger.Writer, reread bo
 	r.cache.Renew()
 	r.opt.Covers = covers
 	if reread || !w.Written(database{r}) {
-		return r.take(nil)
+		inv, led, err := r.take(nil)
+		if _, damaged := errors.AsType[*ledger.DamagedError](err); damaged {
+			err = plan.Errorf(plan.Failed, "%w", err) // no refusal, after what the run has written
+		}
+		return inv, led, err
 	}
 	r.issued, _ = r.cache.Stat(ledger.IssuedName)
 	return r.take(w.Ledger())

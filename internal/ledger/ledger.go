@@ -109,10 +109,11 @@ var mark = []byte("\ufeff")
 type DamagedError struct {
 	File string // a path in the output directory
 	Err  error
+	Way  string // what to do; "" for a backup
 }
 
 func (e *DamagedError) Error() string {
-	way := "restore it from a backup"
+	way := cmp.Or(e.Way, "restore it from a backup")
 	if errors.Is(e.Err, errUTF16) {
 		way = "convert it with iconv -f UTF-16 -t UTF-8, or " + way
 	}
@@ -126,7 +127,7 @@ func (e *DamagedError) Unwrap() error { return e.Err }
 func Parse(f Files) (*Ledger, error) {
 	l := &Ledger{number: big.NewInt(1), texts: map[string]string{}}
 	bad := func(name string, err error) (*Ledger, error) {
-		return nil, &DamagedError{name, err}
+		return nil, &DamagedError{File: name, Err: err}
 	}
 	if name := f.inUTF16(); name != "" {
 		return bad(name, errUTF16)

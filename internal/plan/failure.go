@@ -129,7 +129,7 @@ var errorCodes = []CodeDoc{
 	{Interrupted, "", "A signal ended the run; what was finished is in place."},
 	{ClockBehind, "", "The clock is behind dates that the directory records as past, or behind the release of the program."},
 	{Rehearsed, "", "The output directory was rehearsed in, so only --rehearsal goes on in it."},
-	{Refused, "", "Apply refuses the CA of the directory, whose database may lack revocations, so nothing is answered that rests on it; plan says the same; the exit code is 4."},
+	{Refused, "", "Apply refuses the CA of the directory, whose database may lack revocations or cannot be read, so nothing is answered that rests on it; plan says the same; the exit code is 4."},
 	{Outdated, "", "A saved plan is not applied, because what it was made from has moved on; the exit code is 4."},
 	{Declined, "", "Apply asked at a terminal before it revoked anybody, and the answer was not yes."},
 }

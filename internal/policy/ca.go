@@ -217,7 +217,7 @@ func (j *judgement) examineCA() ([]finding, error) {
 		if gens == 0 || j.found.ca {
 			return nil, err
 		}
-		return nil, fmt.Errorf("%w; if no passphrase is left that opens it, move the key file away and set generation = %d: a new CA is made then, and the old one stays trusted until its users have moved", err, gens+1)
+		return nil, fmt.Errorf("%w; if no passphrase is left that opens it, %s", err, j.nextCA())
 	case ca.Key.SPKI != j.trust.Current().SPKI && j.found.ca:
 		return no(plan.KeyMismatch, "%s and %s do not belong together: put the key and the certificate of one CA there", ca.Key.Name(), ca.Crt.Name())
 	case ca.Key.SPKI != j.trust.Current().SPKI:

@@ -167,13 +167,26 @@ func (j *judgement) closedCA(findings []finding) ([]finding, error) {
 	if needing == nil {
 		return findings, nil
 	}
-	next := len(j.trust.Generations) + 1
-	return rest, errClosed(&ca.Passphrase, needing, fmt.Sprintf("; where every identity is lost for good, move %s and %s away and set generation = %d: a new CA is made then, and the old one stays trusted until its users have moved", ca.Key.Name(), ca.Passphrase.Name(), next))
+	return rest, errClosed(&ca.Passphrase, needing, "; where every identity is lost for good, "+j.nextCA())
+}
+
+// nextCA says how a CA whose key nobody can open is left behind.
+func (j *judgement) nextCA() string {
+	ca := &j.Have.CA
+	files := ca.Key.Name()
+	if p := &ca.Passphrase; p.Kind == plan.KindSealed && !p.Missing { // one in clear may open earlier keys
+		files += " and " + ca.Passphrase.Name()
+	}
+	text := fmt.Sprintf("move %s away and set generation = %d: a new CA is made then", files, len(j.trust.Generations)+1)
+	if j.trust.Compromised(j.trust.Current()) {
+		return text + ", and all that the old one has issued is revoked and made anew"
+	}
+	return text + ", and the old one stays trusted until its users have moved"
 }
 
 // errClosed says what cannot be done because a passphrase is sealed.
 func errClosed(p *facts.Passphrase, t *Task, way string) error {
-	return plan.Errorf(plan.PassphraseUnavailable, "%w, which this needs (%s): run apply where the identity is%s", p.Closed, t.Step.Reasons[0].Message, way)
+	return plan.Errorf(plan.PassphraseUnavailable, "%s; what is to be done takes the passphrase, but %w: run apply where the identity is%s", t.Step.Reasons[0].Message, p.Closed, way)
 }
 
 // sealed collects what notes tell of sealed passphrases.
@@ -216,18 +229,7 @@ func (s *sealed) see(owner plan.Owner, p *facts.Passphrase, recipients []string,
 // they have no more.
 func (j *judgement) sealedNotes() {
 	s := &j.sealed
-	ca := j.Have.CA.Owner
 	const keeps = "whoever is no recipient any more has read the passphrase, and keeps it in copies and in the history of a repository"
-	ways := func(owners []plan.Owner) string {
-		way := "mtlsplan apply --replace makes a new key with a new passphrase, for each of them"
-		if j.issuer.err != nil {
-			way = "where the CA can sign, " + way
-		}
-		if slices.Contains(owners, ca) {
-			way += "; for the CA, name another source of its passphrase with previous_passphrase = { generate = true }, raise generation by one, and list the generation before in compromised, since its key opens with what they have read"
-		}
-		return way
-	}
 	if len(s.closed) > 0 {
 		j.warn("", plan.SealedToOthers, "the identity at hand opens nothing that is sealed for %s: name the private key of one of the recipients that %s was written with", joined(s.closed), "db/sealed.json")
 	}
@@ -237,7 +239,7 @@ func (j *judgement) sealedNotes() {
 			text += "; with recipients = [] and the identity in the seal block, it is stored in clear again"
 		}
 		if s.gone {
-			j.warn("", plan.NotSealedAnew, "%s; %s: %s", text, keeps, ways(s.waiting))
+			j.warn("", plan.NotSealedAnew, "%s; %s: %s", text, keeps, j.newPassphrases(s.waiting))
 		} else {
 			j.note("", plan.NotSealedAnew, "%s", text)
 		}
@@ -251,6 +253,36 @@ func (j *judgement) sealedNotes() {
 			agree(len(list), " is the passphrase of a user who has left", " are passphrases of users who have left"), agree(len(list), "it, since no key in use opens with it", "them, since no key in use opens with them"))
 	}
 	if len(s.removed) > 0 {
-		j.warn("", plan.RecipientRemoved, "%s: that is %s, of %s; sealing anew takes nothing back: %s", keeps, joined(s.who), joined(s.removed), ways(s.removed))
+		j.warn("", plan.RecipientRemoved, "%s: that is %s, of %s; sealing anew takes nothing back: %s", keeps, joined(s.who), joined(s.removed), j.newPassphrases(s.removed))
 	}
+}
+
+// newPassphrases says how those are replaced that others have read. Without a CA that can
+// sign, --replace would only revoke, so the CA comes first.
+func (j *judgement) newPassphrases(owners []plan.Owner) string {
+	ca, current := &j.Have.CA, len(j.trust.Generations)
+	users := slices.DeleteFunc(slices.Clone(owners), func(o plan.Owner) bool { return o == ca.Owner })
+	way := "mtlsplan apply"
+	if len(users) > 3 {
+		way += " --replace OWNER --reason keyCompromise, with --replace OWNER once for each user,"
+	} else if len(users) > 0 {
+		for _, user := range users {
+			way += " " + replaceFlag(user, false)
+		}
+		way += " --reason keyCompromise"
+	}
+	way += " makes new keys with new passphrases, and revokes what was issued for the old ones"
+	switch {
+	case len(users) < len(owners) && ca.Passphrase.Closed != nil:
+		return fmt.Sprintf("apply says what to do where the identity is; where every identity is lost for good, move %s and %s away, set generation = %d, list generation %d in compromised, and run mtlsplan apply: "+
+			"it makes a new CA, and for every user a new key, with a new passphrase where the old one is sealed; --replace before that would only revoke", ca.Key.Name(), ca.Passphrase.Name(), current+1, current)
+	case len(users) == 0:
+		way = "mtlsplan apply makes a new CA, and a new key for every user"
+		fallthrough
+	case len(users) < len(owners):
+		return fmt.Sprintf("for the CA, name another source of its passphrase with previous_passphrase = { generate = true }, set generation = %d, and list generation %d in compromised, since its key opens with what they have read; then %s", current+1, current, way)
+	case j.issuer.err != nil:
+		return "once the CA can sign, " + way + "; before that, --replace would only revoke"
+	}
+	return way
 }

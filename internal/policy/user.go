@@ -200,6 +200,9 @@ func (j *judgement) addRevocations(i int, findings []finding) {
 		return
 	}
 	left[0].Message += "; a new certificate cannot be made now"
+	if revoked := newTask(OfUser, i, j.user.Owner, left).Revokes; len(revoked) == len(j.user.known) {
+		left[0].Message += ", so that the user has none until it can"
+	}
 	if left[0].removes = j.givenUp(); len(left[0].removes) > 0 {
 		left[0].Message += ", and what the old passphrase opens is removed"
 	}

@@ -123,7 +123,7 @@ func ParseIdentity(text secret.Value) (*Identity, error) {
 		switch {
 		case line == "" || strings.HasPrefix(line, "#"):
 		case strings.HasPrefix(line, armor.Header):
-			return nil, errors.New("it is encrypted itself, and nobody is there to type its passphrase: name one that is not encrypted, and keep it where secrets are kept")
+			return nil, errors.New("it is encrypted itself, and nobody is there to type its passphrase: name an unencrypted copy of it (age -d -o COPY KEY), and keep that where secrets are kept")
 		case strings.HasPrefix(line, "-----BEGIN "):
 			block, more, whole := strings.Cut(rest, "\n-----END ")
 			if !whole {
@@ -162,7 +162,7 @@ func ParseIdentity(text secret.Value) (*Identity, error) {
 func sshIdentity(text string) (age.Identity, string, error) {
 	key, err := ssh.ParseRawPrivateKey([]byte(text))
 	if _, encrypted := errors.AsType[*ssh.PassphraseMissingError](err); encrypted {
-		return nil, "", errors.New("it is an SSH key with a passphrase, and nobody is there to type that: make a key for this alone with age-keygen, or with ssh-keygen -t ed25519 -N '', and add its public half to recipients")
+		return nil, "", errors.New("it is an SSH key with a passphrase, and nobody is there to type that: make a key for this alone with age-keygen -o NEW, add its public half to recipients, and name NEW as identity; where something is sealed to the SSH key already, have apply run once before that with an unencrypted copy of it as identity, which seals all of it to both (cp KEY COPY; ssh-keygen -p -N '' -f COPY; after the run rm COPY)")
 	}
 	if err != nil {
 		return nil, "", errors.New("it is a private key that cannot be read: copy the file of ssh-keygen as a whole")

@@ -53,8 +53,10 @@ func (r Ref) ReadIdentity(ctx context.Context, lookupEnv func(string) (string, b
 func (r Ref) Absent(lookupEnv func(string) (string, bool)) error {
 	switch r.Kind {
 	case config.FromEnv:
-		if s, ok := lookupEnv(r.Env); !ok || s == "" {
+		if s, ok := lookupEnv(r.Env); !ok {
 			return absent(r.String() + " is not set")
+		} else if s == "" {
+			return absent(r.String() + " is empty")
 		}
 	case config.FromFile:
 		if _, err := os.Stat(r.File); errors.Is(err, fs.ErrNotExist) {

@@ -277,7 +277,24 @@ func (p *proof) getsIn(owner plan.Owner, r ledger.Row, where string) {
 	if !ledger.IsUser(string(owner)) {
 		owner = plan.CRL(p.Config.CA.Name) // only its CRL tells of the certificate
 	}
-	p.fail(owner, plan.KeptOut, plan.Revoked, "%s lets serial %s in, which was revoked on %s: run mtlsplan apply, and have the proxy read what it has written", where, r.Serial, day(r.Revoked))
+	p.fail(owner, plan.KeptOut, plan.Revoked, "%s lets serial %s in, which was revoked on %s: %s", where, r.Serial, day(r.Revoked), p.wayOut(&r))
+}
+
+// wayOut is what keeps somebody out whom a CRL lets in: signed again, or, where its CA
+// cannot sign any more, with the CA no longer trusted.
+func (p *proof) wayOut(r *ledger.Row) string {
+	trust := p.Verdict.Trust
+	spki := trust.Signer(*r)
+	i := slices.IndexFunc(trust.Generations, func(g ledger.Generation) bool { return g.SPKI == spki })
+	if !p.Verdict.CannotSign[spki] || i < 0 {
+		return "run mtlsplan apply, and have the proxy read what it has written"
+	}
+	g, key := &trust.Generations[i], p.Have.CA.Key.Name()
+	if g != trust.Current() {
+		key = facts.PastKeyPath(p.Config.CA.Name, g.Number).String()
+	}
+	return fmt.Sprintf("mtlsplan apply cannot sign the CRL of generation %d any more, because %s is lost or does not open: restore it from a backup, with its passphrase, and run apply; or move its users at once with mtlsplan apply --replace 'user.*', and the apply after that no longer trusts it; or list %d in compromised, and one apply does both",
+		g.Number, key, g.Number)
 }
 
 // trusted reports whether a revoked certificate would get in if nothing refused it.

@@ -35,7 +35,7 @@ func (r *release) archive(b build, stage string) error {
 	if err := add(program, b.file, 0o755); err != nil {
 		return err
 	}
-	for _, file := range []string{"README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE"} {
+	for _, file := range []string{"README.md", "CHANGELOG.md", "SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "LICENSE"} {
 		if err := add(file, file, 0o644); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -233,6 +234,61 @@ func TestRPM(t *testing.T) {
 		func() { rpm("--erase", "mtlsplan") })
 }
 
+var link = regexp.MustCompile(`\]\(([^)#:]+)[)#]`)
+
+// linked looks for what the pages below dir link, but for the source.
+func linked(t *testing.T, dir string) {
+	t.Helper()
+	pages, err := filepath.Glob(filepath.Join(dir, "docs", "*.md"))
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("%d pages in %s: %v", len(pages), dir, err)
+	}
+	for _, page := range append(pages, filepath.Join(dir, "README.md")) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllSubmatch(text, -1) {
+			to := filepath.Join(filepath.Dir(page), string(m[1]))
+			if source, _ := filepath.Rel(dir, to); strings.HasPrefix(source, "internal/") {
+				continue
+			}
+			if _, err := os.Stat(to); err != nil {
+				t.Errorf("%s links what is not there: %v", page, err)
+			}
+		}
+	}
+}
+
+// TestOut keeps what is in the directory for what is made, unless it was made before.
+func TestOut(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := release{out: dir}
+	write("mtlsplan_1.0.0_linux_amd64.tar.gz")
+	write("mtlsplan-1.0.0-1.x86_64.rpm")
+	write("SHA256SUMS")
+	if err := r.clear(); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	write("SHA256SUMS")
+	write("thesis.txt")
+	if err := r.clear(); err == nil || !strings.Contains(err.Error(), "holds thesis.txt") {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
 // TestContents looks at what is installed besides the program.
 func TestContents(t *testing.T) {
 	need(t, "dpkg-deb", "bash", "systemd-analyze")
@@ -247,6 +303,7 @@ func TestContents(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, info, err)
 		}
 	}
+	linked(t, filepath.Join(root, "usr/share/doc/mtlsplan"))
 	copyright, err := os.ReadFile(filepath.Join(root, "usr/share/doc/mtlsplan/copyright"))
 	if err != nil {
 		t.Fatal(err)
@@ -328,9 +385,10 @@ func TestArchives(t *testing.T) {
 	dir := t.TempDir()
 	run(t, 0, "tar", "-C", dir, "-xf", made(t, full, ".tar.gz"))
 	top := filepath.Join(dir, "mtlsplan-"+older)
-	if out := run(t, 0, filepath.Join(top, "mtlsplan"), "version"); !strings.HasPrefix(out, "mtlsplan ") {
+	if out := run(t, 0, filepath.Join(top, "mtlsplan"), "version"); !strings.HasPrefix(out, "mtlsplan v"+older+", ") {
 		t.Error(out)
 	}
+	linked(t, top)
 	for _, name := range []string{"README.md", "LICENSE", "LICENSES-OF-LIBRARIES", "docs/mtlsplan.1", "completions/mtlsplan.ps1", "examples/mattermost.hcl", "systemd/mtlsplan@.timer", "cron/mtlsplan"} {
 		if _, err := os.Stat(filepath.Join(top, name)); err != nil {
 			t.Error(err)

@@ -23,7 +23,7 @@ const imageUser = "65532:65532"
 // image makes a container image with the program and nothing else, for every platform of
 // builds, as one file: an archive of an OCI image layout, which podman, skopeo and
 // containerd read. No daemon is asked.
-func (r *release) image(builds []build) error {
+func (r *release) image(builds []build, stage string) error {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, b := range builds {
 		img, err := r.imageFor(b)
@@ -35,7 +35,7 @@ func (r *release) image(builds []build) error {
 			Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: b.os, Architecture: b.arch}},
 		})
 	}
-	dir := filepath.Join("build", "stage", "image")
+	dir := filepath.Join(stage, "image")
 	to, err := layout.Write(dir, empty.Index)
 	if err != nil {
 		return err

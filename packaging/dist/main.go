@@ -19,7 +19,7 @@ const platforms = "linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd
 func main() {
 	var r release
 	flag.StringVar(&r.root, "C", ".", "the repository `dir`ectory")
-	flag.StringVar(&r.out, "o", "build/dist", "`dir`ectory for what is made; what was in it is removed")
+	flag.StringVar(&r.out, "o", "build/dist", "`dir`ectory for what is made; an earlier release in it is removed, and one that holds anything else is refused")
 	flag.StringVar(&r.version, "version", "", "version; that of the commit, by its tags, when not given")
 	flag.StringVar(&r.maintainer, "maintainer", "The mtlsplan authors <mtlsplan@localhost>", "who answers for the packages, as `NAME <ADDRESS>`")
 	wanted := flag.String("for", platforms, "`platforms` as GOOS/GOARCH, with blanks between")

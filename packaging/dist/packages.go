@@ -27,7 +27,7 @@ func (r *release) packages(b build, stage string) error {
 	if err := os.WriteFile(filepath.Join(stage, "copyright"), []byte(copyright), 0o644); err != nil {
 		return err
 	}
-	variables := map[string]string{"VERSION": packageVersion(r.version), "ARCH": b.arch, "MAINTAINER": r.maintainer}
+	variables := map[string]string{"VERSION": packageVersion(r.version), "ARCH": b.arch, "MAINTAINER": r.maintainer, "STAGE": filepath.ToSlash(stage)}
 	config, err := nfpm.ParseFileWithEnvMapping("packaging/nfpm.yaml", func(name string) string { return variables[name] })
 	if err != nil {
 		return err

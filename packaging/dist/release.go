@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// sums is the file of checksums.
+const sums = "SHA256SUMS"
+
 // A release is what is made of one commit.
 type release struct {
 	root, out  string
@@ -37,20 +40,23 @@ func (r *release) make(platforms []string) error {
 	if err := os.Chdir(r.root); err != nil {
 		return err
 	}
-	stage := filepath.Join("build", "stage")
-	for _, dir := range []string{r.out, stage} {
-		if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
-			return err
-		}
+	if err := r.clear(); err != nil {
+		return err
 	}
-	defer os.RemoveAll(stage)
-
-	here := runtime.GOOS + "/" + runtime.GOARCH
-	own, err := compile(here)
+	if err := os.MkdirAll("build", 0o755); err != nil {
+		return err
+	}
+	stage, err := os.MkdirTemp("build", "stage-") // of its own, since two may run at once
 	if err != nil {
 		return err
 	}
-	defer os.Remove(own.file)
+	defer os.RemoveAll(stage)
+
+	here, named := runtime.GOOS+"/"+runtime.GOARCH, r.version != ""
+	own, err := r.compile(here, stage, named)
+	if err != nil {
+		return err
+	}
 	if err := r.identify(own.info); err != nil {
 		return err
 	}
@@ -61,10 +67,9 @@ func (r *release) make(platforms []string) error {
 	for _, platform := range platforms {
 		b := own
 		if platform != here {
-			if b, err = compile(platform); err != nil {
+			if b, err = r.compile(platform, stage, named); err != nil {
 				return err
 			}
-			defer os.Remove(b.file)
 		}
 		if err := r.makeFor(b, stage); err != nil {
 			return fmt.Errorf("%s: %w", platform, err)
@@ -74,11 +79,34 @@ func (r *release) make(platforms []string) error {
 		}
 	}
 	if r.wants("image") && len(images) > 0 {
-		if err := r.image(images); err != nil {
+		if err := r.image(images, stage); err != nil {
 			return fmt.Errorf("image: %w", err)
 		}
 	}
 	return r.sum()
+}
+
+// clear empties the directory for what is made, which must hold nothing else.
+func (r *release) clear() error {
+	if err := os.MkdirAll(r.out, 0o755); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(r.out)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if !e.Type().IsRegular() || name != sums && !strings.HasPrefix(name, "mtlsplan_") && !strings.HasPrefix(name, "mtlsplan-") {
+			return fmt.Errorf("%s holds %s, which is nothing that is made here: name a directory with -o that is empty or not there yet", r.out, name)
+		}
+	}
+	for _, e := range entries {
+		if err := os.Remove(filepath.Join(r.out, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *release) wants(kind string) bool { return slices.Contains(r.kinds, kind) }
@@ -106,15 +134,19 @@ func (r *release) makeFor(b build, stage string) error {
 }
 
 // compile builds the program for a platform, static, with neither a path nor a setting of
-// this machine in it.
-func compile(platform string) (build, error) {
+// this machine in it. Where the version is not the commit's, it is told.
+func (r *release) compile(platform, stage string, named bool) (build, error) {
 	b := build{}
 	var ok bool
 	if b.os, b.arch, ok = strings.Cut(platform, "/"); !ok {
 		return b, fmt.Errorf("%q is no platform: write it as GOOS/GOARCH", platform)
 	}
-	b.file = filepath.Join("build", "mtlsplan-"+b.os+"-"+b.arch)
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=auto", "-ldflags=-s -w", "-o", b.file, "./cmd/mtlsplan")
+	b.file = filepath.Join(stage, "mtlsplan-"+b.os+"-"+b.arch)
+	flags := "-ldflags=-s -w"
+	if named {
+		flags += " -X main.version=v" + strings.TrimPrefix(r.version, "v")
+	}
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=auto", flags, "-o", b.file, "./cmd/mtlsplan")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOOS="+b.os, "GOARCH="+b.arch, "GOAMD64=v1", "GOARM64=v8.0")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
@@ -172,13 +204,13 @@ func (r *release) sum() error {
 	if err != nil {
 		return err
 	}
-	var sums strings.Builder
+	var list strings.Builder
 	for _, e := range entries {
 		data, err := os.ReadFile(filepath.Join(r.out, e.Name()))
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256(data), e.Name())
+		fmt.Fprintf(&list, "%x  %s\n", sha256.Sum256(data), e.Name())
 	}
-	return os.WriteFile(filepath.Join(r.out, "SHA256SUMS"), []byte(sums.String()), 0o644)
+	return os.WriteFile(filepath.Join(r.out, sums), []byte(list.String()), 0o644)
 }
