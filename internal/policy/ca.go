@@ -49,6 +49,9 @@ func (j *judgement) judgeCA() {
 	if !covered && !is.refused {
 		findings = nil // a refusal holds whatever was asked for: such a CA can issue nothing to anybody
 	}
+	if !is.refused {
+		findings = withGit(&j.Have.CA, findings)
+	}
 	rolls := current != nil && newTask(OfCA, 0, owner, findings).makesKey()
 	t := newTask(OfCA, 0, owner, append(findings, j.examineCompromised(rolls)...))
 	if t != nil && t.NewPass {
