@@ -49,7 +49,7 @@ func (j *judgement) judgeCA() {
 	if !covered && !is.refused {
 		findings = nil // a refusal holds whatever was asked for: such a CA can issue nothing to anybody
 	}
-	if !is.refused {
+	if !is.refused && j.Have.CA.Err == nil { // else one of the two may be what cannot be read
 		findings = withGit(&j.Have.CA, findings)
 	}
 	rolls := current != nil && newTask(OfCA, 0, owner, findings).makesKey()
