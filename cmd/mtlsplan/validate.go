@@ -21,7 +21,8 @@ remedy. Only the spec and its rosters are read, no passphrase and no output
 directory. A roster that comes from a program is read by running it.
 
 Exits with 0 if the spec is valid and with 10 if it is not. With --format json or
-yaml the problems go to standard output as a document.`,
+yaml the problems go to standard output as a document, which also names the output
+directory and the files of sites.`,
 		Args: atMostOneFile,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.validate(cmd.Context(), specArg(args)) },
 	}
@@ -29,15 +30,21 @@ yaml the problems go to standard output as a document.`,
 
 func (a *app) validate(ctx context.Context, file string) error {
 	if a.documents() {
-		_, _, diags, err := a.parseSpec(ctx, file)
+		cfg, _, diags, err := a.parseSpec(ctx, file)
 		if err != nil {
 			return err
 		}
-		valid := !diags.HasErrors()
-		if err := a.answer(plan.ValidateDocument{FormatVersion: plan.FormatVersion, Valid: valid, Diagnostics: ui.Diagnostics(diags)}); err != nil {
+		doc := plan.ValidateDocument{FormatVersion: plan.FormatVersion, Valid: !diags.HasErrors(), Diagnostics: ui.Diagnostics(diags)}
+		if doc.Valid {
+			doc.Output = cfg.Output
+			for _, site := range cfg.Sites {
+				doc.SiteFiles = append(doc.SiteFiles, site.Proxy.Files(site.Settings)...)
+			}
+		}
+		if err := a.answer(doc); err != nil {
 			return err
 		}
-		if !valid {
+		if !doc.Valid {
 			return exitStatus(exitInvalid)
 		}
 		return nil

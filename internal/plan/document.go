@@ -105,6 +105,10 @@ type ValidateDocument struct {
 	Valid bool `json:"valid"`
 	// Every problem, in the order of the source.
 	Diagnostics []Diagnostic `json:"diagnostics"`
+	// The output directory of a valid spec, a whole path.
+	Output string `json:"output,omitempty"`
+	// The files of its sites, relative to the output directory.
+	SiteFiles []string `json:"site_files,omitempty"`
 }
 
 // Diagnostic is one problem of a spec or a roster, and its place.

@@ -52,6 +52,9 @@ func (j *judgement) judgeCA() {
 		// whom nobody depends on any more leaves with the last whom it has issued for.
 		findings = slices.DeleteFunc(findings, func(f finding) bool { return f.Code != plan.OverlapOver || len(j.trust.left) == 0 })
 	}
+	if !is.refused && j.Have.CA.Err == nil { // else one of the two may be what cannot be read
+		findings = withGit(&j.Have.CA, findings)
+	}
 	rolls := current != nil && newTask(OfCA, 0, owner, findings).makesKey()
 	t := newTask(OfCA, 0, owner, append(findings, j.examineCompromised(rolls)...))
 	if t != nil && t.NewPass {
