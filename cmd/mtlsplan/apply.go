@@ -189,7 +189,7 @@ func (a *app) progress(opt *engine.Options) *ui.Progress {
 		return nil
 	}
 	log := !ui.Interactive(a.stderr, a.lookupEnv)
-	if log && (a.quiet || a.documents()) {
+	if a.quiet || log && a.documents() {
 		return nil
 	}
 	bar := &ui.Progress{Terminal: a.stderr, Elapsed: elapsed, Log: log}

@@ -24,7 +24,7 @@ type app struct {
 	started time.Time // now, read once; try reads it at each visit, too, and apply after a question
 	output  string    // --output: instead of the spec's, relative to the working directory
 	format  string    // --format: text, json or yaml
-	quiet   bool      // --quiet of apply: nothing that the last run has said, nothing where there is nothing to do
+	quiet   bool      // --quiet of apply and handout: no progress; of apply, nothing that the last run has said, and nothing where there is nothing to do
 
 	verbose bool // --verbose of plan and apply
 
