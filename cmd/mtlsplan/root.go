@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -121,7 +122,9 @@ func run(ctx context.Context, args []string, p process) int {
 	if !root.PersistentFlags().Changed("format") {
 		a.format = formatIn(args) // an error may have come before the flag was read
 	}
-	if out.Err != nil && (err == nil || is[exitStatus](err)) {
+	// A reader that has what it wanted (forecast | head -1) is no failure: what the run itself
+	// has come to counts.
+	if out.Err != nil && !errors.Is(out.Err, syscall.EPIPE) && (err == nil || is[exitStatus](err)) {
 		err = fmt.Errorf("standard output: %w", out.Err)
 	}
 	return a.end(ctx, err)
