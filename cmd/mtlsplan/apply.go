@@ -43,8 +43,8 @@ saved plan.
 
 PLAN is a file that plan --out has saved, and that somebody has looked at since.
 It is carried out as it is, with the flags that it was made with, and without a
-question, also where it revokes. Where the spec, a roster or the directory has moved
-on, or the plan would be another by now, nothing is changed (exit 4).
+question, also where it revokes. Where the spec, a roster or the directory has
+moved on, or the plan would be another by now, nothing is changed (exit 4).
 
 --rehearsal --at DATE works as if DATE had come, and marks the output directory
 in db/rehearsal: what it holds is not for use, and no other apply or plan works

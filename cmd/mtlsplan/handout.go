@@ -39,9 +39,9 @@ func (a *app) handoutCmd() *cobra.Command {
 how to put it into a browser and how to remove the old one, and
 NAME.mobileconfig for iPhone, iPad and Mac. A device of a user has a directory
 of its own, DIR/NAME.DEVICE/. NAME is a user, with all devices, as in ann or
-user.ann, a device, as in ann:laptop, or a pattern, as in 'user.a*', whatever they were
-given before. With --pending, everybody is meant who has not been handed out the
-newest; beside NAMEs, these come on top.
+user.ann, a device, as in ann:laptop, or a pattern, as in 'user.a*',
+whatever they were given before. With --pending, everybody is meant who has not
+been handed out the newest; beside NAMEs, these come on top.
 
 The passphrase is in none of the files: give it by another way.
 
