@@ -38,13 +38,17 @@ type HandoutRequest struct {
 
 	// Page makes the page for a user.
 	Page func(plan.HandoutPage) ([]byte, error)
+
+	// Progress, if set, is told how many of all who are meant are done with, from 0 on.
+	Progress func(done, total int)
 }
 
 // Handout gives users what they need to get in, each in a directory of their own, and
 // remembers it. It works under the lock, and reads no passphrase but generated ones, to
 // see that they open what is given; one that is sealed, where the identity is at hand. A
 // directory that was rehearsed in is refused. A user to whom nothing can be given is a
-// failure, and the others go on.
+// failure, and the others go on. Beside an error that has ended it midway stands what was
+// handed out until then.
 func Handout(ctx context.Context, cfg *config.Config, opt Options, ask HandoutRequest) (*plan.Handout, error) {
 	if err := nothingIssued(ctx, cfg, opt); err != nil {
 		return nil, err
@@ -77,16 +81,26 @@ func Handout(ctx context.Context, cfg *config.Config, opt Options, ask HandoutRe
 	}
 	err = h.all(o.Owners(0))
 	h.notInPlace(o.Deployments())
-	// A crash before it: the files are there, and their users still wait for them, so that
-	// the next handout finds them as they are to be. Behind it, all of it is done.
 	if len(h.out.Done) > 0 {
-		batch := dir.Begin()
-		batch.Put(ledger.HandoutsName, h.given.Text(), outdir.ModeSecret)
-		if err := batch.Commit(); err != nil {
-			return nil, fmt.Errorf("what was handed out is not remembered, so hand it out again: %w", err)
+		if err := h.remember(); err != nil {
+			return h.out, fmt.Errorf("what was handed out is not remembered, so hand it out again: %w", err)
 		}
 	}
 	return h.out, err
+}
+
+// remember records what was handed out, once all of it is durable. A crash before: the
+// files are there, and their users still wait for them, so that the next handout finds
+// them as they are to be. Behind it, all of it is done.
+func (h *handing) remember() error {
+	if !h.ask.Given {
+		if err := handout.Settle(h.ask.Dir); err != nil {
+			return err
+		}
+	}
+	batch := h.dir.Begin()
+	batch.Put(ledger.HandoutsName, h.given.Text(), outdir.ModeSecret)
+	return batch.Commit()
 }
 
 // nothingIssued refuses a directory in which there is nothing to hand out, before the
@@ -139,16 +153,23 @@ func (h *handing) all(owners []plan.OwnerStatus) error {
 	for _, o := range h.ask.Owners {
 		asked[o] = true
 	}
+	var meant []*config.User
 	for i := range h.cfg.Users {
 		u := &h.cfg.Users[i]
 		owner := plan.User(u.Name)
-		s := status[owner]
-		if !asked[owner] && !(h.ask.Pending && s != nil && s.Waits()) {
-			continue
+		if s := status[owner]; asked[owner] || h.ask.Pending && s != nil && s.Waits() {
+			meant = append(meant, u)
 		}
+	}
+	for i, u := range meant {
 		if err := h.ctx.Err(); err != nil {
 			return err
 		}
+		if h.ask.Progress != nil {
+			h.ask.Progress(i, len(meant))
+		}
+		owner := plan.User(u.Name)
+		s := status[owner]
 		d, err := h.one(u, s)
 		if err != nil {
 			h.out.Failures = append(h.out.Failures, plan.FailureOf(owner, err))

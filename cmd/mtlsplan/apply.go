@@ -38,11 +38,13 @@ From cron, where there is no such block, reload the proxy after exit codes 0, 1,
 files, copy them first.
 
 At a terminal it asks before it revokes what anybody has. It never asks where
-input or output is none, as in cron, in a rehearsal, or with --format json.
+input or output is none, as in cron, in a rehearsal, with --format json, or of a
+saved plan.
 
-PLAN is a file that plan --out has saved. It is carried out as it is, with the
-flags that it was made with. Where the spec, a roster or the directory has moved
-on, or the plan would be another by now, nothing is changed (exit 4).
+PLAN is a file that plan --out has saved, and that somebody has looked at since.
+It is carried out as it is, with the flags that it was made with, and without a
+question, also where it revokes. Where the spec, a roster or the directory has
+moved on, or the plan would be another by now, nothing is changed (exit 4).
 
 --rehearsal --at DATE works as if DATE had come, and marks the output directory
 in db/rehearsal: what it holds is not for use, and no other apply or plan works
@@ -115,6 +117,9 @@ func (a *app) apply(cmd *cobra.Command, cfg *spec.Config, opt engine.Options, kn
 		Quiet:      a.documents(),
 		Known:      known,
 		Passphrase: passphrasePath(cfg),
+	}
+	if !a.quiet && !opt.Rehearsal && !ui.IsTerminal(a.stdout) { // at a terminal, next says it
+		view.Give = func(done []plan.Step) string { return ui.GiveInALog(ui.ToGive(done, cfg, shortPath())) }
 	}
 	var watcher engine.Watcher = view
 	bar := a.progress(&opt)
@@ -189,7 +194,7 @@ func (a *app) progress(opt *engine.Options) *ui.Progress {
 		return nil
 	}
 	log := !ui.Interactive(a.stderr, a.lookupEnv)
-	if log && (a.quiet || a.documents()) {
+	if a.quiet || log && a.documents() {
 		return nil
 	}
 	bar := &ui.Progress{Terminal: a.stderr, Elapsed: elapsed, Log: log}

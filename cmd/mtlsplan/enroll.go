@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,7 +48,8 @@ the key become a .p12 with mtlsplan bundle. It needs no spec.
 
 The passphrase is asked for at a terminal, read from --passphrase-file, or made
 with --generate and put into DIR/NAME.pass. A key that is there is kept, and
-nothing is overwritten: for another key name another DIR.`,
+nothing is overwritten: for another key name another DIR. NAME may be written as
+an owner, as in user.ann.`,
 		Example: `  mtlsplan request ann -o ~/certificate
   mtlsplan request ann -o ~/certificate --generate`,
 		Args: oneName,
@@ -108,8 +110,9 @@ func wordsOf[T ~string](words []T) (list []string) {
 	return list
 }
 
-// home is the directory of a user's own files.
+// home is the directory of a user's own files. The name may be that of an owner.
 func home(cmd *cobra.Command, name, out string) (enroll.Home, error) {
+	name = strings.TrimPrefix(name, "user.")
 	if !config.ValidName(name) {
 		return enroll.Home{}, usageError("%s: %q cannot be the name of a user: give 1 to 64 letters, digits and . _ @ + -, a letter or digit first", cmd.Name(), name)
 	}
@@ -140,11 +143,17 @@ func (a *app) request(cmd *cobra.Command, name string, f enrollFlags) error {
 	if anew && !generated && secret.Weak(pass) {
 		ui.Notes(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), []plan.Note{{Warning: true, Code: plan.WeakPassphrase, Message: "this passphrase is easy to guess for whoever has the file; --generate makes one that is not"}})
 	}
-	made, err := h.Request(typ, pass, f.generate)
+	if anew && typ == pki.Ed25519 {
+		ui.Notes(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), []plan.Note{{Warning: true, Code: plan.NotForBrowsers, Message: "no browser offers a client certificate with an Ed25519 key: it is fine for programs such as curl; for a browser make another key in another DIR, with --key ecdsa-p256"}})
+	}
+	if !cmd.Flags().Changed("key") {
+		f.key = ""
+	}
+	made, err := h.Request(typ, pki.KeyType(f.key), pass, f.generate)
 	if err != nil {
 		return err
 	}
-	doc := plan.RequestDocument{FormatVersion: plan.FormatVersion, Key: made.Key, CSR: made.CSR, SPKISHA256: made.SPKI}
+	doc := plan.RequestDocument{FormatVersion: plan.FormatVersion, Key: made.Key, KeyKept: made.KeptKey, CSR: made.CSR, SPKISHA256: made.SPKI}
 	if generated {
 		doc.PassphraseFile = h.Path("pass")
 	}
@@ -153,14 +162,18 @@ func (a *app) request(cmd *cobra.Command, name string, f enrollFlags) error {
 	}
 	short := shortPath()
 	line := func(what, path string) { fmt.Fprintf(a.stdout, "%-11s %s\n", what, ui.Clean(short(path))) }
-	line("key", doc.Key)
+	if made.KeptKey {
+		line("key kept", doc.Key)
+	} else {
+		line("key", doc.Key)
+	}
 	line("request", doc.CSR)
 	if generated {
 		line("passphrase", doc.PassphraseFile)
 	}
 	fmt.Fprintf(a.stdout, "%-11s %s (SHA-256)\n\n", "fingerprint", made.SPKI)
 	fmt.Fprintf(a.stdout, "Send %s to your administrator, and nothing else of this. When the certificate is back:\n  mtlsplan bundle %s CERTIFICATE -o %s\n",
-		ui.Clean(short(doc.CSR)), name, ui.Clean(short(h.Dir)))
+		ui.Clean(short(doc.CSR)), h.Name, ui.Clean(short(h.Dir)))
 	return nil
 }
 
@@ -178,7 +191,10 @@ func (a *app) bundle(cmd *cobra.Command, name, file string, f enrollFlags) error
 		return plan.Errorf(plan.FileError, "%s cannot be read: %w", file, cause(err))
 	}
 	certs, err := enroll.Certificates(data)
-	if err != nil {
+	switch {
+	case errors.Is(err, enroll.ErrKey):
+		return plan.Errorf(plan.FileError, "%s %w", file, err)
+	case err != nil:
 		return plan.Errorf(plan.FileError, "%s: %w", file, err)
 	}
 	if !h.HasKey() {

@@ -39,8 +39,9 @@ func (a *app) handoutCmd() *cobra.Command {
 how to put it into a browser and how to remove the old one, and
 NAME.mobileconfig for iPhone, iPad and Mac. A device of a user has a directory
 of its own, DIR/NAME.DEVICE/. NAME is a user, with all devices, as in ann or
-user.ann, a device, as in ann:laptop, or a pattern, as in 'user.a*'. With
---pending, everybody is meant who has not been handed out the newest.
+user.ann, a device, as in ann:laptop, or a pattern, as in 'user.a*',
+whatever they were given before. With --pending, everybody is meant who has not
+been handed out the newest; beside NAMEs, these come on top.
 
 The passphrase is in none of the files: give it by another way.
 
@@ -64,11 +65,12 @@ own to begin with. In a directory that was rehearsed in nothing is handed out.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.out, "out", "o", "", "make the users' directories in `DIR`, which is made if it is missing")
-	flags.BoolVar(&f.pending, "pending", false, "hand out to everybody who has not been handed out the newest")
+	flags.BoolVar(&f.pending, "pending", false, "hand out to everybody who has not been handed out the newest, and to the NAMEs whether or not they have it")
 	flags.BoolVar(&f.given, "given", false, "write nothing, and remember that the users have what the directory holds")
 	flags.BoolVar(&f.overwrite, "overwrite", false, "replace files of an earlier handout")
 	flags.StringVar(&f.template, "template", "", "take the text of the page from `TEMPLATE`")
 	flags.BoolVar(&f.print, "print-template", false, "print the template of the page and do nothing else")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "do not say how far the work is")
 	flags.DurationVar(&f.lockTimeout, "lock-timeout", 0, "wait up to `DURATION`, as in 30s, for another run to end")
 	return cmd
 }
@@ -121,6 +123,9 @@ func (a *app) handout(cmd *cobra.Command, args []string, f handoutFlags) error {
 		}
 	}
 	bar := a.progress(&opt)
+	if bar != nil {
+		ask.Progress = bar.HandingOut
+	}
 	h, err := engine.Handout(cmd.Context(), cfg, opt, ask)
 	bar.Close()
 	if h != nil {
@@ -129,11 +134,21 @@ func (a *app) handout(cmd *cobra.Command, args []string, f handoutFlags) error {
 		ui.Failures(a.stderr, style, h.Failures)
 	}
 	if err != nil {
-		return interruption(cmd, err, "interrupted: what was handed out is remembered; hand out again to go on")
+		err = interruption(cmd, err, "interrupted: what was handed out is remembered; hand out again to go on")
 	}
-	if a.documents() {
-		err = a.answer(plan.NewHandoutDocument(h))
-	} else {
+	switch {
+	case h == nil:
+		return err
+	case a.documents():
+		var stopped *plan.ErrorDetail
+		if err != nil {
+			detail := errorDetail(cmd.Context(), err)
+			stopped = &detail
+		}
+		if err := a.answer(plan.NewHandoutDocument(h, stopped)); err != nil {
+			return err
+		}
+	case err == nil || len(h.Done) > 0:
 		ui.Handout(a.stdout, h, shortPath())
 	}
 	if err == nil && len(h.Failures) > 0 {

@@ -33,7 +33,11 @@ read. A new file has the mode 0600. A file that is no report is replaced with
 			if out == "" {
 				return usageError("report: name the page to write, as in -o report.html")
 			}
-			if !overwrite {
+			toStdout := out == "-"
+			if toStdout && a.documents() {
+				return usageError("report: -o - prints the page itself, and knows no --format; name a file for the page")
+			}
+			if !overwrite && !toStdout {
 				if err := checkEarlier(out, "report of mtlsplan", "choose another name, or say --overwrite", ui.ReportMark); err != nil {
 					return err
 				}
@@ -48,7 +52,13 @@ read. A new file has the mode 0600. A file that is no report is replaced with
 			if err != nil {
 				return interruption(cmd, err, "interrupted")
 			}
-			if err := putWhole(out, ui.Report(cfg.CA.Name, s, events), 0o600); err != nil {
+			page := ui.Report(cfg.CA.Name, s, events)
+			if toStdout {
+				ui.Failures(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), s.Plan.Failures)
+				_, err := a.stdout.Write(page)
+				return err
+			}
+			if err := putWhole(out, page, 0o600); err != nil {
 				return err
 			}
 			ui.Failures(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), s.Plan.Failures)
@@ -60,7 +70,7 @@ read. A new file has the mode 0600. A file that is no report is replaced with
 		},
 	}
 	addDate(cmd, &at)
-	cmd.Flags().StringVarP(&out, "out", "o", "", "write the page to `FILE`, which is replaced whole")
+	cmd.Flags().StringVarP(&out, "out", "o", "", "write the page to `FILE`, which is replaced whole; - for standard output")
 	cmd.Flags().BoolVar(&overwrite, "overwrite", false, "replace FILE even if it is no report of mtlsplan")
 	_ = cmd.MarkFlagFilename("out", "html")
 	return cmd

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,7 @@ type app struct {
 	started time.Time // now, read once; try reads it at each visit, too, and apply after a question
 	output  string    // --output: instead of the spec's, relative to the working directory
 	format  string    // --format: text, json or yaml
-	quiet   bool      // --quiet of apply: nothing that the last run has said, nothing where there is nothing to do
+	quiet   bool      // --quiet of apply and handout: no progress; of apply, nothing that the last run has said, and nothing where there is nothing to do
 
 	verbose bool // --verbose of plan and apply
 
@@ -121,7 +122,9 @@ func run(ctx context.Context, args []string, p process) int {
 	if !root.PersistentFlags().Changed("format") {
 		a.format = formatIn(args) // an error may have come before the flag was read
 	}
-	if out.Err != nil && (err == nil || is[exitStatus](err)) {
+	// A reader that has what it wanted (forecast | head -1) is no failure: what the run itself
+	// has come to counts.
+	if out.Err != nil && !errors.Is(out.Err, syscall.EPIPE) && (err == nil || is[exitStatus](err)) {
 		err = fmt.Errorf("standard output: %w", out.Err)
 	}
 	return a.end(ctx, err)

@@ -90,7 +90,7 @@ func (a *app) readSaved(cmd *cobra.Command, file string, f *runFlags) (*plan.Sav
 		}
 	}
 	if moved := s.DifferentFlags(given); len(moved) > 0 {
-		return nil, plan.OutOfDate(file, moved)
+		return nil, plan.OtherFlags(file, moved)
 	}
 	was := s.Flags
 	a.output = was.Output

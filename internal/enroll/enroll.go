@@ -6,12 +6,14 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/handout"
@@ -76,9 +78,9 @@ type Made struct {
 }
 
 // Request makes a key and a request for it. A key that is there is kept, and opened for a
-// request that is missing, so that a run that was cut short can be done again. Nothing is
-// overwritten. With generated, the passphrase is put into NAME.pass, before the key.
-func (h Home) Request(typ pki.KeyType, pass secret.Value, generated bool) (m Made, err error) {
+// request that is missing, so that a run that was cut short can be done again; asked is
+// the type that it then must be of, "" for any. Nothing is overwritten. With generated, the passphrase is put into NAME.pass, before the key.
+func (h Home) Request(typ, asked pki.KeyType, pass secret.Value, generated bool) (m Made, err error) {
 	if err := secret.Check(pass); err != nil {
 		return m, plan.Errorf(plan.Usage, "%w", err)
 	}
@@ -99,6 +101,9 @@ func (h Home) Request(typ pki.KeyType, pass secret.Value, generated bool) (m Mad
 	}
 	if err != nil {
 		return m, err
+	}
+	if have := pki.KeyTypeOf(key.Public()); m.KeptKey && asked != "" && have != asked {
+		return m, plan.Errorf(plan.TargetExists, "%s is there, is kept and is of the type %s, not %s: leave --key out to go on with it, or name another directory with -o for another key", h.Path("key"), have, asked)
 	}
 	m.Key, m.CSR, m.SPKI = h.Path("key"), h.Path("csr"), pki.PublicID(key.Public())
 	if csrFile != nil {
@@ -233,8 +238,15 @@ func (h Home) Bundle(certs []*x509.Certificate, profile pki.Profile, pass secret
 	return b, h.create([]handout.File{{Name: h.Name + ".p12", Data: data}}, overwrite)
 }
 
-// Certificates reads a file of certificates as it came back, in PEM or DER.
+// ErrKey says that a file is the user's own key, which is no reason to give it up.
+var ErrKey = errors.New("is the key itself: name the certificate that you were given back")
+
+// Certificates reads a file of certificates as it came back, in PEM or DER. What is
+// encoded as a key is [ErrKey].
 func Certificates(data []byte) ([]*x509.Certificate, error) {
+	if block, _ := pem.Decode(data); block != nil && strings.HasSuffix(block.Type, "PRIVATE KEY") {
+		return nil, ErrKey
+	}
 	if certs, err := x509.ParseCertificates(data); err == nil && len(certs) > 0 {
 		return certs, nil
 	}

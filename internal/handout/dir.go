@@ -29,9 +29,9 @@ type File struct {
 var ErrTaken = errors.New("nothing was overwritten")
 
 // Put writes a user's files into the directory name below dir, which it makes where they
-// are missing. A file is replaced by rename, so that it is never partly written, and is
-// durable when Put returns; a crash leaves some of the files, and the next Put completes
-// them. A file of the same name with other content is an [ErrTaken], before anything is
+// are missing. A file is replaced by rename, so that it is never partly written, and it
+// and its name are durable when Put returns, the directory itself only with [Settle]; a
+// crash leaves some of the files, and the next Put completes them. A file of the same name with other content is an [ErrTaken], before anything is
 // written, unless overwrite is set; what other files lie there does not matter.
 func Put(dir, name string, files []File, overwrite bool) error {
 	if err := os.MkdirAll(dir, modeDir); err != nil {
@@ -54,11 +54,11 @@ func Put(dir, name string, files []File, overwrite bool) error {
 	case info.Mode().Perm()&^modeDir != 0:
 		return fmt.Errorf("%s can be entered by others than its owner (mode %04o): chmod 700 it, or name another directory with -o; %w", path, info.Mode().Perm(), ErrTaken)
 	}
-	if err := fill(path, files, overwrite); err != nil {
-		return err
-	}
-	return sync(dir)
+	return fill(path, files, overwrite)
 }
+
+// Settle makes the directories durable that [Put] has made in dir: once for all of them.
+func Settle(dir string) error { return sync(dir) }
 
 // Create writes files into a directory, which it makes where it is missing, in their
 // order; all else is as with [Put]. Others may enter the directory, and cannot read the

@@ -7,6 +7,8 @@ type RequestDocument struct {
 	FormatVersion int `json:"format_version"`
 	// Path of the encrypted key, which stays with the user.
 	Key string `json:"key"`
+	// Whether the key was there before, and was kept.
+	KeyKept bool `json:"key_kept"`
 	// Path of the request, which goes to the administrator.
 	CSR string `json:"csr"`
 	// Path of the generated passphrase; absent where it was chosen.

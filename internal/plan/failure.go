@@ -26,6 +26,7 @@ const (
 	Stranger           Code = "stranger"
 	ParentRenews       Code = "parent-renews"
 	WeakCA             Code = "weak-ca"
+	NotForBrowsers     Code = "not-for-browsers"
 	MovedDone          Code = "moved-done"
 	NamedBySerial      Code = "named-by-serial"
 	HandoutsDamaged    Code = "handouts-damaged"
@@ -75,6 +76,7 @@ var noteCodes = []CodeDoc{
 	{ParentRenews, "", "A CA above this one has to renew its certificate, or has a certificate that ends soon itself."},
 	{NamedBySerial, "", "Certificates that were adopted name the CA certificate by its serial number, so that it is not issued anew yet."},
 	{WeakCA, "", "The CA has a key that TLS refuses today, so that nobody gets in with what it issues."},
+	{NotForBrowsers, "", "A user who has made the key is issued a certificate for an Ed25519 key, which browsers cannot use."},
 	{SharedSerial, "", "A departed user holds a serial that another user still needs, so it is not revoked yet."},
 	{ReasonKept, "", "The certificate was revoked for another reason than the spec gives; the recorded reason stays."},
 	{CacheUnusable, "", "The cache can be neither read nor written, so runs take longer."},

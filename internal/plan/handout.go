@@ -12,6 +12,8 @@ type HandoutDocument struct {
 	HandedOut []HandoutDetail `json:"handed_out"`
 	// To whom nothing could be handed out, and why.
 	Failures []Failure `json:"failures"`
+	// Why it ended before everybody had their turn; what is handed out lies there.
+	Error *ErrorDetail `json:"error,omitempty"`
 }
 
 // HandoutDetail is what one user was handed out.
@@ -43,9 +45,9 @@ type Handout struct {
 	Notes    []Note
 }
 
-// NewHandoutDocument is the document of a handout.
-func NewHandoutDocument(h *Handout) HandoutDocument {
-	return HandoutDocument{FormatVersion: FormatVersion, HandedOut: List(h.Done), Failures: List(h.Failures)}
+// NewHandoutDocument is the document of a handout; stopped is why it ended early, or nil.
+func NewHandoutDocument(h *Handout, stopped *ErrorDetail) HandoutDocument {
+	return HandoutDocument{FormatVersion: FormatVersion, HandedOut: List(h.Done), Failures: List(h.Failures), Error: stopped}
 }
 
 // HandoutPage is what the page for a user tells, and what templates of it may name. None

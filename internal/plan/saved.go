@@ -144,8 +144,7 @@ func ParseSaved(file string, text []byte) (*SavedPlan, error) {
 	return &s, nil
 }
 
-// DifferentFlags are what is asked otherwise than when the plan was made, as half
-// sentences.
+// DifferentFlags are the flags that are given otherwise than when the plan was made.
 func (s *SavedPlan) DifferentFlags(now SavedFlags) (out []string) {
 	was := s.Flags
 	for _, f := range []struct{ name, was, now string }{
@@ -160,7 +159,7 @@ func (s *SavedPlan) DifferentFlags(now SavedFlags) (out []string) {
 		{"--at", was.At, now.At},
 	} {
 		if f.was != f.now {
-			out = append(out, f.name+" is not what it was")
+			out = append(out, f.name)
 		}
 	}
 	return out
@@ -267,6 +266,14 @@ func sameRevocations(was, now []Revocation, fewer bool) bool {
 		return slices.Equal(was, now)
 	}
 	return !slices.ContainsFunc(now, func(r Revocation) bool { return !slices.Contains(was, r) })
+}
+
+// OtherFlags is the error of a saved plan that is not applied, because these flags are
+// others than it was made with.
+func OtherFlags(file string, flags []string) error {
+	them := oneOrMany(len(flags), "it", "them")
+	return Errorf(Outdated, "%s is applied with the flags that it was made with, and %s %s here, so nothing was changed: leave %s out, or give %s to mtlsplan plan --out and apply what that saves",
+		file, listing(flags), oneOrMany(len(flags), "differs", "differ"), them, them)
 }
 
 // OutOfDate is the error of a saved plan that is not applied, with what has moved on.

@@ -7,6 +7,7 @@ import (
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
+	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
 )
 
@@ -176,6 +177,9 @@ func (j *judgement) judgeUser(i int) {
 			j.addRevocations(i, findings)
 			j.addRenaming(i)
 			return
+		}
+		if u.Asked != nil && u.Asked.Type == pki.Ed25519 { // a user's whose key is made here, the spec warns of
+			j.warn(u.Owner, plan.NotForBrowsers, "the request holds an Ed25519 key, and no browser offers a client certificate with one: it is fine for programs such as curl; of a person who uses a browser ask for a request with an ecdsa-p256 key")
 		}
 		t.Step.NotAfter = new(v.end())
 		t.Step.Superseded = v.superseding(t)

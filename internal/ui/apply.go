@@ -22,6 +22,10 @@ type Apply struct {
 	// Known, if set, tells which notes need not be written: the last run gave them too.
 	Known func(plan.Note) bool
 
+	// Give, if set, is who must be given something new, which stands before the totals; ""
+	// for nobody.
+	Give func(done []plan.Step) string
+
 	// Passphrase gives the path of an owner's generated passphrase; only the path
 	// is shown. All are in one directory.
 	Passphrase func(plan.Owner) string
@@ -138,7 +142,8 @@ func (v *Apply) Failed(f plan.Failure) {
 	Failures(v.Err, v.ErrStyle, []plan.Failure{f})
 }
 
-// End writes the groups, notes and failures that are still unsaid, and the totals.
+// End writes the groups, notes and failures that are still unsaid, who must be given
+// something new, and the totals.
 func (v *Apply) End(r *engine.Report) {
 	for _, g := range v.order {
 		v.flush(g)
@@ -156,6 +161,11 @@ func (v *Apply) End(r *engine.Report) {
 	}
 	if v.shown {
 		fmt.Fprintln(v.Out)
+	}
+	if v.Give != nil {
+		if give := v.Give(r.Done); give != "" {
+			fmt.Fprintln(v.Out, give)
+		}
 	}
 	fmt.Fprintln(v.Out, v.OutStyle.paint(bold, v.OutStyle.wrap(ApplyTotals(r), 0, "")))
 }

@@ -171,6 +171,14 @@ func TestALogHasALineFromTimeToTime(t *testing.T) {
 		t.Errorf("%q, not %q", log.String(), want)
 	}
 	log.Reset()
+	for i := range 600 {
+		now += 20 * time.Millisecond
+		lines.HandingOut(i, 1000)
+	}
+	if want := "handing out: 500 of 1000 users, 50/s, about 10 s left\n"; log.String() != want {
+		t.Errorf("%q, not %q", log.String(), want)
+	}
+	log.Reset()
 	p := &plan.Plan{}
 	for i := range 100 {
 		p.Steps = append(p.Steps, plan.Step{Owner: plan.Owner(fmt.Sprintf("user.%d", i)), Action: plan.Create})

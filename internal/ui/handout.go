@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template/parse"
+	"time"
 
 	"mtlsplan/internal/plan"
 )
@@ -57,22 +60,72 @@ func HandoutPage(file, text string) (func(plan.HandoutPage) ([]byte, error), err
 			}
 		}
 	}
-	return func(p plan.HandoutPage) ([]byte, error) {
+	pageOf := func(p plan.HandoutPage) ([]byte, error) {
 		var b bytes.Buffer
-		if err := page.ExecuteTemplate(&b, name, p); err != nil {
+		err := page.ExecuteTemplate(&b, name, p)
+		return b.Bytes(), err
+	}
+	for _, sample := range samplePages() {
+		if _, err := pageOf(sample); err != nil {
+			return nil, errors.New(templateFault(err))
+		}
+	}
+	return func(p plan.HandoutPage) ([]byte, error) {
+		html, err := pageOf(p)
+		if err != nil {
 			return nil, plan.Errorf(plan.FileError, "%s", templateFault(err))
 		}
-		return b.Bytes(), nil
+		return html, nil
 	}, nil
 }
 
-// templateFault is an error of a template without what the library says first.
+// samplePages are pages on which a template shows whether it can be carried out: that of a
+// user whose key is made here, and that of one who has made it. Nothing in them is
+// missing, since a template may rely on what all of an administrator's users have.
+func samplePages() []plan.HandoutPage {
+	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	end := begin.AddDate(1, 0, 0)
+	p := plan.HandoutPage{
+		Name: "ada", Device: "laptop", CommonName: "ada (laptop)", Email: "ada@example.com", Service: "Example",
+		Addresses: []string{"https://chat.example.com/"}, Contact: "help@example.com", Label: "ada (laptop), Example",
+		P12: "ada.laptop.p12", Mobileconfig: "ada.laptop.mobileconfig", Sealed: "ada.laptop.pass.age", Open: []string{"age -d ada.laptop.pass.age"}, Modern: true,
+		SHA256: "A1:B2", SHA1: "A1:B2", Serial: "A1:B2", NotBefore: begin, NotAfter: end,
+		Old: []plan.OldCertificate{{Name: "ada", Serial: "C3:D4", NotAfter: end}, {Name: "ada", Serial: "E5:F6", NotAfter: end, Revoked: true}},
+	}
+	own := p
+	own.Device, own.Mobileconfig, own.Sealed, own.Open, own.Modern, own.Crt = "", "", "", nil, false, "ada.crt"
+	return []plan.HandoutPage{p, own}
+}
+
+// unknownField is what the library says of a field that a type does not have.
+var unknownField = regexp.MustCompile(`: executing .* at <(.*)>: can't evaluate field (\w+) in type (?:\w+\.)?(\w+)$`)
+
+// templateFault is an error of a template without what the library says first. Of a field
+// that there is not, it names those that there are.
 func templateFault(err error) string {
 	text := Clean(err.Error())
+	if m := unknownField.FindStringSubmatchIndex(text); m != nil {
+		of := map[string]any{"HandoutPage": plan.HandoutPage{}, "OldCertificate": plan.OldCertificate{}}[text[m[6]:m[7]]]
+		if of != nil {
+			text = fmt.Sprintf("%s: there is no %s; there are %s", text[:m[0]], text[m[2]:m[3]], strings.Join(fieldsOf(of), ", "))
+		}
+	}
 	for _, lead := range []string{"template: ", "html/template:"} {
 		text = strings.TrimPrefix(text, lead)
 	}
 	return text
+}
+
+// fieldsOf are the names that a template may use of a value, in their order.
+func fieldsOf(v any) (names []string) {
+	t := reflect.TypeOf(v)
+	for i := range t.NumField() {
+		names = append(names, "."+t.Field(i).Name)
+	}
+	for i := range t.NumMethod() {
+		names = append(names, "."+t.Method(i).Name)
+	}
+	return names
 }
 
 // Handout writes what was handed out: a line for each, and where the passphrase is.

@@ -91,6 +91,15 @@ func ToGive(done []plan.Step, cfg *spec.Config, path func(string) string) []stri
 	return append(give, "  mtlsplan handout "+Clean(file)+"--pending -o DIR")
 }
 
+// GiveInALog is what [ToGive] says with the command on the line that it belongs to.
+func GiveInALog(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	last := len(lines) - 1
+	return strings.Join(lines[:last], "\n") + " " + strings.TrimLeft(lines[last], " ")
+}
+
 // toReload are the commands after which the proxy works by the files that have
 // changed; none where it reads none of them.
 func toReload(changed map[plan.Owner]plan.Step, cfg *spec.Config, path func(string) string) []string {

@@ -79,6 +79,9 @@ func TestToGive(t *testing.T) {
 	if got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
+	if got := GiveInALog(strings.Split(got, "\n")); got != strings.Replace(want, ":\n ", ":", 1) || GiveInALog(nil) != "" {
+		t.Errorf("in a log: %s", got)
+	}
 	cfg.File = "our staff.hcl"
 	got = strings.Join(ToGive(slices.Repeat([]plan.Step{step("user.ada")}, mostNames+1), cfg, as), "\n")
 	want = "Give a new .p12, and its passphrase by another channel, to 21 users, whom mtlsplan status lists:\n  mtlsplan handout 'our staff.hcl' --pending -o DIR"

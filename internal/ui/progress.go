@@ -46,27 +46,45 @@ func (v *Progress) line(doing string, done, total int, what, pace string, now ti
 // Reading draws a bar while files are read, before a plan and after an apply,
 // once that has taken a second.
 func (v *Progress) Reading(done, total int) {
-	now := v.Elapsed()
 	if done == 1 {
-		v.Close()
-		v.since, v.said = now, now
+		v.begin()
 	}
+	v.users("reading", done, total)
+}
+
+// HandingOut does so while users are handed out what is theirs: with none done it begins.
+func (v *Progress) HandingOut(done, total int) {
+	if done == 0 {
+		v.begin()
+		return
+	}
+	v.users("handing out", done, total)
+}
+
+func (v *Progress) begin() {
+	v.Close()
+	v.since = v.Elapsed()
+	v.said = v.since
+}
+
+func (v *Progress) users(doing string, done, total int) {
+	now := v.Elapsed()
 	if done == total {
 		v.Close()
 		return
 	}
 	if v.Log {
-		v.line("reading", done, total, "users", pace(done, total-done, now-v.since), now)
+		v.line(doing, done, total, "users", pace(done, total-done, now-v.since), now)
 		return
 	}
 	if few := max(1, total/200); done%few != 0 || now-v.since < patience {
 		return
 	}
 	if v.bar == nil {
-		v.bar = v.newBar("reading", total)
+		v.bar = v.newBar(doing, total)
 	}
 	_ = v.bar.Set(done)
-	v.bar.Describe("reading" + pace(done, total-done, now-v.since))
+	v.bar.Describe(doing + pace(done, total-done, now-v.since))
 	v.drawn = true
 }
 
