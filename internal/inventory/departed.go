@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
@@ -58,6 +59,31 @@ func (r *Reader) departed() []facts.Departed {
 	}
 	for _, owner := range slices.Sorted(maps.Keys(lost)) {
 		depart(owner)
+	}
+	return out
+}
+
+// out are the certificates of users who must have none. One that cannot be read is not
+// among them: it is shown without what it says.
+func (r *Reader) out() map[string]*facts.Certificate {
+	if !r.opt.Glance {
+		return nil
+	}
+	in := make(map[string]bool, len(r.opt.Config.Users)) // who may come in
+	for i := range r.opt.Config.Users {
+		u := &r.opt.Config.Users[i]
+		in[string(r.recordedAs(plan.User(u.Name)))] = u.Revoked == ""
+	}
+	out := map[string]*facts.Certificate{}
+	entries := r.ledger.Entries()
+	for i := range entries {
+		e := &entries[i]
+		if !ledger.IsUser(e.Owner) || in[e.Owner] || r.opt.Now.After(time.Unix(e.NotAfter, 0)) {
+			continue
+		}
+		if cert, err := r.certificate(e); err == nil {
+			out[e.Serial] = factsOf(cert)
+		}
 	}
 	return out
 }

@@ -37,7 +37,7 @@ type userOutlook struct {
 	sum   ledger.Sum // of it
 	older []superseded
 	step  *plan.Step // that issues, nil for none
-	p12   bool
+	given bool       // what is issued has to be given to the user: a .p12, or the certificate for the user's own key
 }
 
 // superseded is an earlier certificate of a user that is still valid.
@@ -74,7 +74,7 @@ func Survey(q Question) (*Verdict, *Outlook) {
 // see takes over what a judgement has found of a user.
 func (o *Outlook) see(j *judgement, i int) {
 	v := &j.user
-	u := userOutlook{spec: j.Have.Users.Spec(i), owner: v.Owner, key: v.Key.Type, p12: len(v.P12) > 0}
+	u := userOutlook{spec: j.Have.Users.Spec(i), owner: v.Owner, key: v.Key.Type, given: len(v.P12) > 0 || v.spec.CSR != ""}
 	cert := v.cert
 	if cert == nil && v.Crt.Cert != nil && v.issued.Holds(v.Crt.Cert.Sum) {
 		cert = v.Crt.Cert // what was found before is no reason not to show it
@@ -188,8 +188,10 @@ func (o *Outlook) Events(until time.Time) []plan.Event {
 	}
 	for i := range o.Have.Departed {
 		owner := o.Have.Departed[i].Owner
-		if rows := o.Ledger.Valid(string(owner), o.Now); o.idle(owner) {
-			for _, r := range rows {
+		if e := o.revocation(owner); e != nil {
+			out = append(out, *e)
+		} else if o.idle(owner) {
+			for _, r := range o.Ledger.Valid(string(owner), o.Now) {
 				out = append(out, plan.Event{At: r.NotAfter, Owner: owner, Event: plan.EventExpiry})
 			}
 		}
@@ -229,6 +231,9 @@ func (o *Outlook) Next(owner plan.Owner) []plan.Event {
 		}
 		if _, isUser := owner.UserName(); !isUser {
 			break
+		}
+		if e := o.revocation(owner); e != nil {
+			out = append(out, *e)
 		}
 		// Of a user who is out: until then the CRL and the sites refuse what is revoked.
 		for _, r := range o.Ledger.RowsOf(string(owner)) {
