@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -88,6 +89,21 @@ func (r *Reader) out() map[string]*facts.Certificate {
 	return out
 }
 
+// Retired are the files of a user that db/retired keeps, relative to the output directory.
+// What cannot be listed is not among them.
+func (r *Reader) Retired(owner plan.Owner) []string {
+	name, _ := owner.UserName()
+	names, _ := r.dir.List(facts.RetiredDir)
+	base := facts.Base(name, r.opt.Config.CA.Name)
+	var out []string
+	for _, kind := range facts.UserKinds {
+		for _, n := range versions(names, path.Base(facts.UserPath(base, kind).String())) {
+			out = append(out, facts.RetiredDir+"/"+n)
+		}
+	}
+	return out
+}
+
 // fileName is what the names of a user's files begin with, in lower case.
 func fileName(owner plan.Owner) string {
 	name, _ := owner.UserName()
@@ -110,12 +126,12 @@ func (r *Reader) departedUser(owner, twin plan.Owner) facts.Departed {
 		other = userBase(r, twin)
 	}
 	for _, kind := range facts.UserKinds {
-		path := facts.UserPath(base, kind)
-		f, exists := r.unread(kind, path)
-		if !exists || twin != "" && (base == other || r.dir.SameFile(path.String(), facts.UserPath(other, kind).String())) {
+		at := facts.UserPath(base, kind)
+		f, exists := r.unread(kind, at)
+		if !exists || twin != "" && (base == other || r.dir.SameFile(at.String(), facts.UserPath(other, kind).String())) {
 			continue
 		}
-		if err := r.dir.CheckPlain(path.String()); err != nil {
+		if err := r.dir.CheckPlain(at.String()); err != nil {
 			d.Err = plan.Errorf(plan.FileError, "%w", err)
 			return d
 		}
@@ -124,7 +140,7 @@ func (r *Reader) departedUser(owner, twin plan.Owner) facts.Departed {
 			continue
 		}
 		// One that cannot be read is somebody else's, or damaged: it is retired unread.
-		if crt, err := r.file(kind, path); err == nil {
+		if crt, err := r.file(kind, at); err == nil {
 			d.Crt = certificates(crt)
 		}
 	}

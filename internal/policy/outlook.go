@@ -214,6 +214,20 @@ func rank(e plan.Event) int {
 	return slices.IndexFunc(plan.Events(), func(w plan.Word) bool { return w.Name == e.Event })
 }
 
+// Revocations are the certificates of an owner that are revoked, by time. index.txt has no
+// word for every reason; the CRL has.
+func (o *Outlook) Revocations(owner plan.Owner) []plan.RevokedCertificate {
+	var out []plan.RevokedCertificate
+	onCRL := o.verdict.Trust.reasonsOn(o.Have.CRL)
+	for _, r := range o.Ledger.RowsOf(string(owner)) {
+		if r.State == ledger.Revoked {
+			out = append(out, plan.RevokedCertificate{Serial: r.Serial, At: r.Revoked.UTC(), Reason: cmp.Or(r.Reason, onCRL[r.Serial], "unspecified")})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b plan.RevokedCertificate) int { return a.At.Compare(b.At) })
+	return out
+}
+
 // Next are the events of an owner as far as its next renewal: the first of each kind
 // of the CA and its CRL.
 func (o *Outlook) Next(owner plan.Owner) []plan.Event {

@@ -153,7 +153,7 @@ func (j *judgement) judgeSites(revoked []string) {
 			j.fail(s.Owner, plan.Errorf(plan.CAUnavailable, "%w; the site would name a CA file that is not there", j.issuer.err))
 		default:
 			findings := j.examineSite(site, s, revoked)
-			j.audience(s.Owner).hear("", "", "every file of the site is there, and is what the spec, the CAs and the revocations ask for", findings)
+			j.audience(s.Owner).hearEach(siteQuestions, findings)
 			follows = follows && !isRefusal(findings) && !slices.ContainsFunc(findings, func(f finding) bool { return slices.Contains(f.makes, plan.KindSite) })
 			if follows {
 				findings = append(findings, one(plan.Rebuild, plan.Reason{Code: plan.Upstream, Message: site.Settings.File + " names the certificates that get in, or their users, and this run issues some; a copy made by hand has to be made again"}, plan.KindSite)...)
@@ -168,6 +168,15 @@ func (j *judgement) judgeSites(revoked []string) {
 			j.add(t)
 		}
 	}
+}
+
+// siteQuestions are asked by examineSite.
+var siteQuestions = []question{
+	{plan.Mode, plan.Modes, "no file is open to more than it should be", false},
+	{plan.Missing, "", "every file of the site is there", true},
+	{plan.Damaged, "", "no file was edited by somebody else", true},
+	{plan.Upstream, "", "every file is of the CAs, revocations and users as they are now", true},
+	{plan.SettingsChanged, "", "every file is what the spec asks for", true},
 }
 
 func (j *judgement) examineSite(site config.Site, have *facts.Site, revoked []string) []finding {
