@@ -84,24 +84,6 @@ func (j *judgement) onNextCRL(r ledger.Row) bool {
 	})
 }
 
-// crlQuestions are asked by examineCRL, learntQuestions by learnt.
-var (
-	crlQuestions = []question{
-		{plan.Missing, plan.FilesPresent, "the CRL is there", true},
-		{plan.Damaged, plan.CRLSigned, "the CRL can be read, and is the only one of its CA in the file", true},
-		{plan.EncodingChanged, plan.CRLSigned, "the CRL is PEM that a proxy reads", false},
-		{plan.Upstream, plan.CRLSigned, "every CA that is trusted has signed its own, and no other has", false},
-		{plan.UsageChanged, plan.CRLNumber, "the CRL has a number and says whose it is", false},
-		{plan.Expired, plan.CRLCurrent, "the CRL has begun and has not ended", false},
-		{plan.Expiring, plan.CRLCurrent, "the CRL does not end soon", false},
-		{plan.Revoked, plan.CRLEntries, "every revocation is on the CRL", false},
-	}
-	learntQuestions = []question{
-		{plan.Revoked, plan.CRLEntries, "the CA database has every revocation that a CRL lists", false},
-		{plan.Damaged, plan.CRLNumber, "the next number is above that of the CRL", false},
-	}
-)
-
 // learnt takes over for good what only the CRL tells. Kept there alone it would
 // be lost with the file.
 func (j *judgement) learnt() []finding {

@@ -94,37 +94,6 @@ func (a audience) hear(code plan.Code, check plan.CheckName, holds string, found
 	*a.answers = append(*a.answers, answer)
 }
 
-// question is one of those that a function asks at once: what it finds is told apart by code
-// and check, by code alone where it has no check.
-type question struct {
-	code  plan.Code
-	check plan.CheckName
-	holds string
-	last  bool // where it finds something, nothing more is asked
-}
-
-// hearEach keeps the answers to questions, and what else was found.
-func (a audience) hearEach(questions []question, found []finding) {
-	over := isRefusal(found)
-	for _, q := range questions {
-		var these, others []finding
-		for _, f := range found {
-			if f.Code == q.code && (q.check == "" || f.Check == q.check) {
-				these = append(these, f)
-			} else {
-				others = append(others, f)
-			}
-		}
-		if found = others; len(these) > 0 || !over {
-			a.hear(q.code, q.check, q.holds, these)
-		}
-		over = over || q.last && len(these) > 0
-	}
-	for _, f := range found {
-		a.hear(f.Code, f.Check, "", []finding{f})
-	}
-}
-
 const (
 	keptOut   = "whoever is not to have a certificate has no valid one, and no file is left"
 	neverIn   = "no certificate was ever issued to the user, so there is nothing to revoke, and no file is left"

@@ -170,15 +170,6 @@ func (j *judgement) judgeSites(revoked []string) {
 	}
 }
 
-// siteQuestions are asked by examineSite.
-var siteQuestions = []question{
-	{plan.Mode, plan.Modes, "no file is open to more than it should be", false},
-	{plan.Missing, "", "every file of the site is there", true},
-	{plan.Damaged, "", "no file was edited by somebody else", true},
-	{plan.Upstream, "", "every file is of the CAs, revocations and users as they are now", true},
-	{plan.SettingsChanged, "", "every file is what the spec asks for", true},
-}
-
 func (j *judgement) examineSite(site config.Site, have *facts.Site, revoked []string) []finding {
 	var out []finding
 	if signer := j.abovePublished(); signer != "" && site.Settings.Revocation != "map" {
