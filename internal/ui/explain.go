@@ -29,7 +29,7 @@ func Explanation(w io.Writer, st Style, e *plan.Explanation) {
 	default:
 		heading += ": " + validity(*e.Status.NotAfter, e.At)
 	}
-	fmt.Fprintln(w, st.paint(bold, heading))
+	fmt.Fprintln(w, st.paint(bold, st.wrap(heading, 0, indent)))
 
 	section(w, st, "What apply would do")
 	var text bytes.Buffer
