@@ -66,7 +66,12 @@ func Explain(ctx context.Context, cfg *config.Config, opt Options, owner plan.Ow
 		}
 	}
 	if _, user := owner.UserName(); user {
-		e.Departed = !slices.ContainsFunc(cfg.Users, func(u config.User) bool { return plan.User(u.Name) == owner })
+		i := slices.IndexFunc(cfg.Users, func(u config.User) bool { return plan.User(u.Name) == owner })
+		e.Departed = i < 0
+		e.Out = e.Departed || cfg.Users[i].Revoked != ""
+	}
+	if e.Out {
+		e.Revocations, e.Retired = o.Revocations(owner), r.in.Retired(owner)
 	}
 	return e, ctx.Err()
 }

@@ -19,7 +19,8 @@ func (a *app) explainCmd() *cobra.Command {
 its answer and the files that it is about, and what happens next and when. OWNER
 is a user, the CA, its CRL or a site, as in mmuser, user.mmuser, ca.mattermost,
 crl.mattermost or nginx.mattermost. A user who is no longer in the spec is found
-in the CA database. No byte is changed.`,
+in the CA database, with what was revoked and the files that db/retired keeps.
+No byte is changed.`,
 		Example: `  mtlsplan explain mmuser                         # why a new key, for example
   mtlsplan explain staff.hcl user.ann --at +60d   # what it will be then
   mtlsplan explain crl.mattermost --format json | jq '.next[0].at'`,
@@ -39,12 +40,12 @@ in the CA database. No byte is changed.`,
 				return err
 			}
 			owner := plan.Owner(name)
-			if !slices.Contains(engine.Owners(cfg), owner) {
+			if all := engine.Owners(cfg); !slices.Contains(all, owner) {
 				departed, err := engine.Departed(cmd.Context(), cfg, opt)
 				if err != nil {
 					return err
 				}
-				if owner, err = ownerNamed(cfg, departed, name); err != nil {
+				if owner, err = ownerNamed(cfg, departed, name, all[len(cfg.Users)+1:]...); err != nil {
 					return err
 				}
 			}

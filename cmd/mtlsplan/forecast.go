@@ -17,10 +17,11 @@ func (a *app) forecastCmd() *cobra.Command {
 		Use:   "forecast [FILE]",
 		Short: "Print every renewal, CRL, CA event and import by date",
 		Long: `Prints what happens from now on, if apply runs whenever something is due: every
-renewal and the import that it asks of a user, every CRL, every event of the CA,
-and when superseded certificates end. The dates are those of the certificates
-and CRLs in place; what follows a renewal comes from the spec. No byte is
-changed, no lock is taken and no secret is read.
+revocation, every renewal and the import that it asks of a user, every CRL,
+every event of the CA, and when superseded certificates end. A user with
+"(certificate)" at import has made the key, and is given no .p12. The dates are
+those of the certificates and CRLs in place; what follows a renewal comes from
+the spec. No byte is changed, no lock is taken and no secret is read.
 
 With --format ics it prints a calendar (RFC 5545) for a mail program: one event
 for each day and kind, whose identifier stays the same from run to run.`,

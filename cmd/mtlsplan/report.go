@@ -19,8 +19,8 @@ func (a *app) reportCmd() *cobra.Command {
 		Short: "Write everything as one page for a browser",
 		Long: `Writes one page that needs no network: the life of the CA and its CRL, a timeline
 of all certificates, a table to search and to sort, who must be given a new .p12
-and when, and what is wrong. It can be printed, and mailed to whoever may know
-the users' names and addresses.
+or certificate and when, and what is wrong. It can be printed, and mailed to
+whoever may know the users' names and addresses.
 
 Only F.html is changed, whole and at once; no lock is taken and no secret is
 read. A new file has the mode 0600. A file that is no report is replaced with

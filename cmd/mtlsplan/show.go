@@ -69,8 +69,9 @@ found in the CA database.`,
 }
 
 // ownerNamed finds a user or the CA by owner or by bare name, also among users who
-// have departed. An owner in full is never ambiguous.
-func ownerNamed(cfg *spec.Config, departed []plan.Owner, name string) (plan.Owner, error) {
+// have departed. An owner in full is never ambiguous; those of other kinds, which may be
+// asked for too, have to be.
+func ownerNamed(cfg *spec.Config, departed []plan.Owner, name string, others ...plan.Owner) (plan.Owner, error) {
 	known := []plan.Owner{plan.Owner("ca." + cfg.CA.Name)}
 	found := []plan.Owner{}
 	if name == cfg.CA.Name {
@@ -89,6 +90,10 @@ func ownerNamed(cfg *spec.Config, departed []plan.Owner, name string) (plan.Owne
 			found = append(found, owner)
 		}
 	}
+	kind := "a user or CA"
+	if len(others) > 0 {
+		kind, known = "an owner", append(known, others...)
+	}
 	switch {
 	case slices.Contains(known, plan.Owner(name)):
 		return plan.Owner(name), nil
@@ -103,7 +108,7 @@ func ownerNamed(cfg *spec.Config, departed []plan.Owner, name string) (plan.Owne
 		}
 		return "", plan.Errorf(plan.UnknownOwner, "%s has a certificate for each device: name one of them, %s", strings.TrimPrefix(name, "user."), orList(names))
 	}
-	return "", plan.Errorf(plan.UnknownOwner, "neither %s nor its CA database has a user or CA %q%s", cfg.File, name, didYouMean(closest(name, known)))
+	return "", plan.Errorf(plan.UnknownOwner, "neither %s nor its CA database has %s %q%s", cfg.File, kind, name, didYouMean(closest(name, known)))
 }
 
 // devicesOf are the owners of a user's devices, nil for none.

@@ -183,9 +183,9 @@ func (f *statusFlags) shows(s *plan.Status, o plan.OwnerStatus) bool {
 }
 
 // ends reports whether a certificate is one for --expiring: the CA's, or that of a user
-// who is to have one.
+// who gets in with it, whether that is meant to be or not.
 func (f *statusFlags) ends(now time.Time, o plan.OwnerStatus) bool {
-	return o.Serial != "" && o.NotAfter != nil && o.State != plan.StateRevoked && !o.NotAfter.After(now.Add(f.soon))
+	return o.Serial != "" && o.NotAfter != nil && (o.State != plan.StateRevoked || o.StillIn) && !o.NotAfter.After(now.Add(f.soon))
 }
 
 func (a *app) printStatus(s *plan.Status, out string) error {

@@ -292,6 +292,7 @@ type Inventory struct {
 	CRL        CRL
 	Users      Users
 	Departed   []Departed
+	Out        map[string]*Certificate // what users had who must have none, by serial, as far as it has not ended; only at a glance
 	Moved      []Moved
 	Bystanders []Bystander // with --adopt: users whom the run is not about
 

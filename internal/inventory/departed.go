@@ -2,8 +2,10 @@ package inventory
 
 import (
 	"maps"
+	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"mtlsplan/internal/config"
 	"mtlsplan/internal/facts"
@@ -62,6 +64,46 @@ func (r *Reader) departed() []facts.Departed {
 	return out
 }
 
+// out are the certificates of users who must have none. One that cannot be read is not
+// among them: it is shown without what it says.
+func (r *Reader) out() map[string]*facts.Certificate {
+	if !r.opt.Glance {
+		return nil
+	}
+	in := make(map[string]bool, len(r.opt.Config.Users)) // who may come in
+	for i := range r.opt.Config.Users {
+		u := &r.opt.Config.Users[i]
+		in[string(r.recordedAs(plan.User(u.Name)))] = u.Revoked == ""
+	}
+	out := map[string]*facts.Certificate{}
+	entries := r.ledger.Entries()
+	for i := range entries {
+		e := &entries[i]
+		if !ledger.IsUser(e.Owner) || in[e.Owner] || r.opt.Now.After(time.Unix(e.NotAfter, 0)) {
+			continue
+		}
+		if cert, err := r.certificate(e); err == nil {
+			out[e.Serial] = factsOf(cert)
+		}
+	}
+	return out
+}
+
+// Retired are the files of a user that db/retired keeps, relative to the output directory.
+// What cannot be listed is not among them.
+func (r *Reader) Retired(owner plan.Owner) []string {
+	name, _ := owner.UserName()
+	names, _ := r.dir.List(facts.RetiredDir)
+	base := facts.Base(name, r.opt.Config.CA.Name)
+	var out []string
+	for _, kind := range facts.UserKinds {
+		for _, n := range versions(names, path.Base(facts.UserPath(base, kind).String())) {
+			out = append(out, facts.RetiredDir+"/"+n)
+		}
+	}
+	return out
+}
+
 // fileName is what the names of a user's files begin with, in lower case.
 func fileName(owner plan.Owner) string {
 	name, _ := owner.UserName()
@@ -84,12 +126,12 @@ func (r *Reader) departedUser(owner, twin plan.Owner) facts.Departed {
 		other = userBase(r, twin)
 	}
 	for _, kind := range facts.UserKinds {
-		path := facts.UserPath(base, kind)
-		f, exists := r.unread(kind, path)
-		if !exists || twin != "" && (base == other || r.dir.SameFile(path.String(), facts.UserPath(other, kind).String())) {
+		at := facts.UserPath(base, kind)
+		f, exists := r.unread(kind, at)
+		if !exists || twin != "" && (base == other || r.dir.SameFile(at.String(), facts.UserPath(other, kind).String())) {
 			continue
 		}
-		if err := r.dir.CheckPlain(path.String()); err != nil {
+		if err := r.dir.CheckPlain(at.String()); err != nil {
 			d.Err = plan.Errorf(plan.FileError, "%w", err)
 			return d
 		}
@@ -98,7 +140,7 @@ func (r *Reader) departedUser(owner, twin plan.Owner) facts.Departed {
 			continue
 		}
 		// One that cannot be read is somebody else's, or damaged: it is retired unread.
-		if crt, err := r.file(kind, path); err == nil {
+		if crt, err := r.file(kind, at); err == nil {
 			d.Crt = certificates(crt)
 		}
 	}

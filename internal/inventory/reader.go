@@ -155,7 +155,7 @@ func (r *Reader) take(l *ledger.Ledger) (*facts.Inventory, *ledger.Ledger, error
 	if inv.Moved, err = r.moved(); err != nil {
 		return nil, nil, err
 	}
-	inv.Departed = r.departed()
+	inv.Departed, inv.Out = r.departed(), r.out()
 	if inv.Bystanders, err = r.bystanders(); err != nil {
 		return nil, nil, err
 	}

@@ -13,6 +13,20 @@ type Explanation struct {
 	Notes    []Note // about the owner
 	Answers  []Answer
 	Next     []Event
+
+	Out         bool                 // a user who is not to have a certificate: departed, or revoked in the spec
+	Revocations []RevokedCertificate // of that user, by time
+	Retired     []string             // the files of that user in db/retired
+}
+
+// RevokedCertificate is a certificate that is revoked.
+type RevokedCertificate struct {
+	// Serial of the certificate in upper-case hex, whole bytes.
+	Serial string `json:"serial"`
+	// When it was revoked.
+	At time.Time `json:"at"`
+	// The reason, as RFC 5280 calls it.
+	Reason string `json:"reason"`
 }
 
 // Answer is what a policy says of an owner.
@@ -50,12 +64,17 @@ type ExplainDocument struct {
 	Answers []Answer `json:"answers"`
 	// What happens next, if apply runs whenever something is due: as far as the next renewal.
 	Next []Event `json:"next"`
+	// What was revoked, by time; absent of a user who is to have a certificate.
+	Revocations []RevokedCertificate `json:"revocations,omitempty"`
+	// The files that db/retired keeps, relative to the output directory; absent of a user who is to have a certificate.
+	Retired []string `json:"retired,omitempty"`
 }
 
 // NewExplainDocument is the document of an explanation.
 func NewExplainDocument(e *Explanation) ExplainDocument {
 	doc := ExplainDocument{FormatVersion: FormatVersion, At: Seconds(e.At), Owner: e.Owner, Departed: e.Departed,
-		Steps: []Step{}, Failures: List(e.Failures), Notes: List(e.Notes), Answers: []Answer{}, Next: List(e.Next)}
+		Steps: []Step{}, Failures: List(e.Failures), Notes: List(e.Notes), Answers: []Answer{}, Next: List(e.Next),
+		Revocations: e.Revocations, Retired: e.Retired}
 	if e.Status != nil {
 		doc.State = e.Status.State
 	}

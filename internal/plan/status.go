@@ -30,7 +30,7 @@ type OwnerStatus struct {
 	State string `json:"state"`
 	// True of state revoked where no apply has revoked the certificate yet, so that it still lets in.
 	StillIn bool `json:"still_in,omitempty"`
-	// E-mail address, as the spec has it; of a user who has departed it is not known.
+	// E-mail address, as the spec has it; of a user who has departed, as the certificate has it.
 	Email string `json:"email,omitempty"`
 	// Serial of the certificate in upper-case hex, whole bytes.
 	Serial string `json:"serial,omitempty"`
@@ -46,6 +46,8 @@ type OwnerStatus struct {
 	HandedOut *bool `json:"handed_out,omitempty"`
 	// What happens next, if apply runs whenever something is due.
 	Next *NextEvent `json:"next,omitempty"`
+
+	CSR bool `json:"-"` // the user has made the key and a request
 
 	Begin time.Time `json:"-"` // of the certificate or CRL, zero where that is not known
 
@@ -137,6 +139,7 @@ var states = []Word{
 
 // Events of an owner.
 const (
+	EventRevocation  = "revocation"
 	EventRenewal     = "renewal"
 	EventImport      = "import"
 	EventExpiry      = "expiry"
@@ -150,8 +153,9 @@ func Events() []Word { return events }
 
 var events = []Word{
 	{EventReissue, "The CA gets a new certificate for its key. No user is touched."},
+	{EventRevocation, "The certificates of a user who is to have none are revoked, by the next run of apply: the user is no longer in the spec, or `revoked` there."},
 	{EventRenewal, "The user gets a certificate, with a new key unless `reuse_key` or `csr` say otherwise."},
-	{EventImport, "There is a new .p12 that the user must import. In forecast alone."},
+	{EventImport, "There is something new to give to the user: a .p12 to import, or for the key of a `csr` user a certificate. In forecast alone."},
 	{EventOverlapOver, "A superseded certificate is revoked, because its overlap is over; of the CA, an earlier generation is no longer trusted, because nobody has a certificate of it."},
 	{EventExpiry, "A certificate or CRL ends, and whoever has no newer one is out."},
 	{EventCRL, "The CRL is signed anew."},
@@ -174,6 +178,8 @@ type Event struct {
 	Event string `json:"event"`
 	// What apply does then; absent where it does nothing.
 	Action Action `json:"action,omitempty"`
+
+	CSR bool `json:"-"` // the user has made the key and a request
 }
 
 // NewForecastDocument is the document of a forecast.

@@ -38,8 +38,8 @@ func (j *judgement) judgeCRL() []string {
 	}
 	examined, learnt, modes := j.examineCRL(revoked), j.learnt(), checked(plan.Modes, coded(plan.Mode, wide(nil, &crl.File)))
 	a := j.audience(owner)
-	a.hear("", "", "the CRL is there, every CA that is trusted has signed its own, none ends soon, and every revocation is on one", examined)
-	a.hear("", "", "the CA database has every revocation that a CRL lists, and a higher number", learnt)
+	a.hearEach(crlQuestions, examined)
+	a.hearEach(learntQuestions, learnt)
 	a.hear(plan.Mode, plan.Modes, "the file is not open to more than it should be", modes)
 	t := newTask(OfCRL, 0, owner, slices.Concat(examined, learnt, modes))
 	var stuck error

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
@@ -37,10 +38,14 @@ func (j *judgement) caNotes(reissued bool) {
 	}
 	j.weakNotes()
 	j.namedNote()
+	own := ""
+	if slices.ContainsFunc(j.Config.Users, func(u config.User) bool { return u.CSR != "" }) {
+		own = ", and of a csr user with a request with a new key"
+	}
 	for _, g := range j.trust.Past() {
 		n := g.Dependents
-		j.note(ca, plan.OldGeneration, "%s %s still on generation %d; %s, or at once with --replace",
-			plural(n, "certificate"), agree(n, "is", "are"), g.Number, agree(n, "it moves at its next renewal", "they move at their next renewal"))
+		j.note(ca, plan.OldGeneration, "%s %s still on generation %d; %s, or at once with apply --replace OWNER%s; mtlsplan status names the owners",
+			plural(n, "certificate"), agree(n, "is", "are"), g.Number, agree(n, "it moves at its next renewal", "they move at their next renewal"), own)
 	}
 }
 
@@ -129,7 +134,7 @@ func (j *judgement) reasonNotes() {
 				continue
 			}
 			if r.Reason == "" && onCRL == nil { // index.txt has no word for every reason; the CRL has
-				onCRL = j.reasonsOnCRL()
+				onCRL = j.trust.reasonsOn(j.Have.CRL)
 			}
 			if reason := cmp.Or(r.Reason, onCRL[r.Serial]); reason != "" && reason != u.Revoked && reason != ledger.Superseded {
 				j.note(plan.User(u.Name), plan.ReasonKept, "was revoked for %s; a reason is not changed afterwards", reason)
@@ -138,11 +143,11 @@ func (j *judgement) reasonNotes() {
 	}
 }
 
-// reasonsOnCRL are the reasons on the CRLs in place, by serial.
-func (j *judgement) reasonsOnCRL() map[string]string {
+// reasonsOn are the reasons on CRLs, by serial.
+func (t Trust) reasonsOn(crl facts.CRL) map[string]string {
 	out := map[string]string{}
-	for _, g := range j.trust.Generations {
-		list := j.Have.CRL.Lists[g.SPKI]
+	for _, g := range t.Generations {
+		list := crl.Lists[g.SPKI]
 		if list == nil {
 			continue
 		}

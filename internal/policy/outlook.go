@@ -37,7 +37,7 @@ type userOutlook struct {
 	sum   ledger.Sum // of it
 	older []superseded
 	step  *plan.Step // that issues, nil for none
-	p12   bool
+	given bool       // what is issued has to be given to the user: a .p12, or the certificate for the user's own key
 }
 
 // superseded is an earlier certificate of a user that is still valid.
@@ -74,7 +74,7 @@ func Survey(q Question) (*Verdict, *Outlook) {
 // see takes over what a judgement has found of a user.
 func (o *Outlook) see(j *judgement, i int) {
 	v := &j.user
-	u := userOutlook{spec: j.Have.Users.Spec(i), owner: v.Owner, key: v.Key.Type, p12: len(v.P12) > 0}
+	u := userOutlook{spec: j.Have.Users.Spec(i), owner: v.Owner, key: v.Key.Type, given: len(v.P12) > 0 || v.spec.CSR != ""}
 	cert := v.cert
 	if cert == nil && v.Crt.Cert != nil && v.issued.Holds(v.Crt.Cert.Sum) {
 		cert = v.Crt.Cert // what was found before is no reason not to show it
@@ -188,8 +188,10 @@ func (o *Outlook) Events(until time.Time) []plan.Event {
 	}
 	for i := range o.Have.Departed {
 		owner := o.Have.Departed[i].Owner
-		if rows := o.Ledger.Valid(string(owner), o.Now); o.idle(owner) {
-			for _, r := range rows {
+		if e := o.revocation(owner); e != nil {
+			out = append(out, *e)
+		} else if o.idle(owner) {
+			for _, r := range o.Ledger.Valid(string(owner), o.Now) {
 				out = append(out, plan.Event{At: r.NotAfter, Owner: owner, Event: plan.EventExpiry})
 			}
 		}
@@ -212,6 +214,20 @@ func rank(e plan.Event) int {
 	return slices.IndexFunc(plan.Events(), func(w plan.Word) bool { return w.Name == e.Event })
 }
 
+// Revocations are the certificates of an owner that are revoked, by time. index.txt has no
+// word for every reason; the CRL has.
+func (o *Outlook) Revocations(owner plan.Owner) []plan.RevokedCertificate {
+	var out []plan.RevokedCertificate
+	onCRL := o.verdict.Trust.reasonsOn(o.Have.CRL)
+	for _, r := range o.Ledger.RowsOf(string(owner)) {
+		if r.State == ledger.Revoked {
+			out = append(out, plan.RevokedCertificate{Serial: r.Serial, At: r.Revoked.UTC(), Reason: cmp.Or(r.Reason, onCRL[r.Serial], "unspecified")})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b plan.RevokedCertificate) int { return a.At.Compare(b.At) })
+	return out
+}
+
 // Next are the events of an owner as far as its next renewal: the first of each kind
 // of the CA and its CRL.
 func (o *Outlook) Next(owner plan.Owner) []plan.Event {
@@ -229,6 +245,9 @@ func (o *Outlook) Next(owner plan.Owner) []plan.Event {
 		}
 		if _, isUser := owner.UserName(); !isUser {
 			break
+		}
+		if e := o.revocation(owner); e != nil {
+			out = append(out, *e)
 		}
 		// Of a user who is out: until then the CRL and the sites refuse what is revoked.
 		for _, r := range o.Ledger.RowsOf(string(owner)) {

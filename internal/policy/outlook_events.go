@@ -8,6 +8,15 @@ import (
 	"mtlsplan/internal/plan"
 )
 
+// revocation is when a user who must have no certificate loses it: in the next run. Nil for
+// nothing to lose, or where apply does nothing.
+func (o *Outlook) revocation(owner plan.Owner) *plan.Event {
+	if s := o.steps[owner]; s != nil && s.Action == plan.Retire && s.Revokes > 0 {
+		return &plan.Event{At: o.Now.UTC(), Owner: owner, Event: plan.EventRevocation, Action: s.Action}
+	}
+	return nil
+}
+
 // userEvents gives a user's events until a time, or until emit says that it is
 // enough. In last it keeps until when a generation of the CA is needed for them.
 func (o *Outlook) userEvents(u *userOutlook, until time.Time, last map[string]time.Time, emit func(plan.Event) bool) {
@@ -22,7 +31,7 @@ func (o *Outlook) userEvents(u *userOutlook, until time.Time, last map[string]ti
 		}
 	}
 	event := func(at time.Time, what string, action plan.Action) bool {
-		return at.After(until) || emit(plan.Event{At: later(o.Now, at).UTC(), Owner: u.owner, Event: what, Action: action})
+		return at.After(until) || emit(plan.Event{At: later(o.Now, at).UTC(), Owner: u.owner, Event: what, Action: action, CSR: spec.CSR != ""})
 	}
 	gone := func(s superseded) bool {
 		if s.over {
@@ -59,7 +68,7 @@ func (o *Outlook) userEvents(u *userOutlook, until time.Time, last map[string]ti
 		}
 		return
 	case u.step != nil:
-		if !event(o.Now, plan.EventRenewal, u.step.Action) || u.step.Reimport && !event(o.Now, plan.EventImport, "") {
+		if !event(o.Now, plan.EventRenewal, u.step.Action) || u.given && !event(o.Now, plan.EventImport, "") {
 			return
 		}
 		at, end = o.Now, *u.step.NotAfter
@@ -91,7 +100,7 @@ func (o *Outlook) userEvents(u *userOutlook, until time.Time, last map[string]ti
 		if when.After(end) && !event(end, plan.EventExpiry, "") || when.After(until) {
 			return
 		}
-		if !event(when, plan.EventRenewal, action) || u.p12 && !event(when, plan.EventImport, "") {
+		if !event(when, plan.EventRenewal, action) || u.given && !event(when, plan.EventImport, "") {
 			return
 		}
 		if end.After(when) && !gone(s) {

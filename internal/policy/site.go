@@ -153,7 +153,7 @@ func (j *judgement) judgeSites(revoked []string) {
 			j.fail(s.Owner, plan.Errorf(plan.CAUnavailable, "%w; the site would name a CA file that is not there", j.issuer.err))
 		default:
 			findings := j.examineSite(site, s, revoked)
-			j.audience(s.Owner).hear("", "", "every file of the site is there, and is what the spec, the CAs and the revocations ask for", findings)
+			j.audience(s.Owner).hearEach(siteQuestions, findings)
 			follows = follows && !isRefusal(findings) && !slices.ContainsFunc(findings, func(f finding) bool { return slices.Contains(f.makes, plan.KindSite) })
 			if follows {
 				findings = append(findings, one(plan.Rebuild, plan.Reason{Code: plan.Upstream, Message: site.Settings.File + " names the certificates that get in, or their users, and this run issues some; a copy made by hand has to be made again"}, plan.KindSite)...)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mtlsplan/internal/config"
+	"mtlsplan/internal/facts"
 	"mtlsplan/internal/ledger"
 	"mtlsplan/internal/pki"
 	"mtlsplan/internal/plan"
@@ -95,7 +96,7 @@ func next(events []plan.Event) *plan.NextEvent {
 
 func (o *Outlook) user(u *userOutlook, soon time.Duration, generation func(ledger.Row) int) plan.OwnerStatus {
 	spec := &o.Config.Users[u.spec]
-	s := plan.OwnerStatus{Owner: u.owner, State: plan.StateMissing, Email: spec.Subject.Email, Key: string(u.key)}
+	s := plan.OwnerStatus{Owner: u.owner, State: plan.StateMissing, Email: spec.Subject.Email, Key: string(u.key), CSR: spec.CSR != ""}
 	if u.there {
 		s.Serial, s.Generation, s.Begin = u.row.Serial, generation(u.row), u.begin
 		due := spec.Due(u.row.NotAfter)
@@ -109,7 +110,7 @@ func (o *Outlook) user(u *userOutlook, soon time.Duration, generation func(ledge
 	}
 	o.troubled(&s)
 	s.Next = next(o.nextOfUser(u))
-	if (s.State == plan.StateValid || s.State == plan.StateExpiring) && (u.p12 || spec.CSR != "") && o.Handouts != nil {
+	if (s.State == plan.StateValid || s.State == plan.StateExpiring) && u.given && o.Handouts != nil {
 		s.HandedOut, s.Sum = new(o.Handouts.Has(u.sum)), u.sum
 	}
 	return s
@@ -144,8 +145,17 @@ func (o *Outlook) revoked(generation func(ledger.Row) int) []plan.OwnerStatus {
 			s.Serial, s.Generation = r.Serial, generation(r)
 			o.dated(&s, r.NotAfter, r.NotAfter, 0)
 			s.State = plan.StateRevoked
+			if c := o.Have.Out[r.Serial]; c != nil {
+				s.Begin, s.Key = c.NotBefore, string(pki.KeyTypeOf(c.X509.PublicKey))
+				if spec == nil {
+					s.Email = emailOf(c)
+				}
+			}
 			if o.Now.Before(r.NotAfter) {
 				s.Next = &plan.NextEvent{Event: plan.EventExpiry, At: plan.Seconds(r.NotAfter)}
+			}
+			if e := o.revocation(owner); e != nil {
+				s.Next = next([]plan.Event{*e})
 			}
 		}
 		s.StillIn = len(o.Ledger.Valid(string(owner), o.Now)) > 0
@@ -171,6 +181,16 @@ func (o *Outlook) revoked(generation func(ledger.Row) int) []plan.OwnerStatus {
 		}
 	}
 	return out
+}
+
+// emailOf is the e-mail address in a certificate, "" for none.
+func emailOf(c *facts.Certificate) string {
+	for _, s := range c.SANs {
+		if s.Type == pki.SANEmail {
+			return s.Value
+		}
+	}
+	return c.Name.Email
 }
 
 func (o *Outlook) authority(soon time.Duration) plan.OwnerStatus {

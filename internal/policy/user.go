@@ -64,7 +64,7 @@ var userPolicies = []policy[*userView]{
 	{plan.Damaged, plan.CSRMatches, csrDamaged, "the request is the one that the certificate answers"},
 	{plan.Upstream, plan.CSRMatches, csrUpstream, "the request is the one that the user has made"},
 	{plan.PassphraseChanged, plan.CSRMatches, challengeDiffers, "the request has the challenge password that the spec gives"},
-	{plan.Missing, plan.FilesPresent, p12Missing, "every .p12 is there"},
+	{plan.Missing, plan.FilesPresent, p12Missing, everyP12},
 	{plan.Damaged, plan.P12Opens, p12Damaged, "every .p12 can be read"},
 	{plan.PassphraseChanged, plan.P12Opens, p12Passphrase, "every .p12 opens with the passphrase"},
 	{plan.EncodingChanged, plan.Encodings, p12Encoding, "every .p12 is encrypted as the spec asks"},

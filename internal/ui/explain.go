@@ -18,10 +18,10 @@ import (
 func Explanation(w io.Writer, st Style, e *plan.Explanation) {
 	heading := Clean(string(e.Owner))
 	switch {
-	case e.Departed:
-		heading += ": no longer in the spec"
+	case e.Out && (e.Departed || e.Status != nil && e.Status.StillIn):
+		heading += ": " + map[bool]string{true: "no longer in the spec", false: "revoked in the spec"}[e.Departed]
 		if e.Status != nil && e.Status.StillIn {
-			heading += ", and still let in"
+			heading += ", and still let in until an apply revokes the certificate"
 		}
 	case e.Status == nil:
 	case e.Status.NotAfter == nil, e.Status.State == plan.StateFailed, e.Status.State == plan.StateRevoked:
@@ -29,7 +29,7 @@ func Explanation(w io.Writer, st Style, e *plan.Explanation) {
 	default:
 		heading += ": " + validity(*e.Status.NotAfter, e.At)
 	}
-	fmt.Fprintln(w, st.paint(bold, heading))
+	fmt.Fprintln(w, st.paint(bold, st.wrap(heading, 0, indent)))
 
 	section(w, st, "What apply would do")
 	var text bytes.Buffer
@@ -94,7 +94,18 @@ func Explanation(w io.Writer, st Style, e *plan.Explanation) {
 			fmt.Fprintf(w, "  %s  %s\n", pad(codesOf(a), codes), st.wrap(Clean(a.Holds), begin, strings.Repeat(" ", begin)))
 		}
 	}
-	if len(e.Next) == 0 && !e.Departed {
+	if len(e.Revocations) > 0 {
+		section(w, st, "What was revoked")
+	}
+	for _, r := range e.Revocations {
+		fmt.Fprintf(w, "  %s UTC  %s  serial %s\n", r.At.UTC().Format(time.DateTime), r.Reason, Clean(r.Serial))
+	}
+	if len(e.Retired) > 0 {
+		section(w, st, "What is kept")
+		narrow := Style{Width: max(0, st.Width-len(indent))}
+		indented(w, narrow.wrap(Clean(strings.Join(e.Retired, ", ")), 0, "")+"\n")
+	}
+	if len(e.Next) == 0 && !e.Out {
 		return
 	}
 	section(w, st, "What happens next")
@@ -106,7 +117,7 @@ func Explanation(w io.Writer, st Style, e *plan.Explanation) {
 		words = max(words, len(v.Event))
 	}
 	for _, v := range e.Next {
-		if e.Departed && v.Event == plan.EventExpiry {
+		if e.Out && v.Event == plan.EventExpiry {
 			ends := "of what is revoked: the CRL and the sites refuse it until then"
 			if len(e.Steps) > 0 {
 				ends = "of a certificate that is valid until then, unless apply revokes it"

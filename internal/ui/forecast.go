@@ -19,6 +19,7 @@ type eventSet struct {
 	event  string
 	action plan.Action // of all of them, "" where they differ
 	owners []string
+	csr    int // how many of them have made their keys
 }
 
 // eventSets puts events together that are of one day and kind. They come by time.
@@ -36,12 +37,22 @@ func eventSets(events []plan.Event) []*eventSet {
 		if s.action != e.Action {
 			s.action = ""
 		}
-		if owner := Clean(string(e.Owner)); len(s.owners) == 0 || s.owners[len(s.owners)-1] != owner {
+		owner := Clean(string(e.Owner))
+		if e.CSR && e.Event == plan.EventImport {
+			owner += certificateAlone
+		}
+		if len(s.owners) == 0 || s.owners[len(s.owners)-1] != owner {
 			s.owners = append(s.owners, owner)
+			if e.CSR {
+				s.csr++
+			}
 		}
 	}
 	return out
 }
+
+// certificateAlone is said of whoever is given no .p12.
+const certificateAlone = " (certificate)"
 
 // Forecast writes what happens, a line for each day and kind with all names, and the
 // totals.
@@ -99,11 +110,28 @@ func forecastTotals(p *plan.Plan, events []plan.Event) string {
 // summaries are what a calendar says of an event and one owner, or several.
 var summaries = map[string][2]string{
 	plan.EventReissue:     {"CA: a new certificate", "CA: a new certificate"},
+	plan.EventRevocation:  {"1 user is revoked", "%d users are revoked"},
 	plan.EventRenewal:     {"1 certificate is renewed", "%d certificates are renewed"},
 	plan.EventImport:      {"1 user must import a new .p12", "%d users must import a new .p12"},
 	plan.EventOverlapOver: {"1 superseded certificate or CA is given up", "%d superseded certificates or CAs are given up"},
 	plan.EventExpiry:      {"1 certificate or CRL ends", "%d certificates or CRLs end"},
 	plan.EventCRL:         {"CRL: signed anew", "CRL: signed anew"},
+}
+
+// summary is what a calendar says of a set of events.
+func (s *eventSet) summary() string {
+	what, n := summaries[s.event], len(s.owners)
+	switch {
+	case s.event != plan.EventImport || s.csr == 0:
+	case s.csr == n:
+		what = [2]string{"1 user must be given a new certificate", "%d users must be given a new certificate"}
+	default:
+		what[1] = "%d users must be given a new .p12 or certificate"
+	}
+	if n > 1 && strings.Contains(what[1], "%d") {
+		return fmt.Sprintf(what[1], n)
+	}
+	return what[0]
 }
 
 // ForecastCalendar is a forecast as a calendar (RFC 5545): all-day events, one a day and
@@ -124,17 +152,12 @@ func ForecastCalendar(ca string, now time.Time, events []plan.Event) []byte {
 			continue // it was made from a time
 		}
 		sum := sha256.Sum256([]byte(ca + "\x00" + s.day + "\x00" + s.event))
-		what := summaries[s.event]
-		summary := what[0]
-		if n := len(s.owners); n > 1 && strings.Contains(what[1], "%d") {
-			summary = fmt.Sprintf(what[1], n)
-		}
 		line("BEGIN", "VEVENT")
 		line("UID", hex.EncodeToString(sum[:16])+"@mtlsplan")
 		line("DTSTAMP", now.UTC().Format("20060102T150405Z"))
 		line("DTSTART;VALUE=DATE", day.Format("20060102"))
 		line("DTEND;VALUE=DATE", day.AddDate(0, 0, 1).Format("20060102"))
-		line("SUMMARY", icsText(ca+": "+summary))
+		line("SUMMARY", icsText(ca+": "+s.summary()))
 		line("DESCRIPTION", icsText(strings.Join(s.owners, "\n")))
 		line("CATEGORIES", icsText(s.event))
 		line("TRANSP", "TRANSPARENT")

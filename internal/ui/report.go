@@ -46,6 +46,7 @@ type reportPage struct {
 	Chart          *reportChart // nil where no certificate has been issued
 	Owners         int
 	Generations    bool        // there is more than one
+	OwnKeys        bool        // there are users who have made their keys, and are given a certificate
 	Rows, Rest     []reportRow // the first, which a browser shows at once, and the others
 	Imports        []reportEvents
 	Waiting        reportEvents // who has not been given the newest yet; without names where all have
@@ -59,7 +60,8 @@ type reportPage struct {
 }
 
 type reportCount struct {
-	State string
+	State string // the class that colours it
+	Word  string
 	N     int
 }
 
@@ -131,8 +133,13 @@ func Report(ca string, s *plan.Status, events []plan.Event) []byte {
 	var waiting []string
 	for _, o := range s.Owners {
 		if o.Waits() {
-			waiting = append(waiting, Clean(string(o.Owner)))
+			name := Clean(string(o.Owner))
+			if o.CSR {
+				name += certificateAlone
+			}
+			waiting = append(waiting, name)
 		}
+		page.OwnKeys = page.OwnKeys || o.CSR
 	}
 	page.Waiting.names(waiting)
 	due := map[string]bool{} // what the next apply does
@@ -162,28 +169,28 @@ func cspSum(text string) string {
 }
 
 func reportCounts(owners []plan.OwnerStatus) (list []reportCount) {
-	for _, w := range plan.States() {
-		n := 0
-		for _, o := range owners {
-			if o.State == w.Name {
-				n++
-			}
-		}
-		if n > 0 {
-			list = append(list, reportCount{State: w.Name, N: n})
+	counts := map[string]int{}
+	for _, o := range owners {
+		counts[spokenState(o)]++
+	}
+	for _, word := range spokenStates() {
+		if n := counts[word]; n > 0 {
+			list = append(list, reportCount{stateClass(word), word, n})
 		}
 	}
 	return list
 }
 
+// stateClass is the class that colours a state.
+func stateClass(word string) string {
+	return strings.ReplaceAll(word, " ", "-")
+}
+
 func reportRowOf(o plan.OwnerStatus, action string) reportRow {
 	r := reportRow{
-		Owner: Clean(string(o.Owner)), Email: orDash(Clean(o.Email)), Given: handedOut(o), State: o.State, Word: stateWord(o), Key: orDash(o.Key), Serial: orDash(o.Serial), End: day(o.NotAfter),
+		Owner: Clean(string(o.Owner)), Email: orDash(Clean(o.Email)), Given: handedOut(o), State: stateClass(spokenState(o)), Word: stateWord(o), Key: orDash(o.Key), Serial: orDash(o.Serial), End: day(o.NotAfter),
 		Left: "-", Next: nextEvent(o), Generation: "-", Apply: orDash(action),
-		Rank: fmt.Sprint(slices.IndexFunc(plan.States(), func(w plan.Word) bool { return w.Name == o.State })),
-	}
-	if o.StillIn {
-		r.State = plan.StateFailed // its colour
+		Rank: fmt.Sprint(slices.Index(spokenStates(), spokenState(o))),
 	}
 	if o.DaysLeft != nil {
 		r.Left = fmt.Sprint(*o.DaysLeft)

@@ -33,7 +33,7 @@ type reportChart struct {
 	Box    string
 	Inner  int
 	Stroke string
-	States []string // for the legend
+	States []reportCount // for the legend
 }
 
 type chartTick struct{ X, Label string }
@@ -58,7 +58,7 @@ func percent(share float64) string {
 }
 
 // chart draws the certificates of users, those that end first on top; nil for none. Of
-// one that is revoked, the ledger knows the end alone, and only that is drawn.
+// one whose begin is not known, the end alone is drawn.
 func chart(s *plan.Status) *reportChart {
 	var users []plan.OwnerStatus
 	axis := scale{s.At, s.At}
@@ -81,11 +81,7 @@ func chart(s *plan.Status) *reportChart {
 	c := &reportChart{Now: percent(axis.at(s.At)), Top: chartTop, Ticks: ticks(axis)}
 	c.Desc = fmt.Sprintf("%s from %s to %s; the first ends on %s, the last on %s. The table below has every date.",
 		count(len(users), "certificate", "certificates"), day(&axis.from), day(&axis.to), day(users[0].NotAfter), day(users[len(users)-1].NotAfter))
-	for _, w := range plan.States() {
-		if slices.ContainsFunc(users, func(o plan.OwnerStatus) bool { return o.State == w.Name }) {
-			c.States = append(c.States, w.Name)
-		}
-	}
+	c.States = reportCounts(users)
 	if len(users) <= chartNamed {
 		c.named(users, axis)
 	} else {
@@ -123,8 +119,11 @@ func (c *reportChart) named(users []plan.OwnerStatus, axis scale) {
 	for i, o := range users {
 		from, to := axis.span(o)
 		y := chartTop + i*chartRow
-		b := chartBar{Name: Clean(string(o.Owner)), State: o.State, X: percent(from), Width: percent(to - from), TextY: y + 15, BarY: y + 20}
-		b.Title = fmt.Sprintf("%s: %s, ends on %s", b.Name, o.State, day(o.NotAfter))
+		b := chartBar{Name: Clean(string(o.Owner)), State: stateClass(spokenState(o)), X: percent(from), Width: percent(to - from), TextY: y + 15, BarY: y + 20}
+		b.Title = fmt.Sprintf("%s: %s, ends on %s", b.Name, spokenState(o), day(o.NotAfter))
+		if o.StillIn {
+			b.Title = fmt.Sprintf("%s: %s until apply revokes it, ends on %s", b.Name, spokenState(o), day(o.NotAfter))
+		}
 		if next := renewal(o); !next.IsZero() && !next.After(axis.to) {
 			b.Next = percent(axis.at(next))
 		}
@@ -138,10 +137,11 @@ func (c *reportChart) lines(users []plan.OwnerStatus, axis scale) {
 	var renewals strings.Builder
 	pitch := float64(chartHeight) / float64(len(users))
 	for i, o := range users {
-		b := paths[o.State]
+		state := stateClass(spokenState(o))
+		b := paths[state]
 		if b == nil {
 			b = &strings.Builder{}
-			paths[o.State] = b
+			paths[state] = b
 		}
 		from, to := axis.span(o)
 		fmt.Fprintf(b, "M%d %.1fH%d", int(from*chartWidth), (float64(i)+.5)*pitch, int(math.Ceil(to*chartWidth)))
@@ -150,7 +150,7 @@ func (c *reportChart) lines(users []plan.OwnerStatus, axis scale) {
 		}
 	}
 	for _, state := range c.States {
-		c.Paths = append(c.Paths, chartPath{state, paths[state].String()})
+		c.Paths = append(c.Paths, chartPath{state.State, paths[state.State].String()})
 	}
 	c.Next = renewals.String()
 	c.Box = fmt.Sprintf("0 0 %d %d", chartWidth, chartHeight)

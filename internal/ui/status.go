@@ -16,14 +16,35 @@ import (
 )
 
 const (
-	barCells = 10  // of a certificate's whole life
-	barAbove = 100 // columns of a terminal that has room for bars
+	barCells = 10 // of a certificate's whole life
+	barLeast = 5  // of that, where a terminal has no room for more
 	gap      = "  "
 )
 
 // stateColors are the colours of states; one that needs nobody's attention has none.
 var stateColors = map[string]string{
-	plan.StateFailed: red, plan.StateExpired: red, plan.StateMissing: yellow, plan.StateExpiring: yellow, plan.StateRevoked: faint,
+	plan.StateFailed: red, plan.StateExpired: red, plan.StateMissing: yellow, plan.StateExpiring: yellow, plan.StateRevoked: faint, wordStillIn: red,
+}
+
+// wordStillIn is what people are told of whom the state calls revoked or failed, and no apply
+// has revoked yet.
+const wordStillIn = "still in"
+
+// spokenState is the state of an owner as people are told it.
+func spokenState(o plan.OwnerStatus) string {
+	if o.StillIn {
+		return wordStillIn
+	}
+	return o.State
+}
+
+// spokenStates are the states as people are told them, those that need attention first.
+func spokenStates() []string {
+	words := []string{wordStillIn}
+	for _, w := range plan.States() {
+		words = append(words, w.Name)
+	}
+	return words
 }
 
 // column is one of a table.
@@ -83,21 +104,20 @@ func Status(w io.Writer, st Style, s *plan.Status) {
 // statusColumns are the columns that fit, and whether e-mail addresses are below the
 // lines.
 func statusColumns(st Style, owners []plan.OwnerStatus) (columns []column, address bool) {
-	state := func(o plan.OwnerStatus) string {
-		if o.StillIn {
-			return red
-		}
-		return stateColors[o.State]
-	}
+	state := func(o plan.OwnerStatus) string { return stateColors[spokenState(o)] }
+	cells := barCells
 	all := []column{
 		{title: "OWNER", cell: func(o plan.OwnerStatus) string { return Clean(string(o.Owner)) }},
 		{title: "STATE", cell: stateWord, color: state},
 		{title: keyColumn, cell: func(o plan.OwnerStatus) string { return orDash(o.Key) }},
 		{title: "LEFT", cell: daysLeft, color: state},
-		{title: barColumn, cell: func(o plan.OwnerStatus) string { return bar(o) }, color: state},
+		{title: barColumn, cell: func(o plan.OwnerStatus) string { return bar(o, cells) }, color: state},
 		{title: "NEXT", cell: nextEvent},
 		{title: givenColumn, cell: handedOut},
 		{title: mailColumn, cell: func(o plan.OwnerStatus) string { return orDash(Clean(o.Email)) }},
+	}
+	if !slices.ContainsFunc(owners, func(o plan.OwnerStatus) bool { return bar(o, cells) != "" }) {
+		all = slices.DeleteFunc(all, func(c column) bool { return c.title == barColumn })
 	}
 	for _, left := range leftOut {
 		columns = nil
@@ -107,10 +127,14 @@ func statusColumns(st Style, owners []plan.OwnerStatus) (columns []column, addre
 			}
 		}
 		address = st.Width > 0 && slices.Contains(left, mailColumn)
-		bars := !slices.Contains(left, barColumn)
 		for _, most := range []int{math.MaxInt, ownerMax} { // a long owner pushes columns away only where there is room
+			cells = barCells
 			fit(columns, owners, most)
-			if (st.Width == 0 && !bars) || total(columns) <= st.Width && (!bars || st.Width >= barAbove) {
+			if over := total(columns) - st.Width; st.Width > 0 && over > 0 && !slices.Contains(left, barColumn) {
+				cells = max(barLeast, barCells-over)
+				fit(columns, owners, most)
+			}
+			if st.Width == 0 || total(columns) <= st.Width {
 				return columns, address
 			}
 		}
@@ -123,8 +147,9 @@ const (
 	barColumn, keyColumn, givenColumn, mailColumn = "", "KEY", "GIVEN", "E-MAIL"
 )
 
-// leftOut are the columns that are left out, until a line fits.
-var leftOut = [][]string{{}, {barColumn}, {barColumn, mailColumn}, {barColumn, mailColumn, keyColumn}, {barColumn, mailColumn, keyColumn, givenColumn}}
+// leftOut are the columns that are left out, until a line fits. The e-mail address moves
+// below the line, and the bar is the first that goes.
+var leftOut = [][]string{{}, {mailColumn}, {barColumn, mailColumn}, {barColumn, mailColumn, keyColumn}, {barColumn, mailColumn, keyColumn, givenColumn}}
 
 // fit makes columns as wide as what is in them; an owner who is longer than most does
 // not count.
@@ -156,10 +181,7 @@ func orDash(text string) string {
 }
 
 func stateWord(o plan.OwnerStatus) string {
-	word := o.State
-	if o.StillIn {
-		word = "still in"
-	}
+	word := spokenState(o)
 	if o.Departed {
 		word += ", departed"
 	}
@@ -173,8 +195,8 @@ func daysLeft(o plan.OwnerStatus) string {
 	return strconv.Itoa(*o.DaysLeft) + "d"
 }
 
-// bar is how much is left of the life of a certificate.
-func bar(o plan.OwnerStatus) string {
+// bar is how much is left of the life of a certificate, of so many cells.
+func bar(o plan.OwnerStatus, cells int) string {
 	if o.NotAfter == nil || o.DaysLeft == nil || o.Begin.IsZero() {
 		return ""
 	}
@@ -182,9 +204,9 @@ func bar(o plan.OwnerStatus) string {
 	left := time.Duration(max(0, *o.DaysLeft)) * 24 * time.Hour
 	full := 0
 	if whole > 0 {
-		full = min(barCells, int((left*barCells+whole-1)/whole))
+		full = min(cells, int(math.Ceil(float64(cells)*left.Hours()/whole.Hours())))
 	}
-	return strings.Repeat("█", full) + strings.Repeat("░", barCells-full)
+	return strings.Repeat("█", full) + strings.Repeat("░", cells-full)
 }
 
 func handedOut(o plan.OwnerStatus) string {
@@ -216,7 +238,7 @@ func stillIn(w io.Writer, st Style, s *plan.Status) {
 	if len(names) == 0 {
 		return
 	}
-	until := "until the next apply revokes " + map[bool]string{true: "it", false: "them"}[len(names) == 1]
+	until := "until the next apply revokes " + singular(names, "it", "them")
 	if s.Plan.Refused() {
 		until = "as long as apply is refused"
 	}
@@ -227,7 +249,7 @@ func stillIn(w io.Writer, st Style, s *plan.Status) {
 // issued.
 func stragglers(w io.Writer, st Style, owners []plan.OwnerStatus) {
 	current := 0
-	behind := map[int][]string{}
+	behind, own := map[int][]string{}, map[int][]string{} // own: whose key and request are the user's own
 	for _, o := range owners {
 		if strings.HasPrefix(string(o.Owner), "ca.") {
 			current = o.Generation
@@ -235,19 +257,49 @@ func stragglers(w io.Writer, st Style, owners []plan.OwnerStatus) {
 	}
 	for _, o := range owners {
 		if o.Generation > 0 && o.Generation < current && o.State != plan.StateRevoked && o.State != plan.StateExpired {
-			behind[o.Generation] = append(behind[o.Generation], Clean(string(o.Owner)))
+			list := map[bool]map[int][]string{false: behind, true: own}[o.CSR]
+			list[o.Generation] = append(list[o.Generation], Clean(string(o.Owner)))
 		}
 	}
 	for g := 1; g < current; g++ {
-		names := behind[g]
+		names := append(slices.Clone(behind[g]), own[g]...)
 		if len(names) == 0 {
 			continue
 		}
 		slices.Sort(names)
-		text := fmt.Sprintf("Still on generation %d of the CA: %s. %s, or at once with apply --replace.", g, strings.Join(names, ", "),
-			map[bool]string{true: "It moves at its next renewal", false: "They move at their next renewals"}[len(names) == 1])
-		fmt.Fprintln(w, st.wrap(text, 0, indent))
+		text := fmt.Sprintf("Still on generation %d of the CA: %s. %s at the next renewal", g, strings.Join(names, ", "), singular(names, "It moves", "They move"))
+		if list := behind[g]; len(list) > 0 {
+			slices.Sort(list)
+			text += ", or at once with apply" + replaceFlags(list) + ", which revokes what " + singular(list, "it has", "they have") + " now"
+		}
+		if list := own[g]; len(list) > 0 {
+			slices.Sort(list)
+			text += fmt.Sprintf(". %s made the key: %s sooner with a request with a new key", strings.Join(list, ", ")+singular(list, " has", " have"), singular(list, "it moves", "they move"))
+		}
+		fmt.Fprintln(w, st.wrap(text+".", 0, indent))
 	}
+}
+
+// singular is the form of a word that goes with so many names.
+func singular(names []string, one, many string) string {
+	if len(names) == 1 {
+		return one
+	}
+	return many
+}
+
+// replaceFlags are what apply is to be told to replace users, as it is typed where they are
+// few.
+func replaceFlags(owners []string) string {
+	const few = 3
+	if len(owners) > few {
+		return " --replace OWNER for each"
+	}
+	var flags strings.Builder
+	for _, o := range owners {
+		flags.WriteString(" --replace " + shellWord(o))
+	}
+	return flags.String()
 }
 
 // notInPlace names the sites that the proxy may not serve as the directory has them.
@@ -266,15 +318,13 @@ func notInPlace(w io.Writer, st Style, s *plan.Status) {
 // StatusTotals is the last line of a status: how many owners are in each state, and what is
 // pending.
 func StatusTotals(s *plan.Status) string {
-	counts := map[string]int{}
-	for _, o := range s.Owners {
-		counts[o.State]++
-	}
 	var parts []string
-	for _, word := range plan.States() {
-		if n := counts[word.Name]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, word.Name))
+	for _, c := range reportCounts(s.Owners) {
+		part := fmt.Sprintf("%d %s", c.N, c.Word)
+		if c.Word == wordStillIn {
+			part += " until apply"
 		}
+		parts = append(parts, part)
 	}
 	text := count(len(s.Owners), "owner", "owners")
 	if len(s.Owners) == 0 {
@@ -285,7 +335,7 @@ func StatusTotals(s *plan.Status) string {
 	}
 	text += ". "
 	if n := plan.Waiting(s.Owners); n > 0 {
-		text += count(n, "user waits for the newest .p12", "users wait for the newest .p12") + ", see mtlsplan handout. "
+		text += count(n, "user waits", "users wait") + " for the newest " + theNewest(s.Owners) + ", see mtlsplan handout. "
 	}
 	switch {
 	case s.Plan.Refused():
@@ -296,16 +346,33 @@ func StatusTotals(s *plan.Status) string {
 	return text + "Pending: " + strings.Join(tally(s.Plan.Summary(), func(w word) string { return w.pending }), ", ") + "; mtlsplan plan says why."
 }
 
+// theNewest is what users who wait are given: where the key is their own, a certificate.
+func theNewest(owners []plan.OwnerStatus) string {
+	p12, certificate := false, false
+	for i := range owners {
+		p12 = p12 || owners[i].Waits() && !owners[i].CSR
+		certificate = certificate || owners[i].Waits() && owners[i].CSR
+	}
+	switch {
+	case p12 && certificate:
+		return ".p12 or certificate"
+	case certificate:
+		return "certificate"
+	}
+	return ".p12"
+}
+
 // StatusCSV is how owners stand as CSV (RFC 4180), with a header. Times are RFC 3339 in
-// UTC.
+// UTC. A text that a spreadsheet would take for a formula begins with an apostrophe.
 func StatusCSV(s *plan.Status) []byte {
+	const daysColumn = 6 // a number, which may be negative
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
 	rows := [][]string{{"owner", "state", "departed", "serial", "key", "not_after", "days_left", "generation", "next_event", "next_at", "email", "handed_out", "still_in"}}
 	for _, o := range s.Owners {
 		row := []string{string(o.Owner), o.State, strconv.FormatBool(o.Departed), o.Serial, o.Key, "", "", "", "", "", o.Email, "", strconv.FormatBool(o.StillIn)}
 		if o.NotAfter != nil {
-			row[5], row[6] = o.NotAfter.UTC().Format(time.RFC3339), strconv.Itoa(*o.DaysLeft)
+			row[5], row[daysColumn] = o.NotAfter.UTC().Format(time.RFC3339), strconv.Itoa(*o.DaysLeft)
 		}
 		if o.Generation > 0 {
 			row[7] = strconv.Itoa(o.Generation)
@@ -317,12 +384,22 @@ func StatusCSV(s *plan.Status) []byte {
 			row[11] = strconv.FormatBool(*o.HandedOut)
 		}
 		for i := range row {
-			row[i] = Clean(row[i])
+			if row[i] = Clean(row[i]); i != daysColumn {
+				row[i] = noFormula(row[i])
+			}
 		}
 		rows = append(rows, row)
 	}
 	_ = w.WriteAll(rows) // into memory
 	return b.Bytes()
+}
+
+// noFormula is a text that no spreadsheet calculates (OWASP, CSV injection).
+func noFormula(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+		return "'" + text
+	}
+	return text
 }
 
 // StatusMetrics is how owners stand in the text format of Prometheus: the ends of all
