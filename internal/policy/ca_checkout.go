@@ -45,16 +45,6 @@ func caGitLacks(v *caView) []finding {
 	return out
 }
 
-// withGit adds to what is found of a CA what git is not told. That hangs neither on the CA's
-// key nor on what a run is asked for: the next commit would hold what is of one host alone.
-func withGit(ca *facts.CA, findings []finding) []finding {
-	if slices.ContainsFunc(findings, func(f finding) bool { return slices.Contains(f.makes, plan.KindGit) }) {
-		return findings
-	}
-	v := &caView{CA: ca}
-	return slices.Concat(findings, checked(plan.FilesPresent, coded(plan.Missing, caGitMissing(v))), checked(plan.FilesPresent, coded(plan.Damaged, caGitLacks(v))))
-}
-
 // judgeInClear refuses to go on beside a passphrase in clear that the next commit would
 // give to everybody who may read the repository. One that this plan removes is none.
 func (j *judgement) judgeInClear() {
