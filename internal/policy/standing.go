@@ -154,9 +154,6 @@ func (o *Outlook) revoked(generation func(ledger.Row) int) []plan.OwnerStatus {
 			if o.Now.Before(r.NotAfter) {
 				s.Next = &plan.NextEvent{Event: plan.EventExpiry, At: plan.Seconds(r.NotAfter)}
 			}
-			if e := o.revocation(owner); e != nil {
-				s.Next = next([]plan.Event{*e})
-			}
 		}
 		s.StillIn = len(o.Ledger.Valid(string(owner), o.Now)) > 0
 		o.troubled(&s)

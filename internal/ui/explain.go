@@ -120,7 +120,7 @@ func Explanation(w io.Writer, st Style, e *plan.Explanation) {
 		if e.Out && v.Event == plan.EventExpiry {
 			ends := "of what is revoked: the CRL and the sites refuse it until then"
 			if len(e.Steps) > 0 {
-				ends = "of a certificate that is valid until then, unless apply revokes it"
+				ends = "of a certificate: once it is revoked, the CRL and the sites refuse it until then"
 			}
 			begin := len("  2006-01-02 15:04:05 UTC    ") + words
 			fmt.Fprintf(w, "  %s UTC  %s  %s\n", v.At.UTC().Format(time.DateTime), pad(v.Event, words), st.wrap(ends, begin, strings.Repeat(" ", begin)))
