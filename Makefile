@@ -33,7 +33,7 @@ image: ## make the container image alone, build/dist/*_oci.tar, without a daemon
 
 test: ## install the programs that the tests need, then run all tests
 	@.ci/tools
-	go test -timeout 20m ./...
+	go test -timeout 30m ./...
 	cd packaging && go test -count=1 ./... # go keeps results when files of another module have changed
 
 test-fast: ## run the quick tests, for every save, in two minutes: no disks, sweeps, races and judges
