@@ -31,8 +31,9 @@ var ErrTaken = errors.New("nothing was overwritten")
 // Put writes a user's files into the directory name below dir, which it makes where they
 // are missing. A file is replaced by rename, so that it is never partly written, and it
 // and its name are durable when Put returns, the directory itself only with [Settle]; a
-// crash leaves some of the files, and the next Put completes them. A file of the same name with other content is an [ErrTaken], before anything is
-// written, unless overwrite is set; what other files lie there does not matter.
+// crash leaves some of the files, and the next Put completes them. A file of the same
+// name with other content is an [ErrTaken], before anything is written, unless overwrite
+// is set; what other files lie there does not matter.
 func Put(dir, name string, files []File, overwrite bool) error {
 	if err := os.MkdirAll(dir, modeDir); err != nil {
 		return bare(dir, err)
