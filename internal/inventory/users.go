@@ -217,10 +217,7 @@ func (r *Reader) strangers() ([]facts.CertificateFile, error) {
 		base, isCrt := strings.CutSuffix(name, "."+plan.KindCrt)
 		return !isCrt || known[base] || !strings.HasSuffix(base, "-"+r.opt.Config.CA.Name)
 	})
-	issued, err := r.dir.List("issued") // where easy-rsa has them
-	if err != nil {
-		return nil, err
-	}
+	issued, _ := r.dir.List("issued") // where easy-rsa has them; whatever else has that name is nobody's business
 	for _, name := range issued {
 		if strings.HasSuffix(name, "."+plan.KindCrt) {
 			names = append(names, "issued/"+name)
