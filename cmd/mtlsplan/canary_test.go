@@ -239,7 +239,7 @@ var spoken = map[string][]string{
 	"forecast": {"forecast SPEC", "forecast SPEC --days 30 --at +300d", "forecast SPEC --format ics"},
 	"show":     {"show SPEC ann", "show SPEC user.cat --at +30d", "show SPEC ca.m", "show SPEC nobody"},
 	"verify":   {"verify SPEC", "verify SPEC --at +30d", "verify SPEC --output OUT", "verify SPEC --connect GATE --user ann", "verify SPEC --connect GATE", "verify SPEC --connect GATE --echo /", "verify SPEC --connect 127.0.0.1:1", "verify SPEC --user ann"},
-	"handout": {"handout SPEC ann bob cat dan -o OUT.given", "handout SPEC --pending --out OUT.given --overwrite", "handout SPEC --given ann --lock-timeout 1ms", "handout --print-template",
+	"handout": {"handout SPEC ann bob cat dan -o OUT.given", "handout SPEC --pending --out OUT.given --overwrite", "handout SPEC --given ann --quiet --lock-timeout 1ms", "handout --print-template",
 		"handout SPEC cat -o OUT.again --template OUT/nginx/m", "handout SPEC nobody -o OUT.given"},
 	"request":    {"request ann -o OUT.own --passphrase-file SRC/dan", "request cat --out OUT.own --generate", "request bob -o OUT.own --key rsa-2048", "request ann -o OUT.own --passphrase-file SRC/bob"},
 	"bundle":     {"bundle ann OUT/ann-m.crt -o OUT.own --passphrase-file SRC/dan", "bundle ann OUT/ann-m.crt --out OUT.own --passphrase-file SRC/bob", "bundle cat OUT/cat-m.crt -o OUT.own --p12 modern --overwrite", "bundle ann SRC/dan -o OUT.own"},

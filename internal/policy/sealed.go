@@ -173,7 +173,7 @@ func (j *judgement) closedCA(findings []finding) ([]finding, error) {
 // nextCA says how a CA whose key nobody can open is left behind.
 func (j *judgement) nextCA() string {
 	ca := &j.Have.CA
-	files := ca.Key.Name()
+	files := "the key file"
 	if p := &ca.Passphrase; p.Kind == plan.KindSealed && !p.Missing { // one in clear may open earlier keys
 		files += " and " + ca.Passphrase.Name()
 	}
