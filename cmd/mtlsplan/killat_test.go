@@ -99,7 +99,7 @@ type sweeper struct {
 }
 
 // sweep does one kind of harm at every point, on all cores. A plain run has calls fail at
-// every third one, from one that the dice choose on.
+// every second one, from the first or the second on, as the dice fall.
 func (s *sweeper) sweep(name string, h harm) (string, error) {
 	n := 0
 	match := h.at(1).Match
@@ -128,7 +128,7 @@ func (s *sweeper) sweep(name string, h harm) (string, error) {
 	}
 	first, step := 1, 1
 	if h.errno != 0 && os.Getenv("MTLSPLAN_FAULTS") != "all" {
-		step = 3
+		step = 2
 		first += rand.IntN(step)
 	}
 	tried := 0
