@@ -183,9 +183,9 @@ type CA struct {
 	// EasyRSA: easy-rsa keeps a CA of its own in the directory.
 	EasyRSA bool
 
-	// Unread is a file in which `openssl ca` or easy-rsa says who is revoked, where the CA is
-	// taken over and no CRL is at our path; "" for none.
-	Unread string
+	// RevokedIn is a file in which `openssl ca` or easy-rsa says who is revoked, where the CA
+	// is taken over and no CRL is at our path; "" for none.
+	RevokedIn string
 
 	// Git is what git is told of the directory, where that is in version control.
 	Git []GitFile

@@ -22,7 +22,7 @@ func (r *Reader) revokedElsewhere() string {
 	if _, there := r.dir.FileMode("crl.pem"); there {
 		return "crl.pem"
 	}
-	if f, err := r.read("index.txt"); err == nil && bytes.Contains(append([]byte("\n"), f.Data...), []byte("\nR\t")) {
+	if f, err := r.read("index.txt"); err == nil && (bytes.HasPrefix(f.Data, []byte("R\t")) || bytes.Contains(f.Data, []byte("\nR\t"))) {
 		return "index.txt"
 	}
 	return ""
@@ -40,7 +40,7 @@ func (r *Reader) ca(m *CAMaterial) (facts.CA, error) {
 		_, ca.EasyRSA = r.dir.FileMode("ca.crt")
 	}
 	if _, there := r.dir.FileMode(facts.CAPath(r.opt.Config.CA.Name, plan.KindCRL).String()); r.opt.Adopt && !there {
-		ca.Unread = r.revokedElsewhere()
+		ca.RevokedIn = r.revokedElsewhere()
 	}
 	csr, err := r.caFile(plan.KindCSR)
 	if ca.CSR.File = csr.File; err != nil && ca.Err == nil {

@@ -126,12 +126,9 @@ func (j *judgement) examineCompromised(rolls bool) []finding {
 		j.issuer.shut = append(j.issuer.shut, g.Cert)
 		f := finding{action: plan.Revoke, reason: ledger.CACompromise, Reason: plan.Reason{Code: plan.Revoked, Field: "compromised",
 			Message: fmt.Sprintf("generation %d is compromised and no longer trusted", g.Number)}}
-		rows := j.Ledger.Rows()
-		for k := range rows {
-			if r := &rows[k]; r.State != ledger.Revoked && j.Now.Before(r.NotAfter) && ledger.IsUser(r.Owner) && j.trust.Signer(*r) == g.SPKI {
-				f.revokes = append(f.revokes, *r)
-				j.issuer.revoked[r.Serial] = true
-			}
+		f.revokes = j.dependents(g)
+		for i := range f.revokes {
+			j.issuer.revoked[f.revokes[i].Serial] = true
 		}
 		if n := len(f.revokes); n > 0 {
 			f.Message += fmt.Sprintf("; %s %s revoked", plural(n, "certificate"), agree(n, "is", "are"))

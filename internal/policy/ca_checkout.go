@@ -17,34 +17,6 @@ import (
 
 // What is asked of a directory that version control keeps.
 
-// caGitMissing finds no file that tells git what to keep.
-func caGitMissing(v *caView) []finding {
-	var out []finding
-	for i := range v.Git {
-		if g := &v.Git[i]; g.Missing {
-			out = append(out, one(plan.Repair, plan.Reason{Message: g.Name() + " is not there", Field: "version_control"}, plan.KindGit)...)
-		}
-	}
-	return out
-}
-
-// caGitLacks finds one that lacks a line of ours. Lines of others are theirs.
-func caGitLacks(v *caView) []finding {
-	var out []finding
-	for i := range v.Git {
-		g := &v.Git[i]
-		if g.Missing || g.Whole() {
-			continue
-		}
-		message := g.Name() + " has a mark that a merge has left"
-		if lacks := g.Lacks(); len(lacks) > 0 && !g.Unmerged() {
-			message = fmt.Sprintf("%s lacks the line %q, which the directory needs", g.Name(), lacks[0])
-		}
-		out = append(out, one(plan.Repair, plan.Reason{Message: message, Field: "version_control"}, plan.KindGit)...)
-	}
-	return out
-}
-
 // judgeInClear refuses to go on beside a passphrase in clear that the next commit would
 // give to everybody who may read the repository. One that this plan removes is none.
 func (j *judgement) judgeInClear() {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"crypto/x509"
+	"slices"
 
 	"mtlsplan/internal/ledger"
 )
@@ -33,23 +34,28 @@ func (j *judgement) leftAlone() map[string]bool {
 	for _, r := range j.planned() {
 		planned[r.Serial] = true
 	}
-	var out map[string]bool
+	out := map[string]bool{}
 	for i := range j.trust.Generations {
 		g := &j.trust.Generations[i]
-		current := i == len(j.trust.Generations)-1
-		if g.Dependents == 0 || j.trust.Compromised(g) || current && !j.issuer.rolled || len(planned) < g.Dependents {
+		stays := i == len(j.trust.Generations)-1 && !j.issuer.rolled
+		if stays || g.Dependents == 0 || g.Dependents > len(planned) || j.trust.Compromised(g) {
 			continue
 		}
-		rows, stays := j.Ledger.Rows(), false
-		for k := range rows {
-			r := &rows[k]
-			stays = stays || r.State != ledger.Revoked && j.Now.Before(r.NotAfter) && ledger.IsUser(r.Owner) && !planned[r.Serial] && j.trust.Signer(*r) == g.SPKI
-		}
-		if !stays {
-			if out == nil {
-				out = map[string]bool{}
-			}
+		if !slices.ContainsFunc(j.dependents(g), func(r ledger.Row) bool { return !planned[r.Serial] }) {
 			out[g.SPKI] = true
+		}
+	}
+	return out
+}
+
+// dependents are the rows of users' certificates of a generation that are neither revoked
+// nor past their end.
+func (j *judgement) dependents(g *ledger.Generation) []ledger.Row {
+	var out []ledger.Row
+	rows := j.Ledger.Rows()
+	for i := range rows {
+		if r := &rows[i]; r.State != ledger.Revoked && j.Now.Before(r.NotAfter) && ledger.IsUser(r.Owner) && j.trust.Signer(*r) == g.SPKI {
+			out = append(out, *r)
 		}
 	}
 	return out

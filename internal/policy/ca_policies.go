@@ -49,8 +49,8 @@ var caPolicies = []policy[*caView]{
 	{plan.EncodingChanged, plan.Encodings, caEncoding, "the key is encrypted as the spec asks"},
 	{plan.EncodingChanged, plan.Encodings, caSealing, storedAsAsked},
 	{plan.PassphraseChanged, plan.FilesPresent, caStrayPass, "no generated passphrase lies about that opens nothing"},
-	{plan.Missing, plan.FilesPresent, caGitMissing, "git is told what to keep, where it keeps the directory"},
-	{plan.Damaged, plan.FilesPresent, caGitLacks, "what git is told is what the directory needs"},
+	gitPolicies[0],
+	gitPolicies[1],
 	{plan.Mode, plan.Modes, caModes, "no file is open to more than it should be"},
 }
 
@@ -63,8 +63,8 @@ var lostKeyPolicies = []policy[*caView]{
 	{plan.Damaged, plan.CertificateRecorded, caCertDamaged, "the certificate file holds the certificates that are on record"},
 	{plan.EncodingChanged, plan.Encodings, caSealing, storedAsAsked},
 	{plan.PassphraseChanged, plan.FilesPresent, caStrayPass, "no generated passphrase lies about that opens nothing"},
-	{plan.Missing, plan.FilesPresent, caGitMissing, "git is told what to keep, where it keeps the directory"},
-	{plan.Damaged, plan.FilesPresent, caGitLacks, "what git is told is what the directory needs"},
+	gitPolicies[0],
+	gitPolicies[1],
 	{plan.Mode, plan.Modes, caModes, "no file is open to more than it should be"},
 }
 
@@ -263,14 +263,4 @@ func caModes(v *caView) []finding {
 		out = wide(out, &v.Wide[i])
 	}
 	return out
-}
-
-// withGit adds to what is found of a CA what git is not told. That hangs neither on the CA's
-// key nor on what a run is asked for: the next commit would hold what is of one host alone.
-func withGit(ca *facts.CA, findings []finding) []finding {
-	if slices.ContainsFunc(findings, func(f finding) bool { return slices.Contains(f.makes, plan.KindGit) }) {
-		return findings
-	}
-	v := &caView{CA: ca}
-	return slices.Concat(findings, checked(plan.FilesPresent, coded(plan.Missing, caGitMissing(v))), checked(plan.FilesPresent, coded(plan.Damaged, caGitLacks(v))))
 }

@@ -113,10 +113,10 @@ func (j *judgement) examineCRL(revoked []ledger.Row) []finding {
 	switch {
 	case crl.Missing && j.Ledger.Number().Cmp(big.NewInt(1)) > 0:
 		return []finding{crlFound(plan.Missing, plan.FilesPresent, plan.Create, "%s is gone", crl.Name())}
-	case crl.Missing && j.found.ca && j.Have.CA.Unread == "crl.pem":
+	case crl.Missing && j.found.ca && j.Have.CA.RevokedIn == "crl.pem":
 		return refuse(plan.Unrecorded, fmt.Sprintf("crl.pem lies there and %s does not, so whoever it revokes would get in: copy it there, or move it away if it is not this CA's", crl.Name()))
-	case crl.Missing && j.found.ca && j.Have.CA.Unread != "":
-		return refuse(plan.Unrecorded, fmt.Sprintf("%s lists certificates that are revoked, who would get in without a CRL: have one made (easyrsa gen-crl, or openssl ca -gencrl) and put it into %s, or move %[1]s away if it is not this CA's", j.Have.CA.Unread, crl.Name()))
+	case crl.Missing && j.found.ca && j.Have.CA.RevokedIn != "":
+		return refuse(plan.Unrecorded, fmt.Sprintf("%s lists certificates that are revoked, who would get in without a CRL: have one made (easyrsa gen-crl, or openssl ca -gencrl) and put it into %s, or move %[1]s away if it is not this CA's", j.Have.CA.RevokedIn, crl.Name()))
 	case crl.Missing:
 		return []finding{crlFound(plan.Missing, plan.FilesPresent, plan.Create, "there is no CRL yet")}
 	case crl.Damaged && j.found.ca:

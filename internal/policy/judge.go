@@ -88,17 +88,18 @@ func Judge(q Question) *Verdict {
 	if q.Ask.Covers == nil {
 		q.Ask.Covers = func(plan.Owner) bool { return true }
 	}
-	v, left := judge(q, nil)
-	if len(left) > 0 {
-		v, _ = judge(q, left)
+	f := find(q)
+	v, left := judge(q, f, nil)
+	if v == nil {
+		v, _ = judge(q, f, left)
 	}
 	return v
 }
 
-// judge is [Judge], where generations are known to be left alone by this very plan, and
-// says which are.
-func judge(q Question, left map[string]bool) (*Verdict, map[string]bool) {
-	j := newJudgement(q, find(q))
+// judge is [Judge], where left are the generations that are known to be left alone by this
+// very plan. Where it finds some itself, it gives them and no verdict.
+func judge(q Question, f *found, left map[string]bool) (*Verdict, map[string]bool) {
+	j := newJudgement(q, f)
 	j.trust.left, j.verdict.Trust.left = left, left
 	if q.outlook != nil {
 		q.outlook.users = nil
@@ -111,7 +112,7 @@ func judge(q Question, left map[string]bool) (*Verdict, map[string]bool) {
 	j.guard()
 	j.judgeInClear()
 	if left == nil {
-		if left = j.leftAlone(); left != nil {
+		if left = j.leftAlone(); len(left) > 0 {
 			return nil, left
 		}
 	}
