@@ -109,7 +109,7 @@ func (c *carryOut) inStages() error {
 		return err
 	}
 	// Moving thousands of files may take its time, and lets nobody in.
-	if err := c.batches(c.named(stages[policy.Take]), 16*batchSize); err != nil || failed != nil {
+	if err := c.batches(c.settled(stages[policy.Take]), 16*batchSize); err != nil || failed != nil {
 		return cmp.Or(err, failed)
 	}
 	if c.early {
@@ -137,12 +137,14 @@ func (c *carryOut) inStages() error {
 	return c.deployAgain()
 }
 
-// named are tasks of users who have their names: files and records of the others get
-// those first.
-func (c *carryOut) named(tasks []*policy.Task) []*policy.Task {
-	return slices.DeleteFunc(tasks, func(t *policy.Task) bool {
-		return slices.ContainsFunc(c.verdict.Renamed, func(m *facts.Moved) bool { return m.To == t.Step.Owner })
-	})
+// settled are tasks of users who have their names. What is done early is done before
+// users are renamed, and files and records of the others get the new names first.
+func (c *carryOut) settled(tasks []*policy.Task) []*policy.Task {
+	renamed := make(map[plan.Owner]bool, len(c.verdict.Renamed))
+	for _, m := range c.verdict.Renamed {
+		renamed[m.To] = true
+	}
+	return slices.DeleteFunc(tasks, func(t *policy.Task) bool { return renamed[t.Step.Owner] })
 }
 
 // revoke takes from users what they lose, before anything is made for anybody. One
