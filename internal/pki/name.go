@@ -279,36 +279,3 @@ func (a attribute) quoted(set charset) string {
 	}
 	return b.String()
 }
-
-// NameOneLine prints a DER name as OpenSSL's X509_NAME_oneline does, which is
-// the form of index.txt: "/C=US/O=Mattermost", bytes that are not printable
-// ASCII as \xHH, a slash and a plus sign in a value with a backslash.
-func NameOneLine(der []byte) string {
-	rdns, err := parseName(der)
-	if err != nil {
-		return ""
-	}
-	var b strings.Builder
-	for _, rdn := range rdns {
-		for i, a := range rdn {
-			if i == 0 {
-				b.WriteByte('/')
-			} else {
-				b.WriteByte('+')
-			}
-			b.WriteString(a.typeName() + "=")
-			for _, c := range a.raw {
-				switch {
-				case c < ' ' || c > '~':
-					fmt.Fprintf(&b, `\x%02X`, c)
-				case c == '/' || c == '+':
-					b.WriteByte('\\')
-					b.WriteByte(c)
-				default:
-					b.WriteByte(c)
-				}
-			}
-		}
-	}
-	return b.String()
-}

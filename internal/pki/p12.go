@@ -49,9 +49,8 @@ func reopenP12(scheme p12.Scheme) func([]byte, *Keys) (*P12, error) {
 
 // FriendlyName is what a person recognises a certificate by in a list: its common
 // name, then the organization of the first of its CAs, else that one's common
-// name: "ada, Mattermost". Without any CA at hand, they are those that it names as its
-// issuer. It is cut to what PKCS #12 holds; where the names have
-// none of these, it is the subject as a whole.
+// name: "ada, Mattermost". Without any CA at hand, they are those of its issuer. It is cut
+// to what PKCS #12 holds; where the names have none of these, it is the subject as a whole.
 func FriendlyName(cert *x509.Certificate, chain []*x509.Certificate) string {
 	var parts []string
 	if cert.Subject.CommonName != "" {

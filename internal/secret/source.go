@@ -137,7 +137,7 @@ func dropLineEnd(b []byte) []byte {
 }
 
 // isUTF16 reports whether every other byte of what a text begins with is zero, as in UTF-16
-// without a byte order mark.
+// without a byte order mark. Its last byte may be gone, dropped as a line end.
 func isUTF16(b []byte) bool {
 	return len(b) > 3 && (b[0] == 0) != (b[1] == 0) && (b[0] == 0) == (b[2] == 0) && (b[1] == 0) == (b[3] == 0)
 }
