@@ -146,10 +146,7 @@ func (a *app) request(cmd *cobra.Command, name string, f enrollFlags) error {
 	if anew && typ == pki.Ed25519 {
 		ui.Notes(a.stderr, ui.StyleFor(a.stderr, a.lookupEnv), []plan.Note{{Warning: true, Code: plan.NotForBrowsers, Message: "no browser offers a client certificate with an Ed25519 key: it is fine for programs such as curl; for a browser make another key in another DIR, with --key ecdsa-p256"}})
 	}
-	if !cmd.Flags().Changed("key") {
-		f.key = ""
-	}
-	made, err := h.Request(typ, pki.KeyType(f.key), pass, f.generate)
+	made, err := h.Request(typ, cmd.Flags().Changed("key"), pass, f.generate)
 	if err != nil {
 		return err
 	}

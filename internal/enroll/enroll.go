@@ -78,9 +78,10 @@ type Made struct {
 }
 
 // Request makes a key and a request for it. A key that is there is kept, and opened for a
-// request that is missing, so that a run that was cut short can be done again; asked is
-// the type that it then must be of, "" for any. Nothing is overwritten. With generated, the passphrase is put into NAME.pass, before the key.
-func (h Home) Request(typ, asked pki.KeyType, pass secret.Value, generated bool) (m Made, err error) {
+// request that is missing, so that a run that was cut short can be done again; where the
+// type is asked for, and no default, it must be of that. Nothing is overwritten. With
+// generated, the passphrase is put into NAME.pass, before the key.
+func (h Home) Request(typ pki.KeyType, asked bool, pass secret.Value, generated bool) (m Made, err error) {
 	if err := secret.Check(pass); err != nil {
 		return m, plan.Errorf(plan.Usage, "%w", err)
 	}
@@ -102,8 +103,8 @@ func (h Home) Request(typ, asked pki.KeyType, pass secret.Value, generated bool)
 	if err != nil {
 		return m, err
 	}
-	if have := pki.KeyTypeOf(key.Public()); m.KeptKey && asked != "" && have != asked {
-		return m, plan.Errorf(plan.TargetExists, "%s is there, is kept and is of the type %s, not %s: leave --key out to go on with it, or name another directory with -o for another key", h.Path("key"), have, asked)
+	if have := pki.KeyTypeOf(key.Public()); m.KeptKey && asked && have != typ {
+		return m, plan.Errorf(plan.TargetExists, "%s is there, is kept and is of the type %s, not %s: leave --key out to go on with it, or name another directory with -o for another key", h.Path("key"), have, typ)
 	}
 	m.Key, m.CSR, m.SPKI = h.Path("key"), h.Path("csr"), pki.PublicID(key.Public())
 	if csrFile != nil {
