@@ -16,13 +16,15 @@ import (
 // policy with something to say and the files that are written or removed for it, the
 // policies with nothing to say, and what happens next.
 func Explanation(w io.Writer, st Style, e *plan.Explanation) {
-	heading := Clean(string(e.Owner))
+	heading, until := Clean(string(e.Owner)), ""
+	if e.Status != nil && e.Status.StillIn {
+		until = ", and still let in until an apply revokes the certificate"
+	}
 	switch {
-	case e.Out && (e.Departed || e.Status != nil && e.Status.StillIn):
-		heading += ": " + map[bool]string{true: "no longer in the spec", false: "revoked in the spec"}[e.Departed]
-		if e.Status != nil && e.Status.StillIn {
-			heading += ", and still let in until an apply revokes the certificate"
-		}
+	case e.Departed:
+		heading += ": no longer in the spec" + until
+	case until != "":
+		heading += ": revoked in the spec" + until
 	case e.Status == nil:
 	case e.Status.NotAfter == nil, e.Status.State == plan.StateFailed, e.Status.State == plan.StateRevoked:
 		heading += ": " + e.Status.State

@@ -86,7 +86,7 @@ func (d *comment) leftOut(n int, what string) {
 	if n == 1 {
 		what = strings.TrimSuffix(what, "s")
 	}
-	d.add(fmt.Sprintf("\n%d more %s left out here, where a comment has no room for more; `mtlsplan plan` prints all.\n", n, what+" "+map[bool]string{true: "is", false: "are"}[n == 1]))
+	d.add(fmt.Sprintf("\n%d more %s left out here, where a comment has no room for more; `mtlsplan plan` prints all.\n", n, what+" "+agree(n, "is", "are")))
 }
 
 // text is a fence of parts that are text, of which as many are there as there is room for.

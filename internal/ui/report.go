@@ -41,7 +41,7 @@ var reportTemplate = sync.OnceValue(func() *template.Template { return template.
 type reportPage struct {
 	CA, At, Totals string
 	Alarms         []string // what is true of several owners and needs attention
-	Counts         []reportCount
+	Counts         []stateCount
 	Lives          []reportLife // of the CA and its CRL
 	Chart          *reportChart // nil where no certificate has been issued
 	Owners         int
@@ -57,12 +57,6 @@ type reportPage struct {
 	Style               template.CSS
 	Script              template.JS
 	StyleSum, ScriptSum string // of both, for the policy that lets nothing else run
-}
-
-type reportCount struct {
-	State string // the class that colours it
-	Word  string
-	N     int
 }
 
 // reportLife is a certificate or CRL from its begin to its end.
@@ -99,7 +93,7 @@ type reportNote struct{ Kind, Owner, Text string }
 func Report(ca string, s *plan.Status, events []plan.Event) []byte {
 	page := reportPage{
 		CA: Clean(ca), At: moment(s.At), Totals: StatusTotals(s), Days: ReportDays,
-		Counts: reportCounts(s.Owners), Chart: chart(s),
+		Counts: stateCounts(s.Owners), Chart: chart(s),
 		Style: template.CSS(reportCSS), StyleSum: cspSum(reportCSS),
 		Script: template.JS(reportJS), ScriptSum: cspSum(reportJS),
 	}
@@ -166,24 +160,6 @@ func Report(ca string, s *plan.Status, events []plan.Event) []byte {
 func cspSum(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
-}
-
-func reportCounts(owners []plan.OwnerStatus) (list []reportCount) {
-	counts := map[string]int{}
-	for _, o := range owners {
-		counts[spokenState(o)]++
-	}
-	for _, word := range spokenStates() {
-		if n := counts[word]; n > 0 {
-			list = append(list, reportCount{stateClass(word), word, n})
-		}
-	}
-	return list
-}
-
-// stateClass is the class that colours a state.
-func stateClass(word string) string {
-	return strings.ReplaceAll(word, " ", "-")
 }
 
 func reportRowOf(o plan.OwnerStatus, action string) reportRow {

@@ -33,7 +33,7 @@ type reportChart struct {
 	Box    string
 	Inner  int
 	Stroke string
-	States []reportCount // for the legend
+	States []stateCount // for the legend
 }
 
 type chartTick struct{ X, Label string }
@@ -81,7 +81,7 @@ func chart(s *plan.Status) *reportChart {
 	c := &reportChart{Now: percent(axis.at(s.At)), Top: chartTop, Ticks: ticks(axis)}
 	c.Desc = fmt.Sprintf("%s from %s to %s; the first ends on %s, the last on %s. The table below has every date.",
 		count(len(users), "certificate", "certificates"), day(&axis.from), day(&axis.to), day(users[0].NotAfter), day(users[len(users)-1].NotAfter))
-	c.States = reportCounts(users)
+	c.States = stateCounts(users)
 	if len(users) <= chartNamed {
 		c.named(users, axis)
 	} else {

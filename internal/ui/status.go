@@ -1,8 +1,6 @@
 package ui
 
 import (
-	"bytes"
-	"encoding/csv"
 	"fmt"
 	"io"
 	"math"
@@ -46,6 +44,30 @@ func spokenStates() []string {
 	}
 	return words
 }
+
+// stateCount is how many owners are in a state.
+type stateCount struct {
+	State string // the class that colours it in a page
+	Word  string
+	N     int
+}
+
+// stateCounts are those of which there are any.
+func stateCounts(owners []plan.OwnerStatus) (list []stateCount) {
+	counts := map[string]int{}
+	for _, o := range owners {
+		counts[spokenState(o)]++
+	}
+	for _, word := range spokenStates() {
+		if n := counts[word]; n > 0 {
+			list = append(list, stateCount{stateClass(word), word, n})
+		}
+	}
+	return list
+}
+
+// stateClass is the class that colours a state in a page.
+func stateClass(word string) string { return strings.ReplaceAll(word, " ", "-") }
 
 // column is one of a table.
 type column struct {
@@ -238,7 +260,7 @@ func stillIn(w io.Writer, st Style, s *plan.Status) {
 	if len(names) == 0 {
 		return
 	}
-	until := "until the next apply revokes " + singular(names, "it", "them")
+	until := "until the next apply revokes " + agree(len(names), "it", "them")
 	if s.Plan.Refused() {
 		until = "as long as apply is refused"
 	}
@@ -249,43 +271,40 @@ func stillIn(w io.Writer, st Style, s *plan.Status) {
 // issued.
 func stragglers(w io.Writer, st Style, owners []plan.OwnerStatus) {
 	current := 0
-	behind, own := map[int][]string{}, map[int][]string{} // own: whose key and request are the user's own
 	for _, o := range owners {
 		if strings.HasPrefix(string(o.Owner), "ca.") {
 			current = o.Generation
 		}
 	}
-	for _, o := range owners {
-		if o.Generation > 0 && o.Generation < current && o.State != plan.StateRevoked && o.State != plan.StateExpired {
-			list := map[bool]map[int][]string{false: behind, true: own}[o.CSR]
-			list[o.Generation] = append(list[o.Generation], Clean(string(o.Owner)))
-		}
-	}
 	for g := 1; g < current; g++ {
-		names := append(slices.Clone(behind[g]), own[g]...)
-		if len(names) == 0 {
+		var all, ours, own []string // own: whose key and request are the user's own
+		for _, o := range owners {
+			if o.Generation != g || !isUser(o.Owner) || o.State == plan.StateRevoked || o.State == plan.StateExpired {
+				continue
+			}
+			name := Clean(string(o.Owner))
+			all = append(all, name)
+			if o.CSR {
+				own = append(own, name)
+			} else {
+				ours = append(ours, name)
+			}
+		}
+		if len(all) == 0 {
 			continue
 		}
-		slices.Sort(names)
-		text := fmt.Sprintf("Still on generation %d of the CA: %s. %s at the next renewal", g, strings.Join(names, ", "), singular(names, "It moves", "They move"))
-		if list := behind[g]; len(list) > 0 {
-			slices.Sort(list)
-			text += ", or at once with apply" + replaceFlags(list) + ", which revokes what " + singular(list, "it has", "they have") + " now"
+		for _, names := range [][]string{all, ours, own} {
+			slices.Sort(names)
 		}
-		if list := own[g]; len(list) > 0 {
-			slices.Sort(list)
-			text += fmt.Sprintf(". %s made the key: %s sooner with a request with a new key", strings.Join(list, ", ")+singular(list, " has", " have"), singular(list, "it moves", "they move"))
+		text := fmt.Sprintf("Still on generation %d of the CA: %s. %s at the next renewal", g, strings.Join(all, ", "), agree(len(all), "It moves", "They move"))
+		if n := len(ours); n > 0 {
+			text += ", or at once with apply" + replaceFlags(ours) + ", which revokes what " + agree(n, "it has", "they have") + " now"
+		}
+		if n := len(own); n > 0 {
+			text += fmt.Sprintf(". %s %s made the key: %s sooner with a request with a new key", strings.Join(own, ", "), agree(n, "has", "have"), agree(n, "it moves", "they move"))
 		}
 		fmt.Fprintln(w, st.wrap(text+".", 0, indent))
 	}
-}
-
-// singular is the form of a word that goes with so many names.
-func singular(names []string, one, many string) string {
-	if len(names) == 1 {
-		return one
-	}
-	return many
 }
 
 // replaceFlags are what apply is to be told to replace users, as it is typed where they are
@@ -319,7 +338,7 @@ func notInPlace(w io.Writer, st Style, s *plan.Status) {
 // pending.
 func StatusTotals(s *plan.Status) string {
 	var parts []string
-	for _, c := range reportCounts(s.Owners) {
+	for _, c := range stateCounts(s.Owners) {
 		part := fmt.Sprintf("%d %s", c.N, c.Word)
 		if c.Word == wordStillIn {
 			part += " until apply"
@@ -360,93 +379,4 @@ func theNewest(owners []plan.OwnerStatus) string {
 		return "certificate"
 	}
 	return ".p12"
-}
-
-// StatusCSV is how owners stand as CSV (RFC 4180), with a header. Times are RFC 3339 in
-// UTC. A text that a spreadsheet would take for a formula begins with an apostrophe.
-func StatusCSV(s *plan.Status) []byte {
-	const daysColumn = 6 // a number, which may be negative
-	var b bytes.Buffer
-	w := csv.NewWriter(&b)
-	rows := [][]string{{"owner", "state", "departed", "serial", "key", "not_after", "days_left", "generation", "next_event", "next_at", "email", "handed_out", "still_in"}}
-	for _, o := range s.Owners {
-		row := []string{string(o.Owner), o.State, strconv.FormatBool(o.Departed), o.Serial, o.Key, "", "", "", "", "", o.Email, "", strconv.FormatBool(o.StillIn)}
-		if o.NotAfter != nil {
-			row[5], row[daysColumn] = o.NotAfter.UTC().Format(time.RFC3339), strconv.Itoa(*o.DaysLeft)
-		}
-		if o.Generation > 0 {
-			row[7] = strconv.Itoa(o.Generation)
-		}
-		if o.Next != nil {
-			row[8], row[9] = o.Next.Event, o.Next.At.UTC().Format(time.RFC3339)
-		}
-		if o.HandedOut != nil {
-			row[11] = strconv.FormatBool(*o.HandedOut)
-		}
-		for i := range row {
-			if row[i] = Clean(row[i]); i != daysColumn {
-				row[i] = noFormula(row[i])
-			}
-		}
-		rows = append(rows, row)
-	}
-	_ = w.WriteAll(rows) // into memory
-	return b.Bytes()
-}
-
-// noFormula is a text that no spreadsheet calculates (OWASP, CSV injection).
-func noFormula(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
-		return "'" + text
-	}
-	return text
-}
-
-// StatusMetrics is how owners stand in the text format of Prometheus: the ends of all
-// certificates that count and of the CRL, what apply would do, what is not in place on
-// the proxy, and when apply ended well last. Times are seconds since 1970.
-func StatusMetrics(s *plan.Status) []byte {
-	var b bytes.Buffer
-	family := func(name, help string) {
-		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name)
-	}
-	const crt, crl, pending, deployment, success = "mtlsplan_certificate_not_after_timestamp_seconds", "mtlsplan_crl_next_update_timestamp_seconds",
-		"mtlsplan_pending_steps", "mtlsplan_deployment_pending", "mtlsplan_last_success_timestamp_seconds"
-	family(crt, "When the certificate of an owner ends; owners who are to have none are left out.")
-	for _, o := range s.Owners {
-		if o.Serial != "" && o.NotAfter != nil && o.State != plan.StateRevoked {
-			fmt.Fprintf(&b, "%s{owner=%s,serial=%s} %d\n", crt, labelValue(string(o.Owner)), labelValue(o.Serial), o.NotAfter.Unix())
-		}
-	}
-	family(crl, "When the CRL of a CA ends, the first of several.")
-	for _, o := range s.Owners {
-		if ca, ok := strings.CutPrefix(string(o.Owner), "crl."); ok && o.NotAfter != nil {
-			fmt.Fprintf(&b, "%s{ca=%s} %d\n", crl, labelValue(ca), o.NotAfter.Unix())
-		}
-	}
-	family(pending, "Steps that apply would take, as far as that can be told without a passphrase.")
-	counts := s.Plan.Summary()
-	for _, a := range plan.Actions {
-		fmt.Fprintf(&b, "%s{action=%s} %d\n", pending, labelValue(string(a)), counts[a])
-	}
-	if len(s.Deployments) > 0 {
-		family(deployment, "1 where the proxy may not serve a site as the directory has it: its deployment has failed or is still to come.")
-	}
-	for _, d := range s.Deployments {
-		value := 1
-		if d.State == plan.DeploymentCurrent {
-			value = 0
-		}
-		fmt.Fprintf(&b, "%s{owner=%s} %d\n", deployment, labelValue(string(d.Owner)), value)
-	}
-	if !s.LastGood.IsZero() {
-		family(success, "When an apply ended last that did everything.")
-		fmt.Fprintf(&b, "%s %d\n", success, s.LastGood.Unix())
-	}
-	return b.Bytes()
-}
-
-// labelValue quotes the value of a label.
-func labelValue(text string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(Clean(text)) + `"`
 }

@@ -104,6 +104,14 @@ func tally(counts map[plan.Action]int, text func(word) string) []string {
 	return parts
 }
 
+// agree is the form of a word that goes with a number.
+func agree(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
 func count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
