@@ -259,13 +259,16 @@ func TestNSSReads(t *testing.T) {
 	}
 }
 
-// Java takes the friendlyName for its alias, in what is lower case to it.
+// Java takes the friendlyName for its alias, in what is lower case to it. İ is the one
+// letter whose lower case is two characters in all languages (Unicode, SpecialCasing.txt),
+// which strings.EqualFold does not know.
 func TestJavaReads(t *testing.T) {
+	lower := strings.NewReplacer("İ", "i\u0307")
 	for _, w := range someFiles(t, many(1, 12)) {
 		out, err := ask(t, "keytool", "-J-Duser.language=en", "-J-Dstdout.encoding=UTF-8", "-J-Dfile.encoding=UTF-8", "-list", "-v", "-storetype", "PKCS12", "-keystore", w.file, "-storepass:file", w.file+".pass")
 		_, alias, _ := strings.Cut(out, "Alias name: ")
 		alias, _, _ = strings.Cut(alias, "\n")
-		if err != nil || !strings.EqualFold(alias, w.Name) ||
+		if err != nil || !strings.EqualFold(alias, lower.Replace(w.Name)) ||
 			!strings.Contains(out, "Entry type: PrivateKeyEntry") || !strings.Contains(out, "Certificate chain length: 2") {
 			t.Errorf("%s: %v\n%s", w, err, out)
 		}
