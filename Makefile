@@ -31,9 +31,10 @@ dist: ## make build/dist: .deb, .rpm, archives, container image, SBOMs, sums; VE
 image: ## make the container image alone, build/dist/*_oci.tar, without a daemon
 	$(DIST) -kinds image -for 'linux/amd64 linux/arm64'
 
+# Vet is part of lint.
 test: ## install the programs that the tests need, then run all tests
 	@.ci/tools
-	go test -timeout 30m ./...
+	go test -vet=off -timeout 30m ./...
 	cd packaging && go test -count=1 ./... # go keeps results when files of another module have changed
 
 test-fast: ## run the quick tests, for every save, in two minutes: no disks, sweeps, races and judges
@@ -42,11 +43,11 @@ test-fast: ## run the quick tests, for every save, in two minutes: no disks, swe
 # internal/p12 starts no goroutine, and its readers are programs of others. The sweeps do
 # one after the other what the short tests do at once, and find no race that those do not.
 race: ## run the packages' tests under the race detector
-	CGO_ENABLED=1 go test -race -short ./engine ./render/... ./spec $$(go list ./internal/... | grep -v /p12)
+	CGO_ENABLED=1 go test -vet=off -race -short ./engine ./render/... ./spec $$(go list ./internal/... | grep -v /p12)
 
 golden: ## write all golden files and generated pages; read the change with git diff
 	@.ci/tools
-	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan ./render/nginx ./internal/secret -run "TestScripts|TestDocs|TestReadmeSession|TestGolden|TestWordLists"
+	MTLSPLAN_UPDATE=1 go test -vet=off -count=1 ./cmd/mtlsplan ./render/nginx ./internal/secret -run "TestScripts|TestDocs|TestReadmeSession|TestGolden|TestWordLists"
 
 docs: ## write the generated pages of docs/, and what commands print in the others and the README
 	MTLSPLAN_UPDATE=1 go test -count=1 ./cmd/mtlsplan -run "TestDocs|TestReadmeSession"

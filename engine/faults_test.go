@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"mtlsplan/internal/outdir"
+	"mtlsplan/internal/testing/sample"
 )
 
 // errStopped is the value with which a dying process panics here.
@@ -108,10 +109,6 @@ func (s *scene) try(t testing.TB, f fault, k int) {
 	s.checkDone(w, report, raw, mended)
 }
 
-// everyPoint asks for all points of each sweep. A plain run tries every second one, from the
-// first or the second on, as the dice fall.
-var everyPoint = os.Getenv("MTLSPLAN_FAULTS") == "all"
-
 // points are the changes at which a fault is tried. A plain run leaves out changes that are
 // like their neighbours, such as the staged files of one batch, and lets each change fail in
 // one of the ways, in turn.
@@ -134,13 +131,13 @@ func (s *scene) points(fault int) []int {
 	}
 	var out []int
 	for _, g := range groups {
-		if len(g) > 3 && !everyPoint {
+		if len(g) > 3 && !sample.All {
 			g = []int{g[0], g[len(g)/2], g[len(g)-1]}
 		}
 		out = append(out, g...)
 	}
 	slices.Sort(out)
-	if f.errno == 0 || f.torn || everyPoint {
+	if f.errno == 0 || f.torn || sample.All {
 		return out
 	}
 	return slices.DeleteFunc(out, func(k int) bool { return k%ways != fault })
@@ -169,10 +166,10 @@ func step() int64 {
 	if testing.Short() {
 		return 40 * thin
 	}
-	if everyPoint || thin > 1 {
+	if sample.All || thin > 1 {
 		return thin
 	}
-	return 2
+	return 4
 }
 
 // first is how many points are left out before the first that is tried.

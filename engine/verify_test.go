@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mtlsplan/internal/plan"
+	"mtlsplan/internal/testing/sample"
 	"mtlsplan/spec"
 )
 
@@ -92,11 +93,11 @@ func TestVerifyFindsEveryByte(t *testing.T) {
 	if err != nil || !slices.Contains(names, "db/retired/ca.m.G1.key") {
 		t.Fatal(err, names)
 	}
-	places := 12
+	places := 6
 	switch {
 	case testing.Short():
-		places = 4
-	case everyPoint:
+		places = 3
+	case sample.All:
 		places = 40
 	}
 	random := rand.New(rand.NewPCG(1, 2))

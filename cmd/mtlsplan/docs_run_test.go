@@ -153,17 +153,27 @@ func TestDocsCommands(t *testing.T) {
 
 func runDoc(t *testing.T, name string, page docPage) {
 	var host *docHost
-	fresh := func() {
-		if host != nil {
-			host.stop()
+	end := func() {
+		if host == nil {
+			return
 		}
+		defer host.stop()
+		if t.Failed() {
+			return
+		}
+		answers, _, err := host.enter("touch /tmp/answers; cat /tmp/answers")
+		if err == nil {
+			err = checkAnswers([]byte(answers))
+		}
+		if err != nil {
+			t.Errorf("%s: documents: %v", name, err)
+		}
+	}
+	defer func() { end() }()
+	fresh := func() {
+		end()
 		host = startDocHost(t)
 	}
-	defer func() {
-		if host != nil {
-			host.stop()
-		}
-	}()
 	updated := slices.Clone(page.blocks)
 	stale := false
 	for i, b := range page.blocks {
@@ -323,14 +333,14 @@ case $* in
 esac
 END
 chmod +x program/systemctl
-exec chroot . /usr/bin/env -i HOME=/root LANG=C.UTF-8 TERM=dumb MTLSPLAN_TEST_VIOLATIONS=/tmp/violations \
+exec chroot . /usr/bin/env -i HOME=/root LANG=C.UTF-8 TERM=dumb MTLSPLAN_TEST_ANSWERS=/tmp/answers \
 	PATH=/program:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 	/bin/bash --norc --noprofile -c 'nginx; cd; exec bash --norc --noprofile'
 `
 
 func startDocHost(t *testing.T) *docHost {
 	t.Helper()
-	program, err := exec.LookPath("mtlsplan")
+	program, err := scriptProgram()
 	if err != nil {
 		t.Fatal(err)
 	}

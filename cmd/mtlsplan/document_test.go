@@ -26,96 +26,63 @@ import (
 	"mtlsplan/internal/ui"
 )
 
-// violationsVar names the file to which a run of mtlsplan writes the faults of its
-// document. The script then fails, whatever exit code it expects.
-const violationsVar = "MTLSPLAN_TEST_VIOLATIONS"
+// answersVar names the file to which the program of scripts adds its answers.
+const answersVar = "MTLSPLAN_TEST_ANSWERS"
 
-// scriptsReleased is when the program was released, to scripts: their dates stay as they
-// are when the next version is released.
-var scriptsReleased = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+// printed is a line of that file: what a run printed, if all of it was accepted, and the file
+// that plan --out wrote.
+type printed struct {
+	Args        []string
+	Text, Saved []byte
+}
 
-// checkedMain is the program for scripts: each document that it prints is checked against
-// its schema.
-func checkedMain() {
-	out := &answerCopy{to: os.Stdout}
-	var stdout io.Writer = os.Stdout
-	args := os.Args[1:]
-	if answersWithDocument(args) {
-		stdout = out
-	}
-	code := live(stdout, scriptsReleased)
-	if stdout == out && !out.broken {
-		check := checkDocument
-		if judges[formatIn(args)] != nil {
-			check = func([]string, []byte) error { return checkAnswer(formatIn(args), out.text.Bytes()) }
+// checkAnswers checks each document of a file of answers against its schema.
+func checkAnswers(text []byte) error {
+	var faults []error
+	for lines := json.NewDecoder(bytes.NewReader(text)); ; {
+		var a printed
+		if err := lines.Decode(&a); err == io.EOF {
+			return errors.Join(faults...)
+		} else if err != nil {
+			return errors.Join(append(faults, err)...)
 		}
-		if err := check(args, out.text.Bytes()); err != nil {
-			reportViolation(args, err)
-			code = 99
+		if err := a.check(); err != nil {
+			faults = append(faults, fmt.Errorf("mtlsplan %s: %w", strings.Join(a.Args, " "), err))
 		}
 	}
-	if err := checkSaved(args); err != nil && code != exitFailure {
-		reportViolation(args, err)
-		code = 99
-	}
-	os.Exit(code)
 }
 
-// checkSaved checks the file of plan --out against its schema.
-func checkSaved(args []string) error {
-	i := slices.IndexFunc(args, func(arg string) bool { return arg == "--out" || arg == "-o" })
-	if i < 0 || i+1 == len(args) || args[0] != "plan" {
-		return nil
+func (a printed) check() error {
+	var errs [2]error
+	switch format := formatIn(a.Args); {
+	case a.Text == nil || !answersWithDocument(a.Args):
+	case judges[format] != nil:
+		errs[0] = checkAnswer(format, a.Text)
+	default:
+		errs[0] = checkDocument(a.Args, a.Text)
 	}
-	text, err := os.ReadFile(args[i+1])
-	if err != nil {
-		return err
+	if a.Saved != nil {
+		document, err := validator.UnmarshalJSON(bytes.NewReader(a.Saved))
+		if err == nil {
+			err = errors.Join(checkWords("", document), checkSchema("saved", document))
+		}
+		errs[1] = err
 	}
-	document, err := validator.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		return err
-	}
-	return errors.Join(checkWords("", document), checkSchema("saved", document))
+	return errors.Join(errs[:]...)
 }
 
-// answerCopy keeps the text that went to standard output.
-type answerCopy struct {
-	to     io.Writer
-	text   bytes.Buffer
-	broken bool // standard output did not accept all of it
-}
-
-func (c *answerCopy) Write(p []byte) (int, error) {
-	n, err := c.to.Write(p)
-	c.text.Write(p[:n])
-	c.broken = c.broken || err != nil
-	return n, err
-}
-
-func reportViolation(args []string, err error) {
-	text := fmt.Sprintf("mtlsplan %s: %v\n", strings.Join(args, " "), err)
-	fmt.Fprint(os.Stderr, text)
-	f, err := os.OpenFile(os.Getenv(violationsVar), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err == nil {
-		_, err = f.WriteString(text)
-		err = errors.Join(err, f.Close())
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-}
-
-// watchDocuments fails a script in which a document does not match its schema.
+// watchDocuments fails a script in which a document does not match its schema, whatever
+// exit code it expects.
 func watchDocuments(env *testscript.Env) {
-	file := filepath.Join(filepath.Dir(env.WorkDir), filepath.Base(env.WorkDir)+".violations")
-	env.Setenv(violationsVar, file)
+	file := filepath.Join(filepath.Dir(env.WorkDir), filepath.Base(env.WorkDir)+".answers")
+	env.Setenv(answersVar, file)
 	env.Defer(func() {
 		text, err := os.ReadFile(file)
-		switch {
-		case err == nil:
-			env.T().Fatal("documents:\n" + string(text))
-		case !errors.Is(err, os.ErrNotExist):
-			env.T().Fatal(err)
+		if err == nil {
+			err = checkAnswers(text)
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			env.T().Fatal("documents:\n" + err.Error())
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"mtlsplan/internal/testing/sample"
 	"mtlsplan/render/proxies"
 	"mtlsplan/spec"
 )
@@ -219,9 +220,9 @@ func cellHole(column, kind string) hole {
 	}}
 }
 
-// TestNoTextLeavesItsPlace puts every hostile text into every place of a spec. Either a
-// problem is reported at that place, or the text stays plain text in everything that is
-// issued, rendered, recorded and printed.
+// TestNoTextLeavesItsPlace puts hostile texts into every place of a spec; a plain run every
+// second one. Either a problem is reported at that place, or the text stays plain text in
+// everything that is issued, rendered, recorded and printed.
 func TestNoTextLeavesItsPlace(t *testing.T) {
 	if testing.Short() {
 		t.Skip("make test runs it")
@@ -239,7 +240,7 @@ func TestNoTextLeavesItsPlace(t *testing.T) {
 		if !h.free {
 			texts = texts[:forEveryPlace]
 		}
-		for _, text := range texts {
+		for _, text := range sample.OneIn(2, texts) {
 			trial := newTrial(t, h.fill(text))
 			tried++
 			if trial.valid() {
@@ -257,7 +258,7 @@ func TestNoTextLeavesItsPlace(t *testing.T) {
 		}
 	}
 	t.Logf("%d texts tried, %d taken", tried, taken)
-	if taken < 300 || tried < 3_000 {
+	if taken < 150 || tried < 1_500 {
 		t.Errorf("only %d texts tried and %d accepted", tried, taken)
 	}
 }

@@ -177,7 +177,7 @@ func cmdWorkflow(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	var env []string
 	// testscript's own variables, less what a job must be given.
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "WORK", "GITHUB_API_URL", "GITHUB_REPOSITORY", "CI_API_V4_URL", "CI_PROJECT_ID", violationsVar} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "WORK", "GITHUB_API_URL", "GITHUB_REPOSITORY", "CI_API_V4_URL", "CI_PROJECT_ID", answersVar} {
 		if value := ts.Getenv(name); value != "" {
 			env = append(env, name+"="+value)
 		}

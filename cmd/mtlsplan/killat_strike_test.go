@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -89,7 +88,7 @@ var errnos = map[string]syscall.Errno{"ENOLCK": syscall.ENOLCK, "EOPNOTSUPP": sy
 func struck(ts *testscript.TestScript, stdout io.Writer, strike killat.Strike, args []string) killat.Result {
 	program := args[0]
 	if program == "mtlsplan" {
-		program = buildProgram(ts)
+		program = realProgram(ts)
 	}
 	cmd := exec.Command(program, args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
@@ -99,20 +98,6 @@ func struck(ts *testscript.TestScript, stdout io.Writer, strike killat.Strike, a
 		ts.Fatalf("%v", err)
 	}
 	return r
-}
-
-// buildProgram builds the real program in the script's directory, once for each set of
-// flags.
-func buildProgram(ts *testscript.TestScript, flags ...string) string {
-	program := ts.MkAbs(filepath.Join(ts.Getenv("WORK"), ".program", "mtlsplan"+strings.Join(flags, "")))
-	if _, err := os.Stat(program); err == nil {
-		return program
-	}
-	build := exec.Command("go", append(append([]string{"build"}, flags...), "-o", program, ".")...)
-	if out, err := build.CombinedOutput(); err != nil {
-		ts.Fatalf("go build: %v\n%s", err, out)
-	}
-	return program
 }
 
 // memoryDir is a directory on which fsync costs nothing, if there is one: the remains of a

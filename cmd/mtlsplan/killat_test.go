@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"mtlsplan/internal/testing/killat"
+	"mtlsplan/internal/testing/sample"
 )
 
 func init() {
@@ -58,7 +58,7 @@ func cmdSweep(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: sweep SPEC DIR DATE HARM...")
 	}
 	s := &sweeper{
-		program: buildProgram(ts),
+		program: realProgram(ts),
 		spec:    ts.MkAbs(args[0]), base: ts.MkAbs(args[1]), at: args[2],
 		work: memoryDir(ts),
 	}
@@ -98,8 +98,8 @@ type sweeper struct {
 	want           string // shape of a directory after an undisturbed run
 }
 
-// sweep does one kind of harm at every point, on all cores. A plain run has calls fail at
-// every second one, from the first or the second on, as the dice fall.
+// sweep does one kind of harm at every point, on all cores. A plain run kills at
+// every second one, and has every fourth call fail.
 func (s *sweeper) sweep(name string, h harm) (string, error) {
 	n := 0
 	match := h.at(1).Match
@@ -126,19 +126,21 @@ func (s *sweeper) sweep(name string, h harm) (string, error) {
 			}
 		})
 	}
-	first, step := 1, 1
-	if h.errno != 0 && os.Getenv("MTLSPLAN_FAULTS") != "all" {
-		step = 2
-		first += rand.IntN(step)
+	step := 2
+	if h.errno != 0 {
+		step = 4
 	}
-	tried := 0
-	for k := first; k <= n; k += step {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i + 1
+	}
+	tried := sample.OneIn(step, all)
+	for _, k := range tried {
 		points <- k
-		tried++
 	}
 	close(points)
 	wg.Wait()
-	text := fmt.Sprintf("%d points:", tried)
+	text := fmt.Sprintf("%d points:", len(tried))
 	for _, code := range []int{-1, 0, 1, 3} {
 		if codes[code] > 0 {
 			text += fmt.Sprintf(" %d %s,", codes[code], map[int]string{-1: "killed", 0: "ended with 0", 1: "with 1", 3: "with 3"}[code])

@@ -13,10 +13,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets scripts run this binary as the command mtlsplan; the documents that it prints
-// there are checked against their schemas.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mtlsplan": checkedMain})
+	code := m.Run()
+	removePrograms()
+	os.Exit(code)
 }
 
 var scriptsDir = filepath.Join("..", "..", "testdata", "scripts")
@@ -63,8 +63,14 @@ func TestScripts(t *testing.T) {
 // scriptCommands are the commands of scripts besides testscript's own.
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){}
 
-// setupScript gives every script the repository's root as $REPO.
+// setupScript gives every script the program as the command mtlsplan, and the repository's
+// root as $REPO.
 func setupScript(env *testscript.Env) error {
+	program, err := scriptProgram()
+	if err != nil {
+		return err
+	}
+	env.Setenv("PATH", filepath.Dir(program)+string(os.PathListSeparator)+env.Getenv("PATH"))
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
 		return err

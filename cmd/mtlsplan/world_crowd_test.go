@@ -34,7 +34,7 @@ func cmdCrowd(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	rounds, err := strconv.Atoi(args[2])
 	ts.Check(err)
-	c := &crowd{program: buildProgram(ts, args[3:]...), work: memoryDir(ts), head: head}
+	c := &crowd{program: realProgram(ts, args[3:]...), work: memoryDir(ts), head: head}
 	c.dir = filepath.Join(c.work, "out")
 	ts.Check(c.spec(0, 0))
 	if out, err := c.run("apply", 0); err != nil {

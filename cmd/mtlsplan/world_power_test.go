@@ -34,7 +34,7 @@ func cmdPowerCut(ts *testscript.TestScript, neg bool, args []string) {
 	pause, err := time.ParseDuration(args[4] + "s")
 	ts.Check(err)
 	p := &powerCut{
-		sweeper: sweeper{program: buildProgram(ts), spec: ts.MkAbs(args[0]), base: ts.MkAbs(args[1]), at: args[2], work: memoryDir(ts)},
+		sweeper: sweeper{program: realProgram(ts), spec: ts.MkAbs(args[0]), base: ts.MkAbs(args[1]), at: args[2], work: memoryDir(ts)},
 		pause:   pause, kind: args[5], options: strings.Join(append([]string{"loop"}, args[6:]...), ","),
 	}
 	p.image, p.disk = filepath.Join(p.work, "image"), filepath.Join(p.work, "disk")

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"mtlsplan/internal/testing/sample"
 )
 
 func init() {
@@ -143,19 +145,24 @@ var intruders = []struct {
 }
 
 // hostile SPEC LEAVER DIR ARG... applies SPEC, which lacks the user LEAVER, to copies of DIR.
-// In each copy one file or directory of mtlsplan is replaced by another kind of file. Each
-// run must refuse it with a message, within ten seconds, and change nothing outside. Once
-// the intruder is removed, the next run must succeed.
+// In each copy one file or directory of mtlsplan is replaced by another kind of file, of
+// which a plain run tries two or three in each place. Each run must refuse it with a
+// message, within ten seconds, and change nothing outside. Once the intruder is removed, the
+// next run must succeed.
 func cmdHostile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: hostile SPEC LEAVER DIR ARG...")
 	}
-	h := &hostile{program: buildProgram(ts), spec: ts.MkAbs(args[0]), base: ts.MkAbs(args[2]), leaver: args[1], args: args[3:], work: memoryDir(ts)}
+	h := &hostile{program: realProgram(ts), spec: ts.MkAbs(args[0]), base: ts.MkAbs(args[2]), leaver: args[1], args: args[3:], work: memoryDir(ts)}
 	names, err := ownedPaths(h.base)
 	ts.Check(err)
 	var errs []error
+	all := make([]int, len(intruders))
+	for i := range all {
+		all[i] = i
+	}
 	for _, name := range names {
-		for i := range intruders {
+		for _, i := range sample.OneIn(3, all) {
 			if err := h.try(name, i); err != nil {
 				errs = append(errs, fmt.Errorf("%s in the place of %s: %w", intruders[i].kind, name, err))
 			}

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"software.sslmate.com/src/go-pkcs12"
+
+	"mtlsplan/internal/testing/sample"
 )
 
 // RFC 7292 has no known answers for its appendix B; these are the ones by which
@@ -357,7 +359,11 @@ func TestMutatedWriter(t *testing.T) {
 			if err := read(t, good); err != nil {
 				t.Fatal("a good file:", err)
 			}
-			for _, w := range bad {
+			some := bad
+			if name == "Java" || name == "NSS" { // a second for each file
+				some = sample.OneIn(3, bad)
+			}
+			for _, w := range some {
 				if read(t, w) == nil {
 					t.Errorf("%s, scheme %d: it opens", w.file, w.scheme)
 				}

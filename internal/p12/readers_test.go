@@ -117,7 +117,7 @@ func ask(t *testing.T, program string, args ...string) (string, error) {
 }
 
 func TestGoPKCS12Reads(t *testing.T) {
-	for _, w := range someFiles(t, many(60, 600)) {
+	for _, w := range someFiles(t, many(60, 400)) {
 		if err := opens(w.der, w.pass, w.Content); err != nil {
 			t.Errorf("%s: %v", w, err)
 		}
@@ -141,31 +141,49 @@ for line in sys.stdin:
         }))
     except Exception as e:
         print(json.dumps({"error": repr(e)}))
+    sys.stdout.flush()
 `
 
-func TestPythonReads(t *testing.T) {
-	files := someFiles(t, many(60, 2000))
-	var list strings.Builder
-	for _, w := range files {
-		fmt.Fprintln(&list, w.file)
-	}
+type pythonAnswer struct {
+	Key, Name, Error string
+	Certs            []string
+}
+
+// startPython starts one Python for all files of a test.
+func startPython(t *testing.T) func(file string) pythonAnswer {
 	cmd := exec.Command(python(t), "-c", pythonReader)
-	cmd.Stdin = strings.NewReader(list.String())
-	var talk bytes.Buffer
-	cmd.Stderr = &talk
-	out, err := cmd.Output()
+	cmd.Stderr = os.Stderr
+	files, err := cmd.StdinPipe()
 	if err != nil {
-		t.Fatalf("%v\n%s", err, talk.String())
+		t.Fatal(err)
 	}
-	read := json.NewDecoder(bytes.NewReader(out))
-	for _, w := range files {
-		var got struct {
-			Key, Name, Error string
-			Certs            []string
-		}
-		if err := read.Decode(&got); err != nil {
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		files.Close()
+		_ = cmd.Wait()
+	})
+	answers := json.NewDecoder(out)
+	return func(file string) (got pythonAnswer) {
+		if _, err := fmt.Fprintln(files, file); err != nil {
 			t.Fatal(err)
 		}
+		if err := answers.Decode(&got); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+}
+
+func TestPythonReads(t *testing.T) {
+	answerTo := startPython(t)
+	for _, w := range someFiles(t, many(60, 1000)) {
+		got := answerTo(w.file)
 		key, err := hex.DecodeString(got.Key)
 		if err != nil || got.Error != "" || got.Name != w.Name && narrow(w.Name) || !samePublic(key, w.Key) || len(got.Certs) != len(w.Certs) || got.Certs[0] != hex.EncodeToString(w.Certs[0]) {
 			t.Errorf("%s: %.300s", w, fmt.Sprint(got))
@@ -200,7 +218,7 @@ func samePublic(a, b []byte) bool {
 }
 
 func TestOpenSSLReads(t *testing.T) {
-	for _, w := range someFiles(t, many(20, 200)) {
+	for _, w := range someFiles(t, many(20, 100)) {
 		out, err := ask(t, "openssl", "pkcs12", "-in", w.file, "-passin", "file:"+w.file+".pass", "-nodes")
 		if err != nil {
 			t.Errorf("%s: %v\n%s", w, err, out)
@@ -237,7 +255,7 @@ func TestOpenSSLReadsKeys(t *testing.T) {
 }
 
 func TestGnuTLSReads(t *testing.T) {
-	for _, w := range someFiles(t, many(60, 600)) {
+	for _, w := range someFiles(t, many(60, 400)) {
 		out, err := ask(t, "certtool", "--p12-info", "--inder", "--infile", w.file, "--password", w.pass)
 		if err != nil || strings.Count(out, "Friendly name: "+w.Name) != 2 || strings.Count(out, "BEGIN CERTIFICATE") != 2 {
 			t.Errorf("%s: %v\n%s", w, err, out)
@@ -251,7 +269,7 @@ func TestNSSReads(t *testing.T) {
 	if out, err := ask(t, "certutil", "-N", "-d", db, "--empty-password"); err != nil {
 		t.Fatal(out)
 	}
-	for _, w := range someFiles(t, many(60, 600)) {
+	for _, w := range someFiles(t, many(60, 400)) {
 		out, err := ask(t, "pk12util", "-l", w.file, "-d", db, "-w", w.file+".pass")
 		if err != nil || !strings.Contains(out, "Friendly Name: "+w.Name) {
 			t.Errorf("%s: %v\n%s", w, err, out)
@@ -300,6 +318,7 @@ func readers(t *testing.T) map[string]func(*testing.T, written) error {
 		}
 		return nil
 	}
+	var answerTo func(file string) pythonAnswer // of the one test that asks Python
 	all := map[string]func(*testing.T, written) error{
 		"go-pkcs12": func(_ *testing.T, w written) error { return opens(w.der, w.pass, w.Content) },
 		"OpenSSL": func(t *testing.T, w written) error {
@@ -337,19 +356,10 @@ func readers(t *testing.T) map[string]func(*testing.T, written) error {
 			return err
 		},
 		"python3-cryptography": func(t *testing.T, w written) error {
-			cmd := exec.Command(python(t), "-c", pythonReader)
-			cmd.Stdin = strings.NewReader(save(t, w) + "\n")
-			out, err := cmd.Output()
-			if err != nil {
-				t.Fatal(err)
+			if answerTo == nil {
+				answerTo = startPython(t)
 			}
-			var got struct {
-				Key, Error string
-				Certs      []string
-			}
-			if err := json.Unmarshal(out, &got); err != nil {
-				t.Fatal(err)
-			}
+			got := answerTo(save(t, w))
 			if key, err := hex.DecodeString(got.Key); err != nil || got.Error != "" || !samePublic(key, w.Key) || got.Certs[0] != hex.EncodeToString(w.Certs[0]) {
 				return errors.New("it does not open: " + got.Error)
 			}
