@@ -40,10 +40,10 @@ test: ## install the programs that the tests need, then run all tests
 test-fast: ## run the quick tests, for every save, in two minutes: no disks, sweeps, races and judges
 	go test -short ./...
 
-# What starts no goroutine and asks programs of others is tried as a part of engine. The sweeps
-# do one after the other what the short tests do at once, and find no race that those do not.
+# internal/p12 starts no goroutine, and its readers are programs of others. The sweeps do
+# one after the other what the short tests do at once, and find no race that those do not.
 race: ## run the packages' tests under the race detector
-	CGO_ENABLED=1 go test -vet=off -race -short ./engine ./spec $$(go list ./internal/... | grep -vE '/(p12|pki|doctor)$$')
+	CGO_ENABLED=1 go test -vet=off -race -short ./engine ./render/... ./spec $$(go list ./internal/... | grep -v /p12)
 
 # GOLDEN=some leaves out most scripts, whose golden parts make test compares.
 golden: ## write all golden files and generated pages; read the change with git diff

@@ -53,22 +53,22 @@ func checkAnswers(text []byte) error {
 }
 
 func (a printed) check() error {
-	var errs [2]error
+	var err error
 	switch format := formatIn(a.Args); {
 	case a.Text == nil || !answersWithDocument(a.Args):
 	case judges[format] != nil:
-		errs[0] = checkAnswer(format, a.Text)
+		err = checkAnswer(format, a.Text)
 	default:
-		errs[0] = checkDocument(a.Args, a.Text)
+		err = checkDocument(a.Args, a.Text)
 	}
-	if a.Saved != nil {
-		document, err := validator.UnmarshalJSON(bytes.NewReader(a.Saved))
-		if err == nil {
-			err = errors.Join(checkWords("", document), checkSchema("saved", document))
-		}
-		errs[1] = err
+	if a.Saved == nil {
+		return err
 	}
-	return errors.Join(errs[:]...)
+	document, bad := validator.UnmarshalJSON(bytes.NewReader(a.Saved))
+	if bad == nil {
+		bad = errors.Join(checkWords("", document), checkSchema("saved", document))
+	}
+	return errors.Join(err, bad)
 }
 
 // watchDocuments fails a script in which a document does not match its schema, whatever

@@ -119,8 +119,9 @@ func (d *docket) different(all []exhibit) []exhibit {
 	return slices.DeleteFunc(all, func(e exhibit) bool {
 		script, _, _ := strings.Cut(d.exhibits[e], "/")
 		kind := fmt.Sprint(script, " ", e.kind, e.want, e.algorithms, e.adopted, e.crl != "")
-		defer func() { seen[kind] = true }()
-		return seen[kind]
+		again := seen[kind]
+		seen[kind] = true
+		return again
 	})
 }
 

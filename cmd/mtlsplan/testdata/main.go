@@ -25,13 +25,14 @@ func main() {
 	if stdout == out && !out.broken {
 		answer["text"] = append([]byte{}, out.text.Bytes()...)
 	}
-	if i := slices.IndexFunc(args, func(arg string) bool { return arg == "--out" || arg == "-o" }); i >= 0 && i+1 < len(args) && args[0] == "plan" && (code == exitDone || code == exitPending) {
+	if i := slices.IndexFunc(args, func(arg string) bool { return arg == "--out" || arg == "-o" }); i >= 0 && i+1 < len(args) && args[0] == "plan" && code != exitFailure {
 		saved, _ := os.ReadFile(args[i+1])
 		answer["saved"] = append([]byte{}, saved...)
 	}
-	if file := os.Getenv("MTLSPLAN_TEST_ANSWERS"); file != "" && len(answer) > 1 {
-		if err := keep(file, answer); err != nil {
+	if len(answer) > 1 {
+		if err := keep(os.Getenv("MTLSPLAN_TEST_ANSWERS"), answer); err != nil {
 			fmt.Fprintln(os.Stderr, "the answer is not kept for the test:", err)
+			code = 99 // or nobody would check it
 		}
 	}
 	os.Exit(code)

@@ -21,11 +21,3 @@ func OneIn[T any](n int, list []T) []T {
 	}
 	return out
 }
-
-// Some is how many to make of what is drawn by lot anyway.
-func Some(some, all int) int {
-	if All {
-		return all
-	}
-	return some
-}
